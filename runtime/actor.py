@@ -1,0 +1,107 @@
+"""The actor: what a developer subclasses."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from runtime.envelope import Envelope
+from runtime.exits import NORMAL, ExitReason
+from runtime.system_messages import SystemMessage
+
+if TYPE_CHECKING:
+    from runtime.incarnation import Incarnation
+    from runtime.ref import ActorRef
+    from runtime.system import ActorSystem
+    from runtime.timers import Timers
+
+DEFERRED = object()
+"""Returned by `receive` when the answer follows later, through the kept envelope."""
+
+Receive = Callable[[Any], Awaitable[object]]
+
+
+class Actor:
+    """State with a mailbox: handles one message at a time, in the order of arrival.
+
+    An unexpected exception from any method ends the incarnation; its supervisor decides what
+    then. Expected refusals are return values. Subclasses keep no task of their own but those
+    of `start_task`.
+    """
+
+    batch_max: ClassVar[int] = 1
+    """Above 1, `receive_batch` gets up to this many messages at once."""
+
+    child_tasks: ClassVar[bool] = True
+    """False saves the nursery of an actor that has neither child tasks nor timers."""
+
+    _incarnation: Incarnation
+
+    @property
+    def ref(self) -> ActorRef:
+        return self._incarnation.ref
+
+    @property
+    def system(self) -> ActorSystem:
+        return self._incarnation.system
+
+    @property
+    def timers(self) -> Timers:
+        return self._incarnation.timers
+
+    @property
+    def envelope(self) -> Envelope:
+        """The envelope in hand; valid inside `receive`."""
+        envelope = self._incarnation.cell.in_hand
+        if envelope is None:
+            raise RuntimeError("no message in hand")
+        return envelope
+
+    async def started(self) -> None:
+        """Called before the first message. Raising is a failed start."""
+
+    async def receive(self, message: Any) -> object:
+        """Handle one message; the return value answers a `Call`.
+
+        Runs in a cancel scope that ends at the sender's deadline, and is cancelled when the
+        asker goes away. Return `DEFERRED` to answer later with `self.envelope.reply`.
+        """
+        raise TypeError(f"{type(self).__name__} does not understand {type(message).__name__}")
+
+    async def receive_batch(self, batch: Sequence[Envelope]) -> None:
+        """Handle several messages at once: answer each with `reply` or `fail`.
+
+        Not cancelled by any one sender's deadline. Expired messages are left out beforehand.
+        """
+        raise NotImplementedError
+
+    async def receive_system(self, message: SystemMessage) -> None:
+        """Handle `Down` and timers; by default like any other message."""
+        await self.receive(message)
+
+    async def stopped(self, reason: ExitReason) -> None:
+        """Called after the last message, also after a crash, but not when killed."""
+
+    def start_task(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Run a child task; it ends with the actor, and its crash crashes the actor."""
+        self._incarnation.start_task(function, *args)
+
+    def become(self, receive: Receive) -> None:
+        """Handle further messages with `receive` instead."""
+        self._incarnation.receive = receive
+
+    def stash(self) -> object:
+        """Put the message in hand aside; return the result from `receive`."""
+        return self._incarnation.stash()
+
+    def unstash_all(self) -> None:
+        """Put what was stashed back in front of the mailbox, in its old order."""
+        self._incarnation.unstash_all()
+
+    def watch(self, ref: ActorRef) -> None:
+        """Get `Down` when the actor at `ref` ends, at once if it is not running."""
+        self._incarnation.watch(ref)
+
+    def stop(self, reason: ExitReason = NORMAL) -> None:
+        """End after the message in hand."""
+        self._incarnation.request_stop(reason)

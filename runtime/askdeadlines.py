@@ -1,0 +1,61 @@
+"""Deadlines of asks: one sleeping task for all of them instead of a cancel scope each.
+
+A cancel scope costs 7 µs, as much as two asks. Here an ask joins the set of its tick and leaves
+it when answered; one task sleeps until the next tick and times out whoever is left. An ask may
+therefore end up to `TICK_S` late, never early.
+"""
+
+from heapq import heappop, heappush
+from math import inf
+
+import trio
+
+from runtime.envelope import QUEUED, Envelope
+from runtime.errors import ActorError, AskTimeout, Expired
+from runtime.parking import monotonic
+
+TICK_S = 0.005
+
+
+class AskDeadlines:
+    """The asks that wait, by the tick at which they time out."""
+
+    def __init__(self) -> None:
+        self.buckets: dict[int, set[Envelope]] = {}
+        self._ticks: list[int] = []
+        self._scope = trio.CancelScope()
+
+    def open(self, tick: int) -> set[Envelope]:
+        """A set for the asks that time out at this tick: the first one after their deadline."""
+        bucket: set[Envelope] = set()
+        self.buckets[tick] = bucket
+        heappush(self._ticks, tick)
+        if self._ticks[0] == tick:
+            self._scope.deadline = tick * TICK_S
+        return bucket
+
+    async def run(self) -> None:
+        """Time asks out until cancelled."""
+        while True:
+            with trio.CancelScope(deadline=self._next()) as self._scope:
+                await trio.sleep_forever()
+            self._expire(monotonic())
+
+    def _next(self) -> float:
+        return self._ticks[0] * TICK_S if self._ticks else inf
+
+    def _expire(self, now: float) -> None:
+        while self._ticks and self._ticks[0] * TICK_S <= now:
+            for envelope in list(self.buckets.pop(heappop(self._ticks))):
+                _time_out(envelope)
+
+
+def _time_out(envelope: Envelope) -> None:
+    address, message = envelope.receiver.address, envelope.message
+    error: ActorError
+    if envelope.state is QUEUED:
+        error = Expired(address, message, "deadline passed before it was taken up")
+    else:
+        error = AskTimeout(address, message, "deadline passed while it was worked on")
+        envelope.cancel_work()
+    envelope.fail(error)

@@ -1,0 +1,191 @@
+"""The cell: an actor's mailbox and address, which outlive its incarnations."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from trio import CancelScope
+from trio.lowlevel import ParkingLot, Task
+
+from runtime.deadletters import DeadLetters, DeadReason
+from runtime.envelope import DONE, Envelope
+from runtime.errors import ActorDown, Outcome
+from runtime.exits import NOT_RUNNING, ExitReason
+from runtime.mailbox import MailboxSpec, MailboxStatistics, Overflow
+from runtime.parking import wake
+from runtime.system_messages import Down, SystemMessage
+
+if TYPE_CHECKING:
+    from runtime.askdeadlines import AskDeadlines
+
+
+class Cell:
+    """Where messages for one address wait.
+
+    `limit` is the number of unread messages up to which a message may simply be appended: the
+    capacity while an actor is there, 0 while none is, and 0 where a policy must look first.
+    """
+
+    __slots__ = (
+        "accepting",
+        "address",
+        "cancelled",
+        "capacity",
+        "dead_letters",
+        "deadlines",
+        "handled",
+        "in_hand",
+        "items",
+        "limit",
+        "parked",
+        "room",
+        "scope",
+        "spec",
+        "system_items",
+        "watchers",
+    )
+
+    def __init__(
+        self, address: str, spec: MailboxSpec, dead_letters: DeadLetters, deadlines: AskDeadlines
+    ) -> None:
+        self.address = address
+        self.dead_letters = dead_letters
+        self.deadlines = deadlines
+        self.items: deque[Envelope] = deque()
+        self.system_items: deque[Envelope] = deque()
+        self.parked: Task | None = None
+        self.room: ParkingLot | None = None
+        self.watchers: set[Cell] = set()
+        self.accepting = False
+        self.handled = 0
+        self.limit = 0
+        self.in_hand: Envelope | None = None
+        self.scope: CancelScope | None = None
+        self.cancelled = False
+        self.configure(spec)
+
+    def configure(self, spec: MailboxSpec) -> None:
+        """Take on a mailbox specification, before an actor moves in."""
+        self.spec = spec
+        self.capacity = spec.capacity
+
+    def open(self) -> None:
+        """An actor moves in: accept messages."""
+        self.accepting = True
+        self.limit = 0 if self.spec.overflow is Overflow.COALESCE else self.capacity
+
+    def deliver(self, envelope: Envelope) -> None:
+        """Append and wake the actor; the caller has checked for room."""
+        self.items.append(envelope)
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Wake the actor if it waits for messages."""
+        task = self.parked
+        if task is not None:
+            self.parked = None
+            wake(task, self)
+
+    def make_room(self, message: object) -> bool:
+        """Apply the overflow policy for one more message; whether it may be appended now."""
+        if not self.accepting:
+            return False
+        if self.spec.overflow is Overflow.COALESCE:
+            self._coalesce(message)
+        if len(self.items) < self.capacity:
+            return True
+        if self.spec.overflow is Overflow.DROP_OLDEST:
+            self._discard(self.items.popleft(), DeadReason.DROPPED_OLDEST)
+            return True
+        return False
+
+    def _coalesce(self, message: object) -> None:
+        key = self.spec.coalesce_key(message)
+        for envelope in self.items:
+            if self.spec.coalesce_key(envelope.message) == key:
+                self.items.remove(envelope)
+                self._discard(envelope, DeadReason.COALESCED)
+                return
+
+    def signal(self, message: SystemMessage) -> bool:
+        """Put a message into the system lane, which has no bound; false when nobody is there."""
+        return self.deliver_system(Envelope(message=message, receiver=self, number=0))
+
+    def deliver_system(self, envelope: Envelope) -> bool:
+        if not self.accepting:
+            return False
+        self.system_items.append(envelope)
+        self.nudge()
+        return True
+
+    def took(self, count: int) -> None:
+        """So many messages have left the mailbox: let as many waiting senders in."""
+        self.handled += count
+        if self.room is not None:
+            self.room.unpark(count=count)
+
+    def cancel_work(self, envelope: Envelope) -> None:
+        """Cancel the handler if it works on `envelope`, whose asker waits no more."""
+        if self.in_hand is envelope and self.scope is not None:
+            self.cancelled = True
+            self.scope.cancel()
+
+    async def wait_for_room(self) -> None:
+        """Wait until there may be room, or the actor has gone. A checkpoint."""
+        if self.room is None:
+            self.room = ParkingLot()
+        await self.room.park()
+
+    def watch(self, watcher: Cell) -> None:
+        """`watcher` gets `Down` when the actor here ends, at once if none is here."""
+        if self.accepting:
+            self.watchers.add(watcher)
+        else:
+            watcher.signal(Down(self.address, NOT_RUNNING))
+
+    def close(self, reason: ExitReason, in_hand: tuple[Envelope, ...]) -> None:
+        """The actor has ended: answer its askers, bury the unread, tell the watchers.
+
+        `in_hand` are envelopes that it had taken up and not answered, beside the present one.
+        """
+        self.accepting = False
+        self.limit = 0
+        self.parked = None
+        self.cancelled = False
+        if self.in_hand is not None:
+            in_hand = (self.in_hand, *in_hand)
+            self.in_hand = None
+        for envelope in in_hand:
+            self._lose(envelope, reason, Outcome.UNKNOWN)
+        unread = [*self.system_items, *self.items]
+        self.system_items.clear()
+        self.items.clear()
+        for envelope in unread:
+            self._lose(envelope, reason, Outcome.NOT_DELIVERED)
+        if self.room is not None:
+            self.room.unpark_all()
+        watchers, self.watchers = self.watchers, set()
+        for watcher in watchers:
+            watcher.signal(Down(self.address, reason))
+
+    def _lose(self, envelope: Envelope, reason: ExitReason, outcome: Outcome) -> None:
+        if envelope.state is DONE:
+            return
+        if envelope.expects_reply:
+            detail = f"ended ({reason})"
+            envelope.fail(ActorDown(self.address, envelope.message, detail, outcome=outcome))
+        elif outcome is Outcome.NOT_DELIVERED and envelope.number:
+            self.bury(envelope.message, DeadReason.UNREAD_AT_EXIT)
+
+    def _discard(self, envelope: Envelope, reason: DeadReason) -> None:
+        self.bury(envelope.message, reason)
+        envelope.fail(ActorDown(self.address, envelope.message, f"dropped: {reason.value}"))
+
+    def bury(self, message: object, reason: DeadReason) -> None:
+        self.dead_letters.add(self.address, message, reason)
+
+    def statistics(self) -> MailboxStatistics:
+        senders = self.room.statistics().tasks_waiting if self.room is not None else 0
+        depth = len(self.items)
+        return MailboxStatistics(depth, self.capacity, senders, self.handled + depth, self.handled)

@@ -1,0 +1,58 @@
+"""What a message inherits from the work that sends it: deadline, trace, chain of askers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from math import inf
+from typing import Protocol
+
+import attrs
+
+
+class Ambient(Protocol):
+    """The context that is in force: of a request, or of the envelope an actor works on."""
+
+    @property
+    def deadline(self) -> float: ...
+    @property
+    def trace_id(self) -> str | None: ...
+    @property
+    def asking(self) -> tuple[object, ...]: ...
+    @property
+    def receiver(self) -> object: ...
+    @property
+    def number(self) -> int: ...
+
+
+@attrs.frozen
+class Context:
+    """`deadline` on Trio's clock, `asking` the actors that wait for what happens in here.
+
+    `receiver` is the actor whose mailbox stands still meanwhile, if one does.
+    """
+
+    deadline: float = inf
+    trace_id: str | None = None
+    asking: tuple[object, ...] = ()
+    receiver: object = None
+    number: int = 0
+
+
+current: ContextVar[Ambient | None] = ContextVar("loyalnest_context", default=None)
+
+
+@contextmanager
+def request_context(*, deadline: float = inf, trace_id: str | None = None) -> Iterator[Context]:
+    """Asks made inside inherit `deadline` (Trio's clock) and `trace_id`."""
+    context = Context(deadline, trace_id)
+    token = current.set(context)
+    try:
+        yield context
+    finally:
+        current.reset(token)
+
+
+def current_trace_id() -> str | None:
+    """The trace of the work in progress, for logs."""
+    ambient = current.get()
+    return ambient.trace_id if ambient is not None else None

@@ -1,0 +1,100 @@
+"""The envelope every message travels in."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from itertools import count
+from math import inf
+from typing import TYPE_CHECKING
+
+import msgspec
+from trio.lowlevel import Task, reschedule
+
+from runtime.parking import WOKEN
+
+if TYPE_CHECKING:
+    from trio import CancelScope
+
+    from runtime.cell import Cell
+
+next_number = count(1).__next__
+"""Numbers envelopes within the process, for causation."""
+
+
+class EnvelopeState(IntEnum):
+    """`TAKEN`: the receiver has begun to work on it, so it may have an effect."""
+
+    QUEUED = 0
+    TAKEN = 1
+    DONE = 2
+
+
+QUEUED, TAKEN, DONE = EnvelopeState
+
+
+class Envelope(msgspec.Struct, eq=False, gc=False, kw_only=True):
+    """A message on its way.
+
+    `deadline` is on Trio's clock, `asking` are the actors that wait for the answer, `causation`
+    is the number of the envelope that its sender was working on (0: none). A `plain` one needs
+    nothing but its message handled: no answer, no deadline, no timing. `scope` is that of the
+    work, where it is not the receiver's main one. A msgspec struct
+    and not an attrs class because it is made once per message: 80 ns against 160 ns, and not
+    tracked by the garbage collector, so whoever ends a wait also clears what could close a
+    cycle (`asker`, `error`).
+    """
+
+    message: object
+    receiver: Cell
+    number: int
+    causation: int = 0
+    plain: bool = False
+    deadline: float = inf
+    trace_id: str | None = None
+    asking: tuple[object, ...] = ()
+    state: EnvelopeState = QUEUED
+    asker: Task | None = None
+    waiting: set[Envelope] | None = None
+    scope: CancelScope | None = None
+    sent_at: float = 0.0
+    answer: object = None
+    error: BaseException | None = None
+
+    @property
+    def expects_reply(self) -> bool:
+        """Whether somebody still waits for an answer."""
+        return self.asker is not None
+
+    def reply(self, value: object) -> None:
+        """Answer; without effect when nobody waits any more."""
+        self.state = DONE
+        asker = self.asker
+        if asker is not None:
+            self.asker = None
+            self.answer = value
+            if self.waiting is not None:
+                self.waiting.discard(self)
+            if asker.custom_sleep_data is self:
+                reschedule(asker, WOKEN)
+
+    def fail(self, error: BaseException) -> None:
+        """Answer with an exception, which the asker's `ask` raises."""
+        if self.asker is not None:
+            self.error = error
+        self.reply(None)
+
+    def abandon(self) -> None:
+        """The asker has gone: forget it, and cancel the work if it runs in a scope."""
+        self.asker = None
+        if self.waiting is not None:
+            self.waiting.discard(self)
+        self.cancel_work()
+
+    def cancel_work(self) -> None:
+        """Nobody waits for the answer any more."""
+        if self.state is not TAKEN:
+            return
+        if self.scope is not None:
+            self.scope.cancel()
+        else:
+            self.receiver.cancel_work(self)

@@ -1,0 +1,344 @@
+"""One life of an actor: start, message loop, end."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextvars import Context as ExecutionContext
+from functools import partial
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import trio
+from trio.lowlevel import checkpoint, current_task
+
+from runtime.actor import DEFERRED, Actor
+from runtime.cell import Cell
+from runtime.context import Context, current, current_trace_id
+from runtime.deadletters import DeadReason
+from runtime.envelope import DONE, QUEUED, TAKEN, Envelope
+from runtime.errors import AskTimeout
+from runtime.exits import KILLED, ExitReason, crashed
+from runtime.parking import monotonic, park
+from runtime.ref import ActorRef
+from runtime.system_messages import (
+    ActorStatistics,
+    Inspect,
+    Resume,
+    Stop,
+    Suspend,
+    SystemMessage,
+)
+from runtime.timers import TimerFired, Timers
+
+if TYPE_CHECKING:
+    from runtime.system import ActorSystem
+
+SLICE_S = 0.001
+"""How long an actor with a full mailbox works before it lets other tasks run."""
+
+SLICE_CHECK = 32
+"""Messages between two looks at the clock."""
+
+OnExit = Callable[["Incarnation", ExitReason], None]
+
+
+class Incarnation:
+    """Runs one actor in one cell. Created and started by a supervisor."""
+
+    def __init__(self, cell: Cell, actor: Actor, system: ActorSystem, on_exit: OnExit) -> None:
+        self.cell = cell
+        self.actor = actor
+        self.system = system
+        self.ref = ActorRef(cell)
+        self.timers = Timers(self)
+        self.receive: Callable[[Any], Any] = actor.receive
+        self._batch: list[Envelope] = []
+        self.reason: ExitReason | None = None
+        self.start_error: BaseException | None = None
+        self.started = trio.Event()
+        self.exited = trio.Event()
+        self.number = 0
+        self._on_exit = on_exit
+        self._nursery: trio.Nursery | None = None
+        self._kill_scope = trio.CancelScope()
+        self._suspended = False
+        self._stashed: deque[Envelope] = deque()
+        self._deferred: list[Envelope] = []
+        actor._incarnation = self
+
+    def launch_in(self, nursery: trio.Nursery) -> None:
+        """Start in `nursery`, without the context of whoever asked for it."""
+        self.cell.open()
+        ExecutionContext().run(partial(nursery.start_soon, self.run, name=self.cell.address))
+
+    def launch(self, child: Incarnation) -> None:
+        """Start a child actor in this actor's nursery."""
+        child.launch_in(self._own_nursery())
+
+    def _own_nursery(self) -> trio.Nursery:
+        if self._nursery is None:
+            raise RuntimeError(f"{type(self.actor).__name__} has child_tasks = False")
+        return self._nursery
+
+    async def run(self) -> None:
+        """Live until stopped, crashed, killed or cancelled."""
+        reason = KILLED
+        try:
+            with self._kill_scope:
+                reason = await self._live()
+        finally:
+            self._finish(reason)
+
+    def kill(self) -> None:
+        """End at the next checkpoint, without `stopped`."""
+        self._kill_scope.cancel()
+
+    def request_stop(self, reason: ExitReason) -> None:
+        """End after the message in hand: the system lane stops the loop, `reason` ends it."""
+        if self.reason is None:
+            self.reason = reason
+            self.cell.signal(Stop(reason))
+
+    async def _live(self) -> ExitReason:
+        try:
+            reason = await self._body_with_tasks()
+        except Exception as error:
+            reason = crashed(_single(error))
+            if self.started.is_set():
+                reason = await self._call_stopped(reason)
+        return reason
+
+    async def _body_with_tasks(self) -> ExitReason:
+        if not self.actor.child_tasks:
+            return await self._body()
+        async with trio.open_nursery() as self._nursery:
+            reason = await self._body()
+            self._nursery.cancel_scope.cancel()
+        return reason
+
+    async def _body(self) -> ExitReason:
+        try:
+            reason = await self._serve()
+        except Exception as error:
+            reason = crashed(_single(error))
+        if self.started.is_set():
+            return await self._call_stopped(reason)
+        return reason
+
+    async def _call_stopped(self, reason: ExitReason) -> ExitReason:
+        try:
+            await self.actor.stopped(reason)
+        except Exception as error:
+            return crashed(_single(error))
+        return reason
+
+    def _finish(self, reason: ExitReason) -> None:
+        if not self.started.is_set():
+            self.start_error = reason.error or trio.TooSlowError("killed while starting")
+        self.cell.close(reason, (*self._batch, *self._deferred, *self._stashed))
+        self._batch = []
+        self._deferred.clear()
+        self._stashed.clear()
+        self.reason = reason
+        self.started.set()
+        self.exited.set()
+        self._on_exit(self, reason)
+
+    def start_task(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Run a child task that keeps the trace, but no deadline, of the message in hand."""
+        nursery = self._own_nursery()
+        context = ExecutionContext()
+        context.run(current.set, Context(trace_id=current_trace_id()))
+        context.run(partial(nursery.start_soon, function, *args, name=self.cell.address))
+
+    async def _serve(self) -> ExitReason:
+        await self.actor.started()
+        self.started.set()
+        work = self._work_batches if self.actor.batch_max > 1 else self._work
+        while self.reason is None:
+            with trio.CancelScope() as self.cell.scope:
+                await work()
+            self._put_down()
+        return self.reason
+
+    async def _ready(self) -> None:
+        """Wait until there is a message to handle, or the end."""
+        cell = self.cell
+        while self.reason is None:
+            if cell.system_items:
+                await self._read_system(cell.system_items.popleft())
+            elif cell.items and not self._suspended:
+                return
+            else:
+                await self._idle()
+
+    async def _idle(self) -> None:
+        current.set(None)
+        cell, task = self.cell, current_task()
+        cell.parked = task
+        task.custom_sleep_data = cell
+        try:
+            await park()
+        finally:
+            cell.parked = None
+
+    async def _work(self) -> None:
+        """Handle messages one by one, until the end or until the scope was cancelled."""
+        cell = self.cell
+        while self.reason is None and not cell.cancelled:
+            await self._ready()
+            await self._drain()
+
+    async def _drain(self) -> None:
+        """Handle what is there. The hot loop: one call more per message costs 10% of a tell."""
+        cell, items, system_items = self.cell, self.cell.items, self.cell.system_items
+        take, use_context = items.popleft, current.set
+        taken, slice_end = 0, monotonic() + SLICE_S
+        while items and not system_items:
+            if not taken % SLICE_CHECK and monotonic() > slice_end:
+                break
+            taken += 1
+            cell.in_hand = envelope = take()
+            use_context(envelope)
+            if envelope.plain:
+                await self.receive(envelope.message)
+            elif not self._is_dead(envelope):
+                envelope.state = TAKEN
+                value = await self.receive(envelope.message)
+                if envelope.asker is not None and value is not DEFERRED:
+                    envelope.reply(value)
+                if envelope.sent_at or value is DEFERRED:
+                    self._after(envelope, value)
+                if cell.cancelled:
+                    break
+        cell.in_hand = None
+        cell.took(taken)
+        if items:
+            await checkpoint()
+
+    def _is_dead(self, envelope: Envelope) -> bool:
+        """Whether its asker has gone, or its deadline has passed, in the mailbox."""
+        if envelope.sent_at:
+            self._begin_timing(envelope)
+        if envelope.asker is not None or envelope.waiting is None:
+            return False
+        self.cell.bury(envelope.message, DeadReason.EXPIRED)
+        return True
+
+    def _after(self, envelope: Envelope, value: object) -> None:
+        if value is DEFERRED:
+            self._defer(envelope)
+        if envelope.sent_at:
+            self._end_timing(envelope)
+
+    def _put_down(self) -> None:
+        """After a cancelled handler: its deadline passed, or its asker went away."""
+        cell = self.cell
+        cell.cancelled = False
+        envelope, cell.in_hand = cell.in_hand, None
+        if envelope is not None:
+            detail = "deadline passed while it was worked on"
+            envelope.fail(AskTimeout(cell.address, envelope.message, detail))
+
+    async def _work_batches(self) -> None:
+        """Handle messages in batches until the end."""
+        while self.reason is None:
+            await self._ready()
+            batch = self._take_batch()
+            if batch:
+                await self._handle_batch(batch)
+            await checkpoint()
+
+    def _take_batch(self) -> list[Envelope]:
+        if self.reason is not None:
+            return []
+        items = self.cell.items
+        count = min(len(items), self.actor.batch_max)
+        taken = [items.popleft() for _ in range(count)]
+        self.cell.took(count)
+        batch = [envelope for envelope in taken if envelope.plain or not self._is_dead(envelope)]
+        for envelope in batch:
+            envelope.state = TAKEN
+        return batch
+
+    async def _handle_batch(self, batch: list[Envelope]) -> None:
+        timed = [envelope for envelope in batch if envelope.sent_at]
+        self._batch = batch
+        current.set(_batch_context(self.cell, batch))
+        await self.actor.receive_batch(batch)
+        for envelope in batch:
+            if envelope.asker is not None:
+                self._defer(envelope)
+        for envelope in timed:
+            self._end_timing(envelope)
+        self._batch = []
+
+    def _defer(self, envelope: Envelope) -> None:
+        if envelope.expects_reply:
+            self._deferred = [kept for kept in self._deferred if kept.state is not DONE]
+            self._deferred.append(envelope)
+
+    def _begin_timing(self, envelope: Envelope) -> None:
+        now = monotonic()
+        self.system.metrics.queue_wait(type(self.actor).__name__, now - envelope.sent_at)
+        envelope.sent_at = now
+
+    def _end_timing(self, envelope: Envelope) -> None:
+        self.system.metrics.service(type(self.actor).__name__, monotonic() - envelope.sent_at)
+
+    async def _read_system(self, envelope: Envelope) -> None:
+        message = envelope.message
+        match message:
+            case Stop():
+                self.request_stop(message.reason)
+            case Suspend():
+                self._suspended = True
+            case Resume():
+                self._suspended = False
+            case Inspect():
+                envelope.reply(self.statistics())
+            case TimerFired():
+                if self.timers.claim(message):
+                    await self.actor.receive(message.message)
+            case SystemMessage():
+                await self.actor.receive_system(message)
+
+    def stash(self) -> object:
+        """See `Actor.stash`."""
+        envelope = self.cell.in_hand
+        if envelope is not None:
+            envelope.state = QUEUED
+            self._stashed.append(envelope)
+        return DEFERRED
+
+    def unstash_all(self) -> None:
+        """See `Actor.unstash_all`."""
+        self.cell.items.extendleft(reversed(self._stashed))
+        self._stashed.clear()
+
+    def watch(self, ref: ActorRef) -> None:
+        """See `Actor.watch`."""
+        ref.watched_by(self.cell)
+
+    def statistics(self) -> ActorStatistics:
+        return ActorStatistics(
+            address=self.cell.address,
+            actor=type(self.actor).__name__,
+            incarnation=self.number,
+            depth=len(self.cell.items),
+            handled=self.cell.handled,
+            suspended=self._suspended,
+        )
+
+
+def _single(error: Exception) -> BaseException:
+    """The error itself, out of a group of one."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _batch_context(cell: Cell, batch: list[Envelope]) -> Context:
+    askers = {asker for envelope in batch for asker in envelope.asking}
+    return Context(inf, batch[0].trace_id, tuple(askers), cell, batch[0].number)

@@ -1,0 +1,90 @@
+"""Ports for what could differ between two runs: wall clock, randomness, ids."""
+
+import random as random_module
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import attrs
+import trio
+
+
+class Clock(Protocol):
+    """The wall clock. Timers and deadlines use Trio's clock instead."""
+
+    def now(self) -> datetime: ...
+
+
+class SystemClock:
+    """The machine's clock, in UTC."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+@attrs.define
+class VirtualClock:
+    """A wall clock that runs with Trio's clock from `start`; for tests and simulations."""
+
+    start: datetime
+    _origin: float | None = None
+
+    def now(self) -> datetime:
+        if self._origin is None:
+            self._origin = trio.current_time()
+        return self.start + timedelta(seconds=trio.current_time() - self._origin)
+
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
+_RANDOM_BITS = 80
+
+
+class Ids:
+    """Ids that sort by the time they were made: a prefix and 26 characters (ULID layout:
+    48 bits of milliseconds, 80 random bits, Crockford's base 32). Within one process they
+    strictly increase, because the random part counts up inside a millisecond.
+    """
+
+    def __init__(self, clock: Clock, random: random_module.Random) -> None:
+        self._clock = clock
+        self._random = random
+        self._last = 0
+
+    def new(self, prefix: str) -> str:
+        """A fresh id such as `tx_01KB…`."""
+        millisecond = int(self._clock.now().timestamp() * 1000)
+        value = millisecond << _RANDOM_BITS
+        if value >> _RANDOM_BITS > self._last >> _RANDOM_BITS:
+            value |= self._random.getrandbits(_RANDOM_BITS - 1)
+        else:
+            value = self._last + 1 + self._random.getrandbits(32)
+        self._last = value
+        return f"{prefix}_{_encode(value)}"
+
+
+def _encode(value: int) -> str:
+    shifts = range(120, -1, -10)
+    return "".join([_PAIRS[(value >> shift) & 1023] for shift in shifts])
+
+
+@attrs.frozen
+class Ports:
+    """The ports of one actor system."""
+
+    clock: Clock
+    ids: Ids
+    random: random_module.Random
+
+
+def system_ports() -> Ports:
+    """Ports of a real run."""
+    clock = SystemClock()
+    random = random_module.SystemRandom()
+    return Ports(clock, Ids(clock, random), random)
+
+
+def seeded_ports(seed: int, start: datetime) -> Ports:
+    """Ports whose every answer follows from `seed` and Trio's clock."""
+    clock = VirtualClock(start)
+    random = random_module.Random(seed)  # noqa: S311 - reproducible on purpose
+    return Ports(clock, Ids(clock, random), random)

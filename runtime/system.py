@@ -1,0 +1,125 @@
+"""The actor system: what all actors of one tree share."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+
+from runtime.askdeadlines import AskDeadlines
+from runtime.cell import Cell
+from runtime.child import BRUTAL, ChildSpec
+from runtime.deadletters import DeadLetter, DeadLetters
+from runtime.errors import StartFailed
+from runtime.exits import SHUTDOWN, ExitReason
+from runtime.incarnation import Incarnation
+from runtime.mailbox import MailboxSpec
+from runtime.ports import Ports, system_ports
+from runtime.ref import ActorRef
+from runtime.region import Region
+from runtime.system_messages import Stop
+from runtime.telemetry import Metrics
+
+
+class RootDown(Exception):
+    """The root of the tree ended by itself: nothing is left that could restart it."""
+
+
+class ActorSystem:
+    """Registry, dead letters, deadlines, ports and metrics of one supervision tree."""
+
+    def __init__(self, ports: Ports | None = None, metrics: Metrics | None = None) -> None:
+        ports = ports if ports is not None else system_ports()
+        self.clock = ports.clock
+        self.ids = ports.ids
+        self.random = ports.random
+        self.metrics = metrics if metrics is not None else Metrics()
+        self.dead_letters = DeadLetters(observer=self._count_dead_letter)
+        self.deadlines = AskDeadlines()
+        self._names: dict[str, Cell] = {}
+        self._regions: dict[str, Region] = {}
+
+    def _count_dead_letter(self, letter: DeadLetter) -> None:
+        self.metrics.dead_letter(letter.reason.value)
+
+    def ref(self, name: str) -> ActorRef:
+        """The actor registered under `name`, now or later; it survives restarts."""
+        return ActorRef(self._named(name))
+
+    def entities(self, name: str) -> Region:
+        """The entities registered under `name`, now or later."""
+        region = self._regions.get(name)
+        if region is None:
+            region = self._regions[name] = Region(name, self)
+        return region
+
+    def _named(self, name: str) -> Cell:
+        cell = self._names.get(name)
+        if cell is None:
+            cell = self._names[name] = self.make_cell(name, MailboxSpec())
+        return cell
+
+    def make_cell(self, address: str, mailbox: MailboxSpec) -> Cell:
+        """A cell that is not registered."""
+        return Cell(address, mailbox, self.dead_letters, self.deadlines)
+
+    def cell(self, address: str, mailbox: MailboxSpec, name: str | None) -> Cell:
+        """The cell of a child: the one that `ref(name)` gives out, if it has a name."""
+        if name is None:
+            return self.make_cell(address, mailbox)
+        cell = self._named(name)
+        if cell.accepting:
+            raise StartFailed(f"the name {name} is taken by {cell.address}")
+        cell.address = address
+        cell.configure(mailbox)
+        return cell
+
+    def release(self, cell: Cell, name: str | None) -> None:
+        """Forget the cell of a deleted child. References to its name stay valid."""
+        if name is not None and self._names.get(name) is cell and not cell.accepting:
+            cell.address = name
+
+    @asynccontextmanager
+    async def run(self, root: ChildSpec) -> AsyncIterator["ActorSystem"]:
+        """Run the tree below `root` for the duration of the block, then stop it in order.
+
+        Raises `StartFailed` when the tree does not come up, and `RootDown` (after cancelling
+        the block) when the root ends while the block runs.
+        """
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.deadlines.run)
+            with trio.CancelScope() as block:
+                incarnation = await self._start_root(root, nursery, block)
+                try:
+                    yield self
+                finally:
+                    with trio.CancelScope(shield=True):
+                        died_of = incarnation.reason if incarnation.exited.is_set() else None
+                        await _stop_root(incarnation, root.shutdown_s)
+            nursery.cancel_scope.cancel()
+        if died_of is not None:
+            raise RootDown(f"{root.id} ended: {died_of}") from died_of.error
+
+    async def _start_root(
+        self, root: ChildSpec, nursery: trio.Nursery, block: trio.CancelScope
+    ) -> Incarnation:
+        def on_exit(_incarnation: Incarnation, _reason: ExitReason) -> None:
+            block.cancel()
+
+        cell = self.cell(root.id, root.mailbox, root.name)
+        incarnation = Incarnation(cell, root.start(), self, on_exit)
+        incarnation.launch_in(nursery)
+        await incarnation.started.wait()
+        if incarnation.start_error is not None:
+            nursery.cancel_scope.cancel()
+            raise incarnation.start_error
+        return incarnation
+
+
+async def _stop_root(incarnation: Incarnation, shutdown_s: float) -> None:
+    if shutdown_s > BRUTAL:
+        incarnation.cell.signal(Stop(SHUTDOWN))
+        with trio.move_on_after(shutdown_s):
+            await incarnation.exited.wait()
+    if not incarnation.exited.is_set():
+        incarnation.kill()
+        await incarnation.exited.wait()

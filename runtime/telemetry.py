@@ -1,0 +1,61 @@
+"""The runtime's metrics. Messages are timed by sampling, everything else is counted exactly."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+PREFIX = "loyalnest"
+
+FAST_BUCKETS = (1e-5, 5e-5, 2e-4, 1e-3, 5e-3, 2e-2, 0.1, 0.5, 2.0, 10.0)
+"""Seconds; from a message between idle actors to one behind a stuck store."""
+
+
+class Metrics:
+    """Metrics of one actor system, in a registry of its own."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry if registry is not None else CollectorRegistry()
+        self._queue_wait = self._histogram(
+            "actor_queue_wait_seconds", "Time in the mailbox (sampled)", ("actor",)
+        )
+        self._service = self._histogram(
+            "actor_service_seconds", "Time in the handler (sampled)", ("actor",)
+        )
+        self._restarts = Counter(
+            "actor_restarts", "Restarts by a supervisor", ("child",), PREFIX, registry=self.registry
+        )
+        self._dead_letters = Counter(
+            "dead_letters", "Messages nobody read", ("reason",), PREFIX, registry=self.registry
+        )
+        self._dead_letters_by_reason: dict[str, Counter] = {}
+        self.entities_active = Gauge(
+            "entities_active", "Entities in memory", ("region",), PREFIX, registry=self.registry
+        )
+        self.journal_commits = Counter(
+            "journal_commits", "Transactions of the journal", (), PREFIX, registry=self.registry
+        )
+        self.journal_entries = Counter(
+            "journal_entries",
+            "Entries handed to the journal",
+            ("outcome",),
+            PREFIX,
+            registry=self.registry,
+        )
+
+    def _histogram(self, name: str, text: str, labels: tuple[str, ...]) -> Histogram:
+        return Histogram(
+            name, text, labels, PREFIX, buckets=FAST_BUCKETS, registry=self.registry
+        )
+
+    def queue_wait(self, actor: str, seconds: float) -> None:
+        self._queue_wait.labels(actor).observe(seconds)
+
+    def service(self, actor: str, seconds: float) -> None:
+        self._service.labels(actor).observe(seconds)
+
+    def restarted(self, child: str) -> None:
+        self._restarts.labels(child).inc()
+
+    def dead_letter(self, reason: str) -> None:
+        counter = self._dead_letters_by_reason.get(reason)
+        if counter is None:
+            counter = self._dead_letters_by_reason[reason] = self._dead_letters.labels(reason)
+        counter.inc()

@@ -1,0 +1,65 @@
+"""Workers: an actor that handles several messages at the same time, up to a bound."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import structlog
+import trio
+
+from runtime.actor import Actor
+from runtime.context import Context, current
+from runtime.envelope import Envelope
+from runtime.errors import ActorDown, AskTimeout, Outcome
+
+log = structlog.get_logger("loyalnest.workers")
+
+
+class Workers(Actor):
+    """A bulkhead: each message is handled by `receive` in a task of its own.
+
+    At most `concurrency` at once; the others wait in the mailbox. A task runs in a scope that
+    ends at its sender's deadline. One that raises answers its asker with `ActorDown` (outcome
+    unknown) and is logged; its neighbours and the actor go on.
+    """
+
+    batch_max: ClassVar[int] = 64
+    concurrency: ClassVar[int] = 16
+
+    def __init__(self) -> None:
+        self._permits = trio.Semaphore(self.concurrency)
+
+    async def receive_batch(self, batch: Sequence[Envelope]) -> None:
+        for envelope in batch:
+            await self._permits.acquire()
+            self.start_task(self._handle, envelope)
+
+    async def _handle(self, envelope: Envelope) -> None:
+        current.set(
+            Context(
+                deadline=envelope.deadline,
+                trace_id=envelope.trace_id,
+                asking=envelope.asking,
+                number=envelope.number,
+            )
+        )
+        try:
+            with trio.CancelScope(deadline=envelope.deadline) as scope:
+                envelope.scope = scope
+                envelope.reply(await self.receive(envelope.message))
+            if scope.cancelled_caught:
+                envelope.fail(self._too_late(envelope.message))
+        except Exception as error:
+            self._failed(envelope, error)
+        finally:
+            self._permits.release()
+
+    def _too_late(self, message: Any) -> AskTimeout:
+        return AskTimeout(self.ref.address, message, "deadline passed while it was worked on")
+
+    def _failed(self, envelope: Envelope, error: Exception) -> None:
+        name = type(envelope.message).__name__
+        log.error("worker_failed", actor=self.ref.address, message=name, exc_info=error)
+        detail = f"failed: {type(error).__name__}"
+        envelope.fail(
+            ActorDown(self.ref.address, envelope.message, detail, outcome=Outcome.UNKNOWN)
+        )
