@@ -1,0 +1,1 @@
+"""The loyalty domains, one package each. Between domains only messages pass."""

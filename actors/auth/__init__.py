@@ -1,0 +1,1 @@
+"""The auth domain: signing keys and access tokens."""

@@ -1,0 +1,1 @@
+"""The core domain: merchants, customers, orders."""

@@ -1,0 +1,62 @@
+"""The core domain's decisions, without I/O."""
+
+import re
+from collections.abc import Mapping
+
+from actors.core.messages import Order, OrderResult, OrderStatus
+from actors.vocabulary import MAX_AMOUNT, Refusal, RefusalKind
+
+ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}")
+CURRENCY_PATTERN = re.compile(r"[A-Z]{3}")
+MAX_ITEMS = 10**6
+
+
+def invalid(code: str, detail: str) -> Refusal:
+    return Refusal(RefusalKind.INVALID, code, detail)
+
+
+def check_id(what: str, value: str) -> Refusal | None:
+    """Ids start with a letter or digit and have up to 64 of `A-Z a-z 0-9 . _ : @ -`."""
+    if ID_PATTERN.fullmatch(value):
+        return None
+    return invalid("invalid_id", f"{what} {value[:80]!r} is not a valid id")
+
+
+def check_currency(currency: str) -> Refusal | None:
+    """Three capital letters, as in ISO 4217."""
+    if CURRENCY_PATTERN.fullmatch(currency):
+        return None
+    return invalid("invalid_currency", f"currency {currency[:80]!r} is not an ISO 4217 code")
+
+
+def check_order(order: Order) -> Refusal | None:
+    """What must hold of an order by itself."""
+    refusal = (
+        check_id("order_id", order.order_id)
+        or check_id("customer_id", order.customer_id)
+        or check_currency(order.currency)
+    )
+    if refusal is not None:
+        return refusal
+    if not 0 <= order.total_minor <= MAX_AMOUNT:
+        return invalid("invalid_total", f"total must be 0 to {MAX_AMOUNT} minor units")
+    if not 0 <= order.items <= MAX_ITEMS:
+        return invalid("invalid_items", f"items must be 0 to {MAX_ITEMS}")
+    return None
+
+
+def decide_order(order: Order, recorded: Mapping[str, Order]) -> OrderResult | Refusal:
+    """Record, recognise or refuse an order, given what is recorded under its id."""
+    refusal = check_order(order)
+    if refusal is not None:
+        return refusal
+    known = recorded.get(order.order_id)
+    if known is None:
+        return OrderResult(order, OrderStatus.RECORDED)
+    if known == order:
+        return OrderResult(known, OrderStatus.DUPLICATE)
+    return Refusal(
+        RefusalKind.CONFLICT,
+        "order_conflict",
+        f"order {order.order_id} was recorded before with another content",
+    )

@@ -1,0 +1,1 @@
+"""The points domain: the ledger."""

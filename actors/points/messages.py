@@ -1,0 +1,362 @@
+"""What other parts of LoyalNest may say to the points domain, and what it answers."""
+
+from datetime import datetime
+from enum import Enum
+
+import attrs
+
+from actors.vocabulary import Idempotency, Page, Refusal
+from runtime.message import Call
+
+ACCOUNTS = "points.accounts"
+"""Name of the entities: one account per `AccountKey`. They take `Apply` and `GetBalance`."""
+
+INTAKE = "points.intake"
+"""Name of the actor that takes batches and outbox events, and deals them out to accounts."""
+
+QUERIES = "points.queries"
+"""Name of the actor that reads the store: history, lots, verification, earn rules."""
+
+DEFAULT_ASSET = "points"
+
+MAX_BATCH_ITEMS = 1_000
+"""Mutations in one `ApplyBatch`."""
+
+MAX_BALANCE = 10**15
+"""Most points an account may have, posted and pending together."""
+
+TRANSACTIONS_RECORDED = "points.transactions_recorded"
+"""Topic of the outbox event about new transactions of one account; payload:
+`TransactionsRecorded`."""
+
+NOTHING = "nothing"
+"""Kind of a receipt for an order that earns nothing: no transaction was written."""
+
+
+@attrs.frozen
+class AccountKey:
+    """The address of one customer's account."""
+
+    merchant_id: str
+    customer_id: str
+
+
+# Mutations. Each is one transaction of the ledger. `amount` counts points and is positive,
+# except in `Adjust`, where it is signed and not zero. Times are aware.
+
+
+@attrs.frozen(kw_only=True)
+class Earn:
+    idempotency: Idempotency
+    amount: int
+    reason: str
+    order_id: str | None = None
+    effective_at: datetime | None = None
+    expires_at: datetime | None = None
+    pending_until: datetime | None = None
+
+
+@attrs.frozen
+class EarnRule:
+    """`points` for every full `per_amount_minor` of an order's total, rounded down per order.
+
+    Version 0 is the built-in rule: one point per major unit of the currency.
+    `expires_after_days` dates the points from the order's time.
+    """
+
+    version: int
+    currency: str
+    points: int
+    per_amount_minor: int
+    expires_after_days: int | None
+
+
+@attrs.frozen(kw_only=True)
+class EarnForOrder:
+    """Earn by rule for an order that core recorded. The order is its own idempotency key.
+
+    Without a `rule` the account looks up the one in force. An order that earns 0 points writes
+    nothing: its receipt has the kind `NOTHING` and no transaction id.
+    """
+
+    order_id: str
+    total_minor: int
+    currency: str
+    ordered_at: datetime
+    rule: EarnRule | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Redeem:
+    idempotency: Idempotency
+    amount: int
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class Adjust:
+    idempotency: Idempotency
+    amount: int
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class Reverse:
+    """Take back a transaction, in part when `amount` is given, else what is left of it."""
+
+    idempotency: Idempotency
+    transaction_id: str
+    amount: int | None = None
+    reason: str = "reversal"
+
+
+@attrs.frozen(kw_only=True)
+class PlaceHold:
+    idempotency: Idempotency
+    amount: int
+    expires_at: datetime
+    reason: str = "hold"
+
+
+@attrs.frozen(kw_only=True)
+class CaptureHold:
+    """Spend held points: all of them, or `amount`, and the rest returns."""
+
+    idempotency: Idempotency
+    hold_id: str
+    amount: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class VoidHold:
+    idempotency: Idempotency
+    hold_id: str
+
+
+Mutation = Earn | EarnForOrder | Redeem | Adjust | Reverse | PlaceHold | CaptureHold | VoidHold
+
+
+@attrs.frozen
+class Balance:
+    """`available` = `posted` - `held`. `pending` is not part of `posted` yet."""
+
+    posted: int
+    held: int
+    available: int
+    pending: int
+
+
+@attrs.frozen
+class Receipt:
+    """What a mutation did. `amount` is signed: what it added to the member's posted points.
+    Except for holds, where it is the number of points held, captured or returned, and for
+    pending earnings, where it is the number of points promised or withdrawn.
+
+    `balance` is that of the moment, after everything that was due by then.
+    """
+
+    transaction_id: str
+    customer_id: str
+    sequence: int
+    kind: str
+    amount: int
+    balance: Balance
+    recorded_at: datetime
+    hold_id: str | None = None
+    replayed: bool = False
+
+
+Result = Receipt | Refusal
+
+
+@attrs.frozen
+class Apply(Call[tuple[Result, ...]]):
+    """To an account: apply mutations in order. A refused one does not stop the next.
+
+    The same key and fingerprint again answer the first receipt, `replayed`. Refusals are not
+    kept under their key: the same request may succeed later.
+    """
+
+    mutations: tuple[Mutation, ...]
+
+
+@attrs.frozen
+class Settle(Call[int]):
+    """To an account: post what has come due, and answer the number of transactions.
+
+    Every mutation settles first, and balances are read as if settled; this makes it so for
+    accounts nobody touches.
+    """
+
+
+@attrs.frozen
+class ExpiringLot:
+    amount: int
+    expires_at: datetime
+
+
+@attrs.frozen
+class BalanceView:
+    """A balance as of `as_of`, with the lot that expires soonest."""
+
+    customer_id: str
+    balance: Balance
+    expiring: ExpiringLot | None
+    as_of: datetime
+
+
+@attrs.frozen
+class GetBalance(Call[BalanceView | Refusal]):
+    """To an account: its balance now."""
+
+
+@attrs.frozen
+class BatchItem:
+    """One mutation of a batch. `customer_id` is not needed where the mutation names a
+    transaction or a hold."""
+
+    mutation: Mutation
+    customer_id: str | None = None
+
+
+@attrs.frozen
+class ApplyBatch(Call[tuple[Result, ...]]):
+    """To the intake: mutations of many accounts; one result each, in order.
+
+    Also the way to reverse, capture or void by id alone, as a batch of one. At most
+    `MAX_BATCH_ITEMS`. Where an account did not answer, its items are refused as `UNAVAILABLE`.
+    """
+
+    merchant_id: str
+    items: tuple[BatchItem, ...]
+
+
+class TimeAxis(Enum):
+    """Which of an entry's two times a look into the past goes by."""
+
+    EFFECTIVE = "effective"
+    RECORDED = "recorded"
+
+
+@attrs.frozen
+class GetBalanceAt(Call[BalanceView | Refusal]):
+    merchant_id: str
+    customer_id: str
+    at: datetime
+    axis: TimeAxis = TimeAxis.RECORDED
+
+
+@attrs.frozen
+class LedgerEntry:
+    transaction_id: str
+    sequence: int
+    kind: str
+    amount: int
+    reason: str
+    order_id: str | None
+    hold_id: str | None
+    reverses: str | None
+    rule_version: int | None
+    effective_at: datetime
+    recorded_at: datetime
+    balance: Balance
+
+
+@attrs.frozen
+class ListLedger(Call[Page[LedgerEntry] | Refusal]):
+    """Newest first."""
+
+    merchant_id: str
+    customer_id: str
+    limit: int = 50
+    cursor: str | None = None
+
+
+@attrs.frozen
+class LotView:
+    lot_id: str
+    transaction_id: str
+    amount: int
+    remaining: int
+    earned_at: datetime
+    expires_at: datetime | None
+
+
+@attrs.frozen
+class ListLots(Call[Page[LotView] | Refusal]):
+    """Lots with something left, in the order in which they are spent."""
+
+    merchant_id: str
+    customer_id: str
+    limit: int = 50
+    cursor: str | None = None
+
+
+@attrs.frozen
+class Mismatch:
+    """One thing in the store that does not follow from the entries."""
+
+    customer_id: str
+    check: str
+    detail: str
+
+
+@attrs.frozen
+class Verification:
+    """`clean` when `mismatches` is empty. At most 100 mismatches are listed."""
+
+    clean: bool
+    accounts: int
+    transactions: int
+    postings: int
+    points_outstanding: int
+    mismatches: tuple[Mismatch, ...]
+
+
+@attrs.frozen
+class Verify(Call[Verification]):
+    """Recompute every balance, lot and hash chain of a merchant from its entries."""
+
+    merchant_id: str
+
+
+@attrs.frozen
+class RecordedTransaction:
+    """One transaction, as the outbox event tells it."""
+
+    transaction_id: str
+    sequence: int
+    kind: str
+    amount: int
+    order_id: str | None
+    effective_at: datetime
+    recorded_at: datetime
+
+
+@attrs.frozen
+class TransactionsRecorded:
+    """Payload of the outbox event: an account's new transactions and its balance after them."""
+
+    customer_id: str
+    transactions: tuple[RecordedTransaction, ...]
+    balance: Balance
+
+
+@attrs.frozen
+class GetEarnRule(Call[EarnRule]):
+    merchant_id: str
+    currency: str
+
+
+@attrs.frozen
+class SetEarnRule(Call[EarnRule | Refusal]):
+    """Add the next version; entries made before keep the version they were made by.
+
+    Setting what is in force already changes nothing.
+    """
+
+    merchant_id: str
+    currency: str
+    points: int
+    per_amount_minor: int
+    expires_after_days: int | None = None

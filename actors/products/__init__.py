@@ -1,0 +1,1 @@
+"""The products domain: each merchant's catalogue."""

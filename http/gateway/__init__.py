@@ -1,0 +1,1 @@
+"""The HTTP gateway: listener, application, routes. It reaches domains through references only."""

@@ -1,0 +1,172 @@
+"""The listener: binds an address and serves an ASGI application on it, as an actor."""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+import structlog
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+
+from gateway.connections import Connections, HypercornLog
+from gateway.errors import ListenError
+from gateway.messages import Address, GetAddress, GetListenerStatistics, ListenerStatistics
+from runtime import Actor, ActorSystem, ExitReason
+
+log = structlog.get_logger("loyalnest.gateway")
+
+MAX_PORT = 65_535
+
+Application = Callable[..., Awaitable[None]]
+"""An ASGI application. It gets no lifespan events: the tree owns what lives longer."""
+
+
+@attrs.frozen(kw_only=True)
+class ListenerSettings:
+    """Every bound of the listener. `bind` is `host:port`; port 0 takes a free one.
+
+    An idle connection, or one that has not sent a whole request head, lives for
+    `keep_alive_timeout_s`. One that sends nothing at all, also inside a request or a WebSocket,
+    lives for `read_timeout_s`.
+    """
+
+    bind: str = "127.0.0.1:8080"
+    backlog: int = 1_024
+    connections_max: int = 1_000
+    drain_s: float = 15.0
+    send_timeout_s: float = 10.0
+    read_timeout_s: float = 60.0
+    keep_alive_timeout_s: float = 30.0
+    keep_alive_max_requests: int = 100_000
+    head_max_bytes: int = 32 * 1024
+    http2_max_streams: int = 100
+    http2_max_frame_bytes: int = 2**14
+    websocket_max_message_bytes: int = 64 * 1024
+    websocket_ping_interval_s: float = 20.0
+
+    def hypercorn(self) -> Config:
+        """The settings in Hypercorn's terms."""
+        config = Config()
+        config.logger_class = HypercornLog  # type: ignore[assignment]
+        config.include_server_header = False
+        config.backlog = self.backlog
+        config.graceful_timeout = self.drain_s
+        config.read_timeout = self.read_timeout_s  # type: ignore[assignment]
+        config.keep_alive_timeout = self.keep_alive_timeout_s
+        config.keep_alive_max_requests = self.keep_alive_max_requests
+        config.h11_max_incomplete_size = self.head_max_bytes
+        config.h2_max_header_list_size = self.head_max_bytes
+        config.h2_max_concurrent_streams = self.http2_max_streams
+        config.h2_max_inbound_frame_size = self.http2_max_frame_bytes
+        config.websocket_max_message_size = self.websocket_max_message_bytes
+        config.websocket_ping_interval = self.websocket_ping_interval_s
+        return config
+
+
+class Listener(Actor):
+    """Accepts connections from its start to its stop, then drains them.
+
+    A start fails with `ListenError` when the address cannot be had.
+    """
+
+    def __init__(
+        self, make_app: Callable[[ActorSystem], Application], settings: ListenerSettings
+    ) -> None:
+        self._make_app = make_app
+        self._settings = settings
+        self._listeners: list[trio.SocketListener] = []
+        self._accepting = trio.CancelScope()
+        self._ended = trio.Event()
+        self._address: Address
+        self._connections: Connections
+
+    async def started(self) -> None:
+        self._connections = Connections(
+            ASGIWrapper(self._make_app(self.system)),  # type: ignore[arg-type]
+            self._settings.hypercorn(),
+            limit=self._settings.connections_max,
+            send_timeout_s=self._settings.send_timeout_s,
+        )
+        self._listeners = await open_listeners(self._settings.bind, self._settings.backlog)
+        self._address = bound_address(self._listeners[0])
+        self.start_task(self._serve)
+        log.info("listening", address=str(self._address))
+
+    async def _serve(self) -> None:
+        """Accept until told to stop, drain, and leave no connection behind in any case."""
+        try:
+            async with trio.open_nursery() as nursery:
+                try:
+                    with self._accepting:
+                        await trio.serve_listeners(
+                            self._connections.serve, self._listeners, handler_nursery=nursery
+                        )
+                    await self._connections.drain(self._settings.drain_s)
+                finally:
+                    self._connections.close_by_force()
+                    nursery.cancel_scope.cancel()
+        finally:
+            self._ended.set()
+
+    async def receive(self, message: Any) -> object:
+        match message:
+            case GetAddress():
+                return self._address
+            case GetListenerStatistics():
+                return self._statistics()
+        return await super().receive(message)
+
+    def _statistics(self) -> ListenerStatistics:
+        connections = self._connections
+        return ListenerStatistics(
+            connections=len(connections),
+            connections_max=connections.limit,
+            accepted=connections.accepted,
+            refused=connections.refused,
+            failed=connections.failed,
+        )
+
+    async def stopped(self, reason: ExitReason) -> None:
+        """Stop accepting and wait for the drain, which has a bound."""
+        self._accepting.cancel()
+        await self._ended.wait()
+        log.info("listener_stopped", address=str(self._address), reason=str(reason))
+
+
+async def open_listeners(bind: str, backlog: int) -> list[trio.SocketListener]:
+    """Sockets that listen on `bind`. Raises `ListenError`.
+
+    With port 0 and a host of several addresses only the first is used, as each socket would
+    get another port.
+    """
+    host, port = split_bind(bind)
+    try:
+        listeners = await trio.open_tcp_listeners(port, host=host, backlog=backlog)
+    except OSError as error:
+        raise ListenError(bind, error.strerror or str(error)) from error
+    except UnicodeError as error:
+        raise ListenError(bind, "not a host name") from error
+    if port == 0:
+        for surplus in listeners[1:]:
+            surplus.socket.close()
+        del listeners[1:]
+    return listeners
+
+
+def split_bind(bind: str) -> tuple[str, int]:
+    """Host and port of `host:port` or `[ipv6]:port`. Raises `ListenError`."""
+    host, colon, port = bind.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host:
+        raise ListenError(bind, "expected host:port")
+    if re.fullmatch(r"[0-9]{1,5}", port) is None or int(port) > MAX_PORT:
+        raise ListenError(bind, f"the port must be 0 to {MAX_PORT}")
+    return host, int(port)
+
+
+def bound_address(listener: trio.SocketListener) -> Address:
+    """The address a socket was given."""
+    host, port = listener.socket.getsockname()[:2]
+    return Address(host, port)

@@ -1,0 +1,1 @@
+"""The supervision trees: the application, built from the domains."""

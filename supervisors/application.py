@@ -1,0 +1,120 @@
+"""The whole application as one tree."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import attrs
+
+from actors.auth.keyring import auth_children
+from actors.core.messages import ORDER_RECORDED
+from actors.core.supervisor import MIGRATIONS as CORE_MIGRATIONS
+from actors.core.supervisor import core_children
+from actors.points.messages import INTAKE
+from actors.points.supervisor import MIGRATIONS as POINTS_MIGRATIONS
+from actors.points.supervisor import points_children
+from actors.products.catalogue import MIGRATIONS as PRODUCTS_MIGRATIONS
+from actors.products.catalogue import products_children
+from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
+from runtime.storage import RUNTIME_MIGRATIONS, DatabaseHandle
+from supervisors.platform import platform
+
+ROOT = "loyalnest"
+DOMAINS = "loyalnest.domains"
+"""Name of the supervisor whose children are the domains."""
+
+SUBSCRIPTIONS = {ORDER_RECORDED: (INTAKE,)}
+"""Which actors get which outbox topics."""
+
+MIGRATIONS = (RUNTIME_MIGRATIONS, CORE_MIGRATIONS, POINTS_MIGRATIONS, PRODUCTS_MIGRATIONS)
+
+DOMAIN_INTENSITY = 5
+DOMAIN_PERIOD_S = 30.0
+
+ROOT_INTENSITY = 3
+ROOT_PERIOD_S = 60.0
+
+
+@attrs.frozen
+class ApplicationSpec:
+    """What a tree needs from outside: where the data is, and the children of its edge."""
+
+    database_url: str
+    key_directory: Path
+    edge: tuple[ChildSpec, ...] = ()
+
+
+def application(spec: ApplicationSpec, handle: DatabaseHandle) -> ChildSpec:
+    """The root. It starts from left to right and stops from right to left."""
+
+    def root() -> Supervisor:
+        return Supervisor(
+            (
+                _supervisor(
+                    "platform",
+                    lambda: platform(spec.database_url, handle, MIGRATIONS, SUBSCRIPTIONS),
+                ),
+                _supervisor("domains", lambda: domains(spec, handle), name=DOMAINS),
+                _supervisor("edge", lambda: _edge(spec.edge)),
+            ),
+            intensity=ROOT_INTENSITY,
+            period_s=ROOT_PERIOD_S,
+            backoff=Backoff(),
+        )
+
+    return _supervisor(ROOT, root, name=ROOT)
+
+
+def domains(spec: ApplicationSpec, handle: DatabaseHandle) -> Supervisor:
+    """One supervisor a domain. One that exhausts its restarts stays down; the rest lives on."""
+    return Supervisor(
+        (
+            _domain("auth", lambda: auth_children(spec.key_directory)),
+            _domain("core", lambda: core_children(handle)),
+            _domain("products", lambda: products_children(handle)),
+            _domain("points", lambda: points_children(handle), Strategy.REST_FOR_ONE),
+        ),
+        intensity=DOMAIN_INTENSITY,
+        period_s=DOMAIN_PERIOD_S,
+        backoff=Backoff(),
+    )
+
+
+def _domain(
+    id_: str,
+    children: Callable[[], Sequence[ChildSpec]],
+    strategy: Strategy = Strategy.ONE_FOR_ONE,
+) -> ChildSpec:
+    """Transient: a supervisor that gave up ended by shutdown, and is not tried for ever."""
+
+    def start() -> Supervisor:
+        return Supervisor(
+            children(),
+            strategy=strategy,
+            intensity=DOMAIN_INTENSITY,
+            period_s=DOMAIN_PERIOD_S,
+            backoff=Backoff(),
+        )
+
+    return _supervisor(id_, start, restart=Restart.TRANSIENT, name=f"domain.{id_}")
+
+
+def _edge(children: Sequence[ChildSpec]) -> Supervisor:
+    return Supervisor(
+        children,
+        strategy=Strategy.REST_FOR_ONE,
+        intensity=DOMAIN_INTENSITY,
+        period_s=DOMAIN_PERIOD_S,
+        backoff=Backoff(),
+    )
+
+
+def _supervisor(
+    id_: str,
+    start: Callable[[], Supervisor],
+    *,
+    restart: Restart = Restart.PERMANENT,
+    name: str | None = None,
+) -> ChildSpec:
+    return ChildSpec(
+        id_, start, restart=restart, shutdown_s=INFINITE, name=name, start_timeout_s=INFINITE
+    )

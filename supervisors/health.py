@@ -1,0 +1,74 @@
+"""How the tree is doing, as `/health` tells it."""
+
+from enum import Enum
+
+import attrs
+import trio
+
+from runtime import ActorError, ActorSystem, ChildState, ChildStatus, WhichChildren
+from runtime.parking import monotonic
+from runtime.storage import Database, StorageError
+from supervisors.application import DOMAINS
+
+CHECK_TIMEOUT_S = 1.0
+CHECK_EVERY_S = 1.0
+"""A database check serves all probes of this time."""
+
+
+class Condition(Enum):
+    """Of a domain: serving, coming back, or given up."""
+
+    UP = "up"
+    RESTARTING = "restarting"
+    DOWN = "down"
+
+
+@attrs.define
+class TreeHealth:
+    """Asks the supervisors and the database; cheap enough for any rate of probes."""
+
+    _system: ActorSystem
+    _database: Database
+    _database_up: bool = False
+    _checked_at: float | None = None
+    _checking: trio.Lock = attrs.field(factory=trio.Lock)
+
+    async def domains(self) -> dict[str, str]:
+        """The condition of every domain by name; empty while the domains restart."""
+        try:
+            children = await self._children(DOMAINS)
+        except ActorError:
+            return {}
+        return {child.id: (await self._condition(child)).value for child in children}
+
+    async def _condition(self, domain: ChildStatus) -> Condition:
+        if domain.state is ChildState.DOWN:
+            return Condition.DOWN
+        if domain.state is ChildState.RESTARTING:
+            return Condition.RESTARTING
+        try:
+            members = await self._children(f"domain.{domain.id}")
+        except ActorError:
+            return Condition.RESTARTING
+        running = all(member.state is ChildState.RUNNING for member in members)
+        return Condition.UP if running else Condition.RESTARTING
+
+    async def _children(self, name: str) -> tuple[ChildStatus, ...]:
+        return await self._system.ref(name).ask(WhichChildren(), timeout_s=CHECK_TIMEOUT_S)
+
+    async def database(self) -> bool:
+        """Whether the database answers; asked at most once in `CHECK_EVERY_S`."""
+        async with self._checking:
+            now = monotonic()
+            if self._checked_at is None or now - self._checked_at >= CHECK_EVERY_S:
+                self._database_up = await self._ping()
+                self._checked_at = monotonic()
+        return self._database_up
+
+    async def _ping(self) -> bool:
+        with trio.move_on_after(CHECK_TIMEOUT_S):
+            try:
+                return bool(await self._database.fetch_value("SELECT 1") == 1)
+            except StorageError:
+                return False
+        return False
