@@ -35,6 +35,10 @@ class Actor:
     child_tasks: ClassVar[bool] = True
     """False saves the nursery of an actor that has neither child tasks nor timers."""
 
+    passes_on: ClassVar[tuple[type[Exception], ...]] = ()
+    """Exceptions that a handler answers its asker with instead of ending the actor: failures of
+    what it depends on, which leave its own state sound."""
+
     _incarnation: Incarnation
 
     @property

@@ -62,7 +62,7 @@ class ChildSpec:
     start: Callable[..., Actor]
     restart: Restart = Restart.PERMANENT
     shutdown_s: float = DEFAULT_SHUTDOWN_S
-    mailbox: MailboxSpec = MailboxSpec()
+    mailbox: MailboxSpec = attrs.field(factory=MailboxSpec)
     name: str | None = None
     start_timeout_s: float = DEFAULT_START_TIMEOUT_S
 

@@ -96,9 +96,10 @@ class Entities(Actor):
         self.timers.start("sweep", self._idle_s, Sweep(), periodic=True)
 
     async def receive(self, message: Any) -> object:
-        if isinstance(message, Sweep):
-            return await self._sweep()
-        return await super().receive(message)
+        if not isinstance(message, Sweep):
+            return await super().receive(message)
+        await self._sweep()
+        return None
 
     async def stopped(self, reason: ExitReason) -> None:
         """Stop all entities at the same time; kill those that take longer than `shutdown_s`."""

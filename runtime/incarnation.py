@@ -157,8 +157,11 @@ class Incarnation:
         self.started.set()
         work = self._work_batches if self.actor.batch_max > 1 else self._work
         while self.reason is None:
-            with trio.CancelScope() as self.cell.scope:
-                await work()
+            try:
+                with trio.CancelScope() as self.cell.scope:
+                    await work()
+            except self.actor.passes_on as error:
+                self._pass_on(error)
             self._put_down()
         return self.reason
 
@@ -231,6 +234,14 @@ class Incarnation:
             self._defer(envelope)
         if envelope.sent_at:
             self._end_timing(envelope)
+
+    def _pass_on(self, error: Exception) -> None:
+        """Answer what is in hand with `error`, and go on."""
+        for envelope in (self.cell.in_hand, *self._batch):
+            if envelope is not None and envelope.state is TAKEN:
+                envelope.fail(error)
+        self.cell.in_hand = None
+        self._batch = []
 
     def _put_down(self) -> None:
         """After a cancelled handler: its deadline passed, or its asker went away."""

@@ -92,7 +92,9 @@ class ActorRef:
         """
         return send(self._cell, message)
 
-    def ask(self, message: Call[Reply], *, timeout_s: float | None = None) -> Coroutine[Any, Any, Reply]:
+    def ask(
+        self, message: Call[Reply], *, timeout_s: float | None = None
+    ) -> Coroutine[Any, Any, Reply]:
         """Deliver, waiting for room, and wait for the answer.
 
         The deadline is the one in force, or `timeout_s` from now if that is sooner, or

@@ -93,6 +93,8 @@ class EntityRef:
         """See `ActorRef.send`."""
         await send(self._region.cell(self._key, message), message)
 
-    def ask(self, message: Call[Reply], *, timeout_s: float | None = None) -> Coroutine[Any, Any, Reply]:
+    def ask(
+        self, message: Call[Reply], *, timeout_s: float | None = None
+    ) -> Coroutine[Any, Any, Reply]:
         """See `ActorRef.ask`. Raises at the call, not at the await, when the host is away."""
         return ask(self._region.cell(self._key, message), message, timeout_s)

@@ -191,8 +191,10 @@ class Supervisor(Actor):
             case DeleteChild():
                 return self._admin_delete(message.id)
             case RestartDue():
-                return await self._restart(message.child)
-        return await super().receive(message)
+                await self._restart(message.child)
+            case _:
+                return await super().receive(message)
+        return None
 
     # Starting and stopping
 

@@ -41,9 +41,7 @@ class Metrics:
         )
 
     def _histogram(self, name: str, text: str, labels: tuple[str, ...]) -> Histogram:
-        return Histogram(
-            name, text, labels, PREFIX, buckets=FAST_BUCKETS, registry=self.registry
-        )
+        return Histogram(name, text, labels, PREFIX, buckets=FAST_BUCKETS, registry=self.registry)
 
     def queue_wait(self, actor: str, seconds: float) -> None:
         self._queue_wait.labels(actor).observe(seconds)

@@ -32,7 +32,7 @@ class DatabaseKeeper(Actor):
     async def started(self) -> None:
         database = await open_database(self._url)
         try:
-            applied = await migrate(database, self._migrations)
+            applied = await migrate(database, self._migrations, self.system.clock.now())
         except BaseException:
             await database.close()
             raise

@@ -1,0 +1,57 @@
+"""A database that may come and go: what domains hold while the keeper of the real one restarts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from runtime.storage.errors import StorageUnavailable
+from runtime.storage.port import Database, Entry, Query, Row
+
+
+class DatabaseHandle:
+    """Passes everything on to the attached database.
+
+    Raises `StorageUnavailable` while there is none.
+    """
+
+    def __init__(self) -> None:
+        self._database: Database | None = None
+
+    def attach(self, database: Database) -> None:
+        self._database = database
+
+    def detach(self) -> None:
+        self._database = None
+
+    @property
+    def _attached(self) -> Database:
+        if self._database is None:
+            raise StorageUnavailable("the database is not open")
+        return self._database
+
+    async def fetch(self, sql: str, *values: Any) -> list[Row]:
+        return await self._attached.fetch(sql, *values)
+
+    async def fetch_row(self, sql: str, *values: Any) -> Row | None:
+        return await self._attached.fetch_row(sql, *values)
+
+    async def fetch_value(self, sql: str, *values: Any) -> Any:
+        return await self._attached.fetch_value(sql, *values)
+
+    async def fetch_many(self, queries: Sequence[Query]) -> list[list[Row]]:
+        return await self._attached.fetch_many(queries)
+
+    async def execute(self, sql: str, *values: Any) -> None:
+        await self._attached.execute(sql, *values)
+
+    async def transact(self, statements: Sequence[Query]) -> None:
+        await self._attached.transact(statements)
+
+    async def append(self, entries: Sequence[Entry]) -> None:
+        await self._attached.append(entries)
+
+    async def announce(self, address: str) -> None:
+        await self._attached.announce(address)
+
+    async def close(self) -> None:
+        """Detach. Closing is the keeper's business."""
+        self.detach()

@@ -1,0 +1,41 @@
+"""The outbox table: events that are written with the state they tell of."""
+
+from datetime import datetime
+
+from runtime.storage.port import Statement, Write
+
+INSERT_EVENT = Statement(
+    "outbox.insert",
+    "INSERT INTO outbox (merchant_id, event_id, topic, key, payload, created_at)"
+    " VALUES ($1, $2, $3, $4, $5, $6)",
+    90,
+)
+
+DELETE_EVENT = Statement(
+    "outbox.delete", "DELETE FROM outbox WHERE merchant_id = $1 AND event_id = $2", 91
+)
+
+FETCH_EVENTS = (
+    "SELECT merchant_id, event_id, topic, key, payload FROM outbox ORDER BY event_id LIMIT $1"
+)
+
+COUNT_EVENTS = "SELECT count(*) FROM outbox"
+
+
+def outbox_write(
+    *,
+    merchant_id: str,
+    event_id: str,
+    topic: str,
+    key: str,
+    payload: object,
+    created_at: datetime,
+) -> Write:
+    """An event for the domains that subscribed to `topic`. `payload` is a JSON value; events
+    with the same `key` are delivered in the order of their ids."""
+    return Write(INSERT_EVENT, (merchant_id, event_id, topic, key, payload, created_at))
+
+
+def outbox_delete(merchant_id: str, event_id: str) -> Write:
+    """The event was delivered."""
+    return Write(DELETE_EVENT, (merchant_id, event_id))

@@ -1,0 +1,115 @@
+"""Migrations: numbered SQL files with checksums, applied once and in order."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from importlib import resources
+
+import attrs
+
+from runtime.storage.errors import MigrationError
+from runtime.storage.port import Database, Query
+
+DIALECT = "sqlite"
+
+FILE_NAME = re.compile(r"(\d{4})_(\w+?)(?:\.(sqlite|postgresql))?\.sql")
+
+CREATE_TABLE = (
+    "CREATE TABLE IF NOT EXISTS schema_migrations (component TEXT NOT NULL,"
+    " number BIGINT NOT NULL, name TEXT NOT NULL, checksum TEXT NOT NULL,"
+    " applied_at TIMESTAMPTZ NOT NULL, PRIMARY KEY (component, number))"
+)
+
+SELECT_APPLIED = (
+    "SELECT number, name, checksum FROM schema_migrations WHERE component = $1 ORDER BY number"
+)
+
+INSERT_APPLIED = (
+    "INSERT INTO schema_migrations (component, number, name, checksum, applied_at)"
+    " VALUES ($1, $2, $3, $4, $5)"
+)
+
+
+@attrs.frozen
+class Migrations:
+    """The migration files of one component, in a package of their own.
+
+    A file is `0001_name.sql`, or `0001_name.sqlite.sql` beside `0001_name.postgresql.sql` where
+    the dialects differ. Its statements end with a `;` at the end of a line.
+    """
+
+    component: str
+    package: str
+
+
+RUNTIME_MIGRATIONS = Migrations("runtime", "runtime.storage.migrations")
+
+
+@attrs.frozen
+class Migration:
+    """One file. The checksum is the SHA-256 of its text."""
+
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    def statements(self) -> list[Query]:
+        return [(text, ()) for text in re.split(r";[ \t]*(?:\n|$)", self.sql) if text.strip()]
+
+
+async def migrate(database: Database, components: Sequence[Migrations], now: datetime) -> list[str]:
+    """Apply what is missing, each file in a transaction of its own; the names of those applied.
+
+    Raises `MigrationError` when an applied file has changed or is unknown to this program.
+    """
+    await database.execute(CREATE_TABLE)
+    applied: list[str] = []
+    for component in components:
+        applied += await _migrate(database, component, now)
+    return applied
+
+
+async def _migrate(database: Database, component: Migrations, now: datetime) -> list[str]:
+    files = read_migrations(component)
+    rows = await database.fetch(SELECT_APPLIED, component.component)
+    known = {row["number"]: row["checksum"] for row in rows}
+    unknown = sorted(known.keys() - files.keys())
+    if unknown:
+        raise MigrationError(
+            f"the database was made by a newer version: {component.component} migration"
+            f" {unknown[0]} is unknown to this one"
+        )
+    applied = []
+    for number, migration in sorted(files.items()):
+        name = f"{component.component}/{number:04}_{migration.name}"
+        if number not in known:
+            await _apply(database, component.component, migration, now)
+            applied.append(name)
+        elif known[number] != migration.checksum:
+            raise MigrationError(f"migration {name} was changed after it had been applied")
+    return applied
+
+
+async def _apply(database: Database, component: str, migration: Migration, now: datetime) -> None:
+    record = (component, migration.number, migration.name, migration.checksum, now)
+    await database.transact([*migration.statements(), (INSERT_APPLIED, record)])
+
+
+def read_migrations(component: Migrations, dialect: str = DIALECT) -> dict[int, Migration]:
+    """The files for `dialect` by number; they must be numbered from 1 without gaps."""
+    found: dict[int, Migration] = {}
+    for file in resources.files(component.package).iterdir():
+        match = FILE_NAME.fullmatch(file.name)
+        if match is not None and match[3] in (None, dialect):
+            number = int(match[1])
+            if number in found:
+                raise MigrationError(f"{component.component} has two migrations {number}")
+            found[number] = Migration(number, match[2], file.read_text("utf-8"))
+    if sorted(found) != list(range(1, len(found) + 1)):
+        raise MigrationError(f"{component.component} migrations are not numbered without gaps")
+    return found

@@ -1,0 +1,281 @@
+"""The SQLite adapter: one writer with durable commits, several readers, all in threads."""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import trio
+
+from runtime.storage.errors import ConstraintViolation, StorageError, StorageFull
+from runtime.storage.lockfile import LockFile
+from runtime.storage.port import Entry, Query, Row, Statement
+from runtime.storage.sqlite_values import register, sqlite_sql
+
+Result = TypeVar("Result")
+
+READERS = 3
+"""Connections for queries, beside the writer's."""
+
+CACHED_STATEMENTS = 256
+CANCEL_CHECK_STEPS = 20_000
+"""Steps of SQLite's machine between two looks whether a query was cancelled."""
+
+BUSY_TIMEOUT_S = 5.0
+
+register()
+
+
+class SqliteDatabase:
+    """A database in a file, for one process, or in memory.
+
+    Commits are durable when they return (write-ahead log, `synchronous = FULL`). The one in
+    memory runs without threads, so that it fits into virtual time; a query then blocks the loop.
+    """
+
+    def __init__(
+        self,
+        writer: sqlite3.Connection,
+        readers: Sequence[sqlite3.Connection],
+        lock: LockFile | None,
+    ) -> None:
+        self._writer = writer
+        self._write_lock = trio.Lock()
+        self._readers = list(readers)
+        self._reading = trio.Semaphore(max(1, len(readers)))
+        self._threads = trio.CapacityLimiter(1 + len(readers))
+        self._lock = lock
+        self._closed = False
+
+    async def fetch(self, sql: str, *values: Any) -> list[Row]:
+        return await self._read(_fetch, sqlite_sql(sql), values)
+
+    async def fetch_row(self, sql: str, *values: Any) -> Row | None:
+        return await self._read(_fetch_row, sqlite_sql(sql), values)
+
+    async def fetch_value(self, sql: str, *values: Any) -> Any:
+        row = await self.fetch_row(sql, *values)
+        return row[0] if row is not None else None
+
+    async def fetch_many(self, queries: Sequence[Query]) -> list[list[Row]]:
+        rewritten = [(sqlite_sql(sql), values) for sql, values in queries]
+        return await self._read(_fetch_many, rewritten)
+
+    async def execute(self, sql: str, *values: Any) -> None:
+        await self._write(_transact, [(sqlite_sql(sql), values)])
+
+    async def transact(self, statements: Sequence[Query]) -> None:
+        await self._write(_transact, [(sqlite_sql(sql), values) for sql, values in statements])
+
+    async def append(self, entries: Sequence[Entry]) -> None:
+        await self._write(_append, _grouped(entries))
+
+    async def announce(self, address: str) -> None:
+        if self._lock is not None:
+            self._lock.announce(address)
+
+    async def close(self) -> None:
+        """Idempotent. Not cancelled half way."""
+        with trio.CancelScope(shield=True):
+            async with self._write_lock:
+                if self._closed:
+                    return
+                self._closed = True
+                for _ in range(len(self._readers)):
+                    await self._reading.acquire()
+                await self._run(self._close)
+
+    def _close(self) -> None:
+        for connection in (*self._readers, self._writer):
+            connection.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    async def _write(self, work: Callable[..., None], *arguments: Any) -> None:
+        async with self._write_lock:
+            self._check_open()
+            await self._run(_write, self._writer, work, arguments)
+
+    async def _read(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        if not self._readers:
+            async with self._write_lock:
+                self._check_open()
+                return await self._run(_read, self._writer, work, arguments)
+        async with self._reading:
+            self._check_open()
+            connection = self._readers.pop()
+            try:
+                return await self._run(_read_cancellably, connection, work, arguments)
+            finally:
+                self._readers.append(connection)
+
+    async def _run(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        if not self._readers and self._lock is None:
+            await trio.lowlevel.checkpoint()
+            return work(*arguments)
+        return await trio.to_thread.run_sync(work, *arguments, limiter=self._threads)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StorageError("the database is closed")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Errors of `sqlite3` as ours; the original is kept as the cause."""
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise ConstraintViolation(str(error)) from error
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            raise StorageFull("no space is left for the database") from error
+        raise StorageError(f"database: {error}") from error
+
+
+def _write(connection: sqlite3.Connection, work: Callable[..., None], arguments: Any) -> None:
+    with translated():
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            work(connection, *arguments)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+            raise
+
+
+def _read(connection: sqlite3.Connection, work: Callable[..., Result], arguments: Any) -> Result:
+    with translated():
+        return work(connection, *arguments)
+
+
+def _read_cancellably(
+    connection: sqlite3.Connection, work: Callable[..., Result], arguments: Any
+) -> Result:
+    """Ends early when the caller was cancelled, with the cancellation."""
+    connection.set_progress_handler(_cancelled, CANCEL_CHECK_STEPS)
+    try:
+        return _read(connection, work, arguments)
+    except StorageError:
+        trio.from_thread.check_cancelled()
+        raise
+
+
+def _cancelled() -> bool:
+    try:
+        trio.from_thread.check_cancelled()
+    except trio.Cancelled:
+        return True
+    return False
+
+
+def _fetch(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Row]:
+    return connection.execute(sql, values).fetchall()
+
+
+def _fetch_row(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> Row | None:
+    cursor = connection.execute(sql, values)
+    row: Row | None = cursor.fetchone()
+    cursor.close()
+    return row
+
+
+def _fetch_many(connection: sqlite3.Connection, queries: Sequence[Query]) -> list[list[Row]]:
+    if len(queries) == 1:
+        return [_fetch(connection, *queries[0])]
+    connection.execute("BEGIN")
+    try:
+        return [_fetch(connection, sql, values) for sql, values in queries]
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _transact(connection: sqlite3.Connection, statements: Sequence[Query]) -> None:
+    for sql, values in statements:
+        connection.execute(sql, values)
+
+
+def _append(
+    connection: sqlite3.Connection, groups: Sequence[tuple[Statement, list[tuple[Any, ...]]]]
+) -> None:
+    for statement, rows in groups:
+        connection.executemany(sqlite_sql(statement.sql), rows)
+
+
+def _grouped(entries: Sequence[Entry]) -> list[tuple[Statement, list[tuple[Any, ...]]]]:
+    rows_of: dict[Statement, list[tuple[Any, ...]]] = {}
+    for entry in entries:
+        for statement, row in entry:
+            rows = rows_of.get(statement)
+            if rows is None:
+                rows = rows_of[statement] = []
+            rows.append(row)
+    return sorted(rows_of.items(), key=lambda group: (group[0].rank, group[0].name))
+
+
+async def open_sqlite_file(path: Path) -> SqliteDatabase:
+    """Open or create the database file, for this process alone.
+
+    Raises `StorageLocked` when another process has it, `StorageError` when it cannot be used.
+    """
+    return await trio.to_thread.run_sync(_open_file, path)
+
+
+def _open_file(path: Path) -> SqliteDatabase:
+    lock = None
+    opened: list[sqlite3.Connection] = []
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = LockFile(path)
+        with translated():
+            opened.append(_writer(str(path)))
+            opened += [_reader(str(path)) for _ in range(READERS)]
+        return SqliteDatabase(opened[0], opened[1:], lock)
+    except BaseException as error:
+        for connection in opened:
+            connection.close()
+        if lock is not None:
+            lock.release()
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+            raise StorageError(f"cannot use the database {path}: {reason}") from error
+        if type(error) is StorageError:
+            raise StorageError(f"cannot use the database {path}: {error.__cause__}") from error
+        raise
+
+
+def open_sqlite_memory() -> SqliteDatabase:
+    """An empty database that lives as long as its object."""
+    return SqliteDatabase(_configured(":memory:"), (), None)
+
+
+def _writer(path: str) -> sqlite3.Connection:
+    connection = _configured(path)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("ROLLBACK")
+    return connection
+
+
+def _reader(path: str) -> sqlite3.Connection:
+    connection = _configured(path)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _configured(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path,
+        timeout=BUSY_TIMEOUT_S,
+        detect_types=sqlite3.PARSE_DECLTYPES,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=CACHED_STATEMENTS,
+    )
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
