@@ -35,6 +35,9 @@ class Actor:
     child_tasks: ClassVar[bool] = True
     """False saves the nursery of an actor that has neither child tasks nor timers."""
 
+    cancellable: ClassVar[bool] = True
+    """False: what was begun is finished, even when the deadline passes or the asker goes."""
+
     passes_on: ClassVar[tuple[type[Exception], ...]] = ()
     """Exceptions that a handler answers its asker with instead of ending the actor: failures of
     what it depends on, which leave its own state sound."""
@@ -80,8 +83,8 @@ class Actor:
         raise NotImplementedError
 
     async def receive_system(self, message: SystemMessage) -> None:
-        """Handle `Down` and timers; by default like any other message."""
-        await self.receive(message)
+        """Handle `Down`; by default like any other message."""
+        await self._incarnation.receive(message)
 
     async def stopped(self, reason: ExitReason) -> None:
         """Called after the last message, also after a crash, but not when killed."""

@@ -7,6 +7,7 @@ therefore end up to `TICK_S` late, never early.
 
 from heapq import heappop, heappush
 from math import inf
+from operator import attrgetter
 
 import trio
 
@@ -45,8 +46,11 @@ class AskDeadlines:
         return self._ticks[0] * TICK_S if self._ticks else inf
 
     def _expire(self, now: float) -> None:
+        """Askers before those they asked, so that an actor in the middle is cancelled at its own
+        deadline and does not crash of the nested ask's error."""
         while self._ticks and self._ticks[0] * TICK_S <= now:
-            for envelope in list(self.buckets.pop(heappop(self._ticks))):
+            bucket = self.buckets.pop(heappop(self._ticks))
+            for envelope in sorted(bucket, key=attrgetter("number")):
                 _time_out(envelope)
 
 

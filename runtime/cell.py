@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from trio import CancelScope
@@ -166,7 +167,7 @@ class Cell:
         if self.room is not None:
             self.room.unpark_all()
         watchers, self.watchers = self.watchers, set()
-        for watcher in watchers:
+        for watcher in sorted(watchers, key=attrgetter("address")):
             watcher.signal(Down(self.address, reason))
 
     def _lose(self, envelope: Envelope, reason: ExitReason, outcome: Outcome) -> None:

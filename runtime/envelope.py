@@ -65,6 +65,11 @@ class Envelope(msgspec.Struct, eq=False, gc=False, kw_only=True):
         """Whether somebody still waits for an answer."""
         return self.asker is not None
 
+    @property
+    def withdrawn(self) -> bool:
+        """Whether it was an ask, and its asker has gone or was told that it expired."""
+        return self.asker is None and self.waiting is not None
+
     def reply(self, value: object) -> None:
         """Answer; without effect when nobody waits any more."""
         self.state = DONE

@@ -1,18 +1,17 @@
 """Trio as the guest of an asyncio loop, for the drivers that exist only for asyncio."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar, TypeVarTuple
 
 import outcome
 import structlog
 import trio
 
-_new_event_loop: Callable[[], asyncio.AbstractEventLoop]
 try:
     import uvloop
 
-    _new_event_loop = uvloop.new_event_loop
+    _new_event_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
 except ImportError:  # uvloop does not exist for Windows
     _new_event_loop = asyncio.new_event_loop
 
@@ -75,24 +74,22 @@ def run(
         _close(loop)
 
 
-async def call(function: Callable[[*Args], Coroutine[Any, Any, Result]], *args: *Args) -> Result:
+async def call(function: Callable[[*Args], Awaitable[Result]], *args: *Args) -> Result:
     """Run an asyncio coroutine function in the host loop; return or raise its outcome.
 
     The coroutine is a task of its own and sees a copy of the caller's context variables.
 
     Cancellation: nothing starts in a scope that is already cancelled. Later, cancelling the
     scope cancels the asyncio task, waits until it has ended, and only then raises Cancelled; a
-    coroutine that ignores its cancellation keeps the caller waiting. Cancelled wins over what
-    the task makes of its cancellation, which is logged when it is anything else than to end.
-    A task that had ended before the cancellation reached it is not cancelled: its outcome
-    counts.
+    coroutine that ignores its cancellation keeps the caller waiting. Cancelled wins over a
+    result or an error that the task ends with all the same, and that is logged. If the task
+    had ended before the cancellation reached it, its outcome counts.
 
-    Raises `RuntimeError` outside `run`, and `AsyncioCancelled` when not Trio but asyncio code
-    cancelled the task.
+    Raises `RuntimeError` outside `run`; `AsyncioCancelled` when asyncio code cancelled the task.
     """
     loop = _host_loop()
-    await trio.lowlevel.checkpoint_if_cancelled()
-    task = loop.create_task(_outcome_of(function, args))
+    # Captured, because a task that raised KeyboardInterrupt would stop the loop under Trio.
+    task = loop.create_task(outcome.acapture(function, *args))
     caller = trio.lowlevel.current_task()
     task.add_done_callback(lambda _task: trio.lowlevel.reschedule(caller))
     raise_cancel: trio.lowlevel.RaiseCancelT | None = None
@@ -111,13 +108,6 @@ async def call(function: Callable[[*Args], Coroutine[Any, Any, Result]], *args: 
         return task.result().unwrap()
     except asyncio.CancelledError as error:
         raise AsyncioCancelled(f"asyncio cancelled {function}") from error
-
-
-async def _outcome_of(
-    function: Callable[[*Args], Coroutine[Any, Any, Result]], args: tuple[*Args]
-) -> outcome.Outcome[Result]:
-    """Keep KeyboardInterrupt and SystemExit from tearing the loop down under Trio."""
-    return await outcome.acapture(function, *args)
 
 
 def _log_overruled(task: asyncio.Task[outcome.Outcome[Any]], function: object) -> None:
@@ -154,7 +144,6 @@ async def _end_leftovers() -> None:
     leftovers = asyncio.all_tasks() - {asyncio.current_task()}
     for task in leftovers:
         task.cancel()
-    if leftovers:
-        _, stuck = await asyncio.wait(leftovers, timeout=LEFTOVERS_TIMEOUT_S)
-        if stuck:
-            log.error("asyncio_tasks_abandoned", tasks=[task.get_name() for task in stuck])
+    _, stuck = await asyncio.wait(leftovers, timeout=LEFTOVERS_TIMEOUT_S) if leftovers else ((), ())
+    for task in stuck:
+        log.error("asyncio_task_abandoned", task=task.get_name())

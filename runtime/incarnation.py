@@ -9,6 +9,7 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+import structlog
 import trio
 from trio.lowlevel import checkpoint, current_task
 
@@ -33,6 +34,8 @@ from runtime.timers import TimerFired, Timers
 
 if TYPE_CHECKING:
     from runtime.system import ActorSystem
+
+log = structlog.get_logger("loyalnest.actor")
 
 SLICE_S = 0.001
 """How long an actor with a full mailbox works before it lets other tasks run."""
@@ -127,6 +130,7 @@ class Incarnation:
         return reason
 
     async def _call_stopped(self, reason: ExitReason) -> ExitReason:
+        current.set(Context(receiver=self.cell))
         try:
             await self.actor.stopped(reason)
         except Exception as error:
@@ -136,10 +140,10 @@ class Incarnation:
     def _finish(self, reason: ExitReason) -> None:
         if not self.started.is_set():
             self.start_error = reason.error or trio.TooSlowError("killed while starting")
-        self.cell.close(reason, (*self._batch, *self._deferred, *self._stashed))
+        self.unstash_all()
+        self.cell.close(reason, (*self._batch, *self._deferred))
         self._batch = []
         self._deferred.clear()
-        self._stashed.clear()
         self.reason = reason
         self.started.set()
         self.exited.set()
@@ -158,7 +162,8 @@ class Incarnation:
         work = self._work_batches if self.actor.batch_max > 1 else self._work
         while self.reason is None:
             try:
-                with trio.CancelScope() as self.cell.scope:
+                with trio.CancelScope() as scope:
+                    self.cell.scope = scope if self.actor.cancellable else None
                     await work()
             except self.actor.passes_on as error:
                 self._pass_on(error)
@@ -198,25 +203,29 @@ class Incarnation:
         cell, items, system_items = self.cell, self.cell.items, self.cell.system_items
         take, use_context = items.popleft, current.set
         taken, slice_end = 0, monotonic() + SLICE_S
-        while items and not system_items:
-            if not taken % SLICE_CHECK and monotonic() > slice_end:
-                break
-            taken += 1
-            cell.in_hand = envelope = take()
-            use_context(envelope)
-            if envelope.plain:
-                await self.receive(envelope.message)
-            elif not self._is_dead(envelope):
-                envelope.state = TAKEN
-                value = await self.receive(envelope.message)
-                if envelope.asker is not None and value is not DEFERRED:
-                    envelope.reply(value)
-                if envelope.sent_at or value is DEFERRED:
-                    self._after(envelope, value)
-                if cell.cancelled:
+        try:
+            while items and not system_items:
+                if not taken % SLICE_CHECK and monotonic() > slice_end:
                     break
-        cell.in_hand = None
-        cell.took(taken)
+                taken += 1
+                cell.in_hand = envelope = take()
+                if cell.room is not None:
+                    cell.room.unpark()
+                use_context(envelope)
+                if envelope.plain:
+                    await self.receive(envelope.message)
+                elif not self._is_dead(envelope):
+                    envelope.state = TAKEN
+                    value = await self.receive(envelope.message)
+                    if envelope.asker is not None and value is not DEFERRED:
+                        envelope.reply(value)
+                    if envelope.sent_at or value is DEFERRED:
+                        self._after(envelope, value)
+                    if cell.cancelled:
+                        break
+            cell.in_hand = None
+        finally:
+            cell.handled += taken
         if items:
             await checkpoint()
 
@@ -237,6 +246,7 @@ class Incarnation:
 
     def _pass_on(self, error: Exception) -> None:
         """Answer what is in hand with `error`, and go on."""
+        log.warning("passed_on", actor=self.cell.address, error=str(error)[:500])
         for envelope in (self.cell.in_hand, *self._batch):
             if envelope is not None and envelope.state is TAKEN:
                 envelope.fail(error)
@@ -286,7 +296,7 @@ class Incarnation:
         self._batch = []
 
     def _defer(self, envelope: Envelope) -> None:
-        if envelope.expects_reply:
+        if envelope.expects_reply and envelope.state is TAKEN:
             self._deferred = [kept for kept in self._deferred if kept.state is not DONE]
             self._deferred.append(envelope)
 
@@ -300,6 +310,7 @@ class Incarnation:
 
     async def _read_system(self, envelope: Envelope) -> None:
         message = envelope.message
+        current.set(Context(receiver=self.cell))
         match message:
             case Stop():
                 self.request_stop(message.reason)
@@ -311,7 +322,7 @@ class Incarnation:
                 envelope.reply(self.statistics())
             case TimerFired():
                 if self.timers.claim(message):
-                    await self.actor.receive(message.message)
+                    await self.receive(message.message)
             case SystemMessage():
                 await self.actor.receive_system(message)
 
@@ -327,6 +338,7 @@ class Incarnation:
         """See `Actor.unstash_all`."""
         self.cell.items.extendleft(reversed(self._stashed))
         self._stashed.clear()
+        self.cell.nudge()
 
     def watch(self, ref: ActorRef) -> None:
         """See `Actor.watch`."""
@@ -351,5 +363,5 @@ def _single(error: Exception) -> BaseException:
 
 
 def _batch_context(cell: Cell, batch: list[Envelope]) -> Context:
-    askers = {asker for envelope in batch for asker in envelope.asking}
+    askers = dict.fromkeys(asker for envelope in batch for asker in envelope.asking)
     return Context(inf, batch[0].trace_id, tuple(askers), cell, batch[0].number)

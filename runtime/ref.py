@@ -157,7 +157,10 @@ async def ask(
         deadline = _deadline(ambient, timeout_s)
         envelope = _inheriting(ambient, cell, message, deadline)
     items = cell.system_items if urgent else cell.items
-    if len(items) >= cell.limit:
+    if urgent:
+        if not cell.accepting:
+            raise ActorDown(cell.address, message)
+    elif len(items) >= cell.limit:
         await _wait_for_room(cell, message, deadline)
     if not envelope.number % SAMPLING:
         envelope.sent_at = monotonic()

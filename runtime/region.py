@@ -21,6 +21,9 @@ class RegionHost(Protocol):
     """The actor that runs a region's entities."""
 
     @property
+    def ref(self) -> ActorRef: ...
+
+    @property
     def active(self) -> dict[Hashable, Cell]: ...
 
     def activate(self, key: Hashable) -> Cell | None:
@@ -55,6 +58,8 @@ class Region:
             raise ActorDown(self.address(key), message)
         cell = host.active.get(key)
         if cell is None:
+            if not host.ref.alive:
+                raise ActorDown(self.address(key), message)
             cell = host.activate(key)
         if cell is None:
             raise MailboxFull(self.address(key), message, "too many active entities")

@@ -5,7 +5,7 @@ Terms and behaviour are those of OTP's `supervisor`.
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import structlog
@@ -134,6 +134,8 @@ class Supervisor(Actor):
     "reached_max_restart_intensity"), after stopping its children: the fault is passed up.
     """
 
+    cancellable: ClassVar[bool] = False
+
     def __init__(
         self,
         children: Sequence[ChildSpec] = (),
@@ -158,12 +160,12 @@ class Supervisor(Actor):
         self._made = 0
 
     async def started(self) -> None:
-        for spec in self._specs:
-            child = self._adopt(spec)
-            if not await self._start(child):
-                error = child.incarnation.start_error if child.incarnation else None
-                await self._stop_all()
-                raise StartFailed(f"{child.cell.address} did not start: {error}") from error
+        try:
+            for spec in self._specs:
+                await self._boot(spec)
+        except StartFailed:
+            await self._stop_all()
+            raise
 
     async def stopped(self, reason: ExitReason) -> None:
         await self._stop_all()
@@ -197,6 +199,12 @@ class Supervisor(Actor):
         return None
 
     # Starting and stopping
+
+    async def _boot(self, spec: ChildSpec) -> None:
+        child = self._adopt(spec)
+        if not await self._start(child):
+            error = child.incarnation.start_error if child.incarnation else None
+            raise StartFailed(f"{child.cell.address} did not start: {error}") from error
 
     def _adopt(self, spec: ChildSpec, arguments: tuple[Any, ...] = ()) -> Child:
         cell = self.system.cell(f"{self.ref.address}/{spec.id}", spec.mailbox, spec.name)
@@ -350,7 +358,11 @@ class Supervisor(Actor):
         if spec.id in self._children:
             running = self._children[spec.id].state is ChildState.RUNNING
             return AdminError.RUNNING if running else AdminError.ALREADY_PRESENT
-        child = self._adopt(spec, message.arguments)
+        try:
+            child = self._adopt(spec, message.arguments)
+        except StartFailed as error:
+            log.error("child_start_failed", child=spec.id, error=repr(error)[:500])
+            return AdminError.START_FAILED
         if not await self._start(child):
             self._forget(child)
             return AdminError.START_FAILED

@@ -82,37 +82,52 @@ class ActorSystem:
     async def run(self, root: ChildSpec) -> AsyncIterator["ActorSystem"]:
         """Run the tree below `root` for the duration of the block, then stop it in order.
 
-        Raises `StartFailed` when the tree does not come up, and `RootDown` (after cancelling
-        the block) when the root ends while the block runs.
+        Raises `StartFailed` when the tree does not come up, `RootDown` (after cancelling the
+        block) when the root ends while the block runs, and what the block raises. When
+        cancelled, it ends the block and then stops the tree in order as well.
         """
-        async with trio.open_nursery() as nursery:
+        died_of: ExitReason | None = None
+        failure: Exception | None = None
+        block = trio.CancelScope()
+        incarnation = self._root(root, block)
+        async with trio.open_nursery() as outside, trio.open_nursery() as nursery:
+            nursery.cancel_scope.shield = True
+            outside.start_soon(_pass_on_cancellation, block)
             nursery.start_soon(self.deadlines.run)
-            with trio.CancelScope() as block:
-                incarnation = await self._start_root(root, nursery, block)
-                try:
-                    yield self
-                finally:
-                    with trio.CancelScope(shield=True):
-                        died_of = incarnation.reason if incarnation.exited.is_set() else None
-                        await _stop_root(incarnation, root.shutdown_s)
-            nursery.cancel_scope.cancel()
+            incarnation.launch_in(nursery)
+            try:
+                with block:
+                    await incarnation.started.wait()
+                    if incarnation.start_error is None:
+                        yield self
+            except Exception as error:
+                failure = error
+            finally:
+                died_of = incarnation.reason if incarnation.exited.is_set() else None
+                await _stop_root(incarnation, root.shutdown_s)
+                nursery.cancel_scope.cancel()
+                outside.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        if incarnation.start_error is not None:
+            raise incarnation.start_error
         if died_of is not None:
             raise RootDown(f"{root.id} ended: {died_of}") from died_of.error
 
-    async def _start_root(
-        self, root: ChildSpec, nursery: trio.Nursery, block: trio.CancelScope
-    ) -> Incarnation:
+    def _root(self, root: ChildSpec, block: trio.CancelScope) -> Incarnation:
         def on_exit(_incarnation: Incarnation, _reason: ExitReason) -> None:
             block.cancel()
 
         cell = self.cell(root.id, root.mailbox, root.name)
-        incarnation = Incarnation(cell, root.start(), self, on_exit)
-        incarnation.launch_in(nursery)
-        await incarnation.started.wait()
-        if incarnation.start_error is not None:
-            nursery.cancel_scope.cancel()
-            raise incarnation.start_error
-        return incarnation
+        return Incarnation(cell, root.start(), self, on_exit)
+
+
+async def _pass_on_cancellation(block: trio.CancelScope) -> None:
+    """Cancel the block alone, so that the tree below is stopped in order and not cut off."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        block.cancel()
 
 
 async def _stop_root(incarnation: Incarnation, shutdown_s: float) -> None:

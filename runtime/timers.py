@@ -74,4 +74,5 @@ class Timers:
                     fired = self._due[key] = TimerFired(key, message)
                     self._incarnation.cell.signal(fired)
                 if not periodic:
+                    del self._scopes[key]
                     return

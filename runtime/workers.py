@@ -8,7 +8,8 @@ import trio
 
 from runtime.actor import Actor
 from runtime.context import Context, current
-from runtime.envelope import Envelope
+from runtime.deadletters import DeadReason
+from runtime.envelope import QUEUED, TAKEN, Envelope
 from runtime.errors import ActorDown, AskTimeout, Outcome
 
 log = structlog.get_logger("loyalnest.workers")
@@ -30,7 +31,14 @@ class Workers(Actor):
 
     async def receive_batch(self, batch: Sequence[Envelope]) -> None:
         for envelope in batch:
+            envelope.state = QUEUED
+        for envelope in batch:
             await self._permits.acquire()
+            if envelope.withdrawn:
+                self._permits.release()
+                self.system.dead_letters.add(self.ref.address, envelope.message, DeadReason.EXPIRED)
+                continue
+            envelope.state = TAKEN
             self.start_task(self._handle, envelope)
 
     async def _handle(self, envelope: Envelope) -> None:

@@ -74,9 +74,7 @@ def _create(path: Path) -> None:
 def _public_pem(private: Ed25519PrivateKey) -> str:
     return (
         private.public_key()
-        .public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         .decode()
     )
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
-
 from actors.core.messages import (
     MAX_ORDERS,
     MERCHANTS,
@@ -101,5 +100,3 @@ class Orders(Actor):
                 recorded[order.order_id] = order
                 writes += order_entry(merchant_id, order, new_id("ev"), now)
         return results, tuple(writes)
-
-

@@ -29,11 +29,11 @@ ENSURE_CUSTOMER = Statement(
 CUSTOMER_COLUMNS = "merchant_id, customer_id, display_name, created_at"
 
 SELECT_CUSTOMER = (
-    f"SELECT {CUSTOMER_COLUMNS} FROM customers WHERE merchant_id = $1 AND customer_id = $2"  # noqa: S608
+    f"SELECT {CUSTOMER_COLUMNS} FROM customers WHERE merchant_id = $1 AND customer_id = $2"
 )
 
 LIST_CUSTOMERS = (
-    f"SELECT {CUSTOMER_COLUMNS} FROM customers"  # noqa: S608
+    f"SELECT {CUSTOMER_COLUMNS} FROM customers"
     " WHERE merchant_id = $1 AND customer_id > $2 ORDER BY customer_id LIMIT $3"
 )
 
@@ -46,16 +46,16 @@ INSERT_ORDER = Statement(
 
 ORDER_COLUMNS = "order_id, customer_id, ordered_at, currency, total_minor, items, lines"
 
-SELECT_ORDER = f"SELECT {ORDER_COLUMNS} FROM orders WHERE merchant_id = $1 AND order_id = $2"  # noqa: S608
+SELECT_ORDER = f"SELECT {ORDER_COLUMNS} FROM orders WHERE merchant_id = $1 AND order_id = $2"
 
 LIST_ORDERS = (
-    f"SELECT {ORDER_COLUMNS} FROM orders"  # noqa: S608
+    f"SELECT {ORDER_COLUMNS} FROM orders"
     " WHERE merchant_id = $1 AND (ordered_at, order_id) < ($2, $3)"
     " ORDER BY ordered_at DESC, order_id DESC LIMIT $4"
 )
 
 LIST_CUSTOMER_ORDERS = (
-    f"SELECT {ORDER_COLUMNS} FROM orders"  # noqa: S608
+    f"SELECT {ORDER_COLUMNS} FROM orders"
     " WHERE merchant_id = $1 AND customer_id = $5 AND (ordered_at, order_id) < ($2, $3)"
     " ORDER BY ordered_at DESC, order_id DESC LIMIT $4"
 )
@@ -71,4 +71,4 @@ TOTALS_BY_CURRENCY = (
 def select_orders(count: int) -> str:
     """The orders of one merchant among `count` ids."""
     places = ", ".join(f"${number}" for number in range(2, count + 2))
-    return f"SELECT {ORDER_COLUMNS} FROM orders WHERE merchant_id = $1 AND order_id IN ({places})"  # noqa: S608
+    return f"SELECT {ORDER_COLUMNS} FROM orders WHERE merchant_id = $1 AND order_id IN ({places})"

@@ -52,7 +52,7 @@ from actors.points.messages import (
     Reverse,
     VoidHold,
 )
-from actors.points.posting import Moment, fill, post
+from actors.points.posting import Moment, fill, not_before_last, post
 from actors.points.reversals import Original, post_reversal
 from actors.points.rules import builtin_rule, expiry_of, points_for, rule_use
 from actors.points.settle import HeldBack, settle
@@ -93,14 +93,16 @@ def decide(state: AccountState, mutation: Mutation, context: Context) -> Decisio
 
     Points that a command sets free although their lot had ended expire right after it.
     """
-    moment = context.moment
+    moment = not_before_last(state, context.moment)
+    if moment is not context.moment:
+        context = attrs.evolve(context, moment=moment)
     settled, current = settle(state, moment)
     try:
         posted = _DECIDERS[type(mutation)](current, mutation, context)
     except Refused as refused:
         return Decision((), refused.refusal, state)
     if posted is None:
-        return Decision((), _nothing(state, moment), state)
+        return Decision((), _nothing(state.sequence, current, moment), state)
     current = evolve(current, posted)
     followed, current = settle(current, moment, HeldBack(moment.now, current.sequence))
     return Decision((*settled, posted, *followed), _receipt(posted, current), current)
@@ -125,8 +127,9 @@ def _receipt(posted: Posted, state: AccountState) -> Receipt:
     )
 
 
-def _nothing(state: AccountState, moment: Moment) -> Receipt:
-    return Receipt("", state.customer_id, state.sequence, NOTHING, 0, state.balance, moment.now)
+def _nothing(sequence: int, settled: AccountState, moment: Moment) -> Receipt:
+    """The balance as if settled, although what is due is not posted for this."""
+    return Receipt("", settled.customer_id, sequence, NOTHING, 0, settled.balance, moment.now)
 
 
 def _earn(state: AccountState, earn: Earn, context: Context) -> Posted:
@@ -263,7 +266,7 @@ def _credit(  # noqa: PLR0913 - the columns of a transaction
     )
 
 
-def _debit(  # noqa: PLR0913 - the columns of a transaction
+def _debit(
     state: AccountState,
     mutation: Redeem | Adjust,
     context: Context,
@@ -351,7 +354,7 @@ def _void(state: AccountState, void: VoidHold, context: Context) -> Posted:
     )
 
 
-def _end_hold(  # noqa: PLR0913 - the columns of a transaction
+def _end_hold(
     state: AccountState,
     mutation: CaptureHold | VoidHold,
     moment: Moment,

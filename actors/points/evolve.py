@@ -25,6 +25,10 @@ def evolve(state: AccountState, event: Posted) -> AccountState:
     Raises `LedgerCorrupt` when the transaction cannot follow this state.
     """
     transaction = event.transaction
+    if transaction.sequence != state.sequence + 1 or event.previous_hash != state.head:
+        raise LedgerCorrupt(
+            f"transaction {transaction.sequence} does not follow {state.sequence} in the chain"
+        )
     return AccountState(
         state.merchant_id,
         state.customer_id,

@@ -25,10 +25,6 @@ MAX_BATCH_ITEMS = 1_000
 MAX_BALANCE = 10**15
 """Most points an account may have, posted and pending together."""
 
-TRANSACTIONS_RECORDED = "points.transactions_recorded"
-"""Topic of the outbox event about new transactions of one account; payload:
-`TransactionsRecorded`."""
-
 NOTHING = "nothing"
 """Kind of a receipt for an order that earns nothing: no transaction was written."""
 
@@ -75,8 +71,9 @@ class EarnRule:
 class EarnForOrder:
     """Earn by rule for an order that core recorded. The order is its own idempotency key.
 
-    Without a `rule` the account looks up the one in force. An order that earns 0 points writes
-    nothing: its receipt has the kind `NOTHING` and no transaction id.
+    The intake puts in the rule in force; an account that gets none uses the built-in one. An
+    order that earns 0 points writes nothing: its receipt has the kind `NOTHING` and no
+    transaction id.
     """
 
     order_id: str
@@ -318,28 +315,6 @@ class Verify(Call[Verification]):
     """Recompute every balance, lot and hash chain of a merchant from its entries."""
 
     merchant_id: str
-
-
-@attrs.frozen
-class RecordedTransaction:
-    """One transaction, as the outbox event tells it."""
-
-    transaction_id: str
-    sequence: int
-    kind: str
-    amount: int
-    order_id: str | None
-    effective_at: datetime
-    recorded_at: datetime
-
-
-@attrs.frozen
-class TransactionsRecorded:
-    """Payload of the outbox event: an account's new transactions and its balance after them."""
-
-    customer_id: str
-    transactions: tuple[RecordedTransaction, ...]
-    balance: Balance
 
 
 @attrs.frozen

@@ -25,11 +25,18 @@ NewId = Callable[[str], str]
 class Moment:
     """When something is recorded, and where ids of new transactions and holds come from.
 
-    `now` is in UTC and never before the last transaction of the account.
+    `now` is in UTC. Where the clock stepped back behind the account's last transaction, that one's
+    time counts instead.
     """
 
     now: datetime
     new_id: NewId
+
+
+def not_before_last(state: AccountState, moment: Moment) -> Moment:
+    """`moment`, or the time of the account's last transaction when that is later."""
+    last = state.recorded_at
+    return moment if last is None or last <= moment.now else Moment(last, moment.new_id)
 
 
 def post(  # noqa: PLR0913 - the columns of a transaction

@@ -22,7 +22,7 @@ from actors.points.ledger import (
     Posted,
     Posting,
 )
-from actors.points.posting import Moment, fill, post
+from actors.points.posting import Moment, fill, not_before_last, post
 from actors.points.state import AccountState, Hold, Lot, Promise
 
 
@@ -48,6 +48,7 @@ def settle(
     state: AccountState, moment: Moment, held_back: HeldBack | None = None
 ) -> tuple[list[Posted], AccountState]:
     """The transactions that are due by `moment.now`, and the state after them."""
+    moment = not_before_last(state, moment)
     events: list[Posted] = []
     while (due := next_due(state, held_back)) is not None and due.at <= moment.now:
         event = _post_due(state, due, moment)

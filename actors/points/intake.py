@@ -1,0 +1,153 @@
+"""The actor that deals mutations out to accounts: batches, and orders that core recorded."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+import trio
+
+from actors.core.messages import OrderRecorded
+from actors.points.lookups import find_owners
+from actors.points.messages import (
+    ACCOUNTS,
+    MAX_BATCH_ITEMS,
+    QUERIES,
+    AccountKey,
+    Apply,
+    ApplyBatch,
+    CaptureHold,
+    EarnForOrder,
+    EarnRule,
+    GetEarnRule,
+    Mutation,
+    Result,
+    Reverse,
+    VoidHold,
+)
+from actors.vocabulary import Refusal, RefusalKind
+from runtime import ActorError, Workers
+from runtime.outbox import Deliver, OutboxEvent
+from runtime.storage import Database
+
+log = structlog.get_logger("loyalnest.points")
+
+Placed = list[tuple[int, Mutation]]
+"""Mutations of one account with their positions in the batch."""
+
+
+class Intake(Workers):
+    """Groups mutations by account, asks the accounts at the same time, and puts the results
+    back into order."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__()
+        self._database = database
+
+    async def receive(self, message: Any) -> object:
+        match message:
+            case ApplyBatch():
+                return await self._apply(message)
+            case Deliver():
+                await self._deliver(message.events)
+            case _:
+                return await super().receive(message)
+        return None
+
+    async def _apply(self, batch: ApplyBatch) -> tuple[Result, ...]:
+        if len(batch.items) > MAX_BATCH_ITEMS:
+            detail = f"at most {MAX_BATCH_ITEMS} mutations in a batch"
+            refusal = Refusal(RefusalKind.INVALID, "batch_too_large", detail)
+            return (refusal,) * len(batch.items)
+        owners = await self._owners(batch)
+        results: list[Result | None] = [None] * len(batch.items)
+        placed: dict[AccountKey, Placed] = defaultdict(list)
+        for position, item in enumerate(batch.items):
+            customer_id = item.customer_id or owners.get(_named(item.mutation))
+            if customer_id is None:
+                results[position] = _unknown(item.mutation)
+            else:
+                key = AccountKey(batch.merchant_id, customer_id)
+                placed[key].append((position, item.mutation))
+        async with trio.open_nursery() as nursery:
+            for key, mutations in placed.items():
+                nursery.start_soon(self._ask, key, mutations, results)
+        return tuple(result for result in results if result is not None)
+
+    async def _owners(self, batch: ApplyBatch) -> Mapping[str, str]:
+        nameless = [item.mutation for item in batch.items if item.customer_id is None]
+        return await find_owners(
+            self._database,
+            batch.merchant_id,
+            [m.transaction_id for m in nameless if isinstance(m, Reverse)],
+            [m.hold_id for m in nameless if isinstance(m, CaptureHold | VoidHold)],
+        )
+
+    async def _ask(self, key: AccountKey, placed: Placed, results: list[Result | None]) -> None:
+        account = self.system.entities(ACCOUNTS).ref(key)
+        mutations = tuple(mutation for _, mutation in placed)
+        answers: Sequence[Result]
+        try:
+            answers = await account.ask(Apply(mutations))
+        except ActorError as error:
+            detail = f"the account did not answer: {error}"
+            answers = [Refusal(RefusalKind.UNAVAILABLE, "account_unavailable", detail)]
+            answers *= len(placed)
+        for (position, _), answer in zip(placed, answers, strict=True):
+            results[position] = answer
+
+    async def _deliver(self, events: Sequence[OutboxEvent]) -> None:
+        """Returns when every order's points are durable. Raises `ActorError` when not sure."""
+        orders = [
+            (event.merchant_id, msgspec.convert(event.payload, OrderRecorded)) for event in events
+        ]
+        rules = await self._rules({(merchant, order.currency) for merchant, order in orders})
+        placed: dict[AccountKey, list[EarnForOrder]] = defaultdict(list)
+        for merchant_id, order in orders:
+            rule = rules[merchant_id, order.currency]
+            placed[AccountKey(merchant_id, order.customer_id)].append(_earning(order, rule))
+        async with trio.open_nursery() as nursery:
+            for key, earnings in placed.items():
+                nursery.start_soon(self._earn, key, tuple(earnings))
+
+    async def _rules(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], EarnRule]:
+        queries = self.system.ref(QUERIES)
+        return {key: await queries.ask(GetEarnRule(*key)) for key in wanted}
+
+    async def _earn(self, key: AccountKey, earnings: tuple[EarnForOrder, ...]) -> None:
+        results = await self.system.entities(ACCOUNTS).ref(key).ask(Apply(earnings))
+        for earning, result in zip(earnings, results, strict=True):
+            if isinstance(result, Refusal):
+                log.warning("order_earned_nothing", order=earning.order_id, code=result.code)
+
+
+def _earning(order: OrderRecorded, rule: EarnRule) -> EarnForOrder:
+    return EarnForOrder(
+        order_id=order.order_id,
+        total_minor=order.total_minor,
+        currency=order.currency,
+        ordered_at=order.ordered_at,
+        rule=rule,
+    )
+
+
+def _named(mutation: Mutation) -> str:
+    """The transaction or hold that a mutation without a customer is found by."""
+    match mutation:
+        case Reverse():
+            return mutation.transaction_id
+        case CaptureHold() | VoidHold():
+            return mutation.hold_id
+    return ""
+
+
+def _unknown(mutation: Mutation) -> Refusal:
+    match mutation:
+        case Reverse():
+            what, code = f"transaction {mutation.transaction_id}", "transaction_unknown"
+        case CaptureHold() | VoidHold():
+            what, code = f"hold {mutation.hold_id}", "hold_unknown"
+        case _:
+            return Refusal(RefusalKind.INVALID, "customer_missing", "customer_id is missing")
+    return Refusal(RefusalKind.NOT_FOUND, code, f"there is no {what}")

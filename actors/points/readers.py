@@ -1,0 +1,222 @@
+"""The actor that reads the points tables, and keeps the earn rules."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from actors.core.messages import QUERIES as CORE_QUERIES
+from actors.core.messages import GetCustomer
+from actors.paging import clamp_limit, decode_cursor, page
+from actors.points.ledger import HOLD, MEMBER, PENDING
+from actors.points.messages import (
+    ACCOUNTS,
+    DEFAULT_ASSET,
+    AccountKey,
+    Balance,
+    BalanceView,
+    EarnRule,
+    ExpiringLot,
+    GetBalanceAt,
+    GetEarnRule,
+    LedgerEntry,
+    ListLedger,
+    ListLots,
+    LotView,
+    SetEarnRule,
+    Settle,
+    TimeAxis,
+    Verify,
+)
+from actors.points.queries import (
+    BALANCE_AS_EFFECTIVE,
+    BALANCE_AS_RECORDED,
+    EXPIRING_AS_RECORDED,
+    INSERT_RULE,
+    LIST_LEDGER,
+    LIST_LOTS,
+    SELECT_ACCOUNT,
+    SELECT_RULE,
+)
+from actors.points.records import balance_of
+from actors.points.rules import builtin_rule, next_rule
+from actors.points.verification import verify
+from actors.vocabulary import Page, Refusal, RefusalKind
+from runtime import Workers
+from runtime.journal import JOURNAL, Append, Rejected
+from runtime.storage import Database, Row, Write
+
+END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
+MAX_SEQUENCE = 2**62
+NO_BALANCE = Balance(0, 0, 0, 0)
+
+
+class PointsReaders(Workers):
+    """Reads, several at a time, without holding up the accounts."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__()
+        self._database = database
+
+    async def receive(self, message: Any) -> object:
+        match message:
+            case ListLedger():
+                return await self._ledger(message)
+            case ListLots():
+                return await self._lots(message)
+            case GetBalanceAt():
+                return await self._balance_at(message)
+            case Verify():
+                return await verify(self._database, message.merchant_id)
+            case GetEarnRule():
+                return await self._rule(message.merchant_id, message.currency)
+            case SetEarnRule():
+                return await self._set_rule(message)
+        return await super().receive(message)
+
+    async def _ledger(self, message: ListLedger) -> Page[LedgerEntry] | Refusal:
+        refusal = await self._bring_up_to_date(message.merchant_id, message.customer_id)
+        if refusal is not None:
+            return refusal
+        limit = clamp_limit(message.limit)
+        before = decode_cursor(message.cursor, 1) or (MAX_SEQUENCE,)
+        rows = await self._database.fetch(
+            LIST_LEDGER,
+            message.merchant_id,
+            message.customer_id,
+            DEFAULT_ASSET,
+            before[0],
+            limit + 1,
+        )
+        return page(rows, limit, _ledger_entry, lambda row: [row["sequence"]])
+
+    async def _lots(self, message: ListLots) -> Page[LotView] | Refusal:
+        refusal = await self._bring_up_to_date(message.merchant_id, message.customer_id)
+        if refusal is not None:
+            return refusal
+        limit = clamp_limit(message.limit)
+        expires_at, sequence = _lot_position(decode_cursor(message.cursor, 2))
+        rows = await self._database.fetch(
+            LIST_LOTS,
+            message.merchant_id,
+            message.customer_id,
+            DEFAULT_ASSET,
+            END_OF_TIME,
+            expires_at,
+            sequence,
+            limit + 1,
+        )
+        return page(rows, limit, _lot_view, _lot_key)
+
+    async def _bring_up_to_date(self, merchant_id: str, customer_id: str) -> Refusal | None:
+        """Post what is due, so that lists and balances agree. A refusal: no such customer."""
+        account = await self._database.fetch_row(
+            SELECT_ACCOUNT, merchant_id, customer_id, DEFAULT_ASSET
+        )
+        if account is None:
+            return await self._unknown(merchant_id, customer_id)
+        due = account["next_due_at"]
+        if due is not None and due <= self.system.clock.now():
+            key = AccountKey(merchant_id, customer_id)
+            await self.system.entities(ACCOUNTS).ref(key).ask(Settle())
+        return None
+
+    async def _unknown(self, merchant_id: str, customer_id: str) -> Refusal | None:
+        question = GetCustomer(merchant_id, customer_id)
+        if await self.system.ref(CORE_QUERIES).ask(question) is not None:
+            return None
+        detail = f"there is no customer {customer_id}"
+        return Refusal(RefusalKind.NOT_FOUND, "customer_unknown", detail)
+
+    async def _balance_at(self, message: GetBalanceAt) -> BalanceView | Refusal:
+        refusal = await self._bring_up_to_date(message.merchant_id, message.customer_id)
+        if refusal is not None:
+            return refusal
+        account = (message.merchant_id, message.customer_id, DEFAULT_ASSET)
+        if message.axis is TimeAxis.EFFECTIVE:
+            rows = await self._database.fetch(BALANCE_AS_EFFECTIVE, *account, message.at)
+            balance = _summed({row[0]: int(row[1]) for row in rows})
+            return BalanceView(message.customer_id, balance, None, message.at)
+        row = await self._database.fetch_row(BALANCE_AS_RECORDED, *account, message.at)
+        if row is None:
+            return BalanceView(message.customer_id, NO_BALANCE, None, message.at)
+        expiring = await self._expiring_then(account, row["sequence"])
+        return BalanceView(message.customer_id, balance_of(row), expiring, message.at)
+
+    async def _expiring_then(
+        self, account: tuple[str, str, str], sequence: int
+    ) -> ExpiringLot | None:
+        rows = await self._database.fetch(EXPIRING_AS_RECORDED, *account, sequence)
+        lots = (ExpiringLot(row["remaining_then"], row["expires_at"]) for row in rows)
+        return next((lot for lot in lots if lot.amount > 0), None)
+
+    async def _rule(self, merchant_id: str, currency: str) -> EarnRule:
+        row = await self._database.fetch_row(SELECT_RULE, merchant_id, currency)
+        return EarnRule(*row) if row is not None else builtin_rule(currency)
+
+    async def _set_rule(self, message: SetEarnRule) -> EarnRule | Refusal:
+        current = await self._rule(message.merchant_id, message.currency)
+        rule = next_rule(current, message)
+        if isinstance(rule, Refusal) or rule is current:
+            return rule
+        row = (
+            message.merchant_id,
+            rule.currency,
+            rule.version,
+            rule.points,
+            rule.per_amount_minor,
+            rule.expires_after_days,
+            self.system.clock.now(),
+        )
+        answer = await self.system.ref(JOURNAL).ask(Append((Write(INSERT_RULE, row),)))
+        if isinstance(answer, Rejected):
+            detail = "the rule was changed by somebody else at the same time"
+            return Refusal(RefusalKind.CONFLICT, "earn_rule_conflict", detail)
+        return rule
+
+
+def _ledger_entry(row: Row) -> LedgerEntry:
+    rule = row["rule"]
+    return LedgerEntry(
+        row["transaction_id"],
+        row["sequence"],
+        row["kind"],
+        row["amount"],
+        row["reason"],
+        row["order_id"],
+        row["hold_id"],
+        row["reverses"],
+        rule[0] if rule is not None else None,
+        row["effective_at"],
+        row["recorded_at"],
+        balance_of(row),
+    )
+
+
+def _lot_view(row: Row) -> LotView:
+    return LotView(
+        row["lot_id"],
+        row["transaction_id"],
+        row["amount"],
+        row["remaining"],
+        row["earned_at"],
+        row["expires_at"],
+    )
+
+
+def _lot_key(row: Row) -> tuple[str, int]:
+    return ((row["expires_at"] or END_OF_TIME).isoformat(), row["sequence"])
+
+
+def _lot_position(key: tuple[str | int, ...] | None) -> tuple[datetime, int]:
+    """Where a page of lots goes on; from the first without a valid cursor."""
+    start = datetime.min.replace(tzinfo=UTC)
+    if key is None or not isinstance(key[1], int):
+        return start, 0
+    try:
+        return datetime.fromisoformat(str(key[0])), key[1]
+    except ValueError:
+        return start, 0
+
+
+def _summed(points: dict[str, int]) -> Balance:
+    member, hold = points.get(MEMBER, 0), points.get(HOLD, 0)
+    return Balance(member + hold, hold, member, points.get(PENDING, 0))
