@@ -26,7 +26,7 @@ from runtime.errors import (
 from runtime.exits import ExitKind, ExitReason
 from runtime.mailbox import MailboxSpec, Overflow
 from runtime.message import Call, Cast, Message
-from runtime.ref import ActorRef
+from runtime.ref import ActorRef, ask_all
 from runtime.region import EntityRef, Region
 from runtime.supervisor import (
     AdminError,
@@ -91,5 +91,6 @@ __all__ = [
     "TerminateChild",
     "WhichChildren",
     "Workers",
+    "ask_all",
     "request_context",
 ]

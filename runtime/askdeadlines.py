@@ -35,6 +35,15 @@ class AskDeadlines:
             self._scope.deadline = tick * TICK_S
         return bucket
 
+    def join(self, deadline: float, envelope: Envelope) -> set[Envelope]:
+        """Put an ask among those that time out with it."""
+        tick = int(deadline / TICK_S) + 1
+        waiting = self.buckets.get(tick)
+        if waiting is None:
+            waiting = self.open(tick)
+        waiting.add(envelope)
+        return waiting
+
     async def run(self) -> None:
         """Time asks out until cancelled."""
         while True:

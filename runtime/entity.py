@@ -92,6 +92,7 @@ class Entities(Actor):
         self._activated = self._passivated = self._crashed = 0
 
     async def started(self) -> None:
+        self._gauge = self.system.metrics.entities_active.labels(self._name)
         self.system.entities(self._name).attach(self)
         self.timers.start("sweep", self._idle_s, Sweep(), periodic=True)
 
@@ -105,7 +106,10 @@ class Entities(Actor):
         """Stop all entities at the same time; kill those that take longer than `shutdown_s`."""
         self.system.entities(self._name).detach()
         for key in list(self._activations):
-            self._passivate(key)
+            if key in self._leaving:
+                self._call_off(key)
+            else:
+                self._passivate(key)
         with trio.move_on_after(self._shutdown_s):
             await self._all_gone()
         for incarnation in self._leaving.values():
@@ -138,7 +142,13 @@ class Entities(Actor):
 
     async def _launch_after(self, predecessor: Incarnation, incarnation: Incarnation) -> None:
         await predecessor.exited.wait()
-        self._incarnation.launch(incarnation)
+        if incarnation.reason is None:
+            self._incarnation.launch(incarnation)
+
+    def _call_off(self, key: Hashable) -> None:
+        """Never launch the activation that waits for its predecessor's end."""
+        self._activations.pop(key).incarnation.reason = SHUTDOWN
+        self.active.pop(key).close(SHUTDOWN, ())
 
     def _on_exit(self, incarnation: Incarnation, reason: ExitReason) -> None:
         key = incarnation.actor.key  # type: ignore[attr-defined]
@@ -195,7 +205,7 @@ class Entities(Actor):
         activation.seen = cell.handled
 
     def _measure(self) -> None:
-        self.system.metrics.entities_active.labels(self._name).set(len(self.active))
+        self._gauge.set(len(self.active))
 
     def statistics(self) -> EntityStatistics:
         return EntityStatistics(

@@ -88,9 +88,9 @@ async def call(function: Callable[[*Args], Awaitable[Result]], *args: *Args) -> 
     Raises `RuntimeError` outside `run`; `AsyncioCancelled` when asyncio code cancelled the task.
     """
     loop = _host_loop()
+    caller = trio.lowlevel.current_task()
     # Captured, because a task that raised KeyboardInterrupt would stop the loop under Trio.
     task = loop.create_task(outcome.acapture(function, *args))
-    caller = trio.lowlevel.current_task()
     task.add_done_callback(lambda _task: trio.lowlevel.reschedule(caller))
     raise_cancel: trio.lowlevel.RaiseCancelT | None = None
 

@@ -37,6 +37,8 @@ class VirtualClock:
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 _RANDOM_BITS = 80
+_TAIL_BITS, _HEAD_BITS = 50, 80
+"""The head seldom changes within a millisecond, so its text is kept."""
 
 
 class Ids:
@@ -49,6 +51,7 @@ class Ids:
         self._clock = clock
         self._random = random
         self._last = 0
+        self._head, self._head_text = -1, ""
 
     def new(self, prefix: str) -> str:
         """A fresh id such as `tx_01KB…`."""
@@ -59,11 +62,15 @@ class Ids:
         else:
             value = self._last + 1 + self._random.getrandbits(32)
         self._last = value
-        return f"{prefix}_{_encode(value)}"
+        head = value >> _TAIL_BITS
+        if head != self._head:
+            self._head, self._head_text = head, _encode(head, _HEAD_BITS)
+        return f"{prefix}_{self._head_text}{_encode(value, _TAIL_BITS)}"
 
 
-def _encode(value: int) -> str:
-    shifts = range(120, -1, -10)
+def _encode(value: int, bits: int) -> str:
+    """The lowest `bits` of a value, 10 bits to two characters."""
+    shifts = range(bits - 10, -1, -10)
     return "".join([_PAIRS[(value >> shift) & 1023] for shift in shifts])
 
 

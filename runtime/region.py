@@ -85,6 +85,10 @@ class EntityRef:
     def address(self) -> str:
         return self._region.address(self._key)
 
+    def receiver(self, message: object) -> Cell:
+        """See `runtime.ref.Asked`. Activates the entity if it sleeps."""
+        return self._region.cell(self._key, message)
+
     def tell(self, message: Message) -> bool:
         """See `ActorRef.tell`."""
         try:

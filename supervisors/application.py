@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import attrs
-from actors.points.supervisor import MIGRATIONS as POINTS_MIGRATIONS
-from actors.points.supervisor import points_children
 
 from actors.auth.keyring import auth_children
 from actors.core.messages import ORDER_RECORDED
 from actors.core.supervisor import MIGRATIONS as CORE_MIGRATIONS
 from actors.core.supervisor import core_children
 from actors.points.messages import INTAKE
+from actors.points.supervisor import MIGRATIONS as POINTS_MIGRATIONS
+from actors.points.supervisor import points_children
 from actors.products.catalogue import MIGRATIONS as PRODUCTS_MIGRATIONS
 from actors.products.catalogue import products_children
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 import structlog
-import trio
 
 from actors.core.messages import OrderRecorded
 from actors.points.lookups import find_owners
@@ -27,7 +26,7 @@ from actors.points.messages import (
     VoidHold,
 )
 from actors.vocabulary import Refusal, RefusalKind
-from runtime import ActorError, Workers
+from runtime import Workers, ask_all
 from runtime.outbox import Deliver, OutboxEvent
 from runtime.storage import Database
 
@@ -61,7 +60,7 @@ class Intake(Workers):
             refusal = Refusal(RefusalKind.INVALID, "batch_too_large", detail)
             return (refusal,) * len(batch.items)
         owners = await self._owners(batch)
-        results: list[Result | None] = [None] * len(batch.items)
+        results: dict[int, Result] = {}
         placed: dict[AccountKey, Placed] = defaultdict(list)
         for position, item in enumerate(batch.items):
             customer_id = item.customer_id or owners.get(_named(item.mutation))
@@ -70,10 +69,11 @@ class Intake(Workers):
             else:
                 key = AccountKey(batch.merchant_id, customer_id)
                 placed[key].append((position, item.mutation))
-        async with trio.open_nursery() as nursery:
-            for key, mutations in placed.items():
-                nursery.start_soon(self._ask, key, mutations, results)
-        return tuple(result for result in results if result is not None)
+        answers = await self._ask({key: [m for _, m in pairs] for key, pairs in placed.items()})
+        for pairs, answer in zip(placed.values(), answers, strict=True):
+            for index, (position, _) in enumerate(pairs):
+                results[position] = _result(answer, index)
+        return tuple(results[position] for position in range(len(batch.items)))
 
     async def _owners(self, batch: ApplyBatch) -> Mapping[str, str]:
         nameless = [item.mutation for item in batch.items if item.customer_id is None]
@@ -84,18 +84,12 @@ class Intake(Workers):
             [m.hold_id for m in nameless if isinstance(m, CaptureHold | VoidHold)],
         )
 
-    async def _ask(self, key: AccountKey, placed: Placed, results: list[Result | None]) -> None:
-        account = self.system.entities(ACCOUNTS).ref(key)
-        mutations = tuple(mutation for _, mutation in placed)
-        answers: Sequence[Result]
-        try:
-            answers = await account.ask(Apply(mutations))
-        except ActorError as error:
-            detail = f"the account did not answer: {error}"
-            answers = [Refusal(RefusalKind.UNAVAILABLE, "account_unavailable", detail)]
-            answers *= len(placed)
-        for (position, _), answer in zip(placed, answers, strict=True):
-            results[position] = answer
+    async def _ask(self, placed: Mapping[AccountKey, Sequence[Mutation]]) -> list[Any]:
+        """One answer for each account: its results, or the error it could not be asked for."""
+        account = self.system.entities(ACCOUNTS).ref
+        return await ask_all(
+            [(account(key), Apply(tuple(mutations))) for key, mutations in placed.items()]
+        )
 
     async def _deliver(self, events: Sequence[OutboxEvent]) -> None:
         """Returns when every order's points are durable. Raises `ActorError` when not sure."""
@@ -107,19 +101,28 @@ class Intake(Workers):
         for merchant_id, order in orders:
             rule = rules[merchant_id, order.currency]
             placed[AccountKey(merchant_id, order.customer_id)].append(_earning(order, rule))
-        async with trio.open_nursery() as nursery:
-            for key, earnings in placed.items():
-                nursery.start_soon(self._earn, key, tuple(earnings))
+        answers = await self._ask(placed)
+        for earnings, results in zip(placed.values(), answers, strict=True):
+            if isinstance(results, Exception):
+                raise results
+            _log_refusals(earnings, results)
 
     async def _rules(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], EarnRule]:
         queries = self.system.ref(QUERIES)
         return {key: await queries.ask(GetEarnRule(*key)) for key in wanted}
 
-    async def _earn(self, key: AccountKey, earnings: tuple[EarnForOrder, ...]) -> None:
-        results = await self.system.entities(ACCOUNTS).ref(key).ask(Apply(earnings))
-        for earning, result in zip(earnings, results, strict=True):
-            if isinstance(result, Refusal):
-                log.warning("order_earned_nothing", order=earning.order_id, code=result.code)
+
+def _log_refusals(earnings: Sequence[EarnForOrder], results: Sequence[Result]) -> None:
+    for earning, result in zip(earnings, results, strict=True):
+        if isinstance(result, Refusal):
+            log.warning("order_earned_nothing", order=earning.order_id, code=result.code)
+
+
+def _result(answer: Sequence[Result] | Exception, index: int) -> Result:
+    if not isinstance(answer, Exception):
+        return answer[index]
+    detail = f"the account did not answer: {answer}"
+    return Refusal(RefusalKind.UNAVAILABLE, "account_unavailable", detail)
 
 
 def _earning(order: OrderRecorded, rule: EarnRule) -> EarnForOrder:

@@ -36,6 +36,9 @@ class AccountKey:
     merchant_id: str
     customer_id: str
 
+    def __str__(self) -> str:
+        return f"{self.merchant_id}/{self.customer_id}"
+
 
 # Mutations. Each is one transaction of the ledger. `amount` counts points and is positive,
 # except in `Adjust`, where it is signed and not zero. Times are aware.
