@@ -1,0 +1,56 @@
+# `make run` and `make test` do everything on a machine with Python 3.11 or newer and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: run test check test-long bench binary format lock clean help
+
+run: $(VENV)/run.stamp ## start LoyalNest with a demo merchant on http://127.0.0.1:8080
+	@exec $(BIN)/loyalnest serve --demo
+
+test: $(VENV)/dev.stamp ## run the test suite
+	$(BIN)/python -m pytest -q -m "not long"
+
+check: $(VENV)/dev.stamp ## lint, formatting, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test-long: $(VENV)/dev.stamp ## the tests that take minutes
+	$(BIN)/python -m pytest -q -m long
+
+bench: $(VENV)/dev.stamp ## measure, and write docs/benchmarks.md and docs/benchmarks.json
+	$(BIN)/python -m tests.bench
+
+binary: $(VENV)/dev.stamp ## build dist/loyalnest, one file that needs no Python
+	$(BIN)/python -m PyInstaller --noconfirm --clean --log-level WARN loyalnest.spec
+
+format: $(VENV)/dev.stamp ## format the sources
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format .
+
+lock: ## pin the dependencies anew (needs uv)
+	requirements/lock.sh
+
+clean: ## remove everything that was built, but not data/
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "LoyalNest needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: requirements/run.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing LoyalNest into $(VENV) (once) ..."
+	$(PIP) install --require-hashes -r requirements/run.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
+	@echo "Installing what the tests need into $(VENV) (once) ..."
+	$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
