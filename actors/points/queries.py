@@ -90,6 +90,8 @@ SELECT_RULE = (
     " ORDER BY version DESC LIMIT 1"
 )
 
+# CROSS JOIN below keeps SQLite from starting with the table that is not selected by customer.
+
 # Accounts of one merchant, several at a time: `{ids}` becomes parameters from $2 on.
 
 SELECT_ACCOUNTS = (
@@ -127,19 +129,19 @@ SELECT_TRANSACTIONS = (
 
 SELECT_POSTINGS = (
     "SELECT p.transaction_id, p.account, p.points FROM points_transactions t"
-    " JOIN points_postings p ON p.merchant_id = t.merchant_id"
-    " AND p.transaction_id = t.transaction_id"
+    " CROSS JOIN points_postings p"
     " WHERE t.merchant_id = $1 AND t.customer_id IN ({ids})"
+    " AND p.merchant_id = t.merchant_id AND p.transaction_id = t.transaction_id"
 )
 
 MOVEMENT_COLUMNS = "m.transaction_id, m.lot_id, m.points, l.expires_at, l.sequence"
 
 SELECT_MOVEMENTS = (
     f"SELECT {MOVEMENT_COLUMNS} FROM points_transactions t"
-    " JOIN points_lot_movements m ON m.merchant_id = t.merchant_id"
-    " AND m.transaction_id = t.transaction_id"
+    " CROSS JOIN points_lot_movements m"
     " LEFT JOIN points_lots l ON l.merchant_id = m.merchant_id AND l.lot_id = m.lot_id"
     " WHERE t.merchant_id = $1 AND t.customer_id IN ({ids})"
+    " AND m.merchant_id = t.merchant_id AND m.transaction_id = t.transaction_id"
     " ORDER BY m.transaction_id, m.position"
 )
 
@@ -208,10 +210,9 @@ BALANCE_AS_RECORDED = (
 )
 
 BALANCE_AS_EFFECTIVE = (
-    "SELECT p.account, sum(p.points) FROM points_transactions t"
-    " JOIN points_postings p ON p.merchant_id = t.merchant_id"
-    " AND p.transaction_id = t.transaction_id"
+    "SELECT p.account, sum(p.points) FROM points_transactions t CROSS JOIN points_postings p"
     " WHERE t.merchant_id = $1 AND t.customer_id = $2 AND t.asset = $3 AND t.effective_at <= $4"
+    " AND p.merchant_id = t.merchant_id AND p.transaction_id = t.transaction_id"
     " GROUP BY p.account"
 )
 
