@@ -66,6 +66,7 @@ class Incarnation:
         self._nursery: trio.Nursery | None = None
         self._kill_scope = trio.CancelScope()
         self._suspended = False
+        self._stopping = False
         self._stashed: deque[Envelope] = deque()
         self._deferred: list[Envelope] = []
         actor._incarnation = self
@@ -130,6 +131,9 @@ class Incarnation:
         return reason
 
     async def _call_stopped(self, reason: ExitReason) -> ExitReason:
+        if self._stopping:
+            return reason
+        self._stopping = True
         current.set(Context(receiver=self.cell))
         try:
             await self.actor.stopped(reason)

@@ -12,7 +12,7 @@ from runtime.child import Backoff
 from runtime.errors import ActorError
 from runtime.journal import JOURNAL, Append
 from runtime.outbox import Deliver, GetBacklog, Nudge, OutboxEvent
-from runtime.storage import Database
+from runtime.storage import Database, StorageError
 from runtime.storage.outbox import COUNT_EVENTS, FETCH_EVENTS, outbox_delete
 
 log = structlog.get_logger("loyalnest.relay")
@@ -58,7 +58,7 @@ class OutboxRelay(Actor):
             try:
                 while await self._deliver_batch():
                     failures = 0
-            except ActorError as error:
+            except (ActorError, StorageError) as error:
                 failures += 1
                 log.warning("delivery_failed", error=str(error)[:500], failures=failures)
                 await trio.sleep(self._backoff.delay_s(failures + 1, self.system.random))

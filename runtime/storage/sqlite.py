@@ -43,6 +43,7 @@ class SqliteDatabase:
         self._writer = writer
         self._write_lock = trio.Lock()
         self._readers = list(readers)
+        self._reader_count = len(readers)
         self._reading = trio.Semaphore(max(1, len(readers)))
         self._threads = trio.CapacityLimiter(1 + len(readers))
         self._lock = lock
@@ -82,9 +83,11 @@ class SqliteDatabase:
                 if self._closed:
                     return
                 self._closed = True
-                for _ in range(len(self._readers)):
+                for _ in range(self._reader_count):
                     await self._reading.acquire()
                 await self._run(self._close)
+                for _ in range(self._reader_count):
+                    self._reading.release()
 
     def _close(self) -> None:
         for connection in (*self._readers, self._writer):
@@ -98,7 +101,7 @@ class SqliteDatabase:
             await self._run(_write, self._writer, work, arguments)
 
     async def _read(self, work: Callable[..., Result], *arguments: Any) -> Result:
-        if not self._readers:
+        if not self._reader_count:
             async with self._write_lock:
                 self._check_open()
                 return await self._run(_read, self._writer, work, arguments)
@@ -111,7 +114,7 @@ class SqliteDatabase:
                 self._readers.append(connection)
 
     async def _run(self, work: Callable[..., Result], *arguments: Any) -> Result:
-        if not self._readers and self._lock is None:
+        if not self._reader_count:
             await trio.lowlevel.checkpoint()
             return work(*arguments)
         return await trio.to_thread.run_sync(work, *arguments, limiter=self._threads)

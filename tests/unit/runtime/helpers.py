@@ -1,14 +1,27 @@
 """Actors that the runtime's tests share, and a way to run them."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import attrs
 import trio
 
-from runtime import Actor, ActorSystem, Call, Cast, ChildSpec, Supervisor
+from runtime import (
+    Actor,
+    ActorDown,
+    ActorRef,
+    ActorSystem,
+    Call,
+    Cast,
+    ChildSpec,
+    ChildState,
+    ChildStatus,
+    Supervisor,
+    WhichChildren,
+)
+from runtime.exits import SHUTDOWN
 from runtime.ports import seeded_ports
 from runtime.system_messages import Down
 
@@ -77,8 +90,8 @@ class Probe(Actor):
             case Wait(delay_s=None):
                 await self.go.wait()
                 return "went"
-            case Wait():
-                await trio.sleep(message.delay_s)
+            case Wait(delay_s=float() | int() as delay_s):
+                await trio.sleep(delay_s)
                 return "waited"
             case Quit():
                 self.stop()
@@ -111,3 +124,56 @@ async def settle(rounds: int = 20) -> None:
     """Let every task that can run do so, without letting time pass."""
     for _ in range(rounds):
         await trio.lowlevel.checkpoint()
+
+
+class Reluctant(Probe):
+    """Fails to start as long as `failures` says so; the list is shared by its incarnations."""
+
+    def __init__(self, failures: list[str], diary: list[str] | None = None, name: str = "") -> None:
+        super().__init__(diary, name)
+        self.failures = failures
+
+    async def started(self) -> None:
+        if self.failures:
+            reason = self.failures.pop()
+            self.diary.append(f"fail {self.name}")
+            raise RuntimeError(reason)
+        await super().started()
+
+
+async def crash(actor: Probe) -> None:
+    raise RuntimeError("boom")
+
+
+async def kill(actor: Probe) -> None:
+    actor._incarnation.kill()
+    await trio.sleep_forever()
+
+
+async def end_normally(actor: Probe) -> None:
+    actor.stop()
+
+
+async def end_with_shutdown(actor: Probe) -> None:
+    actor.stop(SHUTDOWN)
+
+
+async def end(ref: ActorRef, how: Callable[[Probe], Any] = crash) -> None:
+    """End the actor at `ref` in the way given, and let its supervisor act on it."""
+    with suppress(ActorDown):
+        await ref.ask(Run(how))
+    await settle()
+
+
+async def children(system: ActorSystem, supervisor: str = "root") -> dict[str, ChildStatus]:
+    statuses = await system.ref(supervisor).ask(WhichChildren())
+    return {status.id: status for status in statuses}
+
+
+async def states(system: ActorSystem, supervisor: str = "root") -> dict[str, ChildState]:
+    return {id_: status.state for id_, status in (await children(system, supervisor)).items()}
+
+
+def supervisor(id_: str, specs: Sequence[ChildSpec] = (), **options: Any) -> ChildSpec:
+    """The specification of a supervisor registered under its id."""
+    return ChildSpec(id_, lambda: Supervisor(specs, **options), name=id_, shutdown_s=float("inf"))

@@ -8,6 +8,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from runtime import (
     ActorDown,
+    ActorRef,
     AskCycle,
     AskTimeout,
     Expired,
@@ -15,6 +16,7 @@ from runtime import (
     MailboxSpec,
     Outcome,
     Overflow,
+    Restart,
     StartChild,
     request_context,
 )
@@ -109,7 +111,8 @@ async def test_drop_oldest_makes_room() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ref.ask, Run(lambda _: gate.wait()))
             await settle()
-            assert all([ref.tell(Note(str(number))) for number in range(4)])
+            told = [ref.tell(Note(str(number))) for number in range(4)]
+            assert told == [True] * 4
             gate.set()
         await ref.ask(Add(0))
         assert diary[1:] == ["2", "3"]
@@ -366,3 +369,212 @@ async def test_crash_of_one_is_not_seen_by_another() -> None:
         with pytest.raises(ActorDown):
             await system.ref("a").ask(Crash())
         assert await system.ref("b").ask(Add(1)) == 2
+
+
+async def test_tell_is_true_when_accepted_and_never_raises() -> None:
+    """Clause M3."""
+    async with running([probe(mailbox=MailboxSpec(capacity=1))]) as system:
+        ref = system.ref("probe")
+        told = [ref.tell(Note(str(number))) for number in range(3)]
+        assert told == [True, False, False]
+        assert system.dead_letters.counts[DeadReason.MAILBOX_FULL] == 2
+
+
+async def test_send_to_nobody_fails_at_once() -> None:
+    """Clause M6."""
+    async with running([]) as system:
+        with pytest.raises(ActorDown) as caught:
+            await system.ref("nobody").send(Note("hello"))
+        assert caught.value.message == Note("hello")
+
+
+async def test_senders_that_wait_for_room_learn_of_the_end() -> None:
+    """Clause A4."""
+    gate = trio.Event()
+    spec = probe(mailbox=MailboxSpec(capacity=1), restart=Restart.TEMPORARY)
+
+    async def crash_later(_: Any) -> None:
+        await gate.wait()
+        raise RuntimeError("boom")
+
+    async with running([spec]) as system, trio.open_nursery() as nursery:
+        ref = system.ref("probe")
+        ref.tell(Run(crash_later))
+        await settle()
+        ref.tell(Note("fills the mailbox"))
+        outcomes: list[Outcome] = []
+
+        async def send(call: Any, message: Any) -> None:
+            with pytest.raises(ActorDown) as caught:
+                await call(message)
+            outcomes.append(caught.value.outcome)
+
+        nursery.start_soon(send, ref.send, Note("1"))
+        nursery.start_soon(send, ref.ask, Add(1))
+        await settle()
+        gate.set()
+        await settle()
+        assert outcomes == [Outcome.NOT_DELIVERED] * 2
+
+
+async def test_room_that_a_cancelled_handler_leaves_is_offered(autojump_clock: MockClock) -> None:
+    """Clauses D3, M4: nobody waits in front of an empty mailbox."""
+    diary: list[str] = []
+    async with running([probe(diary=diary, mailbox=MailboxSpec(capacity=1))]) as system:
+        ref = system.ref("probe")
+        async with trio.open_nursery() as nursery:
+            for timeout_s in (1, 2):
+                nursery.start_soon(_time_out, ref, timeout_s)
+                await settle()
+            await ref.send(Note("waited for room"))
+            assert trio.current_time() == pytest.approx(1, abs=0.01)
+        await ref.ask(Add(0))
+        assert diary[1:] == ["waited for room"]
+
+
+async def test_room_is_offered_as_soon_as_a_message_is_taken_up(autojump_clock: MockClock) -> None:
+    """Clause M4: not only when the actor has worked through what it had."""
+    async with running([probe(mailbox=MailboxSpec(capacity=2))]) as system:
+        ref = system.ref("probe")
+        for _ in range(2):
+            ref.tell(Wait(10))
+        with request_context(deadline=trio.current_time() + 15):
+            for text in "12":
+                await ref.send(Note(text))
+        assert trio.current_time() == pytest.approx(10)
+
+
+async def _time_out(ref: ActorRef, timeout_s: float) -> None:
+    with pytest.raises(AskTimeout):
+        await ref.ask(Wait(60), timeout_s=timeout_s)
+
+
+async def test_ask_ends_late_by_a_tick_but_never_early(autojump_clock: MockClock) -> None:
+    """Clause D1."""
+    async with running([probe()]) as system:
+        system.ref("probe").tell(Wait(1000))
+        for number in range(1, 40):
+            timeout_s = number * 0.00171
+            start = trio.current_time()
+            with pytest.raises(Expired):
+                await system.ref("probe").ask(Add(1), timeout_s=timeout_s)
+            assert timeout_s <= trio.current_time() - start <= timeout_s + 0.0051
+
+
+async def test_longer_timeout_does_not_lengthen_the_deadline(autojump_clock: MockClock) -> None:
+    """Clause D4."""
+    async with running([probe()]) as system:
+        with request_context(deadline=trio.current_time() + 1), pytest.raises(AskTimeout):
+            await system.ref("probe").ask(Wait(60), timeout_s=50)
+        assert trio.current_time() == pytest.approx(1, abs=0.01)
+
+
+async def test_chain_out_of_time_ends_at_its_first_asker(autojump_clock: MockClock) -> None:
+    """Clause D4: those in the middle are cancelled and do not crash."""
+    names = [f"n{number}" for number in range(6)]
+    async with running([probe(name) for name in names]) as system:
+
+        async def relay(actor: Any) -> Any:
+            position = names.index(actor.name) + 1
+            if position == len(names):
+                return await trio.sleep(60)
+            return await system.ref(names[position]).ask(Run(relay))
+
+        for _ in range(5):
+            with pytest.raises(AskTimeout, match="n0"):
+                await system.ref("n0").ask(Run(relay), timeout_s=1)
+        for name in names:
+            assert await system.ref(name).ask(Add(1)) == 1
+            assert (await system.ref(name).inspect()).incarnation == 1
+
+
+async def test_every_ask_is_answered_once(autojump_clock: MockClock) -> None:
+    """Clause A1: a second answer has no effect."""
+
+    async def answer_twice(actor: Any) -> Any:
+        actor.envelope.reply("first")
+        actor.envelope.fail(RuntimeError("second"))
+        return "third"
+
+    async with running([probe()]) as system:
+        assert await system.ref("probe").ask(Run(answer_twice)) == "first"
+        assert await system.ref("probe").ask(Add(1)) == 1
+
+
+async def test_error_that_the_actor_answers_with_reaches_the_asker() -> None:
+    """Clause A1."""
+
+    async def refuse(actor: Any) -> None:
+        actor.envelope.fail(LookupError("unknown"))
+
+    async with running([probe()]) as system:
+        with pytest.raises(LookupError, match="unknown"):
+            await system.ref("probe").ask(Run(refuse))
+        assert await system.ref("probe").ask(Add(1)) == 1
+
+
+async def test_discarded_ask_was_not_delivered() -> None:
+    """Clauses M5, M8."""
+    gate = trio.Event()
+    spec = MailboxSpec(capacity=1, overflow=Overflow.DROP_OLDEST)
+    async with running([probe(mailbox=spec)]) as system, trio.open_nursery() as nursery:
+        ref = system.ref("probe")
+        ref.tell(Run(lambda _: gate.wait()))
+        await settle()
+
+        async def ask() -> None:
+            with pytest.raises(ActorDown, match="dropped") as caught:
+                await ref.ask(Add(1))
+            assert caught.value.outcome is Outcome.NOT_DELIVERED
+
+        nursery.start_soon(ask)
+        await settle()
+        ref.tell(Note("newer"))
+        gate.set()
+        await settle()
+        assert system.dead_letters.counts == {DeadReason.DROPPED_OLDEST: 1}
+
+
+async def test_dead_letters_keep_the_last_256_and_count_all() -> None:
+    """Clause M8."""
+    async with running([]) as system:
+        for number in range(300):
+            system.ref("nobody").tell(Note(str(number)))
+        letters = system.dead_letters
+        assert (letters.counts[DeadReason.NOT_RUNNING], len(letters.latest)) == (300, 256)
+        assert letters.latest[0].message == Note("44")
+        metric = system.metrics.registry.get_sample_value(
+            "loyalnest_dead_letters_total", {"reason": "not_running"}
+        )
+        assert metric == 300
+
+
+async def test_message_is_read_at_most_once_across_a_restart() -> None:
+    """Clause M2: what was unread when the actor crashed does not come back."""
+    diary: list[str] = []
+    async with running([probe(diary=diary)]) as system:
+        ref = system.ref("probe")
+        ref.tell(Note("before"))
+        ref.tell(Crash())
+        ref.tell(Note("behind"))
+        await settle()
+        await ref.ask(Add(0))
+        assert diary == ["start probe", "before", "stop probe crashed", "start probe"]
+        assert system.dead_letters.latest[-1].message == Note("behind")
+
+
+async def test_mailbox_statistics_tell_depth_and_waiting_senders() -> None:
+    """Clause M5."""
+    gate = trio.Event()
+    async with running([probe(mailbox=MailboxSpec(capacity=1))]) as system:
+        ref = system.ref("probe")
+        async with trio.open_nursery() as nursery:
+            ref.tell(Run(lambda _: gate.wait()))
+            await settle()
+            for text in "123":
+                nursery.start_soon(ref.send, Note(text))
+            await settle()
+            statistics = ref._cell.statistics()
+            assert (statistics.depth, statistics.capacity) == (1, 1)
+            assert statistics.waiting_senders == 2
+            gate.set()

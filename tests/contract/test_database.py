@@ -1,0 +1,165 @@
+"""What every database adapter must do: the contract of `runtime.storage.port`."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
+
+import pytest
+import trio
+
+from runtime.storage import (
+    RUNTIME_MIGRATIONS,
+    ConstraintViolation,
+    Database,
+    Statement,
+    StorageError,
+    Write,
+    migrate,
+)
+
+TABLE = (
+    "CREATE TABLE things (merchant_id TEXT NOT NULL, id BIGINT NOT NULL, at TIMESTAMPTZ,"
+    " data JSONB, flag BOOLEAN, parent BIGINT, PRIMARY KEY (merchant_id, id),"
+    " FOREIGN KEY (merchant_id, parent) REFERENCES things (merchant_id, id))"
+)
+INSERT = Statement(
+    "things.insert",
+    "INSERT INTO things (merchant_id, id, at, data, flag, parent) VALUES ($1, $2, $3, $4, $5, $6)",
+    10,
+)
+TOUCH = Statement(
+    "things.touch", "UPDATE things SET flag = $3 WHERE merchant_id = $1 AND id = $2", 20
+)
+MOMENT = datetime(2026, 2, 14, 9, 30, 0, 123456, tzinfo=UTC)
+
+
+def thing(id_: int, parent: int | None = None) -> Write:
+    return Write(INSERT, ("m", id_, MOMENT, {"n": id_}, True, parent))
+
+
+@pytest.fixture
+async def things(database: Database) -> Database:
+    await database.execute(TABLE)
+    return database
+
+
+async def ids(database: Database) -> list[int]:
+    return [row["id"] for row in await database.fetch("SELECT id FROM things ORDER BY id")]
+
+
+async def test_values_come_back_as_they_went_in(things: Database) -> None:
+    data = {"text": "flöwer", "list": [1, None, True], "deep": {"x": 1.5}}
+    await things.execute(INSERT.sql, "m", 1, MOMENT, data, False, None)
+    row = await things.fetch_row("SELECT at, data, flag, parent FROM things")
+    assert row is not None
+    assert tuple(row) == (MOMENT, data, False, None)
+    assert row["at"] == row[0]
+    assert len(row) == 4
+
+
+async def test_times_are_kept_in_utc_and_sort_as_times(things: Database) -> None:
+    east = timezone(timedelta(hours=5))
+    await things.execute(INSERT.sql, "m", 1, MOMENT.astimezone(east), None, None, None)
+    await things.execute(INSERT.sql, "m", 2, MOMENT + timedelta(microseconds=1), None, None, None)
+    await things.execute(INSERT.sql, "m", 3, MOMENT.replace(microsecond=0), None, None, None)
+    rows = await things.fetch("SELECT id, at FROM things ORDER BY at")
+    assert [row["id"] for row in rows] == [3, 1, 2]
+    assert rows[1]["at"] == MOMENT
+    assert await things.fetch_value("SELECT id FROM things WHERE at > $1", MOMENT) == 2
+
+
+async def test_a_time_without_a_zone_is_refused(things: Database) -> None:
+    with pytest.raises((StorageError, ValueError)):
+        await things.execute(INSERT.sql, "m", 1, MOMENT.replace(tzinfo=None), None, None, None)
+    assert await ids(things) == []
+
+
+async def test_a_dollar_in_a_literal_is_not_a_parameter(database: Database) -> None:
+    assert await database.fetch_value("SELECT 'it''s $1' || $1", "!") == "it's $1!"
+
+
+async def test_a_parameter_may_be_used_twice(database: Database) -> None:
+    row = await database.fetch_row("SELECT $2, $1, $2", 1, 2)
+    assert row is not None
+    assert tuple(row) == (2, 1, 2)
+
+
+async def test_nothing_found_is_none_or_empty(things: Database) -> None:
+    assert await things.fetch("SELECT id FROM things") == []
+    assert await things.fetch_row("SELECT id FROM things") is None
+    assert await things.fetch_value("SELECT id FROM things") is None
+
+
+async def test_an_append_writes_all_entries_with_parents_before_children(things: Database) -> None:
+    await things.append([(Write(TOUCH, ("m", 2, False)), thing(1)), (thing(2, parent=1),)])
+    assert await ids(things) == [1, 2]
+    assert await things.fetch_value("SELECT flag FROM things WHERE id = 2") is False
+
+
+async def test_one_broken_constraint_undoes_the_whole_append(things: Database) -> None:
+    await things.append([(thing(1),)])
+    with pytest.raises(ConstraintViolation):
+        await things.append([(thing(2),), (thing(1),), (thing(3),)])
+    with pytest.raises(ConstraintViolation):
+        await things.append([(thing(4, parent=99),)])
+    assert await ids(things) == [1]
+    await things.append([(thing(2),)])
+    assert await ids(things) == [1, 2]
+
+
+async def test_a_failed_statement_undoes_its_transaction(things: Database) -> None:
+    with pytest.raises(StorageError):
+        await things.transact([(INSERT.sql, thing(1).row), ("INSERT INTO nowhere VALUES (1)", ())])
+    assert await ids(things) == []
+    await things.transact([(INSERT.sql, thing(1).row), (INSERT.sql, thing(2).row)])
+    assert await ids(things) == [1, 2]
+
+
+async def test_queries_of_one_fetch_many_see_one_snapshot(things: Database) -> None:
+    count = ("SELECT count(*) FROM things", ())
+    results: list[tuple[int, int]] = []
+
+    async def read() -> None:
+        for _ in range(50):
+            first, *_, last = await things.fetch_many([count] * 4)
+            results.append((first[0][0], last[0][0]))
+
+    async def write() -> None:
+        for number in range(50):
+            await things.append([(thing(number),)])
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        nursery.start_soon(write)
+    assert len(results) == 50
+    assert all(first == last for first, last in results)
+
+
+async def test_writers_at_the_same_time_lose_nothing(things: Database) -> None:
+    async with trio.open_nursery() as nursery:
+        for number in range(40):
+            nursery.start_soon(things.append, [(thing(number),)])
+    assert await ids(things) == list(range(40))
+
+
+async def test_a_write_that_has_begun_is_finished_although_cancelled(things: Database) -> None:
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(things.append, [(thing(number),) for number in range(2_000)])
+            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint()
+            scope.cancel()
+    assert len(await ids(things)) in (0, 2_000)
+
+
+async def test_a_closed_store_says_so_and_closes_twice(database: Database) -> None:
+    await database.close()
+    await database.close()
+    for use in (partial(database.fetch, "SELECT 1"), partial(database.append, [])):
+        with pytest.raises(StorageError, match="closed"):
+            await use()
+
+
+async def test_migrating_again_changes_nothing(database: Database) -> None:
+    before = await database.fetch("SELECT * FROM schema_migrations")
+    assert await migrate(database, [RUNTIME_MIGRATIONS], MOMENT) == []
+    assert await database.fetch("SELECT * FROM schema_migrations") == before

@@ -1,0 +1,344 @@
+"""The journal and the outbox relay, on a real database in memory and on disk."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import trio
+from trio.testing import MockClock
+
+from runtime import Actor, ActorDown, ActorError, ActorSystem, ChildSpec, MailboxSpec, Outcome
+from runtime.journal import JOURNAL, MAX_BATCH, Append, Journal, Rejected
+from runtime.outbox import RELAY, Deliver, GetBacklog, Nudge, OutboxEvent
+from runtime.outbox_relay import OutboxRelay
+from runtime.storage import (
+    RUNTIME_MIGRATIONS,
+    Database,
+    Entry,
+    Statement,
+    StorageError,
+    StorageUnavailable,
+    Write,
+    migrate,
+    open_database,
+)
+from runtime.storage.outbox import outbox_write
+from tests.unit.runtime.helpers import START, running, settle
+
+CREATE_LINES = "CREATE TABLE lines (number BIGINT NOT NULL PRIMARY KEY CHECK (number >= 0))"
+INSERT_LINE = Statement("lines.insert", "INSERT INTO lines (number) VALUES ($1)", 10)
+ALL_LINES = "SELECT number FROM lines ORDER BY rowid"
+
+
+def lines(*numbers: int) -> Entry:
+    return tuple(Write(INSERT_LINE, (number,)) for number in numbers)
+
+
+def event(number: int, topic: str = "topic") -> Entry:
+    return (
+        outbox_write(
+            merchant_id="m",
+            event_id=f"e{number:04}",
+            topic=topic,
+            key="k",
+            payload={"number": number},
+            created_at=START,
+        ),
+    )
+
+
+class Gated:
+    """A real database whose commits wait for a gate, are counted, and fail on request."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.gate = trio.Event()
+        self.gate.set()
+        self.batches: list[int] = []
+        self.failures: list[Exception] = []
+
+    async def append(self, entries: Sequence[Entry]) -> None:
+        self.batches.append(len(entries))
+        await self.gate.wait()
+        if self.failures:
+            raise self.failures.pop()
+        await self._database.append(entries)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+
+@attrs.frozen
+class World:
+    system: ActorSystem
+    store: Any
+
+    async def append(self, entry: Entry, *, publishes: bool = False) -> Rejected | None:
+        return await self.system.ref(JOURNAL).ask(Append(entry, publishes))
+
+    async def lines(self) -> list[int]:
+        return [row[0] for row in await self.store.fetch(ALL_LINES)]
+
+
+@asynccontextmanager
+async def journal(
+    url: str = "sqlite:///:memory:", *others: ChildSpec, subscriptions: Any = None
+) -> AsyncIterator[World]:
+    """A tree with a journal, a relay where there are `subscriptions`, and `others`."""
+    store: Any = Gated(await open_database(url))
+    await migrate(store, [RUNTIME_MIGRATIONS], START)
+    await store.execute(CREATE_LINES.replace("TABLE", "TABLE IF NOT EXISTS"))
+    mailbox = MailboxSpec(capacity=4096)
+    children = [ChildSpec("journal", lambda: Journal(store), name=JOURNAL, mailbox=mailbox)]
+    if subscriptions is not None:
+        children.append(ChildSpec("relay", lambda: OutboxRelay(store, subscriptions), name=RELAY))
+    try:
+        async with running([*others, *children]) as system:
+            yield World(system, store)
+    finally:
+        await store.close()
+
+
+# Group commit
+
+
+async def test_entry_is_there_when_it_is_answered() -> None:
+    """Clause J1."""
+    async with journal() as world:
+        assert await world.append(lines(1, 2)) is None
+        assert await world.lines() == [1, 2]
+
+
+@pytest.mark.slow
+async def test_entry_that_was_answered_is_on_disk(tmp_path: Path) -> None:
+    """Clause J1."""
+    url = f"sqlite:///{tmp_path / 'journal.db'}"
+    async with journal(url) as world:
+        for number in range(5):
+            await world.append(lines(number))
+    async with journal(url) as world:
+        assert await world.lines() == list(range(5))
+
+
+async def test_entries_that_queue_up_during_a_commit_share_the_next_in_order() -> None:
+    """Clause J1."""
+    async with journal() as world:
+        world.store.gate = trio.Event()
+        async with trio.open_nursery() as nursery:
+            for number in range(MAX_BATCH + 11):
+                nursery.start_soon(world.append, lines(number))
+                await settle(2)
+            world.store.gate.set()
+        assert world.store.batches == [1, MAX_BATCH, 10]
+        assert await world.lines() == list(range(MAX_BATCH + 11))
+        value = world.system.metrics.registry.get_sample_value("loyalnest_journal_commits_total")
+        assert value == 3
+
+
+async def test_nobody_is_answered_before_the_commit() -> None:
+    """Clause J1."""
+    async with journal() as world, trio.open_nursery() as nursery:
+        world.store.gate = trio.Event()
+        answered: list[int] = []
+
+        async def append(number: int) -> None:
+            await world.append(lines(number))
+            answered.append(number)
+
+        for number in range(3):
+            nursery.start_soon(append, number)
+        await settle()
+        assert answered == []
+        world.store.gate.set()
+        await settle()
+        assert sorted(answered) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("culprits", [{0}, {7}, {15}, {3, 4}, set(range(16))])
+async def test_entry_that_breaks_a_constraint_fails_alone(culprits: set[int]) -> None:
+    """Clause J2."""
+    results: dict[int, Rejected | None] = {}
+    async with journal() as world:
+        world.store.gate = trio.Event()
+
+        async def append(number: int) -> None:
+            bad = -1 if number in culprits else 100 + number
+            results[number] = await world.append(lines(number, bad))
+
+        async with trio.open_nursery() as nursery:
+            for number in range(16):
+                nursery.start_soon(append, number)
+                await trio.lowlevel.checkpoint()
+            await settle()
+            world.store.gate.set()
+        assert {number for number, result in results.items() if result is not None} == culprits
+        written = [number for number in await world.lines() if number < 100]
+        assert written == [number for number in range(16) if number not in culprits]
+
+
+async def test_two_that_exclude_each_other_one_is_written() -> None:
+    """Clause J2."""
+    results: list[Rejected | None] = []
+    async with journal() as world:
+
+        async def append() -> None:
+            results.append(await world.append(lines(7)))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(append)
+        assert results.count(None) == 1
+        assert await world.lines() == [7]
+
+
+async def test_broken_store_leaves_the_batch_unknown_and_the_rest_undelivered() -> None:
+    """Clause J3."""
+    outcomes: list[Outcome] = []
+    async with journal() as world:
+        world.store.gate = trio.Event()
+        world.store.failures.append(StorageError("disk on fire"))
+
+        async def append(number: int) -> None:
+            with pytest.raises(ActorDown) as caught:
+                await world.append(lines(number))
+            outcomes.append(caught.value.outcome)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(4):
+                nursery.start_soon(append, number)
+                await settle()
+            world.store.gate.set()
+        assert outcomes.count(Outcome.UNKNOWN) == 1
+        assert outcomes.count(Outcome.NOT_DELIVERED) == 3
+        await settle()
+        assert await world.append(lines(9)) is None
+        assert await world.lines() == [9]
+
+
+async def test_entry_whose_asker_gave_up_may_become_durable(autojump_clock: MockClock) -> None:
+    """Clause J3."""
+    async with journal() as world:
+        world.store.gate = trio.Event()
+        with pytest.raises(ActorError) as caught:
+            await world.append(lines(1))
+        assert caught.value.outcome is Outcome.UNKNOWN
+        world.store.gate.set()
+        await settle()
+        assert await world.lines() == [1]
+
+
+# The relay
+
+
+class Consumer(Actor):
+    """Takes events, and fails as often as it is told to."""
+
+    def __init__(self, got: list[OutboxEvent], failures: list[Exception]) -> None:
+        self.got = got
+        self.failures = failures
+
+    async def receive(self, message: Any) -> object:
+        match message:
+            case Deliver():
+                if self.failures:
+                    self.envelope.fail(self.failures.pop())
+                    return None
+                self.got += message.events
+                return None
+        return await super().receive(message)
+
+
+def consumer(name: str, got: list[OutboxEvent], *failures: Exception) -> ChildSpec:
+    pending = list(failures)
+    return ChildSpec(name, lambda: Consumer(got, pending), name=name)
+
+
+def numbers(events: Sequence[OutboxEvent]) -> list[int]:
+    return [int(event.event_id[1:]) for event in events]
+
+
+async def test_events_reach_every_subscriber_in_order_and_are_deleted() -> None:
+    """Clause J4."""
+    one: list[OutboxEvent] = []
+    two: list[OutboxEvent] = []
+    subscriptions = {"topic": ("one", "two")}
+    specs = (consumer("one", one), consumer("two", two))
+    async with journal("sqlite:///:memory:", *specs, subscriptions=subscriptions) as world:
+        for number in (3, 1, 2):
+            await world.append(event(number), publishes=True)
+        await trio.testing.wait_all_tasks_blocked()
+        assert await world.system.ref(RELAY).ask(GetBacklog()) == 0
+        assert one == two
+        assert sorted(numbers(one)) == [1, 2, 3]
+        assert one[0].payload == {"number": numbers(one)[0]}
+
+
+async def test_backlog_is_delivered_in_the_order_of_the_ids() -> None:
+    """Clause J4."""
+    got: list[OutboxEvent] = []
+    specs = (consumer("one", got),)
+    topics = {"a": ("one",), "b": ("one",)}
+    async with journal("sqlite:///:memory:", *specs, subscriptions=topics) as world:
+        entries = [event(number, "ab"[number % 2]) for number in (4, 2, 5, 1, 3)]
+        await world.append(tuple(write for entry in entries for write in entry), publishes=True)
+        await trio.testing.wait_all_tasks_blocked()
+        assert numbers(got) == [1, 2, 3, 4, 5]
+
+
+async def test_event_without_a_subscriber_is_deleted() -> None:
+    """Clause J4."""
+    async with journal(subscriptions={}) as world:
+        await world.append(event(1), publishes=True)
+        await trio.testing.wait_all_tasks_blocked()
+        assert await world.system.ref(RELAY).ask(GetBacklog()) == 0
+
+
+@pytest.mark.parametrize(
+    "failure", [StorageUnavailable("no database"), ActorError("x", None, "busy")]
+)
+async def test_consumer_that_fails_gets_the_events_again_before_those_behind(
+    autojump_clock: MockClock, failure: Exception
+) -> None:
+    """Clause J4."""
+    got: list[OutboxEvent] = []
+    specs = (consumer("one", got, failure, failure, failure),)
+    async with journal("sqlite:///:memory:", *specs, subscriptions={"topic": ("one",)}) as world:
+        await world.append(event(1), publishes=True)
+        await trio.testing.wait_all_tasks_blocked()
+        await world.append(event(2), publishes=True)
+        assert got == []
+        await trio.sleep(10)
+        assert numbers(got) == [1, 2]
+        statistics = await world.system.ref(RELAY).inspect()
+        assert statistics.incarnation == 1
+
+
+async def test_lost_nudge_costs_a_second(autojump_clock: MockClock) -> None:
+    """Clause J4."""
+    got: list[OutboxEvent] = []
+    specs = (consumer("one", got),)
+    async with journal("sqlite:///:memory:", *specs, subscriptions={"topic": ("one",)}) as world:
+        await trio.testing.wait_all_tasks_blocked()
+        await world.append(event(1))
+        await trio.testing.wait_all_tasks_blocked()
+        assert got == []
+        await trio.sleep(1.1)
+        assert numbers(got) == [1]
+
+
+async def test_event_is_delivered_again_when_its_deletion_failed(
+    autojump_clock: MockClock,
+) -> None:
+    """Clause J4: at least once, and the consumer recognises it."""
+    got: list[OutboxEvent] = []
+    specs = (consumer("one", got),)
+    async with journal("sqlite:///:memory:", *specs, subscriptions={"topic": ("one",)}) as world:
+        await world.append(event(1))
+        world.store.failures.append(StorageError("lost"))
+        world.system.ref(RELAY).tell(Nudge())
+        await trio.sleep(5)
+        assert numbers(got) == [1, 1]
+        assert await world.system.ref(RELAY).ask(GetBacklog()) == 0
