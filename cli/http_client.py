@@ -1,0 +1,89 @@
+"""A small client for a server of ours: JSON in, JSON out, one connection at a time."""
+
+import http.client
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+import trio
+
+from cli.errors import CommandFailed
+
+TIMEOUT_S = 30.0
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+
+
+@attrs.frozen
+class HttpAnswer:
+    """`body` is the decoded JSON, or `None`."""
+
+    status: int
+    body: Any
+
+    @property
+    def problem(self) -> str:
+        """What the server said was wrong."""
+        if isinstance(self.body, dict) and "detail" in self.body:
+            return f"{self.status} {self.body.get('code')}: {self.body['detail']}"
+        return f"status {self.status}"
+
+
+class Unreachable(Exception):
+    """There was no answer; what was asked may have happened."""
+
+
+class HttpClient:
+    """Requests to one server. Raises `Unreachable`.
+
+    A cancelled request is abandoned: its thread ends with its answer or after `TIMEOUT_S`.
+    """
+
+    def __init__(self, address: str) -> None:
+        url = urlsplit(address if "//" in address else f"http://{address}")
+        if url.hostname is None:
+            raise CommandFailed(f"{address}: not an HTTP address")
+        self.address = address
+        self._host, self._port = _reachable(url.hostname), url.port or 80
+
+    async def get(self, path: str, token: str) -> HttpAnswer:
+        return await self._request("GET", path, None, {"authorization": f"Bearer {token}"})
+
+    async def post(self, path: str, value: object, token: str, **headers: str) -> HttpAnswer:
+        """`headers` with `_` for `-`."""
+        extra = {name.replace("_", "-"): text for name, text in headers.items()}
+        extra |= {"authorization": f"Bearer {token}", "content-type": "application/json"}
+        return await self._request("POST", path, json.dumps(value).encode(), extra)
+
+    async def _request(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> HttpAnswer:
+        return await trio.to_thread.run_sync(
+            self._exchange, method, path, body, headers, abandon_on_cancel=True
+        )
+
+    def _exchange(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> HttpAnswer:
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            raw = response.read(MAX_ANSWER_BYTES)
+            return HttpAnswer(response.status, _json(raw))
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(f"{self.address}: {error}") from error
+        finally:
+            connection.close()
+
+
+def _reachable(host: str) -> str:
+    """A server that listens everywhere is reached here."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+
+
+def _json(raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return None

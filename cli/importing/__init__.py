@@ -1,0 +1,1 @@
+"""Importing orders from a file: reading, sending, remembering how far it got."""

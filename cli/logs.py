@@ -1,0 +1,181 @@
+"""Logging: structured lines on stderr, written by a thread of their own.
+
+A stderr that nobody reads blocks that thread only. What finds the queue full is dropped,
+counted, and reported in a line as soon as there is room.
+"""
+
+import logging
+import os
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+import structlog
+from prometheus_client import CollectorRegistry, Gauge
+from structlog.typing import EventDict, WrappedLogger
+
+from runtime.context import current_trace_id
+from runtime.telemetry import PREFIX
+
+SERVICE = "loyalnest"
+CAPACITY = 10_000
+"""Lines that wait for a slow stderr."""
+
+CLOSE_TIMEOUT_S = 1.0
+"""How long the end of the program waits for a stderr that nobody reads."""
+
+STDERR = 2
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+QUIET_LIBRARIES = ("asyncio", "hypercorn", "quart")
+
+
+class LogWriter:
+    """Takes lines without ever waiting, and writes them to a file descriptor in order.
+
+    The first line is written after `hold_s` (`None`: never by itself), or when `release` is
+    called, so that a program that fails at its start can drop its log in favour of one clear
+    line.
+    """
+
+    def __init__(self, descriptor: int = STDERR, *, hold_s: float | None = 0.0) -> None:
+        self.dropped = 0
+        self._reported = 0
+        self._descriptor = descriptor
+        self._hold_s = hold_s
+        self._released = threading.Event()
+        self._lines: queue.Queue[bytes | None] = queue.Queue(CAPACITY)
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self._thread.start()
+
+    def write(self, line: bytes) -> None:
+        """Queue a line (without its newline); drop it when the queue is full."""
+        try:
+            self._lines.put_nowait(line)
+        except queue.Full:
+            self.dropped += 1
+
+    def release(self) -> None:
+        """Write what was held back, and everything that follows."""
+        self._released.set()
+
+    def discard_held(self) -> None:
+        """Drop what is held back, uncounted, if anything still is."""
+        while not self._released.is_set() and not self._lines.empty():
+            self._lines.get_nowait()
+
+    def count_dropped_in(self, registry: CollectorRegistry) -> None:
+        """Show the number of dropped lines as a metric."""
+        gauge = Gauge("log_lines_dropped", "Log lines lost", (), PREFIX, registry=registry)
+        gauge.set_function(lambda: self.dropped)
+
+    def close(self) -> None:
+        """Write what is queued, within `CLOSE_TIMEOUT_S`."""
+        self._released.set()
+        try:
+            self._lines.put(None, timeout=CLOSE_TIMEOUT_S)
+        except queue.Full:
+            return
+        self._thread.join(CLOSE_TIMEOUT_S)
+
+    def _run(self) -> None:
+        self._released.wait(self._hold_s)
+        self._released.set()
+        while (line := self._lines.get()) is not None:
+            if self._write(line):
+                self._report()
+            else:
+                self.dropped += 1
+
+    def _report(self) -> None:
+        dropped = self.dropped - self._reported
+        if dropped == 0:
+            return
+        event = {"event": "log_lines_dropped", "level": "warning", "lines": dropped}
+        if self._write(msgspec.json.encode(event)):
+            self._reported += dropped
+
+    def _write(self, line: bytes) -> bool:
+        rest = line + b"\n"
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError:
+            return False
+        return True
+
+
+class _QueueLogger:
+    """What structlog hands rendered lines to."""
+
+    def __init__(self, writer: LogWriter) -> None:
+        self._writer = writer
+
+    def msg(self, line: str | bytes) -> None:
+        self._writer.write(line if isinstance(line, bytes) else line.encode("utf-8", "replace"))
+
+    debug = info = warning = error = critical = exception = log = msg
+
+
+class _Bridge(logging.Handler):
+    """Brings what libraries log through `logging` to the same place."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger(record.name).log(
+            record.levelno, record.getMessage(), exc_info=record.exc_info
+        )
+
+
+@contextmanager
+def logging_to(writer: LogWriter, *, level: str, console: bool) -> Iterator[None]:
+    """Send the log to `writer` meanwhile; text for people when `console`, else JSON lines."""
+    threshold = LEVELS[level]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _add_trace,
+            structlog.processors.StackInfoRenderer(),
+            structlog.processors.format_exc_info,
+            *_renderers(console),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=lambda *_names: _QueueLogger(writer),
+        cache_logger_on_first_use=False,
+    )
+    bridge = _Bridge(max(threshold, logging.INFO))
+    root = logging.getLogger()
+    root.addHandler(bridge)
+    root.setLevel(bridge.level)
+    for library in QUIET_LIBRARIES:
+        logging.getLogger(library).setLevel(max(threshold, logging.WARNING))
+    try:
+        yield
+    finally:
+        root.removeHandler(bridge)
+        writer.close()
+
+
+def _renderers(console: bool) -> list[Any]:
+    if console:
+        return [structlog.dev.ConsoleRenderer(colors=os.isatty(STDERR))]
+    return [_add_service, structlog.processors.JSONRenderer(serializer=_encode)]
+
+
+def _add_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    trace_id = current_trace_id()
+    if trace_id is not None:
+        event.setdefault("trace_id", trace_id)
+    return event
+
+
+def _add_service(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    event["service"] = SERVICE
+    return event
+
+
+def _encode(event: EventDict, **_options: Any) -> bytes:
+    return msgspec.json.encode(event, enc_hook=repr)

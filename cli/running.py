@@ -1,0 +1,186 @@
+"""How a command runs the tree: logging, signals, start, orderly stop, errors as one line."""
+
+import gc
+import os
+import sys
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import attrs
+import trio
+
+from cli.errors import EXIT_FAILED, CommandFailed, explain
+from cli.logs import STDERR, LogWriter, logging_to
+from cli.signals import EXIT_BY_SIGNAL, StopSignals
+from config import Settings
+from config.settings import SourceKind
+from runtime import ActorSystem, ChildSpec, host
+from runtime.ports import system_ports
+from runtime.storage import (
+    ConstraintViolation,
+    DatabaseHandle,
+    Entry,
+    StorageError,
+    StorageUnavailable,
+)
+from runtime.telemetry import Metrics
+from supervisors.application import ApplicationSpec, application
+
+OWNER_ONLY = 0o700
+
+GARBAGE_THRESHOLDS = (50_000, 20, 20)
+"""The usual 700 objects cost a third of the time of an import; see `collect_rarely`."""
+
+HOLD_LOG_S = 3.0
+"""A start that fails sooner shows its reason only, and no log."""
+
+
+class WatchedHandle(DatabaseHandle):
+    """Remembers why the last write failed: what fails then is far from the database."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failure: StorageError | None = None
+
+    async def append(self, entries: Sequence[Entry]) -> None:
+        try:
+            await super().append(entries)
+        except (ConstraintViolation, StorageUnavailable):
+            raise
+        except StorageError as error:
+            self.failure = error
+            raise
+        self.failure = None
+
+
+@attrs.frozen
+class Run:
+    """What a command has at hand while it runs."""
+
+    settings: Settings
+    log: LogWriter
+    quiet: bool = False
+    metrics: Metrics = attrs.field(factory=Metrics)
+
+    @asynccontextmanager
+    async def tree(
+        self, edge: Callable[[DatabaseHandle], tuple[ChildSpec, ...]] | None = None
+    ) -> AsyncIterator[tuple[ActorSystem, DatabaseHandle]]:
+        """The running application, stopped in order at the end.
+
+        Raises `CommandFailed` when it ends because the database cannot be written.
+        """
+        prepare_data_dir(self.settings)
+        handle = WatchedHandle()
+        spec = ApplicationSpec(
+            self.settings.database_url,
+            self.settings.data_dir,
+            edge(handle) if edge is not None else (),
+        )
+        system = ActorSystem(system_ports(), self.metrics)
+        try:
+            async with system.run(application(spec, handle)):
+                if not self.quiet:
+                    self.log.release()
+                collect_rarely()
+                yield system, handle
+        except Exception as error:
+            if handle.failure is None:
+                raise
+            raise CommandFailed(str(handle.failure)) from error
+
+
+def collect_rarely() -> None:
+    """Keep the cyclic garbage collector from walking the tree and the modules again and again.
+
+    What messages leave behind is mostly freed by reference counts.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
+
+
+def prepare_data_dir(settings: Settings) -> None:
+    """Make the data directory. Raises `CommandFailed`."""
+    try:
+        settings.data_dir.mkdir(OWNER_ONLY, parents=True, exist_ok=True)
+    except OSError as error:
+        detail = error.strerror or str(error)
+        raise CommandFailed(f"data directory {settings.data_dir}: {detail}") from error
+
+
+def run_command(
+    settings: Settings,
+    body: Callable[[Run], Awaitable[None]],
+    *,
+    stopped_by_signal: Callable[[int], int] = lambda number: EXIT_BY_SIGNAL + number,
+    quiet: bool = True,
+) -> None:
+    """Run `body` until it ends or a signal comes; leaves by `SystemExit`.
+
+    A signal cancels the body, which stops its tree in order; `stopped_by_signal` gives the
+    exit code then. A quiet command shows its log only to those who ask for a log level.
+    """
+    quiet = quiet and settings.sources["log_level"].kind is SourceKind.DEFAULT
+    writer = LogWriter(hold_s=None if quiet else HOLD_LOG_S)
+    signals = StopSignals()
+    with (
+        logging_to(writer, level=settings.log_level, console=_console(settings)),
+        signals.installed(),
+    ):
+        try:
+            host.run(_until_signal, signals, body, Run(settings, writer, quiet))
+        except BaseException as error:
+            code = report(error, debug=settings.log_level == "debug", log=writer)
+            raise SystemExit(code) from None
+        finally:
+            if quiet:
+                writer.discard_held()
+    if signals.received is not None:
+        raise SystemExit(stopped_by_signal(signals.received))
+
+
+async def _until_signal(
+    signals: StopSignals, body: Callable[[Run], Awaitable[None]], run: Run
+) -> None:
+    async with trio.open_nursery() as nursery:
+
+        async def stop_on_signal() -> None:
+            await signals.wait()
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(stop_on_signal)
+        await body(run)
+        nursery.cancel_scope.cancel()
+
+
+def report(error: BaseException, *, debug: bool = False, log: LogWriter | None = None) -> int:
+    """Tell the user in one line why the command failed; the exit code."""
+    exits = [e for e in _flat(error) if isinstance(e, SystemExit)]
+    if exits:
+        return exits[0].code if isinstance(exits[0].code, int) else EXIT_FAILED
+    reason = explain(error)
+    if log is not None and reason is not None and not debug:
+        log.discard_held()
+    if log is not None:
+        log.close()
+    if debug or reason is None:
+        traceback.print_exception(error)
+    if reason is None:
+        print(f"loyalnest: internal error: {error!r}"[:500], file=sys.stderr)
+        return EXIT_FAILED
+    print(f"loyalnest: {reason}", file=sys.stderr)
+    return reason.exit_code
+
+
+def _flat(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _flat(inner)]
+    return [error]
+
+
+def _console(settings: Settings) -> bool:
+    if settings.log_format == "auto":
+        return os.isatty(STDERR)
+    return settings.log_format == "console"

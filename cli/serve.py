@@ -1,0 +1,102 @@
+"""`loyalnest serve`: the whole application with HTTP at its edge, until a signal."""
+
+import json
+
+import click
+import structlog
+import trio
+
+from actors.auth.messages import Role
+from cli import demo as demo_shop
+from cli.options import settings_options
+from cli.running import Run, run_command
+from cli.tokens import new_token
+from cli.version import program_version
+from config import Settings
+from gateway.application import gateway_children
+from gateway.listener import ListenerSettings
+from gateway.messages import LISTENER, Address, GetAddress
+from gateway.settings import GatewaySettings
+from runtime import ChildSpec
+from runtime.storage import Database, DatabaseHandle, StorageError
+
+ANNOUNCE_EVERY_S = 5.0
+"""A database that was opened again does not know where we serve."""
+
+log = structlog.get_logger("loyalnest.serve")
+
+
+@click.command("serve")
+@click.option("--demo", is_flag=True, help="add a demo merchant with a year of orders")
+@settings_options()
+def serve(settings: Settings, demo: bool) -> None:
+    """Run the application until SIGTERM or SIGINT; a second signal ends it at once."""
+
+    async def body(run: Run) -> None:
+        await serve_until_cancelled(run, demo=demo)
+
+    run_command(settings, body, stopped_by_signal=lambda _number: 0, quiet=False)
+
+
+async def serve_until_cancelled(run: Run, *, demo: bool) -> None:
+    run.log.count_dropped_in(run.metrics.registry)
+
+    def edge(handle: DatabaseHandle) -> tuple[ChildSpec, ...]:
+        listener, gateway = gateway_settings(run.settings)
+        return gateway_children(listener, gateway, handle)
+
+    async with run.tree(edge) as (system, handle):
+        address = await system.ref(LISTENER).ask(GetAddress())
+        shop = await demo_shop.seed_demo(system) if demo else None
+        await _announce(handle, address)
+        _print_banner(run.settings, address, shop)
+        while True:
+            await trio.sleep(ANNOUNCE_EVERY_S)
+            await _announce(handle, address)
+
+
+def gateway_settings(settings: Settings) -> tuple[ListenerSettings, GatewaySettings]:
+    """The settings in the terms of the gateway."""
+    listener = ListenerSettings(
+        bind=settings.http_bind,
+        connections_max=settings.http_connections_max,
+        drain_s=settings.http_drain_s,
+    )
+    gateway = GatewaySettings(
+        deadline_s=settings.request_timeout_s,
+        body_max_bytes=settings.body_max_bytes,
+        batch_body_max_bytes=settings.batch_body_max_bytes,
+        version=program_version(),
+    )
+    return listener, gateway
+
+
+async def _announce(database: Database, address: Address) -> None:
+    try:
+        await database.announce(address.url)
+    except StorageError as error:
+        log.warning("announce_failed", error=str(error))
+
+
+def _print_banner(settings: Settings, address: Address, shop: demo_shop.Shop | None) -> None:
+    lines = [
+        f"LoyalNest {program_version()} serves {address.url}",
+        f"documentation  {address.url}/docs",
+    ]
+    if shop is not None:
+        lines += _demo_lines(settings, address, shop)
+    print("\n".join(lines), flush=True)
+
+
+def _demo_lines(settings: Settings, address: Address, shop: demo_shop.Shop) -> list[str]:
+    token = new_token(settings.data_dir, Role.OWNER, demo_shop.MERCHANT_ID)
+    bearer = f"-H 'Authorization: Bearer {token}'"
+    balance = f"{address.url}/v1/customers/{shop.star}/balance"
+    headers = "-H 'Idempotency-Key: try-1' -H 'Content-Type: application/json'"
+    body = json.dumps({"customer_id": shop.star, "amount": 25, "reason": "thank you"})
+    return [
+        f"demo merchant  {demo_shop.MERCHANT_ID} ({demo_shop.NAME})",
+        f"owner token    {token}",
+        f"a balance:     curl -s {balance} {bearer}",
+        f"an earn:       curl -s {address.url}/v1/points/earn {bearer} {headers} -d '{body}'",
+    ]

@@ -1,0 +1,115 @@
+"""How settings are put together: flag over environment over file over default."""
+
+import difflib
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+from config.errors import SettingsError
+from config.parsers import masked_url
+from config.settings import ENV_PREFIX, Settings, SettingSpec, Source, SourceKind, specs
+
+DEFAULT_FILE = "loyalnest.toml"
+CONFIG_ENV = ENV_PREFIX + "CONFIG"
+CONFIG_FLAG = "--config"
+MAX_SHOWN = 80
+
+Found = tuple[str, Source]
+"""The text of a setting, and where it was found."""
+
+
+def load_settings(
+    flags: Mapping[str, str | None],
+    environ: Mapping[str, str],
+    config_file: str | None = None,
+) -> Settings:
+    """The settings in force. `flags` maps names to what the command line said, if anything.
+
+    Reads `config_file`, else the file in `LOYALNEST_CONFIG`, else `loyalnest.toml` in the
+    working directory if there is one. Raises `SettingsError`.
+    """
+    layers = (_from_flags(flags), _from_environ(environ), _from_file(config_file, environ))
+    values: dict[str, object] = {}
+    sources: dict[str, Source] = {}
+    for spec in specs():
+        quoted = {name: quote(str(value)) for name, value in values.items()}
+        default = (spec.default.format_map(quoted), Source(SourceKind.DEFAULT))
+        text, source = next((layer[spec.name] for layer in layers if spec.name in layer), default)
+        values[spec.name] = _parse(spec, text, source)
+        sources[spec.name] = source
+    return Settings(**values, sources=sources)  # type: ignore[arg-type]
+
+
+def _parse(spec: SettingSpec, text: str, source: Source) -> object:
+    try:
+        return spec.parse(text)
+    except ValueError as error:
+        shown = masked_url(text) if spec.name.endswith("_url") else text
+        raise SettingsError(
+            f"{spec.name} (from {source}): {shown[:MAX_SHOWN]!r} is wrong; allowed: {error}"
+        ) from error
+
+
+def _from_flags(flags: Mapping[str, str | None]) -> dict[str, Found]:
+    by_name = {spec.name: spec for spec in specs()}
+    return {
+        name: (text, Source(SourceKind.FLAG, by_name[name].flag))
+        for name, text in flags.items()
+        if text is not None
+    }
+
+
+def _from_environ(environ: Mapping[str, str]) -> dict[str, Found]:
+    names = {spec.env: spec.name for spec in specs()}
+    found: dict[str, Found] = {}
+    for variable in sorted(environ):
+        if not variable.startswith(ENV_PREFIX) or variable == CONFIG_ENV:
+            continue
+        if variable not in names:
+            known = [*names.values(), "config"]
+            hint = _unknown(variable.removeprefix(ENV_PREFIX).lower(), known, _env)
+            raise SettingsError(f"{variable} (from the environment) {hint}")
+        found[names[variable]] = (environ[variable], Source(SourceKind.ENV, variable))
+    return found
+
+
+def _from_file(config_file: str | None, environ: Mapping[str, str]) -> dict[str, Found]:
+    chosen = config_file or environ.get(CONFIG_ENV)
+    path = Path(chosen or DEFAULT_FILE)
+    if not chosen and not path.exists():
+        return {}
+    by = CONFIG_FLAG if config_file else f"env {CONFIG_ENV}" if chosen else "found in place"
+    names = [spec.name for spec in specs()]
+    found: dict[str, Found] = {}
+    for key, value in _read(path, by).items():
+        source = Source(SourceKind.FILE, str(path))
+        if key not in names:
+            raise SettingsError(f"{key} (from {source}) {_unknown(key, names)}")
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise SettingsError(f"{key} (from {source}): must be a text or a number")
+        found[key] = (str(value), source)
+    return found
+
+
+def _read(path: Path, by: str) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except UnicodeDecodeError:
+        reason = "not UTF-8 text"
+    except tomllib.TOMLDecodeError as error:
+        reason = f"not TOML: {error}"
+    raise SettingsError(f"configuration file {path} ({by}): {reason}")
+
+
+def _env(name: str) -> str:
+    return ENV_PREFIX + name.upper()
+
+
+def _unknown(name: str, known: list[str], spell: Callable[[str], str] = str) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return f"is not a setting; did you mean {spell(close[0])}?"
+    return f"is not a setting; allowed: {', '.join(map(spell, sorted(known)))}"

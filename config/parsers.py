@@ -1,0 +1,118 @@
+"""Parsers of settings: text to value, or `ValueError` that says what is allowed."""
+
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import SplitResult, quote, unquote, urlsplit
+
+MAX_PORT = 65_535
+MEMORY_URL = "sqlite:///:memory:"
+SQLITE_PREFIX = "sqlite:///"
+
+Parser = Callable[[str], object]
+
+
+def bind_address(text: str) -> str:
+    """`host:port` or `[ipv6]:port`; port 0 takes a free one."""
+    host, colon, port = text.rpartition(":")
+    bare_v6 = ":" in host and not (host.startswith("[") and host.endswith("]"))
+    plain = colon and host and not bare_v6 and not re.search(r"[\s/]", host)
+    if not plain or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > MAX_PORT:
+        raise ValueError(f"host:port or [ipv6]:port, with a port from 0 to {MAX_PORT}")
+    return text
+
+
+def directory(text: str) -> Path:
+    """A path, relative to the working directory."""
+    if not text or "\0" in text:
+        raise ValueError("the path of a directory")
+    path = Path(text).expanduser().absolute()
+    if path.exists() and not path.is_dir():
+        raise ValueError("a directory; there is a file of that name")
+    return path
+
+
+def database_url(text: str) -> str:
+    """The URL of an SQLite file, made absolute, or of a database in memory."""
+    scheme = text.partition(":")[0].lower()
+    if scheme in {"postgresql", "postgres"}:
+        raise ValueError("sqlite:///FILE; PostgreSQL is not supported yet by this version")
+    path = text.removeprefix(SQLITE_PREFIX)
+    if path == text or not path or re.search(r"[?#\0]", path):
+        raise ValueError(f"sqlite:///FILE (a path without ? or #), or {MEMORY_URL}")
+    if text == MEMORY_URL:
+        return text
+    return f"{SQLITE_PREFIX}{quote(str(Path(unquote(path)).absolute()))}"
+
+
+def redis_url(text: str) -> str | None:
+    """A Redis URL; empty for none."""
+    if not text:
+        return None
+    allowed = "redis://[[user]:password@]host[:port][/db] or rediss://…"
+    parts = split_url(text, allowed)
+    known = parts.scheme in {"redis", "rediss"} and parts.hostname
+    if not known or not re.fullmatch(r"(/[0-9]{0,3})?", parts.path) or parts.query:
+        raise ValueError(allowed)
+    return text
+
+
+def split_url(text: str, allowed: str) -> SplitResult:
+    """The parts of a URL, its port checked."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError(allowed) from error
+    return parts
+
+
+def masked_url(text: str | None) -> str:
+    """A URL as it may be shown: without its password."""
+    if text is None:
+        return ""
+    before, at, host = text.rpartition("@")
+    if not at:
+        return text
+    scheme, slashes, userinfo = before.rpartition("//")
+    return f"{scheme}{slashes}{userinfo.partition(':')[0]}:***@{host}"
+
+
+def choice(*allowed: str) -> Callable[[str], str]:
+    """One of a few words, in any case."""
+
+    def parse(text: str) -> str:
+        word = text.strip().lower()
+        if word not in allowed:
+            raise ValueError(f"one of {', '.join(allowed)}")
+        return word
+
+    return parse
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """A whole number within bounds, both included."""
+
+    def parse(text: str) -> int:
+        digits = text.strip().replace("_", "")
+        if re.fullmatch(r"[0-9]{1,15}", digits) and least <= int(digits) <= most:
+            return int(digits)
+        raise ValueError(f"a whole number from {least} to {most}")
+
+    return parse
+
+
+def seconds(least: float, most: float) -> Callable[[str], float]:
+    """A number of seconds within bounds, both included."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if least <= value <= most:
+            return value
+        raise ValueError(f"a number of seconds from {least:g} to {most:g}")
+
+    return parse

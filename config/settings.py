@@ -1,0 +1,142 @@
+"""The settings themselves: one table of names, parsers, defaults and help."""
+
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from config import parsers
+from config.parsers import Parser
+
+ENV_PREFIX = "LOYALNEST_"
+_SPEC = "loyalnest.setting"
+
+
+class SourceKind(Enum):
+    """Where values come from, the strongest first."""
+
+    FLAG = "flag"
+    ENV = "env"
+    FILE = "file"
+    DEFAULT = "default"
+
+
+@attrs.frozen
+class Source:
+    """Where a value came from. `detail` is the flag, the variable or the file."""
+
+    kind: SourceKind
+    detail: str = ""
+
+    def __str__(self) -> str:
+        match self.kind:
+            case SourceKind.FLAG | SourceKind.DEFAULT:
+                return self.detail or self.kind.value
+            case SourceKind.ENV:
+                return f"env {self.detail}"
+            case SourceKind.FILE:
+                return f"file:{self.detail}"
+
+
+@attrs.frozen
+class SettingSpec:
+    """One line of the table. `default` is text, in which `{name}` is an earlier setting."""
+
+    name: str
+    parse: Parser
+    default: str
+    help: str
+
+    @property
+    def env(self) -> str:
+        return ENV_PREFIX + self.name.upper()
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+
+def _row(parse: Parser, default: str, help_: str) -> dict[str, Any]:
+    return {_SPEC: (parse, default, help_)}
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """The values in force. `sources` says for each where it came from."""
+
+    http_bind: str = attrs.field(
+        metadata=_row(parsers.bind_address, "127.0.0.1:8080", "address the HTTP server listens on")
+    )
+    data_dir: Path = attrs.field(
+        metadata=_row(
+            parsers.directory, "./data", "directory for the database, the keys and check points"
+        )
+    )
+    database_url: str = attrs.field(
+        metadata=_row(
+            parsers.database_url, "sqlite:///{data_dir}/loyalnest.db", "where the data is kept"
+        ),
+        repr=parsers.masked_url,
+    )
+    redis_url: str | None = attrs.field(
+        metadata=_row(
+            parsers.redis_url, "", "shared cache; checked, but not used yet by this version"
+        ),
+        repr=parsers.masked_url,
+    )
+    log_level: str = attrs.field(
+        metadata=_row(
+            parsers.choice("debug", "info", "warning", "error"),
+            "info",
+            "least level that is logged",
+        )
+    )
+    log_format: str = attrs.field(
+        metadata=_row(
+            parsers.choice("auto", "json", "console"),
+            "auto",
+            "json lines, or text for people; auto: text on a terminal",
+        )
+    )
+    http_connections_max: int = attrs.field(
+        metadata=_row(parsers.whole_number(1, 100_000), "1000", "HTTP connections open at a time")
+    )
+    http_drain_s: float = attrs.field(
+        metadata=_row(
+            parsers.seconds(0, 300), "15", "how long a stop waits for requests in progress"
+        )
+    )
+    request_timeout_s: float = attrs.field(
+        metadata=_row(parsers.seconds(0.1, 300), "3", "longest a request may take")
+    )
+    body_max_bytes: int = attrs.field(
+        metadata=_row(
+            parsers.whole_number(1_024, 100 * 1024 * 1024), "262144", "largest body of a request"
+        )
+    )
+    batch_body_max_bytes: int = attrs.field(
+        metadata=_row(
+            parsers.whole_number(1_024, 100 * 1024 * 1024),
+            "1048576",
+            "largest body of a request with many orders or mutations",
+        )
+    )
+    sources: Mapping[str, Source] = attrs.field(factory=dict, eq=False)
+
+    def shown(self, name: str) -> str:
+        """A value as it may be printed: no secret in it."""
+        value = getattr(self, name)
+        if value is None:
+            return ""
+        return parsers.masked_url(value) if name.endswith("_url") else str(value)
+
+
+def specs() -> tuple[SettingSpec, ...]:
+    """The table, in its order."""
+    return tuple(
+        SettingSpec(field.name, *field.metadata[_SPEC])
+        for field in attrs.fields(Settings)
+        if _SPEC in field.metadata
+    )

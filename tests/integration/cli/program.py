@@ -1,0 +1,140 @@
+"""Runs the real program in processes of its own."""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+
+ROOT = Path(__file__).parents[3]
+FIXTURE = ROOT / "tests" / "fixtures" / "orders_small.csv"
+TIMEOUT_S = 60.0
+
+
+@attrs.frozen
+class Finished:
+    """How a process ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def err_lines(self) -> list[str]:
+        return self.err.splitlines()
+
+    def counts(self) -> dict[str, str]:
+        """The summary of an import: `{"rows": "60", …}`."""
+        pairs = (line.split(maxsplit=1) for line in self.out.splitlines())
+        return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """That of this process, without our settings."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("LOYALNEST_")}
+    return {**kept, **extra}
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, str(ROOT / "main.py"), *map(str, arguments)]
+
+
+def run(
+    *arguments: str | Path, cwd: Path, file_max_bytes: int | None = None, **extra: str
+) -> Finished:
+    """Run to the end, in the working directory `cwd`; no file may grow over `file_max_bytes`."""
+    limit = ["prlimit", f"--fsize={file_max_bytes}"] if file_max_bytes is not None else []
+    done = subprocess.run(
+        [*limit, *command(*arguments)],
+        check=False,
+        cwd=cwd,
+        env=environment(**extra),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+class Running:
+    """A process under way; its stdout is read line by line."""
+
+    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+        self._process = process
+        self._log = log
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line.rstrip("\n"))
+        self._process.stdout.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def err(self) -> str:
+        return self._log.read_text()
+
+    def line_with(self, text: str) -> str:
+        """Wait for a line of stdout that has `text` in it."""
+        while True:
+            try:
+                line = self._lines.get(timeout=TIMEOUT_S)
+            except queue.Empty:
+                raise AssertionError(f"no line with {text!r}; stderr: {self.err}") from None
+            if text in line:
+                return line
+
+    def url(self) -> str:
+        """Where `serve` serves."""
+        return self.line_with(" serves ").rpartition(" ")[2]
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def wait(self, timeout_s: float = TIMEOUT_S) -> int:
+        """The exit code."""
+        return self._process.wait(timeout_s)
+
+    def finish(self) -> None:
+        """Kill what still runs."""
+        self._process.kill()
+        self._process.wait(TIMEOUT_S)
+        self._reader.join(TIMEOUT_S)
+
+
+@contextmanager
+def started(
+    *arguments: str | Path, cwd: Path, stderr: int | None = None, **extra: str
+) -> Iterator[Running]:
+    """A process that does not outlive the block. Its stderr goes to a file in `cwd`, unless a
+    descriptor is given."""
+    log = cwd / f"stderr-{os.urandom(4).hex()}.log"
+    with log.open("w") as err:
+        process = subprocess.Popen(
+            command(*arguments),
+            cwd=cwd,
+            env=environment(**extra),
+            stdout=subprocess.PIPE,
+            stderr=err if stderr is None else stderr,
+            text=True,
+        )
+    running = Running(process, log)
+    try:
+        yield running
+    finally:
+        running.finish()

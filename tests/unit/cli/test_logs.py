@@ -1,0 +1,130 @@
+"""The log writer: order, a sink that nobody reads, start-up errors in one line."""
+
+import json
+import os
+import select
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+import structlog
+
+from cli import logs
+from cli.logs import CAPACITY, LogWriter, logging_to
+from runtime import request_context
+
+READ_BYTES = 1 << 20
+READ_TIMEOUT_S = 5.0
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    reading, writing = os.pipe()
+    yield reading, writing
+    os.close(reading)
+    os.close(writing)
+
+
+@pytest.fixture(autouse=True)
+def _default_structlog() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
+
+
+def lines(reading: int) -> list[str]:
+    os.set_blocking(reading, False)
+    try:
+        return os.read(reading, READ_BYTES).decode().splitlines()
+    except BlockingIOError:
+        return []
+
+
+def test_lines_come_out_in_order(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    with closing(LogWriter(writing)) as writer:
+        for number in range(100):
+            writer.write(b"%d" % number)
+    assert lines(reading) == [str(number) for number in range(100)]
+
+
+def test_a_line_is_json_with_time_level_service_and_trace(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    with (
+        logging_to(LogWriter(writing), level="info", console=False),
+        request_context(trace_id="req_1"),
+    ):
+        structlog.get_logger("any").warning("it_happened", amount=3, odd=object)
+        structlog.get_logger("any").debug("not_shown")
+    (line,) = lines(reading)
+    event = json.loads(line)
+    assert (event["event"], event["level"], event["amount"]) == ("it_happened", "warning", 3)
+    assert (event["service"], event["trace_id"]) == ("loyalnest", "req_1")
+    assert event["timestamp"].endswith("Z")
+
+
+def test_an_exception_is_in_its_line(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    with logging_to(LogWriter(writing), level="error", console=False):
+        structlog.get_logger("any").error("it_broke", exc_info=ValueError("why"))
+    (line,) = lines(reading)
+    assert "ValueError: why" in json.loads(line)["exception"]
+
+
+def test_text_for_people_is_not_json(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    with logging_to(LogWriter(writing), level="info", console=True):
+        structlog.get_logger("any").info("it_happened", amount=3)
+    (line,) = lines(reading)
+    assert "it_happened" in line
+    assert "amount=3" in line
+    assert not line.startswith("{")
+
+
+@pytest.mark.slow
+def test_a_sink_that_nobody_reads_blocks_neither_writing_nor_the_end(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "CLOSE_TIMEOUT_S", 0.05)
+    reading, writing = pipe
+    writer = LogWriter(writing)
+    too_many = 2 * CAPACITY
+    for _ in range(too_many):
+        writer.write(b"x" * 200)
+    writer.close()
+    assert 0 < writer.dropped <= too_many - CAPACITY
+    rest, written, reported = b"", 0, 0
+    while written + reported < too_many:
+        assert select.select([reading], [], [], READ_TIMEOUT_S)[0]
+        rest += os.read(reading, READ_BYTES)
+        *complete, rest = rest.split(b"\n")
+        written += sum(line.startswith(b"x") for line in complete)
+        reported += sum(json.loads(line)["lines"] for line in complete if line[:1] == b"{")
+    assert (written + reported, reported) == (too_many, writer.dropped)
+    writer.close()
+
+
+def test_a_log_that_is_held_back_can_be_dropped(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    with closing(LogWriter(writing, hold_s=None)) as writer:
+        writer.write(b"noise")
+        writer.discard_held()
+    assert lines(reading) == []
+
+
+def test_a_log_that_is_held_back_appears_once_released(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    with closing(LogWriter(writing, hold_s=None)) as writer:
+        writer.write(b"kept")
+        writer.release()
+        writer.discard_held()
+    assert lines(reading) == ["kept"]
+    assert writer.dropped == 0
+
+
+def test_a_sink_that_is_gone_counts_as_dropped() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with closing(LogWriter(writing)) as writer:
+        writer.write(b"lost")
+    os.close(writing)
+    assert writer.dropped == 1
