@@ -1,0 +1,28 @@
+"""Runs the benchmarks, all or those named: messaging crashing mutations serving importing."""
+
+import sys
+
+from tests.bench.crashing import crashing
+from tests.bench.importing import importing
+from tests.bench.messaging import messaging
+from tests.bench.mutations import mutations
+from tests.bench.report import show, write
+from tests.bench.serving import serving
+
+ALL = (messaging, mutations, serving, importing, crashing)
+
+
+def main(names: list[str]) -> None:
+    """Writes the documents only when everything was measured."""
+    figures = []
+    for benchmark in ALL:
+        if not names or benchmark.__name__ in names:
+            print(f"{benchmark.__name__} ...", flush=True)
+            figures += benchmark()
+    show(figures)
+    if not names:
+        write(figures)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,68 @@
+"""The figures as a table, a page and a list."""
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.harness import Figure
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+HEAD = """# Benchmarks
+
+Written by `make bench`; do not edit. Both sides of a ratio ran in turns within one run, and the
+ratio is the median over the rounds: compare ratios, not absolute figures, between machines.
+
+Machine: {machine}. Python {python}. {date}.
+
+| what | measured | against | ratio | goal | met |
+|---|---|---|---|---|---|
+"""
+
+
+def show(figures: Sequence[Figure]) -> None:
+    table = Table("what", "measured", "against", "ratio", "goal", "met")
+    for figure in figures:
+        table.add_row(*_cells(figure))
+    Console(width=140).print(table)
+
+
+def write(figures: Sequence[Figure]) -> None:
+    """`docs/benchmarks.md` and `docs/benchmarks.json`."""
+    lines = ["| " + " | ".join(_cells(figure)) + " |" for figure in figures]
+    date = datetime.now(UTC).strftime("%Y-%m-%d")
+    head = HEAD.format(machine=_machine(), python=platform.python_version(), date=date)
+    (DOCS / "benchmarks.md").write_text(head + "\n".join(lines) + "\n")
+    keys = ("name", "value", "unit", "against", "ratio", "goal")
+    rows = [{key: getattr(figure, key) for key in keys} for figure in figures]
+    (DOCS / "benchmarks.json").write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def _cells(figure: Figure) -> tuple[str, ...]:
+    return (
+        figure.name,
+        f"{figure.value:,.4g} {figure.unit}" if figure.value < 1000 else _large(figure),
+        f"{figure.against:,.0f}" if figure.against is not None else "",
+        f"{figure.ratio:.2f}" if figure.ratio is not None else "",
+        figure.goal,
+        "yes" if figure.met else "no",
+    )
+
+
+def _large(figure: Figure) -> str:
+    return f"{figure.value:,.0f} {figure.unit}"
+
+
+def _machine() -> str:
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        model = names[0].partition(":")[2].strip() if names else model
+    return f"{os.cpu_count()} x {model}, {platform.system()} {platform.release()}"
