@@ -77,7 +77,7 @@ class HypercornLog:
         pass
 
     async def exception(self, message: str, *_arguments: object) -> None:
-        log.exception("application_failed", detail=message)
+        log.exception("application_failed", detail=message)  # noqa: LOG004 - called inside one
 
     async def info(self, message: str, *_arguments: object) -> None:
         log.info("hypercorn", detail=message)
@@ -134,7 +134,7 @@ class Connections:
             self._app,  # type: ignore[arg-type]
             self._config,
             self._context,
-            ConnectionState({}),  # type: ignore[arg-type]
+            ConnectionState({}),
             stream,  # type: ignore[arg-type]
         )
         await server.run()

@@ -84,7 +84,7 @@ class Listener(Actor):
 
     async def started(self) -> None:
         self._connections = Connections(
-            ASGIWrapper(self._make_app(self.system)),  # type: ignore[arg-type]
+            ASGIWrapper(self._make_app(self.system)),
             self._settings.hypercorn(),
             limit=self._settings.connections_max,
             send_timeout_s=self._settings.send_timeout_s,

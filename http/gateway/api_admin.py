@@ -1,0 +1,37 @@
+"""The platform's own routes: registering merchants."""
+
+from typing import Final
+
+from actors.auth.messages import Role
+from actors.core.messages import MERCHANTS, Merchant, RegisterMerchant
+from gateway.bodies import Body, Currency, Id, Text
+from gateway.routes import Answer, ApiRequest, Response, Route, accepted, answer
+
+PLATFORM: Final = frozenset({Role.PLATFORM})
+
+
+class MerchantBody(Body, frozen=True, kw_only=True):
+    merchant_id: Id
+    name: Text
+    currency: Currency
+
+
+async def register(request: ApiRequest) -> Answer:
+    body: MerchantBody = request.body
+    command = RegisterMerchant(body.merchant_id, body.name, body.currency)
+    return answer(accepted(await request.system.ref(MERCHANTS).ask(command)), 201)
+
+
+ROUTES: Final = (
+    Route(
+        method="POST",
+        path="/v1/admin/merchants",
+        handler=register,
+        summary="Register a merchant; the same registration again changes nothing",
+        tag="Platform",
+        roles=PLATFORM,
+        body=MerchantBody,
+        responses={201: Response("The merchant", Merchant)},
+        problems=(409, 422),
+    ),
+)

@@ -1,0 +1,314 @@
+"""The points routes: mutations, balances, history, verification, earn rules."""
+
+from typing import Final
+
+from actors.auth.messages import Role
+from actors.core.messages import MERCHANTS, GetMerchant
+from actors.points.messages import (
+    ACCOUNTS,
+    INTAKE,
+    QUERIES,
+    AccountKey,
+    Apply,
+    ApplyBatch,
+    BatchItem,
+    EarnRule,
+    GetBalance,
+    GetBalanceAt,
+    GetEarnRule,
+    LedgerEntry,
+    ListLedger,
+    ListLots,
+    LotView,
+    Mutation,
+    Result,
+    SetEarnRule,
+    Verification,
+    Verify,
+)
+from actors.vocabulary import Page
+from gateway.bodies import PageQuery, utc
+from gateway.points_batch import (
+    BatchBody,
+    BatchResult,
+    DocumentedBatchBody,
+    batch_item,
+    item_result,
+)
+from gateway.points_bodies import (
+    AdjustBody,
+    BalanceQuery,
+    CaptureBody,
+    CustomerBalance,
+    EarnBody,
+    EarnRuleBody,
+    EarnRuleQuery,
+    HoldBody,
+    Mutated,
+    RedeemBody,
+    ReverseBody,
+    VoidBody,
+    customer_balance,
+    mutated,
+)
+from gateway.problems import Problem, not_found
+from gateway.routes import (
+    MEMBERS,
+    OWNERS,
+    STAFF,
+    WRITERS,
+    Answer,
+    ApiRequest,
+    Handler,
+    Keyed,
+    Response,
+    Route,
+    accepted,
+    answer,
+)
+from gateway.settings import GatewaySettings
+
+TAG: Final = "Points"
+
+
+async def mutate(request: ApiRequest) -> Answer:
+    """A mutation of the account that the body names."""
+    body = request.body
+    key = AccountKey(request.merchant_id, body.customer_id)
+    mutation: Mutation = body.mutation(request.key)
+    (result,) = await request.system.entities(ACCOUNTS).ref(key).ask(Apply((mutation,)))
+    return receipt(result)
+
+
+async def reverse(request: ApiRequest) -> Answer:
+    return await _by_id(request, request.body.mutation(request.key))
+
+
+async def settle_hold(request: ApiRequest) -> Answer:
+    """Capture or void, by the body."""
+    return await _by_id(request, request.body.mutation(request.key, request.path["hold_id"]))
+
+
+async def _by_id(request: ApiRequest, mutation: Mutation) -> Answer:
+    """A mutation that names a transaction or a hold: the intake knows the account."""
+    batch = ApplyBatch(request.merchant_id, (BatchItem(mutation),))
+    (result,) = await request.system.ref(INTAKE).ask(batch)
+    return receipt(result)
+
+
+def receipt(result: Result) -> Answer:
+    done = accepted(result)
+    return answer(mutated(done), replayed=done.replayed)
+
+
+async def batch(request: ApiRequest) -> Answer:
+    outcomes: dict[int, Result | Problem] = {}
+    items: dict[int, BatchItem] = {}
+    for position, raw in enumerate(request.body.items):
+        try:
+            items[position] = batch_item(bytes(raw), request.caller)
+        except Problem as problem:
+            outcomes[position] = problem
+    results = await _apply(request, tuple(items.values()))
+    outcomes.update(zip(items, results, strict=True))
+    told = [item_result(outcomes[at], request.trace_id) for at in range(len(outcomes))]
+    return answer(BatchResult(told), 207)
+
+
+async def _apply(request: ApiRequest, items: tuple[BatchItem, ...]) -> tuple[Result, ...]:
+    if not items:
+        return ()
+    return await request.system.ref(INTAKE).ask(ApplyBatch(request.merchant_id, items))
+
+
+def visible_customer(request: ApiRequest) -> str:
+    """The customer in the path. Customers see none but themselves. Raises `Problem`."""
+    customer_id = request.path["customer_id"]
+    if request.caller.role is Role.CUSTOMER and request.caller.customer_id != customer_id:
+        raise not_found("there is no such customer")
+    return customer_id
+
+
+async def balance(request: ApiRequest) -> Answer:
+    customer_id = visible_customer(request)
+    query: BalanceQuery = request.query
+    if query.at is None:
+        key = AccountKey(request.merchant_id, customer_id)
+        view = await request.system.entities(ACCOUNTS).ref(key).ask(GetBalance())
+    else:
+        at = utc(query.at, "at")
+        question = GetBalanceAt(request.merchant_id, customer_id, at, query.axis)
+        view = await request.system.ref(QUERIES).ask(question)
+    return answer(customer_balance(accepted(view)))
+
+
+async def ledger(request: ApiRequest) -> Answer:
+    query: PageQuery = request.query
+    question = ListLedger(request.merchant_id, visible_customer(request), query.limit, query.cursor)
+    return answer(accepted(await request.system.ref(QUERIES).ask(question)))
+
+
+async def lots(request: ApiRequest) -> Answer:
+    query: PageQuery = request.query
+    question = ListLots(request.merchant_id, visible_customer(request), query.limit, query.cursor)
+    return answer(accepted(await request.system.ref(QUERIES).ask(question)))
+
+
+async def verify(request: ApiRequest) -> Answer:
+    return answer(await request.system.ref(QUERIES).ask(Verify(request.merchant_id)))
+
+
+async def get_earn_rule(request: ApiRequest) -> Answer:
+    query: EarnRuleQuery = request.query
+    currency = query.currency or await _currency(request)
+    question = GetEarnRule(request.merchant_id, currency)
+    return answer(await request.system.ref(QUERIES).ask(question))
+
+
+async def _currency(request: ApiRequest) -> str:
+    merchant = await request.system.ref(MERCHANTS).ask(GetMerchant(request.merchant_id))
+    if merchant is None:
+        raise not_found("the merchant is not registered")
+    return merchant.currency
+
+
+async def put_earn_rule(request: ApiRequest) -> Answer:
+    body: EarnRuleBody = request.body
+    command = SetEarnRule(
+        request.merchant_id,
+        body.currency,
+        body.points,
+        body.per_amount_minor,
+        body.expires_after_days,
+    )
+    return answer(accepted(await request.system.ref(QUERIES).ask(command)))
+
+
+def _mutation(
+    path: str,
+    body: type[object],
+    summary: str,
+    roles: frozenset[Role],
+    *,
+    handler: Handler = mutate,
+    body_optional: bool = False,
+) -> Route:
+    return Route(
+        method="POST",
+        path=path,
+        handler=handler,
+        summary=summary,
+        tag=TAG,
+        roles=roles,
+        body=body,
+        body_optional=body_optional,
+        keyed=Keyed.REQUIRED,
+        responses={200: Response("What was done, or had been done before", Mutated)},
+        problems=(404, 409, 422),
+    )
+
+
+def _reading(path: str, handler: Handler, summary: str, type_: object, query: object) -> Route:
+    return Route(
+        method="GET",
+        path=path,
+        handler=handler,
+        summary=summary,
+        tag=TAG,
+        roles=MEMBERS,
+        query=query,
+        responses={200: Response(summary, type_)},
+    )
+
+
+def points_routes(settings: GatewaySettings) -> tuple[Route, ...]:
+    """All routes of this area."""
+    return (
+        _mutation(EarnBody.path, EarnBody, "Credit points to a member", WRITERS),
+        _mutation(RedeemBody.path, RedeemBody, "Spend a member's points", STAFF),
+        _mutation(AdjustBody.path, AdjustBody, "Correct a balance by hand", OWNERS),
+        _mutation(
+            ReverseBody.path, ReverseBody, "Take back a transaction", WRITERS, handler=reverse
+        ),
+        _mutation(HoldBody.path, HoldBody, "Set points aside", STAFF),
+        _mutation(
+            CaptureBody.path,
+            CaptureBody,
+            "Spend the points of a hold",
+            STAFF,
+            handler=settle_hold,
+            body_optional=True,
+        ),
+        _mutation(
+            VoidBody.path,
+            VoidBody,
+            "Give the points of a hold back",
+            STAFF,
+            handler=settle_hold,
+            body_optional=True,
+        ),
+        Route(
+            method="POST",
+            path="/v1/points/batch",
+            handler=batch,
+            summary="Up to 1,000 mutations, each with its own key and its own result",
+            tag=TAG,
+            roles=WRITERS,
+            body=BatchBody,
+            documented_body=DocumentedBatchBody,
+            body_max_bytes=settings.batch_body_max_bytes,
+            responses={207: Response("One result for each item, in order", BatchResult)},
+        ),
+        _reading(
+            "/v1/customers/{customer_id}/balance",
+            balance,
+            "A member's balance, now or in the past",
+            CustomerBalance,
+            BalanceQuery,
+        ),
+        _reading(
+            "/v1/customers/{customer_id}/ledger",
+            ledger,
+            "A member's transactions, newest first",
+            Page[LedgerEntry],
+            PageQuery,
+        ),
+        _reading(
+            "/v1/customers/{customer_id}/lots",
+            lots,
+            "What is left of a member's earnings, in the order in which it is spent",
+            Page[LotView],
+            PageQuery,
+        ),
+        Route(
+            method="GET",
+            path="/v1/points/verify",
+            handler=verify,
+            summary="Recompute every balance, lot and hash chain from the entries",
+            tag=TAG,
+            roles=OWNERS,
+            responses={200: Response("What was found", Verification)},
+        ),
+        Route(
+            method="GET",
+            path="/v1/points/earn-rule",
+            handler=get_earn_rule,
+            summary="The rule by which orders earn points",
+            tag=TAG,
+            roles=STAFF,
+            query=EarnRuleQuery,
+            responses={200: Response("The rule in force", EarnRule)},
+            problems=(404,),
+        ),
+        Route(
+            method="PUT",
+            path="/v1/points/earn-rule",
+            handler=put_earn_rule,
+            summary="Set the rule; entries made before keep theirs",
+            tag=TAG,
+            roles=OWNERS,
+            body=EarnRuleBody,
+            responses={200: Response("The rule in force", EarnRule)},
+            problems=(404, 409),
+        ),
+    )

@@ -1,0 +1,190 @@
+"""Who sends a request: access tokens (RFC 9068) in the header `Authorization`."""
+
+from collections import OrderedDict
+from typing import Any, Final
+
+import attrs
+import jwt
+import trio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from actors.auth.messages import KEYS, GetVerificationKeys, Principal, Role
+from gateway.problems import Headers, Problem
+from runtime import ActorSystem
+
+ISSUER: Final = "loyalnest"
+AUDIENCE: Final = "loyalnest-api"
+TOKEN_TYPES: Final = frozenset({"at+jwt", "application/at+jwt"})
+ALGORITHMS: Final = ["EdDSA"]
+FOREIGN_KEY_HEADERS: Final = ("jku", "jwk", "x5u", "x5c", "crit")
+REQUIRED_CLAIMS: Final = ["iss", "aud", "sub", "exp", "iat", "jti"]
+
+NOT_BEFORE_LEEWAY_S: Final = 60.0
+"""A token may come from a machine whose clock is ahead. Its end is kept to the second."""
+
+REFETCH_KEYS_S: Final = 1.0
+"""Unknown key ids make the gateway ask for the keys at most this often."""
+
+CHALLENGE: Final[Headers] = (("www-authenticate", 'Bearer realm="loyalnest"'),)
+INVALID_TOKEN: Final[Headers] = (
+    ("www-authenticate", 'Bearer realm="loyalnest", error="invalid_token"'),
+)
+
+
+def token_problem(detail: str) -> Problem:
+    return Problem(401, "invalid_token", detail, INVALID_TOKEN)
+
+
+@attrs.define(eq=False)
+class VerificationKeys:
+    """The public keys, asked for when an unknown key id turns up and kept ever after."""
+
+    _system: ActorSystem
+    _timeout_s: float
+    _keys: dict[str, Ed25519PublicKey] = attrs.field(factory=dict)
+    _fetched_at: float = -REFETCH_KEYS_S
+    _fetching: trio.Lock = attrs.field(factory=trio.Lock)
+
+    async def get(self, kid: str) -> Ed25519PublicKey | None:
+        """Raises `ActorError` when the key is not known and the keys cannot be had."""
+        key = self._keys.get(kid)
+        if key is not None:
+            return key
+        async with self._fetching:
+            if kid not in self._keys and self._may_fetch():
+                await self._fetch()
+        return self._keys.get(kid)
+
+    def _may_fetch(self) -> bool:
+        return not self._keys or trio.current_time() - self._fetched_at >= REFETCH_KEYS_S
+
+    async def _fetch(self) -> None:
+        keys = await self._system.ref(KEYS).ask(GetVerificationKeys(), timeout_s=self._timeout_s)
+        self._fetched_at = trio.current_time()
+        self._keys = {key.kid: _public_key(key.public_pem) for key in keys}
+
+
+def _public_key(pem: str) -> Ed25519PublicKey:
+    key = load_pem_public_key(pem.encode())
+    if not isinstance(key, Ed25519PublicKey):
+        raise TypeError("the auth domain gave out a key that is not Ed25519")
+    return key
+
+
+@attrs.define(eq=False)
+class Authenticator:
+    """Turns the header into a principal. Verified tokens are remembered until they expire."""
+
+    _system: ActorSystem
+    _keys: VerificationKeys
+    _cached_max: int
+    _cache: OrderedDict[bytes, Principal] = attrs.field(factory=OrderedDict)
+
+    async def principal(self, authorization: bytes | None) -> Principal:
+        """Raises `Problem` 401."""
+        if authorization is None:
+            raise Problem(401, "token_required", "send an access token", CHALLENGE)
+        cached = self._cache.get(authorization)
+        now_s = self._system.clock.now().timestamp()
+        if cached is not None:
+            if cached.expires_at > now_s:
+                return cached
+            del self._cache[authorization]
+        principal = await self._verify(bearer(authorization), now_s)
+        self._remember(authorization, principal)
+        return principal
+
+    def _remember(self, authorization: bytes, principal: Principal) -> None:
+        self._cache[authorization] = principal
+        if len(self._cache) > self._cached_max:
+            self._cache.popitem(last=False)
+
+    async def _verify(self, token: str, now_s: float) -> Principal:
+        try:
+            header = jwt.get_unverified_header(token)
+        except jwt.InvalidTokenError:
+            raise token_problem("the token cannot be read") from None
+        key = await self._keys.get(_key_id(header))
+        if key is None:
+            raise token_problem("the token is signed with a key that is not ours")
+        try:
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=ALGORITHMS,
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                options={
+                    "require": REQUIRED_CLAIMS,
+                    "verify_exp": False,
+                    "verify_nbf": False,
+                    "verify_iat": False,
+                },
+            )
+        except jwt.InvalidTokenError:
+            raise token_problem("the token is not one of ours") from None
+        check_times(claims, now_s)
+        return principal_of(claims)
+
+
+def bearer(authorization: bytes) -> str:
+    """The token in `Bearer <token>`. Raises `Problem` 401."""
+    scheme, _, token = authorization.partition(b" ")
+    if scheme.lower() != b"bearer" or not token:
+        raise Problem(401, "token_required", "send an access token as Bearer", CHALLENGE)
+    try:
+        return token.strip().decode("ascii")
+    except UnicodeDecodeError:
+        raise token_problem("the token cannot be read") from None
+
+
+def _key_id(header: dict[str, Any]) -> str:
+    """The key id in a token's header, of a token that names no key of its own."""
+    kid = header.get("kid")
+    type_ = header.get("typ")
+    if not isinstance(kid, str) or any(name in header for name in FOREIGN_KEY_HEADERS):
+        raise token_problem("the token is signed with a key that is not ours")
+    if not isinstance(type_, str) or type_.lower() not in TOKEN_TYPES:
+        raise token_problem("the token is not an access token")
+    return kid
+
+
+def check_times(claims: dict[str, Any], now_s: float) -> None:
+    """Go by the system's clock, which a simulation may run. Raises `Problem` 401."""
+    expires_at = claims["exp"]
+    starts_at = (claims.get("nbf", claims["iat"]), claims["iat"])
+    if not all(_is_number(value) for value in (expires_at, *starts_at)):
+        raise token_problem("the token's times are not numbers")
+    if expires_at <= now_s:
+        raise token_problem("the token has expired")
+    if max(starts_at) > now_s + NOT_BEFORE_LEEWAY_S:
+        raise token_problem("the token is not valid yet")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def principal_of(claims: dict[str, Any]) -> Principal:
+    """The caller, if role, merchant and customer fit together. Raises `Problem` 401."""
+    merchant_id, customer_id = claims.get("merchant_id"), claims.get("customer_id")
+    try:
+        role = Role(claims.get("role"))
+    except ValueError:
+        raise token_problem("the token names no role we know") from None
+    fits = (
+        _fits(merchant_id, role is not Role.PLATFORM)
+        and _fits(customer_id, role is Role.CUSTOMER)
+        and _fits(claims["sub"], True)
+        and _fits(claims["jti"], True)
+    )
+    if not fits:
+        raise token_problem("the token's role, merchant and customer do not fit together")
+    return Principal(
+        claims["sub"], role, merchant_id, customer_id, float(claims["exp"]), claims["jti"]
+    )
+
+
+def _fits(value: object, wanted: bool) -> bool:
+    return isinstance(value, str) and bool(value) if wanted else value is None

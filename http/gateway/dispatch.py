@@ -1,0 +1,248 @@
+"""The way of a request: head, route, caller, body, handler, answer, log line, metrics."""
+
+import re
+from collections.abc import Iterable, Mapping
+from time import perf_counter
+from typing import Any, Final
+
+import attrs
+import structlog
+import trio
+from quart.wrappers import Request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestTimeout
+
+from actors.auth.messages import Principal
+from actors.vocabulary import Idempotency
+from gateway.authentication import Authenticator
+from gateway.bodies import ID_PATTERN, Decode, body_decoder, query_decoder
+from gateway.head import Head, read_head
+from gateway.idempotency import InFlight, fingerprint, read_key
+from gateway.metrics import UNMATCHED, HttpMetrics
+from gateway.problems import PROBLEM_JSON, Problem, not_found, problem_of_error
+from gateway.routes import JSON, Answer, ApiRequest, Route, encode_json
+from gateway.settings import GatewaySettings
+from runtime import ActorSystem, request_context
+
+log = structlog.get_logger("loyalnest.http")
+
+CLIENT_GONE: Final = 499
+"""Status in logs and metrics of a request whose client went away before the answer."""
+
+_ID: Final = re.compile(ID_PATTERN)
+_JSON_RAW: Final = JSON.encode()
+
+LENGTH_DIGITS: Final = 15
+"""Digits of a length that matter: any length of more is too large anyway."""
+
+
+@attrs.frozen
+class Operation:
+    """A route, made ready: its decoders are built once."""
+
+    route: Route
+    body: Decode | None
+    query: Decode
+    body_max_bytes: int
+
+
+def operation(route: Route, settings: GatewaySettings) -> Operation:
+    """Make a route ready to be served."""
+    return Operation(
+        route,
+        body_decoder(route.body) if route.body is not None else None,
+        query_decoder(route.query),
+        route.body_max_bytes or settings.body_max_bytes,
+    )
+
+
+@attrs.define(eq=False)
+class Exchange:
+    """One request and what is known about it so far, for its log line."""
+
+    request: Request
+    head: Head
+    trace_id: str
+    started: float
+    route: str = UNMATCHED
+    principal: Principal | None = None
+
+    @property
+    def request_id(self) -> str:
+        return self.head.valid_request_id() or self.trace_id
+
+
+@attrs.define(eq=False)
+class Dispatcher:
+    """Answers every request, whatever happens on the way."""
+
+    _system: ActorSystem
+    _settings: GatewaySettings
+    _authenticator: Authenticator
+    _metrics: HttpMetrics
+    operations: Mapping[str, Operation]
+    _in_flight: InFlight = attrs.field(factory=InFlight)
+
+    async def answer(
+        self,
+        request: Request,
+        endpoint: str,
+        parameters: Mapping[str, str],
+        routing_error: HTTPException | None,
+    ) -> tuple[Answer, str]:
+        """The answer, and the request id that goes with it. Raises only cancellation."""
+        head = read_head(request.scope["headers"])  # type: ignore[arg-type]
+        exchange = Exchange(request, head, head.trace() or self.new_trace_id(), perf_counter())
+        answer = None
+        self._metrics.in_flight.inc()
+        try:
+            if routing_error is not None:
+                raise routing_error
+            answer = await self._answer(exchange, self.operations[endpoint], parameters)
+        except trio.Cancelled:
+            raise
+        except BaseException as error:  # a group may hold a cancellation beside errors
+            answer = explain(error, exchange.trace_id, request.path)
+        finally:
+            self._account(exchange, answer.status if answer is not None else CLIENT_GONE)
+        return answer, exchange.request_id
+
+    def new_trace_id(self) -> str:
+        return self._system.ids.new("req")
+
+    async def _answer(
+        self, exchange: Exchange, operation: Operation, parameters: Mapping[str, str]
+    ) -> Answer:
+        request, head, route = exchange.request, exchange.head, operation.route
+        exchange.route = route.path
+        deadline = trio.current_time() + self._settings.deadline_s
+        with request_context(deadline=deadline, trace_id=exchange.trace_id):
+            head.check()
+            if not route.public:
+                exchange.principal = await self._authorise(route, head)
+            check_ids(parameters)
+            query = operation.query(request.query_string)
+            key = read_key(head.idempotency_key, route.keyed)
+            body = await _body(operation, exchange)
+            call = ApiRequest(
+                system=self._system,
+                principal=exchange.principal,
+                path=parameters,
+                body=body,
+                query=query,
+                idempotency=None,
+                trace_id=exchange.trace_id,
+            )
+            if key is None:
+                return await route.handler(call)
+            call.idempotency = Idempotency(key, fingerprint(route.method, request.path, body))
+            wait_until = min(deadline, trio.current_time() + self._settings.in_flight_wait_s)
+            return await self._in_flight.alone(call, wait_until, route.handler)
+
+    async def _authorise(self, route: Route, head: Head) -> Principal:
+        principal = await self._authenticator.principal(head.authorization)
+        if principal.role not in route.roles:
+            detail = f"the role {principal.role.value} may not do this"
+            raise Problem(403, "role_not_allowed", detail)
+        return principal
+
+    def _account(self, exchange: Exchange, status: int) -> None:
+        seconds = perf_counter() - exchange.started
+        method = exchange.request.method
+        principal = exchange.principal
+        self._metrics.in_flight.dec()
+        self._metrics.observe(exchange.route, method, status, seconds)
+        log.info(
+            "request",
+            method=method,
+            route=exchange.route,
+            status=status,
+            duration_ms=round(seconds * 1000, 2),
+            trace_id=exchange.trace_id,
+            merchant_id=principal.merchant_id if principal is not None else None,
+        )
+
+
+def explain(error: BaseException, trace_id: str, instance: str | None) -> Answer:
+    """Say no. Raises what is not an error: cancellation, and the like inside a group."""
+    _raise_cancellation(error)
+    problem = problem_of_error(error)
+    if problem is None:
+        log.error("request_failed", trace_id=trace_id, exc_info=error)
+        problem = Problem(500, "internal_error", "something went wrong on our side")
+    return problem_answer(problem, trace_id, instance)
+
+
+def problem_answer(problem: Problem, trace_id: str, instance: str | None) -> Answer:
+    document = encode_json(problem.document(trace_id, instance))
+    return Answer(document, problem.status, PROBLEM_JSON, problem.headers)
+
+
+def check_ids(parameters: Mapping[str, str]) -> None:
+    """What cannot be an id names nothing: 404."""
+    for value in parameters.values():
+        if _ID.match(value) is None:
+            raise not_found()
+
+
+async def _body(operation: Operation, exchange: Exchange) -> Any:
+    """The validated body of a request, None on a route that takes none. Raises `Problem`."""
+    if operation.body is None:
+        return None
+    head = exchange.head
+    if declared_bytes(head.content_length) > operation.body_max_bytes:
+        raise too_large(operation.body_max_bytes)
+    try:
+        raw = await exchange.request.get_data()
+    except RequestEntityTooLarge:
+        raise too_large(operation.body_max_bytes) from None
+    except RequestTimeout:
+        raise Problem(408, "body_too_slow", "the body did not arrive in time") from None
+    if len(raw) > operation.body_max_bytes:
+        raise too_large(operation.body_max_bytes)
+    if not raw and operation.route.body_optional:
+        return operation.body(b"{}")
+    if head.content_type != _JSON_RAW and not is_json(head.content_type):
+        raise Problem(415, "unsupported_media_type", f"send the body as {JSON}")
+    return operation.body(raw)  # type: ignore[arg-type]
+
+
+def declared_bytes(content_length: bytes | None) -> int:
+    """The length a body is said to have; 0 when nothing useful is said."""
+    if content_length is None or not content_length.isdigit():
+        return 0
+    return int(content_length[:LENGTH_DIGITS])
+
+
+def too_large(limit_bytes: int) -> Problem:
+    return Problem(413, "body_too_large", f"the body may have at most {limit_bytes} bytes")
+
+
+def is_json(content_type: bytes | None) -> bool:
+    """Whether a content type is JSON in UTF-8."""
+    if content_type is None:
+        return False
+    media, *parameters = (part.strip().lower() for part in content_type.split(b";"))
+    allowed = {b"charset=utf-8", b'charset="utf-8"', b""}
+    return media == _JSON_RAW and all(parameter in allowed for parameter in parameters)
+
+
+def _raise_cancellation(error: BaseException) -> None:
+    """Raise what must not be answered: cancellation, exits, and groups that hold them."""
+    if isinstance(error, BaseExceptionGroup):
+        errors, rest = error.split(Exception)
+        if rest is not None:
+            if errors is not None:
+                log.error("request_failed", exc_info=errors)
+            raise rest
+    elif not isinstance(error, Exception):
+        raise error
+
+
+def operations(routes: Iterable[Route], settings: GatewaySettings) -> dict[str, Operation]:
+    """Routes by name, made ready. Raises `ValueError` for two of the same name."""
+    ready: dict[str, Operation] = {}
+    for route in routes:
+        if route.name in ready:
+            raise ValueError(f"two routes for {route.name}")
+        ready[route.name] = operation(route, settings)
+    return ready

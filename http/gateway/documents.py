@@ -1,0 +1,95 @@
+"""The routes about the API itself: metrics, the OpenAPI document and its page."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import attrs
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from gateway.docs_page import CONTENT_SECURITY_POLICY, docs_page, landing_page
+from gateway.metrics import exposition
+from gateway.openapi import openapi
+from gateway.routes import Answer, ApiRequest, Handler, Response, Route, encode_json
+from gateway.settings import GatewaySettings
+
+TAG: Final = "Operation"
+HTML: Final = "text/html; charset=utf-8"
+
+
+def html_answer(page: str) -> Answer:
+    """A page, with leave for its own style and nothing else."""
+    headers = (("content-security-policy", CONTENT_SECURITY_POLICY),)
+    return Answer(page.encode(), content_type=HTML, headers=headers)
+
+
+@attrs.define
+class Documents:
+    """The answers are made once, as soon as all routes are known."""
+
+    _registry: CollectorRegistry
+    _document: Answer = attrs.field(init=False)
+    _page: Answer = attrs.field(init=False)
+    _landing: Answer = attrs.field(init=False)
+
+    def describe(self, routes: Sequence[Route], version: str) -> None:
+        document = openapi(routes, version)
+        self._document = Answer(encode_json(document))
+        self._page = html_answer(docs_page(document))
+        self._landing = html_answer(landing_page(document["info"]["title"]))
+
+    async def metrics(self, request: ApiRequest) -> Answer:
+        return exposition(self._registry)
+
+    async def openapi(self, request: ApiRequest) -> Answer:
+        return self._document
+
+    async def page(self, request: ApiRequest) -> Answer:
+        return self._page
+
+    async def landing(self, request: ApiRequest) -> Answer:
+        return self._landing
+
+
+def _document(path: str, handler: Handler, summary: str, response: Response) -> Route:
+    return Route(
+        method="GET",
+        path=path,
+        handler=handler,
+        summary=summary,
+        tag=TAG,
+        public=True,
+        responses={200: response},
+    )
+
+
+def document_routes(
+    routes: Sequence[Route], settings: GatewaySettings, registry: CollectorRegistry
+) -> tuple[Route, ...]:
+    """The routes of this area, which describe `routes` and themselves."""
+    documents = Documents(registry)
+    own = (
+        _document(
+            "/metrics",
+            documents.metrics,
+            "Metrics for Prometheus",
+            Response("All metrics", content_type=CONTENT_TYPE_LATEST),
+        ),
+        _document(
+            "/v1/openapi.json",
+            documents.openapi,
+            "This description as an OpenAPI document",
+            Response("The document", dict),
+        ),
+        _document(
+            "/docs",
+            documents.page,
+            "This description as a page",
+            Response("The page", content_type=HTML),
+        ),
+        _document(
+            "/", documents.landing, "Where to go from here", Response("A page", content_type=HTML)
+        ),
+    )
+    documents.describe([*routes, *own], settings.version)
+    return own

@@ -1,0 +1,131 @@
+"""Problem documents (RFC 9457): the one form in which the API says no."""
+
+import re
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Annotated
+
+import msgspec
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+
+from actors.vocabulary import Refusal, RefusalKind
+from runtime import ActorError, AskTimeout, Expired, MailboxFull, Outcome
+from runtime.storage import StorageError
+
+PROBLEM_JSON = "application/problem+json"
+RETRY_AFTER = (("retry-after", "1"),)
+
+Headers = tuple[tuple[str, str], ...]
+
+STATUS_OF_REFUSAL = {
+    RefusalKind.NOT_FOUND: 404,
+    RefusalKind.CONFLICT: 409,
+    RefusalKind.INVALID: 422,
+    RefusalKind.UNAVAILABLE: 503,
+}
+
+
+class Problem(Exception):
+    """Ends a request with a problem document. `code` is stable, `detail` is for people."""
+
+    def __init__(self, status: int, code: str, detail: str, headers: Headers = ()) -> None:
+        super().__init__(f"{status} {code}: {detail}")
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = headers
+
+    def document(self, trace_id: str, instance: str | None) -> "ProblemDocument":
+        return ProblemDocument(
+            type="about:blank",
+            title=HTTPStatus(self.status).phrase,
+            status=self.status,
+            detail=self.detail,
+            code=self.code,
+            trace_id=trace_id,
+            instance=instance,
+        )
+
+
+class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`code` names the reason for programs, `trace_id` leads to the log lines of the request."""
+
+    type: str
+    title: str
+    status: Annotated[int, msgspec.Meta(ge=400, le=599)]
+    detail: str
+    code: str
+    trace_id: str | None
+    instance: str | None = None
+
+
+def unavailable(code: str, detail: str) -> Problem:
+    """503, to be tried again."""
+    return Problem(503, code, detail, RETRY_AFTER)
+
+
+def not_found(detail: str = "there is no such resource") -> Problem:
+    return Problem(404, "not_found", detail)
+
+
+def problem_of_refusal(refusal: Refusal) -> Problem:
+    """A domain's "no" as a problem."""
+    status = STATUS_OF_REFUSAL[refusal.kind]
+    headers = RETRY_AFTER if status == 503 else ()
+    return Problem(status, refusal.code, refusal.detail, headers)
+
+
+def problem_of_error(error: BaseException) -> Problem | None:
+    """The problem an exception stands for; `None` for one that nobody foresaw.
+
+    Of a group, every member has to be foreseen; the gravest one is told.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        problems = [problem_of_error(member) for member in _leaves(error)]
+        foreseen = [problem for problem in problems if problem is not None]
+        if len(foreseen) < len(problems):
+            return None
+        return max(foreseen, key=lambda problem: problem.status)
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, ActorError):
+        return _of_actor_error(error)
+    if isinstance(error, StorageError):
+        return unavailable("storage_unavailable", "the database cannot be reached")
+    if isinstance(error, HTTPException):
+        return _of_http_exception(error)
+    return None
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for member in group.exceptions:
+        if isinstance(member, BaseExceptionGroup):
+            yield from _leaves(member)
+        else:
+            yield member
+
+
+def _of_actor_error(error: ActorError) -> Problem:
+    if isinstance(error, MailboxFull):
+        return unavailable("overloaded", "too much is waiting already; nothing was changed")
+    if isinstance(error, AskTimeout):
+        detail = "no answer in time; it may have happened, ask again with the same key"
+        return Problem(504, "timeout_outcome_unknown", detail)
+    if isinstance(error, Expired):
+        return Problem(504, "timeout_not_started", "no answer in time; nothing was changed")
+    if error.outcome is Outcome.UNKNOWN:
+        detail = "interrupted; it may have happened, ask again with the same key"
+        return unavailable("interrupted_outcome_unknown", detail)
+    return unavailable("unavailable", "this part is not running; nothing was changed")
+
+
+def _of_http_exception(error: HTTPException) -> Problem:
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        detail = f"this resource takes {allowed}"
+        return Problem(405, "method_not_allowed", detail, (("allow", allowed),))
+    if isinstance(error, NotFound):
+        return not_found()
+    status = error.code if error.code is not None and 400 <= error.code <= 599 else 404
+    phrase = HTTPStatus(status).phrase
+    return Problem(status, re.sub(r"\W+", "_", phrase.lower()), phrase)

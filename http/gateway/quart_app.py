@@ -1,0 +1,132 @@
+"""The Quart application: its routing and its connections, with a short way between the two."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import trio
+from quart.asgi import ASGIHTTPConnection
+from quart.wrappers import Request
+from quart_trio import QuartTrio
+from quart_trio.asgi import TrioASGIHTTPConnection
+from quart_trio.wrappers import TrioResponse
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter
+
+from gateway.dispatch import Dispatcher, explain
+from gateway.routes import Answer
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+COMMON_HEADERS: Final[RawHeaders] = [
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+]
+
+NO_PARAMETERS: Final[Mapping[str, str]] = {}
+
+
+class EncodedAnswer:
+    """An answer in the terms of ASGI."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, answer: Answer, request_id: str) -> None:
+        self.status = answer.status
+        self.body = answer.body
+        self.headers: RawHeaders = [
+            (b"content-type", answer.content_type.encode()),
+            (b"content-length", b"%d" % len(answer.body)),
+            (b"x-request-id", request_id.encode()),
+            *COMMON_HEADERS,
+        ]
+        for name, value in answer.headers:
+            self.headers.append((name.encode(), value.encode()))
+
+
+class Connection(TrioASGIHTTPConnection):
+    """Sends an encoded answer as two events, and to the end.
+
+    Hypercorn reports a disconnect as soon as the answer is out, while it still tidies up in the
+    task that sent it. Quart-Trio then cancels that task: `Connection: close` left the connection
+    open, and an idle one without its timeout. Once an answer is on its way, only the deadline of
+    its sends ends it.
+    """
+
+    answering = False
+
+    async def handle_messages(  # type: ignore[override]
+        self, nursery: trio.Nursery, request: Request, receive: Any
+    ) -> None:
+        await ASGIHTTPConnection.handle_messages(self, request, receive)
+        if not self.answering:
+            nursery.cancel_scope.cancel()
+
+    async def _send_response(self, send: Any, response: Any) -> None:
+        self.answering = True
+        if not isinstance(response, EncodedAnswer):
+            await super()._send_response(send, response)
+            return
+        start = {
+            "type": "http.response.start",
+            "status": response.status,
+            "headers": response.headers,
+        }
+        await send(start)
+        await send({"type": "http.response.body", "body": response.body, "more_body": False})
+
+
+class Gateway(QuartTrio):
+    """Hands requests for the API's routes to the dispatcher.
+
+    They bypass Quart's contexts, signals, sessions, and functions before and after a request,
+    which together cost more than all that the gateway does itself. Routes added to Quart in its
+    own way get everything of it, with problem documents for errors.
+    """
+
+    asgi_http_class = Connection
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        super().__init__("gateway", static_folder=None)
+        self.config["RESPONSE_TIMEOUT"] = None
+        self.url_map.merge_slashes = False
+        self.register_error_handler(Exception, self._quart_problem)
+        self._dispatcher = dispatcher
+        self._router: MapAdapter | None = None
+        for name, operation in dispatcher.operations.items():
+            self.add_url_rule(
+                operation.route.path.replace("{", "<").replace("}", ">"),
+                endpoint=name,
+                view_func=_never_called,
+                methods=[operation.route.method],
+                provide_automatic_options=False,
+            )
+
+    async def handle_request(self, request: Request) -> Any:
+        """The answer to a request. Raises only cancellation."""
+        endpoint, parameters, error = self._match(request)
+        if error is None and endpoint not in self._dispatcher.operations:
+            return await super().handle_request(request)
+        answer, request_id = await self._dispatcher.answer(request, endpoint, parameters, error)
+        return EncodedAnswer(answer, request_id)
+
+    def _match(self, request: Request) -> tuple[str, Mapping[str, Any], HTTPException | None]:
+        if self._router is None:
+            self._router = self.url_map.bind("")
+        try:
+            endpoint, parameters = self._router.match(request.path, request.method)
+        except HTTPException as error:
+            return "", NO_PARAMETERS, error
+        return endpoint, parameters, None
+
+    async def _quart_problem(self, error: Exception) -> TrioResponse:
+        """What Quart's own routes say no with, and what answers unknown WebSocket paths."""
+        trace_id = self._dispatcher.new_trace_id()
+        answer = explain(error, trace_id, None)
+        headers = dict(answer.headers) | {"X-Request-Id": trace_id}
+        return TrioResponse(
+            answer.body, answer.status, headers=headers, content_type=answer.content_type
+        )
+
+
+async def _never_called(**_parameters: Any) -> str:
+    raise AssertionError("the dispatcher calls the handlers itself")
