@@ -1,0 +1,181 @@
+"""What one connection may do to the server: nothing. Regressions of the stack, on real sockets."""
+
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+import h2.config
+import h2.connection
+import httpx
+import pytest
+import trio
+from quart import websocket
+from quart_trio import QuartTrio
+
+from gateway.listener import Application, Listener, ListenerSettings
+from gateway.messages import (
+    LISTENER,
+    Address,
+    GetAddress,
+    GetListenerStatistics,
+    ListenerStatistics,
+)
+from runtime import ActorSystem, ChildSpec, Supervisor
+from tests.integration.gateway.helpers import eventually, read_to_end
+
+pytestmark = pytest.mark.slow
+
+BIG_BYTES = 32 * 1024 * 1024
+UPGRADE = (
+    b"GET /echo HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+def small_app() -> QuartTrio:
+    """A page, a big page, and a WebSocket that echoes."""
+    app = QuartTrio("small", static_folder=None)
+
+    @app.get("/")
+    async def page() -> str:
+        return "fine"
+
+    @app.get("/big")
+    async def big() -> bytes:
+        return b"x" * BIG_BYTES
+
+    @app.websocket("/echo")
+    async def echo() -> None:
+        while True:
+            await websocket.send(await websocket.receive())
+
+    return app
+
+
+@attrs.frozen
+class Served:
+    system: ActorSystem
+    address: Address
+
+    async def statistics(self) -> ListenerStatistics:
+        return await self.system.ref(LISTENER).ask(GetListenerStatistics())
+
+    async def is_empty(self) -> bool:
+        return not (await self.statistics()).connections
+
+    async def connect(self) -> trio.SocketStream:
+        return await trio.open_tcp_stream(self.address.host, self.address.port)
+
+    async def is_fine(self) -> bool:
+        async with httpx.AsyncClient(base_url=self.address.url) as client:
+            return (await client.get("/")).text == "fine"
+
+
+@asynccontextmanager
+async def serving(
+    app: Callable[[], Application] = small_app, **settings: Any
+) -> AsyncIterator[Served]:
+    options: dict[str, Any] = {
+        "bind": "127.0.0.1:0",
+        "drain_s": 0.3,
+        "send_timeout_s": 0.3,
+    } | settings
+    child = ChildSpec(
+        "listener",
+        lambda: Listener(lambda _system: app(), ListenerSettings(**options)),
+        name=LISTENER,
+        shutdown_s=10.0,
+    )
+    root = ChildSpec("root", lambda: Supervisor((child,), intensity=0), shutdown_s=20.0)
+    async with ActorSystem().run(root) as system:
+        address = await system.ref(LISTENER).ask(GetAddress())
+        yield Served(system, address)
+
+
+async def test_a_byte_after_a_websocket_upgrade_ends_that_connection_only() -> None:
+    async with serving() as served:
+        stream = await served.connect()
+        async with stream:
+            await stream.send_all(UPGRADE + b"x")
+            await read_to_end(stream)
+        assert await served.is_fine()
+        assert (await served.statistics()).accepted == 2
+
+
+async def test_a_path_of_http2_that_is_not_ascii_ends_that_connection_only() -> None:
+    async with serving() as served:
+        config = h2.config.H2Configuration(
+            header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False
+        )
+        connection = h2.connection.H2Connection(config)
+        connection.initiate_connection()
+        headers = [
+            (b":method", b"GET"),
+            (b":path", b"/caf\xe9"),
+            (b":scheme", b"http"),
+            (b":authority", b"x"),
+        ]
+        connection.send_headers(1, headers, end_stream=True)
+        stream = await served.connect()
+        async with stream:
+            await stream.send_all(connection.data_to_send())
+            await read_to_end(stream)
+        assert await served.is_fine()
+
+
+async def test_a_client_that_stops_reading_does_not_hold_up_the_end() -> None:
+    with trio.fail_after(5.0):
+        async with serving() as served:
+            stream = await served.connect()
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            await stream.send_all(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
+            await stream.receive_some(1)
+            began = trio.current_time()
+        await stream.aclose()
+    assert trio.current_time() - began < 3.0
+
+
+async def test_a_client_that_stops_reading_is_cut_off_while_others_are_served() -> None:
+    async with serving() as served:
+        stream = await served.connect()
+        await stream.send_all(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
+        await stream.receive_some(1)
+        assert await served.is_fine()
+        await eventually(served.is_empty)
+        await stream.aclose()
+
+
+async def test_connections_over_the_bound_are_told_to_come_back() -> None:
+    async with serving(connections_max=1) as served:
+        first = await served.connect()
+        await first.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await first.receive_some()
+        second = await served.connect()
+        await second.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = await read_to_end(second)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: 1" in answer
+        assert (await served.statistics()).refused == 1
+        await first.aclose()
+        await second.aclose()
+
+
+async def test_an_application_that_fails_outside_its_handlers_ends_one_connection() -> None:
+    def failing() -> Application:
+        inner = small_app()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            if scope["path"] == "/fail":
+                raise BaseExceptionGroup("two", [ValueError("a"), ExceptionGroup("b", [OSError()])])
+            await inner(scope, receive, send)
+
+        return app
+
+    async with serving(failing) as served:
+        stream = await served.connect()
+        async with stream:
+            await stream.send_all(b"GET /fail HTTP/1.1\r\nHost: x\r\n\r\n")
+            await read_to_end(stream)
+        assert await served.is_fine()

@@ -1,0 +1,204 @@
+"""What clients are told when a domain is full, slow, down or broken."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trio
+from structlog.testing import capture_logs
+
+from actors.core.messages import MERCHANTS
+from actors.points.messages import ACCOUNTS, QUERIES, AccountKey, GetBalance
+from gateway.settings import GatewaySettings
+from runtime import (
+    Actor,
+    ChildSpec,
+    Entities,
+    MailboxFull,
+    MailboxSpec,
+    Overflow,
+    TerminateChild,
+)
+from runtime.storage import StorageUnavailable
+from supervisors.application import DOMAINS
+from tests.integration.gateway.helpers import (
+    CUSTOMER,
+    MERCHANT,
+    Behaviour,
+    Stub,
+    eventually,
+    outcome_of,
+    problem_of,
+    running_stubs,
+    running_tree,
+    stub,
+)
+
+pytestmark = pytest.mark.slow
+
+BALANCE = f"/v1/customers/{CUSTOMER}/balance"
+ACCOUNT = AccountKey(MERCHANT, CUSTOMER)
+DEADLINE_S = 0.2
+
+
+def accounts(behaviour: Behaviour, **mailbox: Any) -> ChildSpec:
+    spec = MailboxSpec(**mailbox)
+    return ChildSpec(
+        "accounts",
+        lambda: Entities(ACCOUNTS, lambda _key: Stub(behaviour), mailbox=spec),
+        name=ACCOUNTS,
+    )
+
+
+async def forever(_actor: Actor, _message: Any) -> object:
+    await trio.sleep_forever()
+
+
+async def test_a_full_mailbox_is_503_with_a_time_to_come_back(tmp_path: Path) -> None:
+    full = accounts(forever, capacity=1, overflow=Overflow.REJECT)
+    async with running_stubs(tmp_path, [full]) as api, trio.open_nursery() as nursery:
+        answers: list[httpx.Response] = []
+
+        async def earn() -> None:
+            answers.append(await api.earn())
+            nursery.cancel_scope.cancel()
+
+        for _ in range(3):
+            nursery.start_soon(earn)
+    (answer,) = answers
+    assert outcome_of(answer) == (503, "overloaded")
+    assert answer.headers["retry-after"] == "1"
+
+
+async def test_a_slow_answer_is_504_and_may_have_happened(tmp_path: Path) -> None:
+    settings = GatewaySettings(deadline_s=DEADLINE_S)
+    async with running_stubs(tmp_path, [accounts(forever)], settings) as api:
+        began = trio.current_time()
+        answer = await api.earn()
+        assert outcome_of(answer) == (504, "timeout_outcome_unknown")
+        assert trio.current_time() - began < DEADLINE_S + 0.5
+
+
+async def test_what_was_never_begun_is_504_and_did_not_happen(tmp_path: Path) -> None:
+    settings = GatewaySettings(deadline_s=DEADLINE_S)
+    go = trio.Event()
+
+    async def busy(_actor: Actor, _message: Any) -> object:
+        await go.wait()
+        return None
+
+    async with running_stubs(tmp_path, [accounts(busy)], settings) as api:
+        api.system.entities(ACCOUNTS).ref(ACCOUNT).tell(GetBalance())
+        answer = await api.earn()
+        assert outcome_of(answer) == (504, "timeout_not_started")
+        go.set()
+
+
+async def test_a_domain_that_is_down_takes_only_its_own_routes_along(tmp_path: Path) -> None:
+    async with running_tree(tmp_path) as api:
+        await api.system.ref(DOMAINS).ask(TerminateChild("points"))
+        began = trio.current_time()
+        for answer in (
+            await api.earn(),
+            await api.ask("GET", BALANCE),
+            await api.ask("GET", "/v1/points/verify"),
+        ):
+            assert outcome_of(answer) == (503, "unavailable")
+            assert answer.headers["retry-after"] == "1"
+        assert trio.current_time() - began < 1.0
+        assert (await api.ask("GET", "/v1/customers")).status_code == 200
+        assert (await api.ask("GET", "/v1/products")).status_code == 200
+        ready = await api.client.get("/health/ready")
+        assert (ready.status_code, ready.json()["domains"]["points"]) == (503, "down")
+        assert (await api.client.get("/health/live")).status_code == 200
+        summary = (await api.client.get("/health")).json()
+        assert summary["status"] == "degraded"
+        assert summary["domains"]["core"] == "up"
+
+
+async def test_an_actor_that_crashes_leaves_the_outcome_open(tmp_path: Path) -> None:
+    async def crash(_actor: Actor, _message: Any) -> object:
+        raise RuntimeError("secret of the house")
+
+    async with running_stubs(tmp_path, [accounts(crash)]) as api:
+        answer = await api.earn()
+        assert outcome_of(answer) == (503, "interrupted_outcome_unknown")
+        assert "secret" not in answer.text
+
+
+async def test_a_store_that_is_away_is_503(tmp_path: Path) -> None:
+    async def no_store(actor: Actor, _message: Any) -> object:
+        actor.envelope.fail(StorageUnavailable("the disk is on fire"))
+        return None
+
+    async with running_stubs(tmp_path, [stub(QUERIES, no_store)]) as api:
+        answer = await api.ask("GET", "/v1/points/verify")
+        assert outcome_of(answer) == (503, "storage_unavailable")
+        assert "fire" not in answer.text
+
+
+async def test_an_answer_nobody_foresaw_is_500_without_its_insides(tmp_path: Path) -> None:
+    async def nonsense(_actor: Actor, _message: Any) -> object:
+        return object()
+
+    async with running_stubs(tmp_path, [stub(MERCHANTS, nonsense)]) as api:
+        with capture_logs() as logs:
+            answer = await api.ask("GET", "/v1/merchant")
+        problem = problem_of(answer)
+        assert (problem["status"], problem["code"]) == (500, "internal_error")
+        assert "object" not in answer.text
+        (failure,) = [line for line in logs if line["event"] == "request_failed"]
+        assert failure["trace_id"] == problem["trace_id"]
+        assert isinstance(failure["exc_info"], TypeError)
+
+
+async def test_a_group_of_foreseen_errors_is_answered_like_the_gravest(tmp_path: Path) -> None:
+    async def group(actor: Actor, message: Any) -> object:
+        full = MailboxFull("a", message, "mailbox full")
+        away = StorageUnavailable("away")
+        actor.envelope.fail(ExceptionGroup("two", [full, ExceptionGroup("one", [away])]))
+        return None
+
+    async with running_stubs(tmp_path, [stub(MERCHANTS, group)]) as api:
+        assert (await api.ask("GET", "/v1/merchant")).status_code == 503
+
+
+async def test_a_group_with_an_unforeseen_error_is_500(tmp_path: Path) -> None:
+    async def group(actor: Actor, message: Any) -> object:
+        full = MailboxFull("a", message, "mailbox full")
+        actor.envelope.fail(ExceptionGroup("two", [full, KeyError("what")]))
+        return None
+
+    async with running_stubs(tmp_path, [stub(MERCHANTS, group)]) as api:
+        with capture_logs() as logs:
+            answer = await api.ask("GET", "/v1/merchant")
+        assert outcome_of(answer) == (500, "internal_error")
+        assert any(line["event"] == "request_failed" for line in logs)
+        assert (await api.client.get("/health/live")).status_code == 200
+
+
+async def test_work_for_a_client_that_has_gone_is_cancelled(tmp_path: Path) -> None:
+    begun, cancelled = trio.Event(), trio.Event()
+
+    async def watched(_actor: Actor, _message: Any) -> object:
+        begun.set()
+        try:
+            await trio.sleep_forever()
+        finally:
+            cancelled.set()
+
+    async with running_stubs(tmp_path, [stub(MERCHANTS, watched)]) as api:
+        with capture_logs() as logs:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(api.ask, "GET", "/v1/merchant")
+                await begun.wait()
+                nursery.cancel_scope.cancel()
+            with trio.fail_after(1.0):
+                await cancelled.wait()
+
+            async def logged() -> bool:
+                await trio.lowlevel.checkpoint()
+                return any(line.get("status") == 499 for line in logs)
+
+            await eventually(logged)

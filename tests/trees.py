@@ -1,0 +1,131 @@
+"""Trees for tests: the platform, core and points on a store in memory or in a file."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import attrs
+
+from actors.core.messages import (
+    CUSTOMERS,
+    MERCHANTS,
+    ORDERS,
+    CreateCustomer,
+    CreatedCustomer,
+    Merchant,
+    Order,
+    RecordOrders,
+    RegisterMerchant,
+)
+from actors.core.supervisor import core_children
+from actors.points.messages import (
+    ACCOUNTS,
+    INTAKE,
+    QUERIES,
+    AccountKey,
+    Apply,
+    ApplyBatch,
+    Balance,
+    BalanceView,
+    BatchItem,
+    Earn,
+    GetBalance,
+    Mutation,
+    Receipt,
+    Result,
+    Verification,
+    Verify,
+)
+from actors.points.supervisor import points_children
+from actors.vocabulary import Idempotency
+from runtime import INFINITE, ActorSystem, ChildSpec, EntityRef, Supervisor
+from runtime.outbox import RELAY, GetBacklog
+from runtime.ports import Ports, seeded_ports
+from runtime.storage import DatabaseHandle
+from supervisors.application import MIGRATIONS, SUBSCRIPTIONS
+from supervisors.platform import platform
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+MERCHANT = "shop"
+MEMORY = "sqlite:///:memory:"
+
+number = count(1).__next__
+
+
+@attrs.define
+class Tree:
+    """A running tree, with short ways to say what tests say often."""
+
+    system: ActorSystem
+    database: DatabaseHandle
+
+    def account(self, customer: str = "ann") -> EntityRef:
+        return self.system.entities(ACCOUNTS).ref(AccountKey(MERCHANT, customer))
+
+    async def create(self, *customers: str) -> None:
+        """The merchant, where it is new, and customers of it."""
+        registered = await self.system.ref(MERCHANTS).ask(RegisterMerchant(MERCHANT, "Shop", "USD"))
+        assert isinstance(registered, Merchant)
+        for customer in customers:
+            created = CreateCustomer(MERCHANT, customer, None)
+            answer = await self.system.ref(CUSTOMERS).ask(created)
+            assert isinstance(answer, CreatedCustomer)
+
+    async def apply(self, *mutations: Mutation, customer: str = "ann") -> tuple[Result, ...]:
+        return await self.account(customer).ask(Apply(mutations))
+
+    async def earn(self, amount: int, customer: str = "ann", **rest: Any) -> Receipt:
+        """An earning that must succeed, under a fresh key unless one is given."""
+        rest.setdefault("idempotency", key())
+        earning = Earn(amount=amount, reason="test", **rest)
+        (receipt,) = await self.apply(earning, customer=customer)
+        assert isinstance(receipt, Receipt), receipt
+        return receipt
+
+    async def batch(self, *items: BatchItem) -> tuple[Result, ...]:
+        return await self.system.ref(INTAKE).ask(ApplyBatch(MERCHANT, items))
+
+    async def balance(self, customer: str = "ann") -> Balance:
+        view = await self.account(customer).ask(GetBalance())
+        assert isinstance(view, BalanceView), view
+        return view.balance
+
+    async def verify(self) -> Verification:
+        return await self.system.ref(QUERIES).ask(Verify(MERCHANT))
+
+    async def record(self, orders: Sequence[Order]) -> Sequence[object]:
+        return await self.system.ref(ORDERS).ask(RecordOrders(MERCHANT, tuple(orders)))
+
+    async def delivered(self) -> None:
+        """Wait until every event of the outbox has taken effect."""
+        while await self.system.ref(RELAY).ask(GetBacklog()):
+            pass
+
+
+def key(text: str | None = None, fingerprint: str = "fingerprint") -> Idempotency:
+    return Idempotency(text if text is not None else f"key-{number()}", fingerprint)
+
+
+def order(order_id: str, total_minor: int, customer: str = "ann") -> Order:
+    return Order(order_id, customer, START - timedelta(days=1), "USD", total_minor, 1)
+
+
+@asynccontextmanager
+async def running_tree(url: str = MEMORY, ports: Ports | None = None) -> AsyncIterator[Tree]:
+    """In memory and with seeded ports the tree runs in virtual time."""
+    handle = DatabaseHandle()
+    children = (
+        _supervisor("platform", lambda: platform(url, handle, MIGRATIONS, SUBSCRIPTIONS)),
+        _supervisor("core", lambda: Supervisor(core_children(handle))),
+        _supervisor("points", lambda: Supervisor(points_children(handle), intensity=5)),
+    )
+    root = _supervisor("test", lambda: Supervisor(children))
+    system = ActorSystem(ports if ports is not None else seeded_ports(1, START))
+    async with system.run(root):
+        yield Tree(system, handle)
+
+
+def _supervisor(id_: str, start: Any) -> ChildSpec:
+    return ChildSpec(id_, start, shutdown_s=INFINITE, start_timeout_s=INFINITE, name=f"test.{id_}")
