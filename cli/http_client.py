@@ -36,7 +36,7 @@ class Unreachable(Exception):
 class HttpClient:
     """Requests to one server. Raises `Unreachable`.
 
-    A cancelled request is abandoned: its thread ends with its answer or after `TIMEOUT_S`.
+    A cancelled request is abandoned: its thread ends with its answer or after its timeout.
     """
 
     def __init__(self, address: str) -> None:
@@ -46,26 +46,27 @@ class HttpClient:
         self.address = address
         self._host, self._port = _reachable(url.hostname), url.port or 80
 
-    async def get(self, path: str, token: str) -> HttpAnswer:
-        return await self._request("GET", path, None, {"authorization": f"Bearer {token}"})
+    async def get(self, path: str, token: str, timeout_s: float = TIMEOUT_S) -> HttpAnswer:
+        headers = {"authorization": f"Bearer {token}"}
+        return await self._request("GET", path, None, headers, timeout_s)
 
     async def post(self, path: str, value: object, token: str, **headers: str) -> HttpAnswer:
         """`headers` with `_` for `-`."""
         extra = {name.replace("_", "-"): text for name, text in headers.items()}
         extra |= {"authorization": f"Bearer {token}", "content-type": "application/json"}
-        return await self._request("POST", path, json.dumps(value).encode(), extra)
+        return await self._request("POST", path, json.dumps(value).encode(), extra, TIMEOUT_S)
 
     async def _request(
-        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout_s: float
     ) -> HttpAnswer:
         return await trio.to_thread.run_sync(
-            self._exchange, method, path, body, headers, abandon_on_cancel=True
+            self._exchange, method, path, body, headers, timeout_s, abandon_on_cancel=True
         )
 
     def _exchange(
-        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout_s: float
     ) -> HttpAnswer:
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout_s)
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()

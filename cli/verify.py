@@ -63,7 +63,7 @@ async def _verify_here(system: ActorSystem, merchant_id: str) -> dict[str, Any]:
 async def _verify_there(address: str, run: Run, merchant_id: str) -> dict[str, Any]:
     token = new_token(run.settings.data_dir, Role.OWNER, merchant_id)
     try:
-        answer = await HttpClient(address).get("/v1/points/verify", token)
+        answer = await HttpClient(address).get("/v1/points/verify", token, VERIFY_TIMEOUT_S)
     except Unreachable as error:
         raise CommandFailed(str(error)) from error
     if answer.status != 200 or not isinstance(answer.body, dict):

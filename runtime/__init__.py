@@ -24,7 +24,7 @@ from runtime.errors import (
     StartFailed,
 )
 from runtime.exits import ExitKind, ExitReason
-from runtime.mailbox import MailboxSpec, Overflow
+from runtime.mailbox import REFUSING, MailboxSpec, Overflow
 from runtime.message import Call, Cast, Message
 from runtime.ref import ActorRef, ask_all
 from runtime.region import EntityRef, Region
@@ -47,6 +47,7 @@ __all__ = [
     "BRUTAL",
     "DEFERRED",
     "INFINITE",
+    "REFUSING",
     "Actor",
     "ActorDown",
     "ActorError",

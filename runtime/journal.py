@@ -14,7 +14,7 @@ from runtime.actor import Actor
 from runtime.envelope import Envelope
 from runtime.message import Call
 from runtime.outbox import RELAY, Nudge
-from runtime.storage import ConstraintViolation, Database, Entry
+from runtime.storage import ConstraintViolation, Database, Entry, StorageFull
 
 JOURNAL = "platform.journal"
 """Name under which the journal is registered."""
@@ -43,10 +43,14 @@ class Append(Call[Rejected | None]):
 
 
 class Journal(Actor):
-    """Commits entries in the order of arrival. A broken store crashes it: outcome unknown."""
+    """Commits entries in the order of arrival. A broken store crashes it: outcome unknown.
+
+    A full one is another matter: nothing was written, askers get `StorageFull`.
+    """
 
     batch_max: ClassVar[int] = MAX_BATCH
     child_tasks: ClassVar[bool] = False
+    passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageFull,)
 
     def __init__(self, database: Database) -> None:
         self._database = database

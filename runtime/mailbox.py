@@ -34,6 +34,10 @@ class MailboxSpec:
     coalesce_key: Callable[[object], Hashable] = type
 
 
+REFUSING = MailboxSpec(overflow=Overflow.REJECT)
+"""For actors that answer clients: who comes while it is full is told so at once."""
+
+
 @attrs.frozen
 class MailboxStatistics:
     """`waiting_senders` wait for room; `accepted` and `handled` count since the start."""

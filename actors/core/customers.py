@@ -1,6 +1,6 @@
 """The actor that creates customers."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -15,14 +15,16 @@ from actors.core.model import check_id
 from actors.core.queries import SELECT_CUSTOMER
 from actors.core.records import customer_of, customer_write
 from actors.vocabulary import Refusal, RefusalKind
-from runtime import Actor
+from runtime import Actor, ActorError
 from runtime.journal import JOURNAL, Append, Rejected
-from runtime.storage import Database, Entry
+from runtime.storage import Database, Entry, StorageError
 from runtime.storage.idempotency import SELECT_KEY, idempotency_write
 
 
 class Customers(Actor):
     """Creates customers, each key once."""
+
+    passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
 
     def __init__(self, database: Database) -> None:
         self._database = database

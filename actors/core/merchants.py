@@ -1,6 +1,6 @@
 """The actor that keeps merchants."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
@@ -9,15 +9,17 @@ from actors.core.model import check_currency, check_id
 from actors.core.queries import SELECT_MERCHANT
 from actors.core.records import merchant_entry, merchant_of
 from actors.vocabulary import Refusal, RefusalKind
-from runtime import Actor
+from runtime import Actor, ActorError
 from runtime.journal import JOURNAL, Append
-from runtime.storage import Database
+from runtime.storage import Database, StorageError
 
 MAX_CACHED = 10_000
 
 
 class Merchants(Actor):
     """Registers merchants and answers for those it has seen from memory."""
+
+    passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
 
     def __init__(self, database: Database) -> None:
         self._database = database

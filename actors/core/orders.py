@@ -16,10 +16,10 @@ from actors.core.model import decide_order, invalid
 from actors.core.queries import select_orders
 from actors.core.records import order_entry, order_of
 from actors.vocabulary import Refusal, RefusalKind
-from runtime import Actor
+from runtime import Actor, ActorError
 from runtime.envelope import Envelope
 from runtime.journal import JOURNAL, Append, Rejected
-from runtime.storage import Database, Entry
+from runtime.storage import Database, Entry, StorageError
 
 Results = tuple[OrderResult | Refusal, ...]
 
@@ -32,6 +32,7 @@ class Orders(Actor):
     """
 
     batch_max: ClassVar[int] = 64
+    passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -121,7 +121,8 @@ def _log_refusals(earnings: Sequence[EarnForOrder], results: Sequence[Result]) -
 def _result(answer: Sequence[Result] | Exception, index: int) -> Result:
     if not isinstance(answer, Exception):
         return answer[index]
-    detail = f"the account did not answer: {answer}"
+    log.warning("account_unavailable", error=str(answer)[:500])
+    detail = "the account did not answer; the same request with the same key is safe"
     return Refusal(RefusalKind.UNAVAILABLE, "account_unavailable", detail)
 
 

@@ -6,7 +6,7 @@ from actors.points.intake import Intake
 from actors.points.loading import LOADER, Loader
 from actors.points.messages import ACCOUNTS, INTAKE, QUERIES
 from actors.points.readers import PointsReaders
-from runtime import ChildSpec, Entities, MailboxSpec, Overflow
+from runtime import REFUSING, ChildSpec, Entities, MailboxSpec, Overflow
 from runtime.storage import Database, Migrations
 
 MIGRATIONS = Migrations("points", "actors.points.migrations")
@@ -27,9 +27,9 @@ def points_children(database: Database) -> tuple[ChildSpec, ...]:
             name=LOADER,
             mailbox=MailboxSpec(capacity=LOADER_CAPACITY),
         ),
-        ChildSpec("queries", lambda: PointsReaders(database), name=QUERIES),
+        ChildSpec("queries", lambda: PointsReaders(database), name=QUERIES, mailbox=REFUSING),
         ChildSpec("accounts", lambda: _accounts(database), name=ACCOUNTS, shutdown_s=10.0),
-        ChildSpec("intake", lambda: Intake(database), name=INTAKE),
+        ChildSpec("intake", lambda: Intake(database), name=INTAKE, mailbox=REFUSING),
         ChildSpec("expiry", lambda: Expiry(database), name="points.expiry"),
     )
 

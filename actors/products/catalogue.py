@@ -1,7 +1,7 @@
 """The actor that keeps each merchant's products."""
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from actors.paging import clamp_limit, decode_cursor, page
 from actors.products.messages import (
@@ -15,9 +15,9 @@ from actors.products.messages import (
     PutProducts,
 )
 from actors.vocabulary import Page, Refusal, RefusalKind
-from runtime import Actor, ChildSpec
+from runtime import REFUSING, Actor, ActorError, ChildSpec
 from runtime.journal import JOURNAL, Append, Rejected
-from runtime.storage import Database, Migrations, Row, Statement, Write
+from runtime.storage import Database, Migrations, Row, Statement, StorageError, Write
 
 MIGRATIONS = Migrations("products", "actors.products.migrations")
 
@@ -43,6 +43,8 @@ LIST_PRODUCTS = (
 
 class Catalogue(Actor):
     """Writes and reads products."""
+
+    passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -112,4 +114,4 @@ def _product(row: Row) -> Product:
 
 def products_children(database: Database) -> tuple[ChildSpec, ...]:
     """The domain's children."""
-    return (ChildSpec("catalogue", lambda: Catalogue(database), name=CATALOGUE),)
+    return (ChildSpec("catalogue", lambda: Catalogue(database), name=CATALOGUE, mailbox=REFUSING),)

@@ -68,6 +68,9 @@ from gateway.routes import (
 )
 from gateway.settings import GatewaySettings
 
+VERIFY_DEADLINE_S: Final = 300.0
+"""A verification reads every entry of a merchant."""
+
 TAG: Final = "Points"
 
 
@@ -223,6 +226,10 @@ def _reading(path: str, handler: Handler, summary: str, type_: object, query: ob
 
 def points_routes(settings: GatewaySettings) -> tuple[Route, ...]:
     """All routes of this area."""
+    return (*_mutation_routes(), _batch_route(settings), *_reading_routes(), *_program_routes())
+
+
+def _mutation_routes() -> tuple[Route, ...]:
     return (
         _mutation(EarnBody.path, EarnBody, "Credit points to a member", WRITERS),
         _mutation(RedeemBody.path, RedeemBody, "Spend a member's points", STAFF),
@@ -247,18 +254,26 @@ def points_routes(settings: GatewaySettings) -> tuple[Route, ...]:
             handler=settle_hold,
             body_optional=True,
         ),
-        Route(
-            method="POST",
-            path="/v1/points/batch",
-            handler=batch,
-            summary="Up to 1,000 mutations, each with its own key and its own result",
-            tag=TAG,
-            roles=WRITERS,
-            body=BatchBody,
-            documented_body=DocumentedBatchBody,
-            body_max_bytes=settings.batch_body_max_bytes,
-            responses={207: Response("One result for each item, in order", BatchResult)},
-        ),
+    )
+
+
+def _batch_route(settings: GatewaySettings) -> Route:
+    return Route(
+        method="POST",
+        path="/v1/points/batch",
+        handler=batch,
+        summary="Up to 1,000 mutations, each with its own key and its own result",
+        tag=TAG,
+        roles=WRITERS,
+        body=BatchBody,
+        documented_body=DocumentedBatchBody,
+        body_max_bytes=settings.batch_body_max_bytes,
+        responses={207: Response("One result for each item, in order", BatchResult)},
+    )
+
+
+def _reading_routes() -> tuple[Route, ...]:
+    return (
         _reading(
             "/v1/customers/{customer_id}/balance",
             balance,
@@ -280,6 +295,11 @@ def points_routes(settings: GatewaySettings) -> tuple[Route, ...]:
             Page[LotView],
             PageQuery,
         ),
+    )
+
+
+def _program_routes() -> tuple[Route, ...]:
+    return (
         Route(
             method="GET",
             path="/v1/points/verify",
@@ -287,6 +307,7 @@ def points_routes(settings: GatewaySettings) -> tuple[Route, ...]:
             summary="Recompute every balance, lot and hash chain from the entries",
             tag=TAG,
             roles=OWNERS,
+            deadline_s=VERIFY_DEADLINE_S,
             responses={200: Response("What was found", Verification)},
         ),
         Route(

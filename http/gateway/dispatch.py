@@ -43,6 +43,7 @@ class Operation:
     body: Decode | None
     query: Decode
     body_max_bytes: int
+    deadline_s: float
 
 
 def operation(route: Route, settings: GatewaySettings) -> Operation:
@@ -52,6 +53,7 @@ def operation(route: Route, settings: GatewaySettings) -> Operation:
         body_decoder(route.body) if route.body is not None else None,
         query_decoder(route.query),
         route.body_max_bytes or settings.body_max_bytes,
+        route.deadline_s or settings.deadline_s,
     )
 
 
@@ -114,7 +116,7 @@ class Dispatcher:
     ) -> Answer:
         request, head, route = exchange.request, exchange.head, operation.route
         exchange.route = route.path
-        deadline = trio.current_time() + self._settings.deadline_s
+        deadline = trio.current_time() + operation.deadline_s
         with request_context(deadline=deadline, trace_id=exchange.trace_id):
             head.check()
             if not route.public:

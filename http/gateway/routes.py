@@ -111,7 +111,8 @@ class Route:
 
     Nobody may use it unless `roles` names them or `public` says that no token is needed.
     `problems` are the statuses of the route's own problems, beside those that every route has.
-    With `body_optional` an empty body stands for the defaults.
+    With `body_optional` an empty body stands for the defaults. `deadline_s` takes the place of
+    the deadline that requests usually have.
     """
 
     method: str
@@ -126,6 +127,7 @@ class Route:
     documented_body: Any = None
     body_optional: bool = False
     body_max_bytes: int | None = None
+    deadline_s: float | None = None
     query: Any = None
     keyed: Keyed = Keyed.NONE
     problems: tuple[int, ...] = ()
