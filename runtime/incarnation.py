@@ -250,10 +250,13 @@ class Incarnation:
 
     def _pass_on(self, error: Exception) -> None:
         """Answer what is in hand with `error`, and go on."""
-        log.warning("passed_on", actor=self.cell.address, error=str(error)[:500])
+        asked = False
         for envelope in (self.cell.in_hand, *self._batch):
             if envelope is not None and envelope.state is TAKEN:
+                asked = asked or envelope.expects_reply
                 envelope.fail(error)
+        if not asked:
+            log.warning("message_failed", actor=self.cell.address, error=str(error)[:500])
         self.cell.in_hand = None
         self._batch = []
 

@@ -194,7 +194,7 @@ async def ask(
         raise
     if envelope.error is not None:
         error, envelope.error = envelope.error, None
-        raise error
+        raise error.with_traceback(None)  # several askers may get the same one
     return envelope.answer  # type: ignore[return-value]
 
 

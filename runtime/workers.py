@@ -20,7 +20,8 @@ class Workers(Actor):
 
     At most `concurrency` at once; the others wait in the mailbox. A task runs in a scope that
     ends at its sender's deadline. One that raises answers its asker with `ActorDown` (outcome
-    unknown) and is logged; its neighbours and the actor go on.
+    unknown) and is logged, or with the error itself where `passes_on` says so; its neighbours
+    and the actor go on.
     """
 
     batch_max: ClassVar[int] = 64
@@ -56,6 +57,8 @@ class Workers(Actor):
                 envelope.reply(await self.receive(envelope.message))
             if scope.cancelled_caught:
                 envelope.fail(self._too_late(envelope.message))
+        except self.passes_on as error:
+            envelope.fail(error)
         except Exception as error:
             self._failed(envelope, error)
         finally:

@@ -1,7 +1,7 @@
 """The actor that reads the core domain's tables."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from actors.core.messages import (
     Customer,
@@ -25,14 +25,16 @@ from actors.core.queries import (
 from actors.core.records import customer_of, order_of
 from actors.paging import clamp_limit, decode_cursor, page
 from actors.vocabulary import Page
-from runtime import Workers
-from runtime.storage import Database
+from runtime import ActorError, Workers
+from runtime.storage import Database, StorageError
 
 END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class CoreReaders(Workers):
     """Reads, several at a time, without holding up the writers."""
+
+    passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
 
     def __init__(self, database: Database) -> None:
         super().__init__()

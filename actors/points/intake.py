@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import structlog
@@ -26,9 +26,9 @@ from actors.points.messages import (
     VoidHold,
 )
 from actors.vocabulary import Refusal, RefusalKind
-from runtime import Workers, ask_all
+from runtime import ActorError, Workers, ask_all
 from runtime.outbox import Deliver, OutboxEvent
-from runtime.storage import Database
+from runtime.storage import Database, StorageError
 
 log = structlog.get_logger("loyalnest.points")
 
@@ -39,6 +39,8 @@ Placed = list[tuple[int, Mutation]]
 class Intake(Workers):
     """Groups mutations by account, asks the accounts at the same time, and puts the results
     back into order."""
+
+    passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
 
     def __init__(self, database: Database) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """The actor that reads the points tables, and keeps the earn rules."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.core.messages import GetCustomer
@@ -40,9 +40,9 @@ from actors.points.records import balance_of
 from actors.points.rules import builtin_rule, next_rule
 from actors.points.verification import verify
 from actors.vocabulary import Page, Refusal, RefusalKind
-from runtime import Workers
+from runtime import ActorError, Workers
 from runtime.journal import JOURNAL, Append, Rejected
-from runtime.storage import Database, Row, Write
+from runtime.storage import Database, Row, StorageError, Write
 
 END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 MAX_SEQUENCE = 2**62
@@ -51,6 +51,8 @@ NO_BALANCE = Balance(0, 0, 0, 0)
 
 class PointsReaders(Workers):
     """Reads, several at a time, without holding up the accounts."""
+
+    passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
 
     def __init__(self, database: Database) -> None:
         super().__init__()
