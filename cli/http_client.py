@@ -71,6 +71,8 @@ class HttpClient:
             connection.request(method, path, body, headers)
             response = connection.getresponse()
             raw = response.read(MAX_ANSWER_BYTES)
+            if response.length:
+                raise Unreachable(f"{self.address}: the answer was cut off or is too long")
             return HttpAnswer(response.status, _json(raw))
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable(f"{self.address}: {error}") from error

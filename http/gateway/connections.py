@@ -6,6 +6,7 @@ from typing import Any
 import structlog
 import trio
 from hypercorn.config import Config
+from hypercorn.events import Event, Updated
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
@@ -65,6 +66,25 @@ class GuardedStream(trio.abc.HalfCloseableStream):
     def close_by_force(self) -> None:
         """Close now. Whoever waits on the socket gets `trio.ClosedResourceError`."""
         self.socket.close()
+
+
+class Server(TCPServer):
+    """Hypercorn's connection, without what it leaves behind.
+
+    It starts a timer whenever a connection is idle, and does not stop it when the client has
+    gone: the closed connection then counted against the limit until the timer ended.
+    """
+
+    _reading = True
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        self._reading = False
+        await self.idle_task.stop()
+
+    async def protocol_send(self, event: Event) -> None:
+        if self._reading or not isinstance(event, Updated):
+            await super().protocol_send(event)
 
 
 class HypercornLog:
@@ -130,7 +150,7 @@ class Connections:
                 self._empty.set()
 
     async def _serve(self, stream: GuardedStream) -> None:
-        server: Any = TCPServer(
+        server: Any = Server(
             self._app,  # type: ignore[arg-type]
             self._config,
             self._context,

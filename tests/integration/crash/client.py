@@ -65,12 +65,16 @@ class Journal:
             self._reached.set()
 
 
+async def post(url: str, token: str, request: Request) -> HttpAnswer:
+    """The answer. Raises `Unreachable`."""
+    client = HttpClient(url)
+    return await client.post(request.path, request.body, token, idempotency_key=request.key)
+
+
 async def send(url: str, token: str, request: Request) -> HttpAnswer | None:
     """The answer, None when the outcome is unknown."""
     try:
-        answer = await HttpClient(url).post(
-            request.path, request.body, token, idempotency_key=request.key
-        )
+        answer = await post(url, token, request)
     except (Unreachable, HTTPException, json.JSONDecodeError):
         return None
     return answer if answer.status in (200, 409) else None

@@ -13,11 +13,13 @@ from trio.testing import wait_all_tasks_blocked
 
 from actors.core.messages import MERCHANTS, Merchant
 from gateway.listener import ListenerSettings
+from gateway.messages import LISTENER, GetListenerStatistics
 from gateway.quart_app import Gateway
 from runtime import Actor, TerminateChild
 from tests.integration.gateway.helpers import (
     ANSWER_TIMEOUT_S,
     MERCHANT,
+    eventually,
     outcome_of,
     problem_of,
     running_stubs,
@@ -47,6 +49,22 @@ async def test_an_idle_connection_is_closed_in_time(tmp_path: Path) -> None:
     async with running_stubs(tmp_path, (), listener=listener) as served:
         answer = await served.raw(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
         assert answer.endswith(b'{"status":"ok"}')
+
+
+async def test_a_client_that_went_away_counts_no_more(tmp_path: Path) -> None:
+    listener = ListenerSettings(keep_alive_timeout_s=300.0)
+    async with running_stubs(tmp_path, (), listener=listener) as served:
+        for _ in range(20):
+            stream = await trio.open_tcp_stream(served.address.host, served.address.port)
+            await stream.send_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            await stream.receive_some()
+            await stream.aclose()
+
+        async def all_gone() -> bool:
+            found = await served.system.ref(LISTENER).ask(GetListenerStatistics())
+            return found.accepted == 20 and found.connections == 0
+
+        await eventually(all_gone)
 
 
 async def test_an_idle_connection_does_not_hold_up_the_end(tmp_path: Path) -> None:
