@@ -1,0 +1,82 @@
+"""The one-file binary: built, and run where there is no Python."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.program import FIXTURE, ROOT
+
+pytestmark = pytest.mark.slow
+
+SPEC = "loyalnest.spec"
+TIMEOUT_S = 240
+
+
+@pytest.fixture(scope="module")
+def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`dist/loyalnest`, built into a folder of the tests."""
+    folder = tmp_path_factory.mktemp("binary")
+    options = ["--noconfirm", "--log-level", "ERROR", "--distpath", folder]
+    subprocess.run(
+        [sys.executable, "-m", "PyInstaller", *options, "--workpath", folder / "work", SPEC],
+        cwd=ROOT,
+        check=True,
+        timeout=TIMEOUT_S,
+    )
+    return folder / "loyalnest"
+
+
+def run(binary: Path, folder: Path, arguments: Sequence[str | Path]) -> str:
+    """What it prints; without any environment there is no Python to be found."""
+    done = subprocess.run(
+        [binary, *arguments],
+        cwd=folder,
+        env={"TMPDIR": os.fspath(folder)},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+    )
+    return done.stdout
+
+
+def test_it_imports_verifies_and_issues_tokens(binary: Path, tmp_path: Path) -> None:
+    imported = run(binary, tmp_path, ["import", "orders", FIXTURE, "--merchant", "shop"])
+    assert "recorded    60" in imported
+    assert run(binary, tmp_path, ["verify", "--merchant", "shop"]).endswith("clean\n")
+    token = run(binary, tmp_path, ["token", "--merchant", "shop", "--role", "owner"])
+    assert token.count(".") == 2
+    assert run(binary, tmp_path, ["version"]).startswith("loyalnest 0.")
+
+
+def test_it_serves(binary: Path, tmp_path: Path) -> None:
+    server = subprocess.Popen(
+        [binary, "serve", "--demo", "--http-bind", "127.0.0.1:0"],
+        cwd=tmp_path,
+        env={"TMPDIR": os.fspath(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        url = server.stdout.readline().rpartition(" ")[2].strip()
+        script = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1]).read().decode())"
+        for path, text in (("/health/ready", '"ok"'), ("/docs", "<html"), ("/metrics", "# HELP")):
+            fetched = subprocess.run(
+                [sys.executable, "-c", script, url + path],
+                check=True,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT_S,
+            )
+            assert text in fetched.stdout
+        server.terminate()
+        assert server.wait(TIMEOUT_S) == 0
+    finally:
+        server.kill()
+        server.communicate()
