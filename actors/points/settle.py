@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
+from actors.points.errors import LedgerCorrupt
 from actors.points.evolve import evolve
 from actors.points.ledger import (
     BREAKAGE,
@@ -50,13 +51,23 @@ def settle(
     """The transactions that are due by `moment.now`, and the state after them."""
     moment = not_before_last(state, moment)
     events: list[Posted] = []
+    most = _most_events(state)
     while (due := next_due(state, held_back)) is not None and due.at <= moment.now:
+        if len(events) == most:
+            raise LedgerCorrupt("what is due does not come to an end")
         event = _post_due(state, due, moment)
         events.append(event)
         state = evolve(state, event)
         if due.rank != LOT_END:
             held_back = HeldBack(due.at, state.sequence)
     return events, state
+
+
+def _most_events(state: AccountState) -> int:
+    """Every promise matures, every hold ends, and every lot expires, at most in one part more
+    than there are holds to keep some of it back."""
+    promises, holds = len(state.promises), len(state.holds)
+    return promises + holds + (len(state.lots) + promises) * (holds + 1)
 
 
 def next_due(state: AccountState, held_back: HeldBack | None = None) -> Due | None:

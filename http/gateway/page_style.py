@@ -14,7 +14,7 @@ STYLE: Final = """
 body { margin: 0; font: 1rem/1.55 system-ui, sans-serif; color: var(--ink);
   background: var(--paper); }
 header, main, nav { padding: 1rem clamp(1rem, 4vw, 2.5rem); }
-main { max-width: 60rem; overflow-wrap: anywhere; }
+main { max-width: 60rem; overflow-wrap: break-word; }
 a { color: var(--link); }
 :focus-visible { outline: 3px solid var(--link); outline-offset: 2px; border-radius: 2px; }
 .skip { position: absolute; left: -100vw; background: var(--paper); padding: .5rem 1rem; }
@@ -42,10 +42,11 @@ th { color: var(--quiet); font-weight: 600; }
 .delete { color: var(--delete); }
 summary { cursor: pointer; margin: .8rem 0; color: var(--link); }
 @media (min-width: 64rem) {
-  body { display: grid; grid-template-columns: 22rem 1fr; grid-template-rows: auto 1fr; }
+  body { display: grid; grid-template-columns: 25rem 1fr; grid-template-rows: auto 1fr; }
   header { grid-column: 2; grid-row: 1; }
   nav { grid-column: 1; grid-row: 1 / 3; position: sticky; top: 0; max-height: 100vh;
     overflow-y: auto; border-right: 1px solid var(--line); }
   main { grid-column: 2; } }
+@media (max-width: 40rem) { td { overflow-wrap: anywhere; } }
 @media (prefers-reduced-motion: no-preference) { html { scroll-behavior: smooth; } }
 """

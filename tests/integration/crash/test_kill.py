@@ -1,4 +1,4 @@
-"""kill -9 at any moment: what was acknowledged is there afterwards, and nothing is twice."""
+"""Killed at any moment: what was acknowledged is there afterwards, and nothing is twice."""
 
 import random
 import signal
