@@ -218,7 +218,11 @@ class Incarnation:
                 use_context(envelope)
                 if envelope.plain:
                     await self.receive(envelope.message)
-                elif not self._is_dead(envelope):
+                elif (
+                    envelope.asker is not None
+                    and not envelope.sent_at
+                    or not self._is_dead(envelope)
+                ):
                     envelope.state = TAKEN
                     value = await self.receive(envelope.message)
                     if envelope.asker is not None and value is not DEFERRED:

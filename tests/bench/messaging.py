@@ -70,34 +70,37 @@ def _with_counter(measure: Callable[[ActorRef], Awaitable[float]]) -> float:
 
 async def _tell(ref: ActorRef) -> float:
     start = time.perf_counter()
+    note = Note(1)
     for _ in range(TELLS // CAPACITY):
-        for number in range(CAPACITY - 1):
-            ref.tell(Note(number))
+        for _ in range(CAPACITY - 1):
+            ref.tell(note)
         await ref.ask(Add(0))
     return TELLS / (time.perf_counter() - start)
 
 
 async def _channel() -> float:
-    send, receive = trio.open_memory_channel[int](CAPACITY)
-    total = 0
+    send, receive = trio.open_memory_channel[Note](CAPACITY)
+    total, note = 0, Note(1)
 
     async def consume() -> None:
         nonlocal total
-        async for number in receive:
-            total += number
+        async for received in receive:
+            total += received.number
 
     start = time.perf_counter()
     async with trio.open_nursery() as nursery, send:
         nursery.start_soon(consume)
-        for number in range(TELLS // 10):
-            await send.send(number)
+        for _ in range(TELLS // 10):
+            await send.send(note)
     return TELLS / 10 / (time.perf_counter() - start)
 
 
 async def _ask(ref: ActorRef) -> float:
+    add = Add(1)
+
     async def asker() -> None:
         for _ in range(ASKS_EACH):
-            await ref.ask(Add(1))
+            await ref.ask(add)
 
     start = time.perf_counter()
     async with trio.open_nursery() as nursery:
