@@ -219,8 +219,8 @@ class Incarnation:
                 if envelope.plain:
                     await self.receive(envelope.message)
                 elif (
-                    envelope.asker is not None
-                    and not envelope.sent_at
+                    (envelope.asker is not None
+                    and not envelope.sent_at)
                     or not self._is_dead(envelope)
                 ):
                     envelope.state = TAKEN

@@ -39,23 +39,15 @@ def importing() -> list[Figure]:
 
 
 def _generate(path: Path) -> Path:
+    """As in the CDNOW file, the orders of a customer follow each other."""
     rng = random.Random(1)
     start = datetime(1997, 1, 1, tzinfo=UTC)
+    customers = [*range(CUSTOMERS), *(rng.randrange(CUSTOMERS) for _ in range(ORDERS - CUSTOMERS))]
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["order_id", "customer_id", "ordered_at", "items", "total", "currency"])
-        for number in range(ORDERS):
-            customer = number if number < CUSTOMERS else rng.randrange(CUSTOMERS)
-            when = start + timedelta(days=rng.randrange(540))
-            total = f"{rng.randrange(0, 12_000) / 100:.2f}"
-            writer.writerow(
-                [
-                    f"order-{number:06}",
-                    f"{customer:05}",
-                    f"{when:%Y-%m-%dT%H:%M:%SZ}",
-                    1,
-                    total,
-                    "USD",
-                ]
-            )
+        for number, customer in enumerate(sorted(customers)):
+            when = f"{start + timedelta(days=rng.randrange(540)):%Y-%m-%dT%H:%M:%SZ}"
+            total = f"{rng.randrange(12_000) / 100:.2f}"
+            writer.writerow([f"order-{number:06}", f"{customer:05}", when, 1, total, "USD"])
     return path
