@@ -218,11 +218,7 @@ class Incarnation:
                 use_context(envelope)
                 if envelope.plain:
                     await self.receive(envelope.message)
-                elif (
-                    (envelope.asker is not None
-                    and not envelope.sent_at)
-                    or not self._is_dead(envelope)
-                ):
+                elif (envelope.asker and not envelope.sent_at) or not self._is_dead(envelope):
                     envelope.state = TAKEN
                     value = await self.receive(envelope.message)
                     if envelope.asker is not None and value is not DEFERRED:
