@@ -20,9 +20,9 @@ TIMEOUT_S = 240
 def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`dist/loyalnest`, built into a folder of the tests."""
     folder = tmp_path_factory.mktemp("binary")
-    options = ["--noconfirm", "--log-level", "ERROR", "--distpath", folder]
+    options = ["--noconfirm", "--log-level", "ERROR", "--distpath", str(folder)]
     subprocess.run(
-        [sys.executable, "-m", "PyInstaller", *options, "--workpath", folder / "work", SPEC],
+        [sys.executable, "-m", "PyInstaller", *options, "--workpath", str(folder / "work"), SPEC],
         cwd=ROOT,
         check=True,
         timeout=TIMEOUT_S,
