@@ -44,6 +44,7 @@ class Operation:
     query: Decode
     body_max_bytes: int
     deadline_s: float
+    domain: str
 
 
 def operation(route: Route, settings: GatewaySettings) -> Operation:
@@ -54,6 +55,7 @@ def operation(route: Route, settings: GatewaySettings) -> Operation:
         query_decoder(route.query),
         route.body_max_bytes or settings.body_max_bytes,
         route.deadline_s or settings.deadline_s,
+        route.tag.lower(),
     )
 
 
@@ -66,6 +68,7 @@ class Exchange:
     trace_id: str
     started: float
     route: str = UNMATCHED
+    domain: str = UNMATCHED
     principal: Principal | None = None
 
     @property
@@ -115,7 +118,7 @@ class Dispatcher:
         self, exchange: Exchange, operation: Operation, parameters: Mapping[str, str]
     ) -> Answer:
         request, head, route = exchange.request, exchange.head, operation.route
-        exchange.route = route.path
+        exchange.route, exchange.domain = route.path, operation.domain
         deadline = trio.current_time() + operation.deadline_s
         with request_context(deadline=deadline, trace_id=exchange.trace_id):
             head.check()
@@ -152,7 +155,7 @@ class Dispatcher:
         method = exchange.request.method
         principal = exchange.principal
         self._metrics.in_flight.dec()
-        self._metrics.observe(exchange.route, method, status, seconds)
+        self._metrics.observe(exchange.domain, exchange.route, method, status, seconds)
         log.info(
             "request",
             method=method,

@@ -24,12 +24,12 @@ class HttpMetrics:
         self._requests = Counter(
             "http_requests",
             "Requests answered",
-            ("route", "method", "status"),
+            ("domain", "route", "method", "code"),
             PREFIX,
             registry=registry,
         )
         self._seconds = Histogram(
-            "http_request_seconds",
+            "http_request_duration_seconds",
             "Time from the head of a request to its answer",
             ("route",),
             PREFIX,
@@ -42,12 +42,12 @@ class HttpMetrics:
         self._counters: dict[tuple[str, str, int], Counter] = {}
         self._histograms: dict[str, Histogram] = {}
 
-    def observe(self, route: str, method: str, status: int, seconds: float) -> None:
-        """One request has been answered."""
+    def observe(self, domain: str, route: str, method: str, status: int, seconds: float) -> None:
+        """One request has been answered. `domain` is the area of the API that it was for."""
         counter = self._counters.get((route, method, status))
         if counter is None:
             label = method if method in METHODS else "OTHER"
-            counter = self._requests.labels(route, label, str(status))
+            counter = self._requests.labels(domain, route, label, str(status))
             if label == method:
                 self._counters[route, method, status] = counter
         counter.inc()

@@ -64,13 +64,13 @@ async def test_requests_are_counted_by_route_and_never_by_what_clients_make_up(
         await api.ask("GET", "/v1/nobody-knows-me")
         await api.ask("BREW", "/v1/merchant")
         counted = await samples(api, "loyalnest_http_requests_total")
-        assert counted[("POST", "/v1/points/earn", "200")] == 3
-        assert counted[("POST", "/v1/points/earn", "422")] == 1
-        assert counted[("GET", "/v1/customers/{customer_id}/balance", "200")] == 1
-        assert counted[("GET", "unmatched", "404")] == 1
-        assert counted[("OTHER", "unmatched", "405")] == 1
+        assert counted[("200", "points", "POST", "/v1/points/earn")] == 3
+        assert counted[("422", "points", "POST", "/v1/points/earn")] == 1
+        assert counted[("200", "points", "GET", "/v1/customers/{customer_id}/balance")] == 1
+        assert counted[("404", "unmatched", "GET", "unmatched")] == 1
+        assert counted[("405", "unmatched", "OTHER", "unmatched")] == 1
         assert CUSTOMER not in str(counted)
-        timed = await samples(api, "loyalnest_http_request_seconds_count")
+        timed = await samples(api, "loyalnest_http_request_duration_seconds_count")
         assert timed[("/v1/points/earn",)] == 4
 
 
@@ -85,6 +85,6 @@ async def test_a_listener_that_restarts_counts_on(tmp_path: Path) -> None:
             await api.client.get(f"{address.url}/health/live")
         text = (await api.client.get(f"{address.url}/metrics")).text
         assert (
-            'loyalnest_http_requests_total{method="GET",route="/health/live",status="200"} 3.0'
-            in text
+            'loyalnest_http_requests_total{code="200",domain="operation",method="GET",'
+            'route="/health/live"} 3.0' in text
         )
