@@ -20,6 +20,7 @@ from runtime.storage import (
     Entry,
     Statement,
     StorageError,
+    StorageFull,
     StorageUnavailable,
     Write,
     migrate,
@@ -214,6 +215,30 @@ async def test_broken_store_leaves_the_batch_unknown_and_the_rest_undelivered() 
         assert outcomes.count(Outcome.UNKNOWN) == 1
         assert outcomes.count(Outcome.NOT_DELIVERED) == 3
         await settle()
+        assert await world.append(lines(9)) is None
+        assert await world.lines() == [9]
+
+
+async def test_full_store_writes_nothing_says_so_and_is_used_again() -> None:
+    """Clause J3."""
+    async with journal() as world:
+        world.store.gate = trio.Event()
+        world.store.failures += [StorageFull("no space"), StorageFull("no space")]
+        refused: list[StorageFull] = []
+
+        async def append(number: int) -> None:
+            try:
+                await world.append(lines(number))
+            except StorageFull as error:
+                refused.append(error)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(3):
+                nursery.start_soon(append, number)
+                await settle()
+            world.store.gate.set()
+        assert len(refused) == 3
+        assert (await world.system.ref(JOURNAL).inspect()).incarnation == 1
         assert await world.append(lines(9)) is None
         assert await world.lines() == [9]
 

@@ -149,6 +149,19 @@ async def test_failure_answers_its_asker_and_leaves_the_others(
         assert [entry["event"] for entry in logs].count("worker_failed") == 11
 
 
+async def test_failure_that_is_passed_on_reaches_the_asker_itself() -> None:
+    """Clause W3."""
+
+    class Dependent(Pool):
+        passes_on: ClassVar[tuple[type[Exception], ...]] = (RuntimeError,)
+
+    async with running([spec(Dependent())]) as system:
+        for _ in range(3):
+            with pytest.raises(RuntimeError, match="as told"):
+                await system.ref("pool").ask(Crash("as told"))
+        assert await system.ref("pool").ask(Add(1)) == 1
+
+
 async def test_work_inherits_deadline_and_trace() -> None:
     """Clause D4."""
     seen: list[object] = []
