@@ -3,14 +3,23 @@
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from actors.vocabulary import MAX_PAGE, Page
+from actors.vocabulary import MAX_PAGE, Page, Refusal, RefusalKind
 
 Row = TypeVar("Row")
 Item = TypeVar("Item")
+Key = TypeVar("Key", bound=tuple[Any, ...])
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+SequenceNumber = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+
+INVALID_CURSOR = Refusal(
+    RefusalKind.INVALID, "invalid_cursor", "the cursor is not one that this list has given"
+)
 
 
 def encode_cursor(key: Sequence[str | int]) -> str:
@@ -18,16 +27,21 @@ def encode_cursor(key: Sequence[str | int]) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(list(key))).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str | None, parts: int) -> tuple[str | int, ...] | None:
-    """The sort key in a cursor; None without a cursor, or with one that is not ours."""
+def decode_cursor(cursor: str | None, key_type: type[Key], start: Key) -> Key | Refusal:
+    """The sort key in a cursor; `start` without a cursor, a refusal for one that is not ours."""
     if cursor is None:
-        return None
+        return start
     try:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        key = msgspec.json.decode(raw, type=list[str | int])
-    except (binascii.Error, ValueError, msgspec.MsgspecError):
-        return None
-    return tuple(key) if len(key) == parts else None
+        key = msgspec.json.decode(raw, type=key_type)
+    except (binascii.Error, ValueError, msgspec.MsgspecError, RecursionError):
+        return INVALID_CURSOR
+    return key if all(map(_storable, key)) else INVALID_CURSOR
+
+
+def _storable(part: object) -> bool:
+    """Our times are in UTC; others may have no equivalent there."""
+    return not isinstance(part, datetime) or not part.utcoffset()
 
 
 def clamp_limit(limit: int) -> int:

@@ -25,12 +25,17 @@ def bind_address(text: str) -> str:
 
 def directory(text: str) -> Path:
     """A path, relative to the working directory."""
-    if not text or "\0" in text:
-        raise ValueError("the path of a directory")
+    if not text or "\0" in text or not _is_unicode(text):
+        raise ValueError("the path of a directory, in UTF-8")
     path = Path(text).expanduser().absolute()
     if path.exists() and not path.is_dir():
         raise ValueError("a directory; there is a file of that name")
     return path
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether the operating system's bytes were text: others arrive as lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def database_url(text: str) -> str:
@@ -39,7 +44,7 @@ def database_url(text: str) -> str:
     if scheme in {"postgresql", "postgres"}:
         raise ValueError("sqlite:///FILE; PostgreSQL is not supported yet by this version")
     path = text.removeprefix(SQLITE_PREFIX)
-    if path == text or not path or re.search(r"[?#\0]", path):
+    if path == text or not path or re.search(r"[?#\0]", path) or not _is_unicode(text):
         raise ValueError(f"sqlite:///FILE (a path without ? or #), or {MEMORY_URL}")
     if text == MEMORY_URL:
         return text

@@ -80,7 +80,7 @@ class GetCustomer(Call[Customer | None]):
 
 
 @attrs.frozen
-class ListCustomers(Call[Page[Customer]]):
+class ListCustomers(Call[Page[Customer] | Refusal]):
     """In the order of their ids."""
 
     merchant_id: str
@@ -156,7 +156,7 @@ class GetOrder(Call[Order | None]):
 
 
 @attrs.frozen
-class ListOrders(Call[Page[Order]]):
+class ListOrders(Call[Page[Order] | Refusal]):
     """Newest first by the time of the order."""
 
     merchant_id: str

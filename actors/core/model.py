@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
 from actors.core.messages import Order, OrderResult, OrderStatus
 from actors.vocabulary import MAX_AMOUNT, Refusal, RefusalKind
@@ -9,6 +10,10 @@ from actors.vocabulary import MAX_AMOUNT, Refusal, RefusalKind
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}")
 CURRENCY_PATTERN = re.compile(r"[A-Z]{3}")
 MAX_ITEMS = 10**6
+
+OLDEST_ORDER = datetime(1970, 1, 1, tzinfo=UTC)
+FUTURE_TOLERANCE = timedelta(days=1)
+"""Clocks differ, and some write local time as if it were UTC."""
 
 
 def invalid(code: str, detail: str) -> Refusal:
@@ -45,9 +50,20 @@ def check_order(order: Order) -> Refusal | None:
     return None
 
 
-def decide_order(order: Order, recorded: Mapping[str, Order]) -> OrderResult | Refusal:
+def check_time(ordered_at: datetime, now: datetime) -> Refusal | None:
+    """An order was placed between 1970 and about now."""
+    if ordered_at < OLDEST_ORDER:
+        return invalid("time_too_early", "ordered_at must not be before 1970")
+    if ordered_at > now + FUTURE_TOLERANCE:
+        return invalid("time_in_future", "ordered_at must not be in the future")
+    return None
+
+
+def decide_order(
+    order: Order, recorded: Mapping[str, Order], now: datetime
+) -> OrderResult | Refusal:
     """Record, recognise or refuse an order, given what is recorded under its id."""
-    refusal = check_order(order)
+    refusal = check_order(order) or check_time(order.ordered_at, now)
     if refusal is not None:
         return refusal
     known = recorded.get(order.order_id)

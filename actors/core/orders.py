@@ -95,7 +95,7 @@ class Orders(Actor):
         results: list[OrderResult | Refusal] = []
         writes: list[Any] = []
         for order in orders:
-            result = decide_order(order, recorded)
+            result = decide_order(order, recorded, now)
             results.append(result)
             if isinstance(result, OrderResult) and result.status is OrderStatus.RECORDED:
                 recorded[order.order_id] = order

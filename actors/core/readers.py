@@ -23,12 +23,12 @@ from actors.core.queries import (
     TOTALS_BY_CURRENCY,
 )
 from actors.core.records import customer_of, order_of
-from actors.paging import clamp_limit, decode_cursor, page
-from actors.vocabulary import Page
+from actors.paging import Moment, clamp_limit, decode_cursor, page
+from actors.vocabulary import Page, Refusal
 from runtime import ActorError, Workers
 from runtime.storage import Database, StorageError
 
-END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
+NEWEST = (datetime.max.replace(tzinfo=UTC), "")
 
 
 class CoreReaders(Workers):
@@ -60,18 +60,20 @@ class CoreReaders(Workers):
                 return await self._totals(message.merchant_id)
         return await super().receive(message)
 
-    async def _customers(self, message: ListCustomers) -> Page[Customer]:
+    async def _customers(self, message: ListCustomers) -> Page[Customer] | Refusal:
         limit = clamp_limit(message.limit)
-        after = decode_cursor(message.cursor, 1) or ("",)
-        rows = await self._database.fetch(
-            LIST_CUSTOMERS, message.merchant_id, str(after[0]), limit + 1
-        )
+        after = decode_cursor(message.cursor, tuple[str], ("",))
+        if isinstance(after, Refusal):
+            return after
+        rows = await self._database.fetch(LIST_CUSTOMERS, message.merchant_id, *after, limit + 1)
         return page(rows, limit, customer_of, lambda row: [row["customer_id"]])
 
-    async def _orders(self, message: ListOrders) -> Page[Order]:
+    async def _orders(self, message: ListOrders) -> Page[Order] | Refusal:
         limit = clamp_limit(message.limit)
-        before, order_id = _position(decode_cursor(message.cursor, 2))
-        arguments = (message.merchant_id, before, order_id, limit + 1)
+        before = decode_cursor(message.cursor, tuple[Moment, str], NEWEST)
+        if isinstance(before, Refusal):
+            return before
+        arguments = (message.merchant_id, *before, limit + 1)
         if message.customer_id is None:
             rows = await self._database.fetch(LIST_ORDERS, *arguments)
         else:
@@ -89,13 +91,3 @@ class CoreReaders(Workers):
             customers=customers[0][0],
             total_minor={row[0]: row[2] for row in totals},
         )
-
-
-def _position(key: tuple[str | int, ...] | None) -> tuple[datetime, str]:
-    """Where a page of orders goes on; from the newest without a valid cursor."""
-    if key is None:
-        return END_OF_TIME, ""
-    try:
-        return datetime.fromisoformat(str(key[0])), str(key[1])
-    except ValueError:
-        return END_OF_TIME, ""

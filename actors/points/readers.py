@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from actors.core.messages import MERCHANTS, GetCustomer, GetMerchant
 from actors.core.messages import QUERIES as CORE_QUERIES
-from actors.core.messages import GetCustomer
-from actors.paging import clamp_limit, decode_cursor, page
+from actors.paging import Moment, SequenceNumber, clamp_limit, decode_cursor, page
 from actors.points.ledger import HOLD, MEMBER, PENDING
 from actors.points.messages import (
     ACCOUNTS,
@@ -45,7 +45,8 @@ from runtime.journal import JOURNAL, Append, Rejected
 from runtime.storage import Database, Row, StorageError, Write
 
 END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
-MAX_SEQUENCE = 2**62
+NEWEST = (2**62,)
+FIRST_LOT = (datetime.min.replace(tzinfo=UTC), 0)
 NO_BALANCE = Balance(0, 0, 0, 0)
 
 
@@ -79,13 +80,15 @@ class PointsReaders(Workers):
         if refusal is not None:
             return refusal
         limit = clamp_limit(message.limit)
-        before = decode_cursor(message.cursor, 1) or (MAX_SEQUENCE,)
+        before = decode_cursor(message.cursor, tuple[SequenceNumber], NEWEST)
+        if isinstance(before, Refusal):
+            return before
         rows = await self._database.fetch(
             LIST_LEDGER,
             message.merchant_id,
             message.customer_id,
             DEFAULT_ASSET,
-            before[0],
+            *before,
             limit + 1,
         )
         return page(rows, limit, _ledger_entry, lambda row: [row["sequence"]])
@@ -95,15 +98,16 @@ class PointsReaders(Workers):
         if refusal is not None:
             return refusal
         limit = clamp_limit(message.limit)
-        expires_at, sequence = _lot_position(decode_cursor(message.cursor, 2))
+        after = decode_cursor(message.cursor, tuple[Moment, SequenceNumber], FIRST_LOT)
+        if isinstance(after, Refusal):
+            return after
         rows = await self._database.fetch(
             LIST_LOTS,
             message.merchant_id,
             message.customer_id,
             DEFAULT_ASSET,
             END_OF_TIME,
-            expires_at,
-            sequence,
+            *after,
             limit + 1,
         )
         return page(rows, limit, _lot_view, _lot_key)
@@ -155,6 +159,9 @@ class PointsReaders(Workers):
         return EarnRule(*row) if row is not None else builtin_rule(currency)
 
     async def _set_rule(self, message: SetEarnRule) -> EarnRule | Refusal:
+        if await self.system.ref(MERCHANTS).ask(GetMerchant(message.merchant_id)) is None:
+            detail = f"there is no merchant {message.merchant_id}"
+            return Refusal(RefusalKind.NOT_FOUND, "merchant_unknown", detail)
         current = await self._rule(message.merchant_id, message.currency)
         rule = next_rule(current, message)
         if isinstance(rule, Refusal) or rule is current:
@@ -206,17 +213,6 @@ def _lot_view(row: Row) -> LotView:
 
 def _lot_key(row: Row) -> tuple[str, int]:
     return ((row["expires_at"] or END_OF_TIME).isoformat(), row["sequence"])
-
-
-def _lot_position(key: tuple[str | int, ...] | None) -> tuple[datetime, int]:
-    """Where a page of lots goes on; from the first without a valid cursor."""
-    start = datetime.min.replace(tzinfo=UTC)
-    if key is None or not isinstance(key[1], int):
-        return start, 0
-    try:
-        return datetime.fromisoformat(str(key[0])), key[1]
-    except ValueError:
-        return start, 0
 
 
 def _summed(points: dict[str, int]) -> Balance:

@@ -3,6 +3,7 @@
 import re
 from typing import Any, ClassVar
 
+from actors.core.messages import MERCHANTS, GetMerchant
 from actors.paging import clamp_limit, decode_cursor, page
 from actors.products.messages import (
     CATALOGUE,
@@ -66,6 +67,9 @@ class Catalogue(Actor):
         refusal = next(filter(None, map(check_product, message.products)), None)
         if refusal is not None:
             return refusal
+        if await self.system.ref(MERCHANTS).ask(GetMerchant(message.merchant_id)) is None:
+            detail = f"there is no merchant {message.merchant_id}"
+            return Refusal(RefusalKind.NOT_FOUND, "merchant_unknown", detail)
         now = self.system.clock.now()
         entry = tuple(
             Write(
@@ -87,12 +91,12 @@ class Catalogue(Actor):
             raise answer.violation
         return len(entry)
 
-    async def _list(self, message: ListProducts) -> Page[Product]:
+    async def _list(self, message: ListProducts) -> Page[Product] | Refusal:
         limit = clamp_limit(message.limit)
-        after = decode_cursor(message.cursor, 1) or ("",)
-        rows = await self._database.fetch(
-            LIST_PRODUCTS, message.merchant_id, str(after[0]), limit + 1
-        )
+        after = decode_cursor(message.cursor, tuple[str], ("",))
+        if isinstance(after, Refusal):
+            return after
+        rows = await self._database.fetch(LIST_PRODUCTS, message.merchant_id, *after, limit + 1)
         return page(rows, limit, _product, lambda row: [row["sku"]])
 
 

@@ -45,7 +45,7 @@ class GetProduct(Call[Product | None]):
 
 
 @attrs.frozen
-class ListProducts(Call[Page[Product]]):
+class ListProducts(Call[Page[Product] | Refusal]):
     """In the order of their SKUs."""
 
     merchant_id: str

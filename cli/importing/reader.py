@@ -69,6 +69,8 @@ def _header(file: BinaryIO) -> str:
         raise CommandFailed(f"{file.name}: not a CSV file in UTF-8") from error
     if not header:
         raise CommandFailed(f"{file.name}: the first line must be a header")
+    if "\r" in header:
+        raise CommandFailed(f"{file.name}: lines end in carriage returns; save it with line feeds")
     return header
 
 

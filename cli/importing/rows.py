@@ -5,19 +5,23 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 
 import attrs
 
 from actors.core.messages import Order
-from actors.core.model import CURRENCY_PATTERN, ID_PATTERN, MAX_ITEMS
+from actors.core.model import (
+    CURRENCY_PATTERN,
+    FUTURE_TOLERANCE,
+    ID_PATTERN,
+    MAX_ITEMS,
+    OLDEST_ORDER,
+)
 from actors.vocabulary import MAX_AMOUNT
 from cli.importing.columns import Layout
 from cli.importing.money import minor_units
 
-OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
-FUTURE_TOLERANCE = timedelta(days=1)
 DATE = re.compile(
     r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII
 )
@@ -99,7 +103,7 @@ class RowParser:
         moment = _moment(text)
         if moment is None:
             raise BadValue("ordered_at", text, "not a date such as 2024-02-29 or with T12:30:00Z")
-        if moment < OLDEST:
+        if moment < OLDEST_ORDER:
             raise BadValue("ordered_at", text, "before 1970")
         if moment > self._latest:
             raise BadValue("ordered_at", text, "in the future")

@@ -55,7 +55,7 @@ async def show(request: ApiRequest) -> Answer:
 async def list_(request: ApiRequest) -> Answer:
     query: PageQuery = request.query
     question = ListCustomers(request.merchant_id, query.limit, query.cursor)
-    return answer(await request.system.ref(QUERIES).ask(question))
+    return answer(accepted(await request.system.ref(QUERIES).ask(question)))
 
 
 ROUTES: Final = (

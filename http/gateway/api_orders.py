@@ -189,7 +189,7 @@ async def show(request: ApiRequest) -> Answer:
 async def list_(request: ApiRequest) -> Answer:
     query: OrdersQuery = request.query
     question = ListOrders(request.merchant_id, query.customer_id, query.limit, query.cursor)
-    return answer(await request.system.ref(QUERIES).ask(question))
+    return answer(accepted(await request.system.ref(QUERIES).ask(question)))
 
 
 async def totals(request: ApiRequest) -> Answer:

@@ -15,7 +15,7 @@ from actors.products.messages import (
     PutProducts,
 )
 from actors.vocabulary import Page
-from gateway.bodies import END, Body, Currency, PageQuery, Text
+from gateway.bodies import SKU_PATTERN, Body, Currency, PageQuery, Text
 from gateway.problems import Problem, not_found
 from gateway.routes import STAFF, WRITERS, Answer, ApiRequest, Response, Route, accepted, answer
 from gateway.settings import GatewaySettings
@@ -23,7 +23,7 @@ from gateway.settings import GatewaySettings
 TAG: Final = "Products"
 MAX_PRODUCTS: Final = 500
 
-Sku = Annotated[str, Meta(pattern=r"^[A-Z0-9][A-Z0-9-]{2,31}" + END)]
+Sku = Annotated[str, Meta(pattern=SKU_PATTERN)]
 
 
 class ProductBody(Body, frozen=True, kw_only=True):
@@ -67,7 +67,7 @@ async def show(request: ApiRequest) -> Answer:
 async def list_(request: ApiRequest) -> Answer:
     query: PageQuery = request.query
     question = ListProducts(request.merchant_id, query.limit, query.cursor)
-    return answer(await request.system.ref(CATALOGUE).ask(question))
+    return answer(accepted(await request.system.ref(CATALOGUE).ask(question)))
 
 
 def product_routes(settings: GatewaySettings) -> tuple[Route, ...]:

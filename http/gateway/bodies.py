@@ -1,5 +1,6 @@
 """Reading bodies and queries: strict types, and a problem that says which field is wrong."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -19,6 +20,23 @@ TEXT_PATTERN = r"^[^\x00-\x1f\x7f]*" + END
 CURRENCY_PATTERN = r"^[A-Z]{3}" + END
 KEY_PATTERN = r"^[\x21-\x7e]{1,255}" + END
 CURSOR_PATTERN = r"^[A-Za-z0-9_-]*" + END
+
+SKU_PATTERN = r"^[A-Z0-9][A-Z0-9-]{2,31}" + END
+
+PATTERN_RULES = {
+    repr(pattern): rule
+    for pattern, rule in {
+        ID_PATTERN: "of 1 to 64 of A-Z a-z 0-9 . _ : @ -, the first a letter or digit",
+        TEXT_PATTERN: "without control characters",
+        CURRENCY_PATTERN: "of three capital letters, as in ISO 4217",
+        KEY_PATTERN: "of 1 to 255 visible ASCII characters",
+        CURSOR_PATTERN: "as it was given in `next_cursor`",
+        SKU_PATTERN: "of 3 to 32 of A-Z 0-9 -, the first no hyphen",
+    }.items()
+}
+"""What the patterns say, by how the validation's errors quote them."""
+
+MATCHING = re.compile(r"matching regex (.+?)(?= - at `|$)")
 
 QUERY_FIELDS_MAX = 20
 
@@ -62,7 +80,7 @@ def body_decoder(type_: Any) -> Decode:
         except msgspec.ValidationError as error:
             raise invalid(error) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise Problem(400, "malformed_json", _sentence(error)) from None
+            raise malformed(raw, error) from None
 
     return read
 
@@ -104,8 +122,19 @@ def invalid(error: msgspec.ValidationError) -> Problem:
     return Problem(422, code, _sentence(error))
 
 
+def malformed(raw: bytes, error: Exception) -> Problem:
+    """A body that is no JSON at all."""
+    if not raw.strip():
+        return Problem(400, "malformed_json", "the body is empty")
+    if isinstance(error, UnicodeDecodeError):
+        return Problem(400, "malformed_json", "the body is not UTF-8")
+    return Problem(400, "malformed_json", _sentence(error))
+
+
 def _sentence(error: Exception) -> str:
-    return str(error).encode("utf-8", "replace").decode()[:500]
+    """What is wrong, in words instead of a regular expression where it holds one."""
+    text = MATCHING.sub(lambda match: PATTERN_RULES.get(match[1], match[0]), str(error))
+    return text.encode("utf-8", "replace").decode()[:500]
 
 
 def utc(moment: datetime, field: str) -> datetime:

@@ -20,7 +20,7 @@ from actors.points.messages import (
     TimeAxis,
     VoidHold,
 )
-from actors.vocabulary import MAX_AMOUNT, Idempotency
+from actors.vocabulary import Idempotency
 from gateway.bodies import (
     Amount,
     Body,
@@ -35,6 +35,7 @@ from gateway.bodies import (
 from gateway.problems import Problem
 
 MAX_EXPIRY_DAYS = 36_500
+MAX_POINTS_PER_STEP = 10**6
 
 
 class EarnBody(Body, frozen=True, kw_only=True):
@@ -151,7 +152,7 @@ class EarnRuleBody(Body, frozen=True, kw_only=True):
     """`points` for every full `per_amount_minor` of an order's total, in minor units."""
 
     currency: Currency
-    points: Annotated[int, Meta(ge=0, le=MAX_AMOUNT)]
+    points: Annotated[int, Meta(ge=0, le=MAX_POINTS_PER_STEP)]
     per_amount_minor: Amount
     expires_after_days: Annotated[int, Meta(ge=1, le=MAX_EXPIRY_DAYS)] | None = None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import trio
 from quart.asgi import ASGIHTTPConnection
@@ -53,6 +54,14 @@ class Connection(TrioASGIHTTPConnection):
     """
 
     answering = False
+
+    def _create_request_from_scope(self, send: Any) -> Request:
+        """Quart cannot stand a target like `http://[`: it names nothing, as its path shows."""
+        try:
+            urlsplit(self.scope["path"])
+        except ValueError:
+            self.scope["path"] = "/" + self.scope["path"]
+        return super()._create_request_from_scope(send)
 
     async def handle_messages(  # type: ignore[override]
         self, nursery: trio.Nursery, request: Request, receive: Any

@@ -145,6 +145,7 @@ def test_a_file_of_the_users_is_never_taken_for_the_report(tmp_path: Path) -> No
         (b"a,b,c\n1,2,3\n", "names no column for customer_id"),
         (b"\x1f\x8b\x08\xff", "not a CSV file in UTF-8"),
         ("customer_id".encode("utf-16"), "UTF-16"),
+        (b"customer_id,ordered_at,total\rann,2026-01-01,1\r", "carriage returns"),
     ],
 )
 def test_a_file_that_is_no_order_file_is_one_clear_line(

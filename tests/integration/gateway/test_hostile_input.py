@@ -1,5 +1,7 @@
 """Hostile input: the right status, a problem document, nothing changed, never a 500."""
 
+import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +231,48 @@ QUERIES = [
 ]  # fmt: skip
 
 
+LISTS = {
+    "customers": "/v1/customers",
+    "orders": "/v1/orders",
+    "products": "/v1/products",
+    "ledger": LEDGER,
+    "lots": f"/v1/customers/{CUSTOMER}/lots",
+}
+FORGED: tuple[Any, ...] = (
+    None,
+    {"a": 1},
+    [],
+    [[1]],
+    [2**63],
+    [10**30],
+    [-1],
+    [True],
+    [1.5],
+    ["a", "b", "c"],
+    ["9999-12-31T23:59:59", 1],
+    ["0001-01-01T00:00:00+14:00", "a"],
+    ["0001-01-01T00:00:00+14:00", 1],
+    ["2026-01-01T00:00:00Z", 2**63],
+    ["2026-01-01T00:00:00Z", -1],
+)
+
+
+def forged_cursor(value: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+FORGED_CURSORS = [
+    get(f"{name}: forged cursor {value}", (422, "invalid_cursor"),
+        f"{path}?cursor={forged_cursor(value)}")
+    for name, path in LISTS.items()
+    for value in FORGED
+] + [
+    get(f"{name}: cursor of no meaning", (422, "invalid_cursor"), f"{path}?cursor={text}")
+    for name, path in LISTS.items()
+    for text in ("garbage", "AAAA", "A", "")
+]  # fmt: skip
+
+
 def put(name: str, path: str, expected: tuple[int, str], json: Any) -> Case:
     return Case(name=name, expected=expected, method="PUT", path=path, json=json, key=None)
 
@@ -245,6 +289,8 @@ OTHERS = [
     order("total negative", INVALID, total_minor=-1),
     order("total as a float", INVALID, total_minor=10.5),
     order("total huge", INVALID, total_minor=10**12 + 1),
+    order("time far in the future", (422, "time_in_future"), ordered_at="9999-12-31T23:59:59Z"),
+    order("time far in the past", (422, "time_too_early"), ordered_at="0001-01-01T00:00:00Z"),
     order("currency unknown in form", INVALID, currency="EURO"),
     order("items huge", INVALID, items=10**7),
     order("line without a quantity", INVALID, lines=[{"sku": "A", "unit_price_minor": 1}]),
@@ -268,6 +314,7 @@ OTHERS = [
 ]  # fmt: skip
 
 TABLES = {"bodies": BODIES, "media": MEDIA, "keys": KEYS, "paths": PATHS, "queries": QUERIES,
+          "cursors": FORGED_CURSORS,
           "others": OTHERS}  # fmt: skip
 
 
@@ -430,3 +477,50 @@ async def test_another_merchant_s_objects_do_not_exist(tmp_path: Path) -> None:
         assert outcomes == dict.fromkeys(outcomes, 404)
         assert (await api.ask("GET", "/v1/orders", token=rival)).json()["items"] == []
         assert await everything(api) == before
+
+
+@pytest.mark.parametrize("target", [b"http://[", b"://[::1", b"http://[::1/v1/merchant"])
+async def test_a_target_that_is_no_url_names_nothing(tmp_path: Path, target: bytes) -> None:
+    async with running_tree(tmp_path) as api:
+        answer = await api.raw(
+            b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        assert answer.startswith(b"HTTP/1.1 404 ")
+        assert b'"code":"not_found"' in answer
+
+
+async def test_a_merchant_that_is_not_registered_gets_no_products_and_no_rule(
+    tmp_path: Path,
+) -> None:
+    rule = {"currency": "EUR", "points": 7, "per_amount_minor": 100}
+    async with running_tree(tmp_path) as api:
+        ghost = api.token(merchant_id="ghost")
+        for path, body in (
+            ("/v1/products", {"products": [PRODUCT]}),
+            ("/v1/points/earn-rule", rule),
+        ):
+            answer = await api.ask("PUT", path, token=ghost, json=body)
+            assert outcome_of(answer) == (404, "merchant_unknown")
+        registration = {"merchant_id": "ghost", "name": "Ghost", "currency": "EUR"}
+        path = "/v1/admin/merchants"
+        await api.ask("POST", path, role=Role.PLATFORM, json=registration)
+        listed = await api.ask("GET", "/v1/products", token=ghost)
+        assert listed.json()["items"] == []
+        in_force = await api.ask("GET", "/v1/points/earn-rule", token=ghost)
+        assert in_force.json()["version"] == 0
+
+
+async def test_a_value_of_the_wrong_form_is_refused_in_words(tmp_path: Path) -> None:
+    async with running_tree(tmp_path) as api:
+        for path, body, field in (
+            (EARN, GOOD | {"customer_id": "a/b"}, "customer_id"),
+            (EARN, GOOD | {"reason": "a\0b"}, "reason"),
+            ("/v1/orders", ORDER | {"currency": "eur"}, "currency"),
+        ):
+            answer = await api.ask("POST", path, json=body, key=new_key())
+            detail = answer.json()["detail"]
+            assert detail.startswith("Expected `str` ")
+            assert detail.endswith(f" - at `$.{field}`")
+            assert "regex" not in detail
+        answer = await api.ask("GET", "/v1/orders?cursor=!")
+        assert "regex" not in answer.json()["detail"]

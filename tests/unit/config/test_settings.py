@@ -130,6 +130,13 @@ def test_a_data_directory_that_is_a_file_is_refused() -> None:
     assert "a directory" in refused({"data_dir": "taken"})
 
 
+@pytest.mark.parametrize("name", ["data_dir", "database_url"])
+def test_a_path_that_is_no_text_is_refused(name: str) -> None:
+    text = refused(flags={name: "sqlite:////srv/\udcff"})
+    assert text.startswith(f"{name} (from --{name.replace('_', '-')})")
+    assert "codec" not in text
+
+
 def test_an_unknown_variable_is_refused_with_the_nearest_name() -> None:
     message = refused(environ={"LOYALNEST_DATABSE_URL": "x"})
     assert "did you mean LOYALNEST_DATABASE_URL?" in message
