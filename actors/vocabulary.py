@@ -50,6 +50,13 @@ class Idempotency:
     fingerprint: str
 
 
+KEY_REUSED = Refusal(
+    RefusalKind.INVALID,
+    "idempotency_key_reused",
+    "the idempotency key was used with another request",
+)
+
+
 @attrs.frozen
 class Page(Generic[Item]):
     """One page of a list. `next_cursor` is opaque, and `None` on the last page."""

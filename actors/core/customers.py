@@ -14,7 +14,7 @@ from actors.core.messages import (
 from actors.core.model import check_id
 from actors.core.queries import SELECT_CUSTOMER
 from actors.core.records import customer_of, customer_write
-from actors.vocabulary import Refusal, RefusalKind
+from actors.vocabulary import KEY_REUSED, Refusal, RefusalKind
 from runtime import Actor, ActorError
 from runtime.journal import JOURNAL, Append, Rejected
 from runtime.storage import Database, Entry, StorageError
@@ -47,6 +47,10 @@ class Customers(Actor):
             return Refusal(RefusalKind.NOT_FOUND, "merchant_unknown", detail)
         answer = await self.system.ref(JOURNAL).ask(Append(_entry(customer, message)))
         if isinstance(answer, Rejected):
+            # The commit of an earlier try may have been under way when its key was looked up.
+            earlier = await self._replay(message)
+            if earlier is not None:
+                return earlier
             detail = f"customer {customer.customer_id} exists already"
             return Refusal(RefusalKind.CONFLICT, "customer_exists", detail)
         return CreatedCustomer(customer, replayed=False)
@@ -67,8 +71,7 @@ class Customers(Actor):
         if row is None:
             return None
         if row["fingerprint"] != key.fingerprint:
-            detail = "the idempotency key was used with another request"
-            return Refusal(RefusalKind.INVALID, "idempotency_key_reused", detail)
+            return KEY_REUSED
         stored = msgspec.convert(row["response"], dict[str, str])
         found = await self._database.fetch_row(
             SELECT_CUSTOMER, message.merchant_id, stored["customer_id"]

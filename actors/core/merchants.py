@@ -10,7 +10,7 @@ from actors.core.queries import SELECT_MERCHANT
 from actors.core.records import merchant_entry, merchant_of
 from actors.vocabulary import Refusal, RefusalKind
 from runtime import Actor, ActorError
-from runtime.journal import JOURNAL, Append
+from runtime.journal import JOURNAL, Append, Rejected
 from runtime.storage import Database, StorageError
 
 MAX_CACHED = 10_000
@@ -49,11 +49,14 @@ class Merchants(Actor):
         )
         known = await self._get(message.merchant_id)
         if known is None:
-            await self.system.ref(JOURNAL).ask(Append(merchant_entry(wanted)))
-            return self._remember(wanted)
-        if attrs.evolve(wanted, created_at=known.created_at) == known:
+            answer = await self.system.ref(JOURNAL).ask(Append(merchant_entry(wanted)))
+            if not isinstance(answer, Rejected):
+                return self._remember(wanted)
+            # The commit of an earlier try was under way when the merchant was looked up.
+            known = await self._get(message.merchant_id)
+        if known is not None and attrs.evolve(wanted, created_at=known.created_at) == known:
             return known
-        detail = f"merchant {known.merchant_id} is registered with another name or currency"
+        detail = f"merchant {wanted.merchant_id} is registered with another name or currency"
         return Refusal(RefusalKind.CONFLICT, "merchant_conflict", detail)
 
     def _remember(self, merchant: Merchant) -> Merchant:

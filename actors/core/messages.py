@@ -117,10 +117,12 @@ class OrderStatus(Enum):
 
 @attrs.frozen
 class OrderResult:
-    """`DUPLICATE`: the same order was recorded before, and nothing was changed."""
+    """`DUPLICATE`: the same order was recorded before, and nothing was changed. `replayed`:
+    it is the first answer again, for the same idempotency key."""
 
     order: Order
     status: OrderStatus
+    replayed: bool = False
 
 
 @attrs.frozen
@@ -129,10 +131,13 @@ class RecordOrders(Call[tuple[OrderResult | Refusal, ...]]):
 
     Unknown customers are created. An order id recorded before with another content is a
     conflict. The points follow through the outbox. At most `MAX_ORDERS` in one message.
+
+    Without an idempotency key the order ids alone make a repetition harmless.
     """
 
     merchant_id: str
     orders: tuple[Order, ...]
+    idempotency: Idempotency | None = None
 
 
 MAX_ORDERS = 1_000

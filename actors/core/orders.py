@@ -1,7 +1,8 @@
 """The actor that records orders."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, TypeGuard
 
 from actors.core.messages import (
     MAX_ORDERS,
@@ -15,11 +16,12 @@ from actors.core.messages import (
 from actors.core.model import decide_order, invalid
 from actors.core.queries import select_orders
 from actors.core.records import order_entry, order_of
-from actors.vocabulary import Refusal, RefusalKind
+from actors.vocabulary import KEY_REUSED, Idempotency, Refusal, RefusalKind
 from runtime import Actor, ActorError
 from runtime.envelope import Envelope
 from runtime.journal import JOURNAL, Append, Rejected
-from runtime.storage import Database, Entry, StorageError
+from runtime.storage import Database, Entry, StorageError, Write
+from runtime.storage.idempotency import SELECT_KEY, idempotency_write
 
 Results = tuple[OrderResult | Refusal, ...]
 
@@ -45,10 +47,13 @@ class Orders(Actor):
             refusals = await self._refuse(message)
             if refusals is not None:
                 envelope.reply(refusals)
+            elif message.idempotency is not None:
+                envelope.reply(await self._record_once(message, message.idempotency))
             else:
                 by_merchant.setdefault(message.merchant_id, []).append(envelope)
         for merchant_id, envelopes in by_merchant.items():
-            await self._record(merchant_id, envelopes)
+            for some in _in_slices(envelopes):
+                await self._record_all(merchant_id, some)
 
     async def _refuse(self, message: RecordOrders) -> Results | None:
         """Refusals for all orders of a request that cannot be dealt with at all."""
@@ -64,18 +69,36 @@ class Orders(Actor):
             self._merchants.add(message.merchant_id)
         return None
 
-    async def _record(self, merchant_id: str, envelopes: Sequence[Envelope]) -> None:
-        orders = [order for envelope in envelopes for order in envelope.message.orders]  # type: ignore[attr-defined]
+    async def _record_once(self, message: RecordOrders, key: Idempotency) -> Results:
+        """As `_record`; what was new is kept under the key, and told again as new."""
+        row = await self._database.fetch_row(SELECT_KEY, message.merchant_id, key.key)
+        if row is None:
+            return await self._record(message.merchant_id, message.orders, key)
+        if row["fingerprint"] != key.fingerprint:
+            return (KEY_REUSED,) * len(message.orders)
+        results = await self._record(message.merchant_id, message.orders)
+        return tuple(_told_again(result, row["response"]) for result in results)
+
+    async def _record(
+        self, merchant_id: str, orders: Sequence[Order], key: Idempotency | None = None
+    ) -> Results:
         recorded = await self._find(merchant_id, {order.order_id for order in orders})
         results, entry = self._decide(merchant_id, orders, recorded)
+        if entry and key is not None:
+            entry = (*entry, _key_write(merchant_id, key, results, self.system.clock.now()))
         if entry:
             answer = await self.system.ref(JOURNAL).ask(Append(entry, publishes=True))
             if isinstance(answer, Rejected):
                 raise answer.violation
+        return tuple(results)
+
+    async def _record_all(self, merchant_id: str, envelopes: Sequence[Envelope]) -> None:
+        orders = [order for envelope in envelopes for order in _orders_of(envelope)]
+        results = await self._record(merchant_id, orders)
         start = 0
         for envelope in envelopes:
-            end = start + len(envelope.message.orders)  # type: ignore[attr-defined]
-            envelope.reply(tuple(results[start:end]))
+            end = start + len(_orders_of(envelope))
+            envelope.reply(results[start:end])
             start = end
 
     async def _find(self, merchant_id: str, ids: Iterable[str]) -> dict[str, Order]:
@@ -97,7 +120,51 @@ class Orders(Actor):
         for order in orders:
             result = decide_order(order, recorded, now)
             results.append(result)
-            if isinstance(result, OrderResult) and result.status is OrderStatus.RECORDED:
+            if _is_new(result):
                 recorded[order.order_id] = order
                 writes += order_entry(merchant_id, order, new_id("ev"), now)
         return results, tuple(writes)
+
+
+def _orders_of(envelope: Envelope) -> tuple[Order, ...]:
+    message: Any = envelope.message
+    orders: tuple[Order, ...] = message.orders
+    return orders
+
+
+def _in_slices(envelopes: Sequence[Envelope]) -> Iterator[list[Envelope]]:
+    """Requests to be recorded together, about `MAX_ORDERS` orders at a time."""
+    some: list[Envelope] = []
+    count = 0
+    for envelope in envelopes:
+        if some and count + len(_orders_of(envelope)) > MAX_ORDERS:
+            yield some
+            some, count = [], 0
+        some.append(envelope)
+        count += len(_orders_of(envelope))
+    if some:
+        yield some
+
+
+def _key_write(
+    merchant_id: str, key: Idempotency, results: Sequence[OrderResult | Refusal], now: datetime
+) -> Write:
+    return idempotency_write(
+        merchant_id=merchant_id,
+        key=key.key,
+        fingerprint=key.fingerprint,
+        response={"recorded": [result.order.order_id for result in results if _is_new(result)]},
+        created_at=now,
+    )
+
+
+def _is_new(result: OrderResult | Refusal) -> TypeGuard[OrderResult]:
+    return isinstance(result, OrderResult) and result.status is OrderStatus.RECORDED
+
+
+def _told_again(
+    result: OrderResult | Refusal, response: Mapping[str, list[str]]
+) -> OrderResult | Refusal:
+    if isinstance(result, Refusal) or result.order.order_id not in response["recorded"]:
+        return result
+    return OrderResult(result.order, OrderStatus.RECORDED, replayed=True)

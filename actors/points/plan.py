@@ -20,13 +20,7 @@ from actors.points.posting import Moment
 from actors.points.reversals import Original, original_of
 from actors.points.settle import settle
 from actors.points.state import AccountState
-from actors.vocabulary import Refusal, RefusalKind
-
-KEY_REUSED = Refusal(
-    RefusalKind.INVALID,
-    "idempotency_key_reused",
-    "the idempotency key was used with another request",
-)
+from actors.vocabulary import KEY_REUSED
 
 
 class Key(NamedTuple):

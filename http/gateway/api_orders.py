@@ -141,11 +141,13 @@ def recorded(result: OrderResult) -> RecordedOrder:
 
 
 async def record(request: ApiRequest) -> Answer:
-    command = RecordOrders(request.merchant_id, (request.body.order(),))
+    orders = (request.body.order(),)
+    command = RecordOrders(request.merchant_id, orders, request.idempotency)
     (outcome,) = await request.system.ref(ORDERS).ask(command)
     result = accepted(outcome)
     duplicate = result.status is OrderStatus.DUPLICATE
-    return answer(recorded(result), 200 if duplicate else 201, replayed=duplicate)
+    replayed = duplicate or result.replayed
+    return answer(recorded(result), 200 if duplicate else 201, replayed=replayed)
 
 
 read_order = body_decoder(OrderBody)

@@ -142,7 +142,8 @@ class Connections:
             await self._serve(guarded)
         except* Exception as errors:
             self.failed += 1
-            log.error("connection_failed", exc_info=errors)
+            log.warning("connection_failed", error=_cause(errors))
+            log.debug("connection_failed", exc_info=errors)
         finally:
             guarded.close_by_force()
             self._open.discard(guarded)
@@ -172,6 +173,14 @@ class Connections:
         """Close every socket, which also ends sends that are shielded from cancellation."""
         for stream in self._open:
             stream.close_by_force()
+
+
+def _cause(errors: BaseExceptionGroup[Any]) -> str:
+    """One line: clients can cause this, and must not fill the log."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return repr(error)[:200]
 
 
 async def _refuse(stream: trio.SocketStream) -> None:

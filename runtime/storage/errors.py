@@ -10,7 +10,7 @@ class StorageUnavailable(StorageError):
 
 
 class StorageFull(StorageError):
-    """No space is left. Nothing was written."""
+    """The database cannot grow: no space is left, or a limit is reached. Nothing was written."""
 
 
 class ConstraintViolation(StorageError):

@@ -1,5 +1,6 @@
 """The SQLite adapter: one writer with durable commits, several readers, all in threads."""
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -23,6 +24,10 @@ CANCEL_CHECK_STEPS = 20_000
 """Steps of SQLite's machine between two looks whether a query was cancelled."""
 
 BUSY_TIMEOUT_S = 5.0
+OWNER_ONLY = 0o600
+
+CANNOT_GROW = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE})
+"""A failed write undoes the transaction. What a failed *sync* leaves behind is not known."""
 
 register()
 
@@ -132,7 +137,7 @@ def translated() -> Iterator[None]:
     except sqlite3.IntegrityError as error:
         raise ConstraintViolation(str(error)) from error
     except sqlite3.Error as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+        if error.sqlite_errorcode in CANNOT_GROW:
             raise StorageFull("no space is left for the database") from error
         raise StorageError(f"database: {error}") from error
 
@@ -233,6 +238,7 @@ def _open_file(path: Path) -> SqliteDatabase:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = LockFile(path)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
         with translated():
             opened.append(_writer(str(path)))
             opened += [_reader(str(path)) for _ in range(READERS)]

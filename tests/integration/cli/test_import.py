@@ -196,7 +196,7 @@ def test_a_database_that_cannot_grow_is_one_clear_line_and_nothing_is_lost(tmp_p
     registered, reason = done.err_lines
     assert done.code == 1
     assert "registered it with USD" in registered
-    assert reason.startswith("loyalnest: database")
+    assert reason == "loyalnest: no space is left for the database"
     counts = imported(file).counts()
     recorded, again = (int(counts[name].replace(",", "")) for name in ("recorded", "duplicates"))
     assert recorded + again == MANY

@@ -117,6 +117,26 @@ async def test_an_order_sent_twice_is_recorded_once(tmp_path: Path) -> None:
         assert totals["total_minor"] == {"EUR": 1_000}
 
 
+async def test_an_order_s_key_is_kept_like_any_other(tmp_path: Path) -> None:
+    async with running_tree(tmp_path) as api:
+        body = {
+            "order_id": "o-1",
+            "customer_id": CUSTOMER,
+            "ordered_at": "2026-05-01T12:00:00Z",
+            "currency": "EUR",
+            "total_minor": 1_000,
+        }
+        first = await api.ask("POST", "/v1/orders", json=body, key="mine")
+        again = await api.ask("POST", "/v1/orders", json=body, key="mine")
+        assert first.status_code == again.status_code == 201
+        assert first.json() == again.json()
+        assert "idempotency-replayed" not in first.headers
+        assert again.headers["idempotency-replayed"] == "true"
+        other = await api.ask("POST", "/v1/orders", json=body | {"order_id": "o-2"}, key="mine")
+        assert outcome_of(other) == (422, "idempotency_key_reused")
+        assert (await api.ask("GET", "/v1/orders/totals")).json()["orders"] == 1
+
+
 class Slow(Entity):
     """An account that answers when the test lets it."""
 
