@@ -1,8 +1,9 @@
 """The relay: delivers what the outbox holds to the domains that subscribed to it."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from itertools import groupby
-from typing import Any
+from itertools import chain, groupby
+from typing import Any, ClassVar
 
 import structlog
 import trio
@@ -12,6 +13,7 @@ from runtime.child import Backoff
 from runtime.errors import ActorError
 from runtime.journal import JOURNAL, Append
 from runtime.outbox import Deliver, GetBacklog, Nudge, OutboxEvent
+from runtime.ref import ask_all
 from runtime.storage import Database, StorageError
 from runtime.storage.outbox import COUNT_EVENTS, FETCH_EVENTS, outbox_delete
 
@@ -25,13 +27,19 @@ POLL_S = 1.0
 
 DELIVERY_TIMEOUT_S = 30.0
 
+Part = tuple[OutboxEvent, ...]
+"""Events of one topic that are delivered together, in order."""
+
 
 class OutboxRelay(Actor):
     """Delivers events in the order of their ids, and deletes them when all consumers answered.
 
-    A consumer that fails gets the same events again after a backoff; until then the topics
-    behind it wait as well, which keeps the order. Events nobody subscribed to are deleted.
+    What a consumer fails on it gets again key by key, and what still fails again after a backoff:
+    one bad event holds up its own key and the topics behind, not its neighbours. Events nobody
+    subscribed to are deleted.
     """
+
+    passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError,)
 
     def __init__(self, database: Database, subscriptions: Mapping[str, Sequence[str]]) -> None:
         self._database = database
@@ -71,12 +79,41 @@ class OutboxRelay(Actor):
         rows = await self._database.fetch(FETCH_EVENTS, BATCH)
         events = [OutboxEvent(*row) for row in rows]
         for topic, group in groupby(events, key=lambda event: event.topic):
-            delivery = Deliver(tuple(group))
-            for consumer in self._subscriptions.get(topic, ()):
-                await self.system.ref(consumer).ask(delivery, timeout_s=DELIVERY_TIMEOUT_S)
-            await self._delete(delivery.events)
+            part = tuple(group)
+            error = await self._deliver(topic, [part])
+            if error is not None:
+                error = await self._deliver(topic, _by_key(part))
+            if error is not None:
+                raise error
         return bool(events)
+
+    async def _deliver(self, topic: str, parts: Sequence[Part]) -> Exception | None:
+        """Deliver the parts at the same time, and delete those that all consumers took.
+
+        The first error, if there was one.
+        """
+        error = None
+        for name in self._subscriptions.get(topic, ()):
+            consumer = self.system.ref(name)
+            asks = [(consumer, Deliver(part)) for part in parts]
+            answers = await ask_all(asks, timeout_s=DELIVERY_TIMEOUT_S)
+            error = next((a for a in answers if isinstance(a, Exception)), error)
+            parts = [
+                part
+                for part, answer in zip(parts, answers, strict=True)
+                if not isinstance(answer, Exception)
+            ]
+        if parts:
+            await self._delete(tuple(chain.from_iterable(parts)))
+        return error
 
     async def _delete(self, events: Sequence[OutboxEvent]) -> None:
         entry = tuple(outbox_delete(event.merchant_id, event.event_id) for event in events)
         await self.system.ref(JOURNAL).ask(Append(entry), timeout_s=DELIVERY_TIMEOUT_S)
+
+
+def _by_key(part: Part) -> list[Part]:
+    parts: dict[tuple[str, str], list[OutboxEvent]] = defaultdict(list)
+    for event in part:
+        parts[event.merchant_id, event.key].append(event)
+    return list(map(tuple, parts.values()))

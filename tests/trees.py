@@ -113,9 +113,11 @@ def order(order_id: str, total_minor: int, customer: str = "ann") -> Order:
 
 
 @asynccontextmanager
-async def running_tree(url: str = MEMORY, ports: Ports | None = None) -> AsyncIterator[Tree]:
+async def running_tree(
+    url: str = MEMORY, ports: Ports | None = None, handle: DatabaseHandle | None = None
+) -> AsyncIterator[Tree]:
     """In memory and with seeded ports the tree runs in virtual time."""
-    handle = DatabaseHandle()
+    handle = handle if handle is not None else DatabaseHandle()
     children = (
         _supervisor("platform", lambda: platform(url, handle, MIGRATIONS, SUBSCRIPTIONS)),
         _supervisor("core", lambda: Supervisor(core_children(handle))),

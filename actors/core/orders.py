@@ -1,7 +1,8 @@
 """The actor that records orders."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar, TypeGuard
 
 from actors.core.messages import (
@@ -20,7 +21,7 @@ from actors.vocabulary import KEY_REUSED, Idempotency, Refusal, RefusalKind
 from runtime import Actor, ActorError
 from runtime.envelope import Envelope
 from runtime.journal import JOURNAL, Append, Rejected
-from runtime.storage import Database, Entry, StorageError, Write
+from runtime.storage import ConstraintViolation, Database, Entry, StorageError, Write
 from runtime.storage.idempotency import SELECT_KEY, idempotency_write
 
 Results = tuple[OrderResult | Refusal, ...]
@@ -48,7 +49,9 @@ class Orders(Actor):
             if refusals is not None:
                 envelope.reply(refusals)
             elif message.idempotency is not None:
-                envelope.reply(await self._record_once(message, message.idempotency))
+                envelope.reply(
+                    await _again(partial(self._record_once, message, message.idempotency))
+                )
             else:
                 by_merchant.setdefault(message.merchant_id, []).append(envelope)
         for merchant_id, envelopes in by_merchant.items():
@@ -94,7 +97,7 @@ class Orders(Actor):
 
     async def _record_all(self, merchant_id: str, envelopes: Sequence[Envelope]) -> None:
         orders = [order for envelope in envelopes for order in _orders_of(envelope)]
-        results = await self._record(merchant_id, orders)
+        results = await _again(partial(self._record, merchant_id, orders))
         start = 0
         for envelope in envelopes:
             end = start + len(_orders_of(envelope))
@@ -168,3 +171,12 @@ def _told_again(
     if isinstance(result, Refusal) or result.order.order_id not in response["recorded"]:
         return result
     return OrderResult(result.order, OrderStatus.RECORDED, replayed=True)
+
+
+async def _again(step: Callable[[], Awaitable[Results]]) -> Results:
+    """Look and write, once more where the write is rejected: then the commit of an earlier try
+    was under way when `step` looked."""
+    try:
+        return await step()
+    except ConstraintViolation:
+        return await step()

@@ -1,7 +1,8 @@
 """The entity that owns one customer's account: decides, commits, then answers."""
 
+from collections import defaultdict
 from collections.abc import Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, ClassVar
 
 import attrs
@@ -45,7 +46,8 @@ class Account(Entity):
     """The only writer of its account. Requests that queued up share one commit.
 
     Nothing is answered before it is durable. When a commit ends with its outcome unknown, the
-    account forgets its state and loads it again; the keys tell a repetition what happened.
+    account forgets its state, and loads it again once the journal has dealt with everything
+    before; the keys tell a repetition what happened.
     """
 
     batch_max: ClassVar[int] = 64
@@ -55,38 +57,41 @@ class Account(Entity):
     def __init__(self, database: Database) -> None:
         self._database = database
         self._state: AccountState | None = None
+        self._in_doubt = False
         self._exists = False
         self._recent: dict[Key, Answer] = {}
 
     async def receive_batch(self, batch: Sequence[Envelope]) -> None:
-        messages: list[Any] = [envelope.message for envelope in batch]
-        mutations = [m for message in messages if type(message) is Apply for m in message.mutations]
-        if mutations:
-            results = await self._apply(mutations)
-        settled = 0
-        if any(type(message) is Settle for message in messages):
+        by_kind: dict[type, list[Envelope]] = defaultdict(list)
+        for envelope in batch:
+            by_kind[type(envelope.message)].append(envelope)
+        if applies := by_kind.pop(Apply, None):
+            await self._apply_all(applies)
+        if settles := by_kind.pop(Settle, None):
             settled = await self._settle()
-        start = 0
-        for envelope, message in zip(batch, messages, strict=True):
-            if type(message) is Apply:
-                end = start + len(message.mutations)
-                envelope.reply(tuple(results[start:end]))
-                start = end
-            elif type(message) is Settle:
+            for envelope in settles:
                 envelope.reply(settled)
-            elif type(message) is GetBalance:
-                envelope.reply(await self._balance())
-            else:
-                await self.receive(message)
+        for envelope in by_kind.pop(GetBalance, ()):
+            envelope.reply(await self._balance())
+        for envelope in chain.from_iterable(by_kind.values()):
+            await self.receive(envelope.message)
+
+    async def _apply_all(self, envelopes: Sequence[Envelope]) -> None:
+        """Answered at once, so that what fails next does not stand in for what was done."""
+        messages: list[Any] = [envelope.message for envelope in envelopes]
+        mutations = [mutation for message in messages for mutation in message.mutations]
+        results = iter(await self._apply(mutations) if mutations else ())
+        for envelope, message in zip(envelopes, messages, strict=True):
+            envelope.reply(tuple(islice(results, len(message.mutations))))
 
     async def _apply(self, mutations: Sequence[Mutation]) -> list[Result]:
         """One result for each mutation; what they changed is durable."""
-        wanted = [m for m in mutations if self._exists or await self._may_have(m)]
-        if len(wanted) == len(mutations):
+        allowed = [self._exists or await self._may_have(m) for m in mutations]
+        if all(allowed):
             return await self._commit(mutations)
+        wanted = [m for m, may in zip(mutations, allowed, strict=True) if may]
         results = iter(await self._commit(wanted)) if wanted else iter(())
-        allowed = {id(mutation) for mutation in wanted}
-        return [next(results) if id(m) in allowed else self._unknown() for m in mutations]
+        return [next(results) if may else self._unknown() for may in allowed]
 
     async def _may_have(self, mutation: Mutation) -> bool:
         """Whether there is such a customer; core says so of orders by recording them."""
@@ -106,21 +111,32 @@ class Account(Entity):
         return Refusal(RefusalKind.NOT_FOUND, "customer_unknown", detail)
 
     async def _commit(self, mutations: Sequence[Mutation]) -> list[Result]:
-        facts = await self._facts(mutations)
+        """The facts are read after the state: a commit that lands in between, begun before an
+        unknown outcome, then breaks the sequence instead of being missing from the facts."""
         known: dict[Key, Answer] = dict(self._recent)
         looked_up: set[Key] = set()
         for _ in range(MAX_ATTEMPTS):
-            plan = Plan(await self._loaded(), self._moment(), facts, known)
+            state = await self._loaded()
+            facts = await self._facts(mutations)
+            plan = Plan(state, self._moment(), facts, known)
             results = [plan.apply(mutation) for mutation in mutations]
             doubtful = _doubtful(mutations, results) - looked_up
             if not doubtful and await self._write(plan):
                 return results
             if not doubtful:
-                facts = await self._facts(mutations)
                 doubtful = {key_of(mutation) for mutation in mutations}
             looked_up |= doubtful
-            known |= await find_answers(self._database, self.key.merchant_id, doubtful)
+            answers = await find_answers(self._database, self.key.merchant_id, doubtful)
+            if any(self._is_ahead(answer.receipt) for answer in answers.values()):
+                self._state = None
+            known |= answers
         raise CommitConflict(f"{self.address}: entries were rejected {MAX_ATTEMPTS} times")
+
+    def _is_ahead(self, receipt: Receipt) -> bool:
+        """Whether the store took a transaction that this state was loaded too early for."""
+        if self._state is None or receipt.customer_id != self.key.customer_id:
+            return False
+        return receipt.sequence > self._state.sequence
 
     async def _facts(self, mutations: Sequence[Mutation]) -> Facts:
         return await find_facts(
@@ -145,6 +161,7 @@ class Account(Entity):
         except ActorError as error:
             if error.outcome is Outcome.UNKNOWN:
                 self._state = None
+                self._in_doubt = True
             raise
         if isinstance(rejected, Rejected):
             self._state = None
@@ -172,6 +189,9 @@ class Account(Entity):
 
     async def _loaded(self) -> AccountState:
         if self._state is None:
+            if self._in_doubt:
+                await self.system.ref(JOURNAL).ask(Append(()))
+                self._in_doubt = False
             self._state = await self.system.ref(LOADER).ask(Load(self.key))
         return self._state
 

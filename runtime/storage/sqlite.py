@@ -136,8 +136,10 @@ def translated() -> Iterator[None]:
         yield
     except sqlite3.IntegrityError as error:
         raise ConstraintViolation(str(error)) from error
+    except (OverflowError, ValueError) as error:
+        raise ConstraintViolation(f"a value the database cannot keep: {error}") from error
     except sqlite3.Error as error:
-        if error.sqlite_errorcode in CANNOT_GROW:
+        if getattr(error, "sqlite_errorcode", None) in CANNOT_GROW:
             raise StorageFull("no space is left for the database") from error
         raise StorageError(f"database: {error}") from error
 
