@@ -1,6 +1,6 @@
 """The actor that records orders."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar, TypeGuard
@@ -17,6 +17,7 @@ from actors.core.messages import (
 from actors.core.model import decide_order, invalid
 from actors.core.queries import select_orders
 from actors.core.records import order_entry, order_of
+from actors.slicing import in_slices
 from actors.vocabulary import KEY_REUSED, Idempotency, Refusal, RefusalKind
 from runtime import Actor, ActorError
 from runtime.envelope import Envelope
@@ -55,7 +56,7 @@ class Orders(Actor):
             else:
                 by_merchant.setdefault(message.merchant_id, []).append(envelope)
         for merchant_id, envelopes in by_merchant.items():
-            for some in _in_slices(envelopes):
+            for some in in_slices(envelopes, _size, MAX_ORDERS):
                 await self._record_all(merchant_id, some)
 
     async def _refuse(self, message: RecordOrders) -> Results | None:
@@ -135,18 +136,8 @@ def _orders_of(envelope: Envelope) -> tuple[Order, ...]:
     return orders
 
 
-def _in_slices(envelopes: Sequence[Envelope]) -> Iterator[list[Envelope]]:
-    """Requests to be recorded together, about `MAX_ORDERS` orders at a time."""
-    some: list[Envelope] = []
-    count = 0
-    for envelope in envelopes:
-        if some and count + len(_orders_of(envelope)) > MAX_ORDERS:
-            yield some
-            some, count = [], 0
-        some.append(envelope)
-        count += len(_orders_of(envelope))
-    if some:
-        yield some
+def _size(envelope: Envelope) -> int:
+    return len(_orders_of(envelope))
 
 
 def _key_write(

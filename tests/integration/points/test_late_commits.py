@@ -61,8 +61,7 @@ class Held:
                 self._landed.set()
 
     async def fetch_many(self, queries: Sequence[Query]) -> list[list[Row]]:
-        if self.land_before_loading and queries[0][0] == ACCOUNT_QUERY:
-            self.land_before_loading = False
+        if self.land_before_loading and self.holding and queries[0][0] == ACCOUNT_QUERY:
             self._landed = trio.Event()
             self.release()
             await self._landed.wait()

@@ -38,13 +38,13 @@ def lines(*numbers: int) -> Entry:
     return tuple(Write(INSERT_LINE, (number,)) for number in numbers)
 
 
-def event(number: int, topic: str = "topic") -> Entry:
+def event(number: int, topic: str = "topic", key: str = "k") -> Entry:
     return (
         outbox_write(
             merchant_id="m",
             event_id=f"e{number:04}",
             topic=topic,
-            key="k",
+            key=key,
             payload={"number": number},
             created_at=START,
         ),
@@ -367,3 +367,41 @@ async def test_event_is_delivered_again_when_its_deletion_failed(
         await trio.sleep(5)
         assert numbers(got) == [1, 1]
         assert await world.system.ref(RELAY).ask(GetBacklog()) == 0
+
+
+class Particular(Consumer):
+    """Never takes event 2."""
+
+    async def receive(self, message: Any) -> object:
+        if isinstance(message, Deliver) and 2 in numbers(message.events):
+            raise ValueError("event 2 cannot be read")
+        return await super().receive(message)
+
+
+async def test_event_that_is_never_taken_holds_up_its_own_key_only(
+    autojump_clock: MockClock,
+) -> None:
+    """Clause J4."""
+    got: list[OutboxEvent] = []
+    spec = ChildSpec("one", lambda: Particular(got, []), name="one")
+    subscriptions = {"topic": ("one",)}
+    async with journal("sqlite:///:memory:", spec, subscriptions=subscriptions, **LONG) as world:
+        entries = [event(1, key="a"), event(2, key="b"), event(3, key="b"), event(4, key="a")]
+        await world.append(tuple(write for entry in entries for write in entry))
+        await trio.sleep(30)
+        assert numbers(got) == [1, 4]
+        assert await world.system.ref(RELAY).ask(GetBacklog()) == 2
+        await world.append(event(5, key="c"))
+        await trio.sleep(30)
+        assert numbers(got) == [1, 4, 5]
+
+
+async def test_relay_survives_a_backlog_that_cannot_be_counted() -> None:
+    """Clause J4."""
+    async with journal(subscriptions={}) as world:
+        relay = world.system.ref(RELAY)
+        world.store.read_failures.append(StorageError("lost"))
+        with pytest.raises(StorageError):
+            await relay.ask(GetBacklog())
+        assert await relay.ask(GetBacklog()) == 0
+        assert (await relay.inspect()).incarnation == 1
