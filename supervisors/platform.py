@@ -1,7 +1,6 @@
 """The platform: what every domain stands on. Database, journal, outbox relay."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import structlog
 
@@ -40,9 +39,6 @@ class DatabaseKeeper(Actor):
         self._handle.attach(database)
         if applied:
             log.info("schema_migrated", applied=applied)
-
-    async def receive(self, message: Any) -> object:
-        return await super().receive(message)
 
     async def stopped(self, reason: ExitReason) -> None:
         self._handle.detach()

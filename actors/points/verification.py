@@ -111,6 +111,7 @@ def _by_customer(rows: Iterable[Row]) -> dict[str, list[Row]]:
 def _check_account(found: Findings, key: AccountKey, chunk: Chunk) -> None:
     customer_id = key.customer_id
     state = empty(key)
+    left: dict[str, int] = {}
     found.accounts += 1
     for row in chunk.rows.get(customer_id, ()):
         postings = chunk.postings[row["transaction_id"]]
@@ -118,6 +119,7 @@ def _check_account(found: Findings, key: AccountKey, chunk: Chunk) -> None:
         found.transactions += 1
         found.postings += len(postings)
         _check_transaction(found, state, transaction)
+        _check_reversal(found, left, transaction)
         state = _follow(found, state, row, transaction)
     found.points_outstanding += state.posted
     _check_projection(found, customer_id, state, chunk)
@@ -133,6 +135,16 @@ def _check_transaction(found: Findings, state: AccountState, t: Transaction) -> 
         found.wrong(t.customer_id, "balance", f"{where} states a balance its postings do not make")
     if t.rule is not None and recomputed(t.rule) != t.amount:
         found.wrong(t.customer_id, "rule", f"{where} is not what its earn rule makes")
+
+
+def _check_reversal(found: Findings, left: dict[str, int], t: Transaction) -> None:
+    """`left` is what reversals may still take back, by transaction."""
+    if t.reverses is not None:
+        left[t.reverses] = left.get(t.reverses, 0) - abs(t.amount)
+        if left[t.reverses] < 0:
+            detail = f"transaction {t.reverses} is reversed beyond its amount"
+            found.wrong(t.customer_id, "reversals", detail)
+    left[t.transaction_id] = abs(t.amount)
 
 
 def _follow(found: Findings, state: AccountState, row: Row, t: Transaction) -> AccountState:

@@ -137,11 +137,6 @@ class Route:
         return f"{self.method} {self.path}"
 
     @property
-    def documented_statuses(self) -> frozenset[int]:
-        """Every status this route may answer with."""
-        return frozenset(self.responses) | self.problem_statuses
-
-    @property
     def problem_statuses(self) -> frozenset[int]:
         statuses = {400, 500, *self.problems}
         if not self.public:

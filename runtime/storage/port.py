@@ -71,8 +71,8 @@ class Database(Protocol):
     async def append(self, entries: Sequence[Entry]) -> None:
         """All entries in one transaction, durable on return.
 
-        Raises `ConstraintViolation` when a row of any entry breaks a constraint; then nothing
-        of any entry was written.
+        Raises `ConstraintViolation` when a row of any entry breaks a constraint, or has a value
+        that cannot be kept; then nothing of any entry was written.
         """
 
     async def announce(self, address: str) -> None:

@@ -163,3 +163,11 @@ async def test_migrating_again_changes_nothing(database: Database) -> None:
     before = await database.fetch("SELECT * FROM schema_migrations")
     assert await migrate(database, [RUNTIME_MIGRATIONS], MOMENT) == []
     assert await database.fetch("SELECT * FROM schema_migrations") == before
+
+
+async def test_a_value_that_cannot_be_kept_is_the_fault_of_its_row(things: Database) -> None:
+    far = datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))
+    for value in (2**63, far, "\ud800"):
+        with pytest.raises(ConstraintViolation):
+            await things.append([(Write(INSERT, (value, *thing(1).row[1:])),)])
+    await things.append([(thing(1),)])

@@ -6,6 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from actors.core.messages import ORDER_RECORDED
 from actors.points.messages import (
     NOTHING,
     Adjust,
@@ -27,6 +28,9 @@ from actors.points.messages import (
 from actors.points.messages import QUERIES as POINTS_QUERIES
 from actors.vocabulary import Page, Refusal
 from runtime import ActorDown, RestartChild, TerminateChild
+from runtime.journal import JOURNAL, Append
+from runtime.outbox import RELAY, GetBacklog
+from runtime.storage.outbox import outbox_write
 from tests.trees import MERCHANT, START, key, order, running_tree
 
 
@@ -307,3 +311,24 @@ async def test_while_the_store_is_away_nothing_is_answered_and_after_it_all_is_t
         assert isinstance(receipt, Receipt)
         assert (await tree.balance()).posted == 5
         assert (await tree.verify()).clean
+
+
+async def test_an_order_event_that_cannot_be_read_holds_up_only_its_own_customer(
+    autojump_clock: MockClock,
+) -> None:
+    async with running_tree() as tree:
+        await tree.create("ann")
+        unreadable = outbox_write(
+            merchant_id=MERCHANT,
+            event_id="ev_0",
+            topic=ORDER_RECORDED,
+            key="bob",
+            payload={"order_id": 7},
+            created_at=START,
+        )
+        await tree.system.ref(JOURNAL).ask(Append((unreadable,), publishes=True))
+        await tree.record([order("o-1", 500), order("o-2", 900, "bob")])
+        await trio.sleep(60)
+        assert (await tree.balance("ann")).posted == 5
+        assert (await tree.balance("bob")).posted == 0
+        assert await tree.system.ref(RELAY).ask(GetBacklog()) == 2

@@ -4,8 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from actors.points.messages import PlaceHold, Redeem, Verification
-from tests.trees import START, Tree, key, running_tree
+from actors.points.evolve import evolve
+from actors.points.loading import load_accounts
+from actors.points.messages import PlaceHold, Redeem, Reverse, Verification
+from actors.points.posting import Moment
+from actors.points.records import entry_of
+from actors.points.reversals import Original, post_reversal
+from tests.trees import MERCHANT, START, Tree, key, running_tree
 
 UNLOCK = (
     "DROP TRIGGER points_transactions_never_change",
@@ -71,6 +76,23 @@ async def test_it_finds(case: str) -> None:
         verification = await tree.verify()
         assert not verification.clean
         assert check in {mismatch.check for mismatch in verification.mismatches}
+
+
+async def test_it_finds_a_transaction_that_was_reversed_beyond_its_amount() -> None:
+    async with running_tree() as tree:
+        await tree.create("ann")
+        earned = await tree.earn(10)
+        await tree.earn(100)
+        state = (await load_accounts(tree.database, MERCHANT, ["ann"]))["ann"]
+        moment = Moment(tree.system.clock.now(), tree.system.ids.new)
+        stale = Original(earned.transaction_id, "earn", 10, True, None, (), {}, 0)
+        for _ in range(2):
+            wanted = Reverse(idempotency=key(), transaction_id=earned.transaction_id)
+            posted = post_reversal(state, wanted, stale, moment, allow_negative=False)
+            state = evolve(state, posted)
+            await tree.database.append([entry_of(state, [posted], {})])
+        found = [mismatch.check for mismatch in (await tree.verify()).mismatches]
+        assert found == ["reversals"]
 
 
 async def test_another_merchants_ledger_is_not_its_business() -> None:
