@@ -2,12 +2,13 @@
 
 import re
 import secrets
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from actors.auth.keys import load_signing_key
+from actors.auth.keys import KEY_FILE, load_signing_key
 from actors.auth.messages import Role
 from actors.auth.tokens import MAX_TTL_S, issue_token
 from actors.core.model import check_id
@@ -50,7 +51,10 @@ def token(
 ) -> None:
     """Print an access token signed with the key in the data directory."""
     prepare_data_dir(settings)
+    had_key = (settings.data_dir / KEY_FILE).exists()
     print(new_token(settings.data_dir, Role(role), merchant, customer, ttl))
+    if not had_key:
+        print(f"loyalnest: made a new signing key in {settings.data_dir}", file=sys.stderr)
 
 
 def new_token(

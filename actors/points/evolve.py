@@ -1,7 +1,5 @@
 """How an account's state follows from its transactions."""
 
-from collections.abc import Iterable
-
 import attrs
 
 from actors.points.errors import LedgerCorrupt
@@ -43,13 +41,6 @@ def evolve(state: AccountState, event: Posted) -> AccountState:
         event.hash,
         transaction.recorded_at,
     )
-
-
-def replay(state: AccountState, events: Iterable[Posted]) -> AccountState:
-    """The state after several transactions."""
-    for event in events:
-        state = evolve(state, event)
-    return state
 
 
 def _lots(lots: tuple[Lot, ...], transaction: Transaction) -> tuple[Lot, ...]:

@@ -89,7 +89,11 @@ async def import_orders(run: Run, job: Job) -> None:
                 sink = RemoteSink(client, run.settings.data_dir, job.merchant_id)
                 return await _import_into(sink, run, job, source, report, view)
 
-            tally, customers = await with_tree_or_server(run, local, remote)
+            try:
+                tally, customers = await with_tree_or_server(run, local, remote)
+            except trio.Cancelled:
+                _notice("interrupted; run the same command to go on")
+                raise
     _print_summary(job, tally, customers, trio.current_time() - started_at)
     if tally.errors:
         _notice(f"{tally.errors:,} rows were not imported; see {report.path}")

@@ -3,7 +3,7 @@
 from typing import Final
 
 from actors.auth.messages import Role
-from actors.core.messages import MERCHANTS, GetMerchant
+from actors.core.messages import MERCHANTS, GetMerchant, Merchant
 from actors.points.messages import (
     ACCOUNTS,
     INTAKE,
@@ -158,21 +158,22 @@ async def lots(request: ApiRequest) -> Answer:
 
 
 async def verify(request: ApiRequest) -> Answer:
+    await _merchant(request)
     return answer(await request.system.ref(QUERIES).ask(Verify(request.merchant_id)))
 
 
 async def get_earn_rule(request: ApiRequest) -> Answer:
     query: EarnRuleQuery = request.query
-    currency = query.currency or await _currency(request)
+    currency = query.currency or (await _merchant(request)).currency
     question = GetEarnRule(request.merchant_id, currency)
     return answer(await request.system.ref(QUERIES).ask(question))
 
 
-async def _currency(request: ApiRequest) -> str:
+async def _merchant(request: ApiRequest) -> Merchant:
     merchant = await request.system.ref(MERCHANTS).ask(GetMerchant(request.merchant_id))
     if merchant is None:
         raise not_found("the merchant is not registered")
-    return merchant.currency
+    return merchant
 
 
 async def put_earn_rule(request: ApiRequest) -> Answer:
@@ -308,6 +309,7 @@ def _program_routes() -> tuple[Route, ...]:
             tag=TAG,
             roles=OWNERS,
             deadline_s=VERIFY_DEADLINE_S,
+            problems=(404,),
             responses={200: Response("What was found", Verification)},
         ),
         Route(

@@ -18,5 +18,3 @@ CREATE TABLE idempotency_keys (
     created_at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (merchant_id, key)
 );
-
-CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);

@@ -501,6 +501,8 @@ async def test_a_merchant_that_is_not_registered_gets_no_products_and_no_rule(
         ):
             answer = await api.ask("PUT", path, token=ghost, json=body)
             assert outcome_of(answer) == (404, "merchant_unknown")
+        verified = await api.ask("GET", "/v1/points/verify", token=ghost)
+        assert verified.status_code == 404
         registration = {"merchant_id": "ghost", "name": "Ghost", "currency": "EUR"}
         path = "/v1/admin/merchants"
         await api.ask("POST", path, role=Role.PLATFORM, json=registration)

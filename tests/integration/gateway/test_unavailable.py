@@ -133,7 +133,7 @@ async def test_a_store_that_is_away_is_503(tmp_path: Path) -> None:
         return None
 
     async with running_stubs(tmp_path, [stub(QUERIES, no_store)]) as api:
-        answer = await api.ask("GET", "/v1/points/verify")
+        answer = await api.ask("GET", "/v1/points/earn-rule?currency=USD")
         assert outcome_of(answer) == (503, "storage_unavailable")
         assert "fire" not in answer.text
 

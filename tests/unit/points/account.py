@@ -1,10 +1,13 @@
 """An account under test: a clock, numbered ids, and what the store would know."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 
 import attrs
 
 from actors.points.decide import Context, decide
+from actors.points.evolve import evolve
 from actors.points.ledger import Posted, Transaction
 from actors.points.messages import (
     AccountKey,
@@ -34,6 +37,11 @@ KEY = AccountKey("merchant", "customer")
 def at(hours: float) -> datetime:
     """So many hours after the start."""
     return START + timedelta(hours=hours)
+
+
+def replay(state: AccountState, events: Iterable[Posted]) -> AccountState:
+    """The state after several transactions."""
+    return reduce(evolve, events, state)
 
 
 @attrs.define

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from actors.points.errors import LedgerCorrupt
-from actors.points.evolve import evolve, replay
+from actors.points.evolve import evolve
 from actors.points.ledger import (
     GENESIS,
     LotMovement,
@@ -18,7 +18,7 @@ from actors.points.ledger import (
     seal,
 )
 from actors.points.state import empty
-from tests.unit.points.account import KEY, Account, at
+from tests.unit.points.account import KEY, Account, at, replay
 
 FULL = Transaction(
     merchant_id="merchant",

@@ -11,7 +11,7 @@ from itertools import groupby, pairwise
 import msgspec
 from hypothesis import HealthCheck, Phase, given, settings
 
-from actors.points.evolve import evolve, replay
+from actors.points.evolve import evolve
 from actors.points.ledger import GENESIS, Posted, Transaction
 from actors.points.messages import (
     Balance,
@@ -27,7 +27,7 @@ from actors.points.messages import (
 from actors.points.plan import fingerprint_of
 from actors.points.state import empty
 from actors.vocabulary import Refusal
-from tests.unit.points.account import KEY
+from tests.unit.points.account import KEY, replay
 from tests.unit.points.reference import Books, books, points_of, walk
 from tests.unit.points.sequences import Done, Run, Step, WaitStep, key, run, sequences
 
