@@ -1,5 +1,6 @@
 """`POST /v1/points/earn` against an empty route on the same listener."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from actors.auth.keys import load_signing_key
 from actors.auth.messages import Role
 from actors.auth.tokens import issue_token
 from actors.core.messages import CUSTOMERS, MERCHANTS, CreateCustomer, RegisterMerchant
+from cli.logs import LogWriter, logging_to
 from gateway.application import gateway_children
 from gateway.listener import Listener, ListenerSettings
 from gateway.messages import LISTENER, GetAddress
@@ -41,7 +43,12 @@ def serving() -> list[Figure]:
 
 
 def _serve(path: str, edge: Callable[[DatabaseHandle], Sequence[ChildSpec]]) -> float:
-    return trio.run(_measure, path, edge)
+    """With the log as the program writes it, but to nowhere."""
+    with Path(os.devnull).open("w") as nowhere:
+        writer = LogWriter(nowhere.fileno())
+        with logging_to(writer, level="info", console=False):
+            rate = trio.run(_measure, path, edge)
+    return rate
 
 
 async def _measure(path: str, edge: Callable[[DatabaseHandle], Sequence[ChildSpec]]) -> float:
