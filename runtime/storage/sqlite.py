@@ -242,8 +242,10 @@ def _open_file(path: Path) -> SqliteDatabase:
         lock = LockFile(path)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
         with translated():
-            opened.append(_writer(str(path)))
-            opened += [_reader(str(path)) for _ in range(READERS)]
+            opened.extend(_connect(str(path)) for _ in range(1 + READERS))
+            _prepare_writer(opened[0])
+            for reader in opened[1:]:
+                reader.execute("PRAGMA query_only = ON")
         return SqliteDatabase(opened[0], opened[1:], lock)
     except BaseException as error:
         for connection in opened:
@@ -260,25 +262,17 @@ def _open_file(path: Path) -> SqliteDatabase:
 
 def open_sqlite_memory() -> SqliteDatabase:
     """An empty database that lives as long as its object."""
-    return SqliteDatabase(_configured(":memory:"), (), None)
+    return SqliteDatabase(_connect(":memory:"), (), None)
 
 
-def _writer(path: str) -> sqlite3.Connection:
-    connection = _configured(path)
+def _prepare_writer(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("ROLLBACK")
-    return connection
 
 
-def _reader(path: str) -> sqlite3.Connection:
-    connection = _configured(path)
-    connection.execute("PRAGMA query_only = ON")
-    return connection
-
-
-def _configured(path: str) -> sqlite3.Connection:
+def _connect(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path,
         timeout=BUSY_TIMEOUT_S,
