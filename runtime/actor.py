@@ -80,7 +80,7 @@ class Actor:
 
         Not cancelled by any one sender's deadline. Expired messages are left out beforehand.
         """
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has a batch_max, but no receive_batch")
 
     async def receive_system(self, message: SystemMessage) -> None:
         """Handle `Down`; by default like any other message."""
