@@ -14,6 +14,12 @@ MAX_PAGE = 200
 """Largest number of items on one page of a list."""
 
 
+ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}"
+CURRENCY_PATTERN = r"[A-Z]{3}"
+SKU_PATTERN = r"[A-Z0-9][A-Z0-9-]{2,31}"
+"""What ids, currency codes (ISO 4217) and article numbers look like, as a whole."""
+
+
 class RefusalKind(Enum):
     """Whose fault a refusal is, which decides the HTTP status.
 

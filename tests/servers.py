@@ -13,6 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
@@ -37,7 +38,7 @@ def _folder_of(package: str) -> Path:
 
 
 @attrs.define
-class Server:
+class Server(ABC):
     """One server process. `start` and `stop` may be called again and again."""
 
     directory: Path
@@ -47,16 +48,16 @@ class Server:
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
 
     @property
-    def url(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def url(self) -> str: ...
 
-    def command(self) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def command(self) -> list[str]: ...
 
-    def ready(self) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def ready(self) -> bool: ...
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 - most have nothing to prepare
         """Make the data directory, before the first start."""
 
     def options(self) -> dict[str, Any]:

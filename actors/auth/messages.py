@@ -9,6 +9,12 @@ from runtime.message import Call
 KEYS = "auth.keys"
 """Name of the actor that keeps the signing keys."""
 
+ISSUER = "loyalnest"
+AUDIENCE = "loyalnest-api"
+TOKEN_TYPE = "at+jwt"  # noqa: S105 - the media type of RFC 9068
+ALGORITHM = "EdDSA"
+"""What every access token says of itself."""
+
 
 class Role(Enum):
     """Who calls. Only `CUSTOMER` is bound to one customer, only `PLATFORM` to no merchant."""

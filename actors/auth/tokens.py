@@ -5,12 +5,8 @@ from datetime import datetime, timedelta
 import jwt
 
 from actors.auth.keys import SigningKey
-from actors.auth.messages import Role
+from actors.auth.messages import ALGORITHM, AUDIENCE, ISSUER, TOKEN_TYPE, Role
 
-ISSUER = "loyalnest"
-AUDIENCE = "loyalnest-api"
-TOKEN_TYPE = "at+jwt"  # noqa: S105 - the media type of RFC 9068
-ALGORITHM = "EdDSA"
 MAX_TTL_S = 24 * 3600
 """Longest life of a token issued for development."""
 

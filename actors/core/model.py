@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from actors.core.messages import Order, OrderResult, OrderStatus
-from actors.vocabulary import MAX_AMOUNT, Refusal, RefusalKind
+from actors.vocabulary import CURRENCY_PATTERN, ID_PATTERN, MAX_AMOUNT, Refusal, RefusalKind
 
-ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}")
-CURRENCY_PATTERN = re.compile(r"[A-Z]{3}")
+IDS = re.compile(ID_PATTERN)
+CURRENCIES = re.compile(CURRENCY_PATTERN)
 MAX_ITEMS = 10**6
 
 OLDEST_ORDER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -22,14 +22,14 @@ def invalid(code: str, detail: str) -> Refusal:
 
 def check_id(what: str, value: str) -> Refusal | None:
     """Ids start with a letter or digit and have up to 64 of `A-Z a-z 0-9 . _ : @ -`."""
-    if ID_PATTERN.fullmatch(value):
+    if IDS.fullmatch(value):
         return None
     return invalid("invalid_id", f"{what} {value[:80]!r} is not a valid id")
 
 
 def check_currency(currency: str) -> Refusal | None:
     """Three capital letters, as in ISO 4217."""
-    if CURRENCY_PATTERN.fullmatch(currency):
+    if CURRENCIES.fullmatch(currency):
         return None
     return invalid("invalid_currency", f"currency {currency[:80]!r} is not an ISO 4217 code")
 

@@ -54,7 +54,11 @@ def _invalid(detail: str) -> Refusal:
 
 def points_for(rule: EarnRule, total_minor: int) -> int:
     """Points for every full step of the total."""
-    return total_minor // rule.per_amount_minor * rule.points
+    return _points(total_minor, rule.per_amount_minor, rule.points)
+
+
+def _points(total_minor: int, per_amount_minor: int, points: int) -> int:
+    return total_minor // per_amount_minor * points
 
 
 def expiry_of(rule: EarnRule, earned_at: datetime) -> datetime | None:
@@ -77,4 +81,4 @@ def rule_use(rule: EarnRule, order: EarnForOrder) -> RuleUse:
 
 def recomputed(use: RuleUse) -> int:
     """The points that a kept rule and its inputs make."""
-    return use.total_minor // use.per_amount_minor * use.points
+    return _points(use.total_minor, use.per_amount_minor, use.points)

@@ -8,14 +8,13 @@ from actors.paging import clamp_limit, decode_cursor, page
 from actors.products.messages import (
     CATALOGUE,
     MAX_PRICE_MINOR,
-    SKU_PATTERN,
     GetProduct,
     ListProducts,
     Product,
     ProductKind,
     PutProducts,
 )
-from actors.vocabulary import Page, Refusal, RefusalKind
+from actors.vocabulary import CURRENCY_PATTERN, SKU_PATTERN, Page, Refusal, RefusalKind
 from runtime import REFUSING, Actor, ActorError, ChildSpec
 from runtime.journal import JOURNAL, Append, Rejected
 from runtime.storage import Database, Migrations, Row, Statement, StorageError, Write
@@ -107,7 +106,7 @@ def check_product(product: Product) -> Refusal | None:
     if not 1 <= product.price_minor <= MAX_PRICE_MINOR:
         detail = f"price must be 1 to {MAX_PRICE_MINOR} minor units"
         return Refusal(RefusalKind.INVALID, "invalid_price", detail)
-    if not re.fullmatch(r"[A-Z]{3}", product.currency):
+    if not re.fullmatch(CURRENCY_PATTERN, product.currency):
         return Refusal(RefusalKind.INVALID, "invalid_currency", "not an ISO 4217 code")
     return None
 

@@ -10,7 +10,6 @@ from runtime.message import Call
 CATALOGUE = "products.catalogue"
 """Name of the actor that keeps the catalogue."""
 
-SKU_PATTERN = r"^[A-Z0-9][A-Z0-9-]{2,31}$"
 MAX_PRICE_MINOR = 10**9
 
 

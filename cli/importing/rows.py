@@ -12,9 +12,9 @@ import attrs
 
 from actors.core.messages import Order
 from actors.core.model import (
-    CURRENCY_PATTERN,
+    CURRENCIES,
     FUTURE_TOLERANCE,
-    ID_PATTERN,
+    IDS,
     MAX_ITEMS,
     OLDEST_ORDER,
 )
@@ -123,13 +123,13 @@ def _moment(text: str) -> datetime | None:
 
 
 def _id(column: str, text: str) -> str:
-    if ID_PATTERN.fullmatch(text) is None:
+    if IDS.fullmatch(text) is None:
         raise BadValue(column, text, ID_RULE if text else "missing")
     return text
 
 
 def _currency(text: str) -> str:
-    if CURRENCY_PATTERN.fullmatch(text) is None:
+    if CURRENCIES.fullmatch(text) is None:
         raise BadValue("currency", text, "not a currency code such as USD")
     return text
 

@@ -4,6 +4,7 @@ import attrs
 
 from actors.core.messages import Order, OrderStatus
 from actors.points.messages import EarnRule
+from actors.points.rules import points_for
 from actors.vocabulary import Refusal
 
 Outcome = OrderStatus | Refusal
@@ -32,7 +33,7 @@ class Tally:
             total = self.total_minor.get(order.currency, 0)
             self.total_minor[order.currency] = total + order.total_minor
             if rule is not None and rule.currency == order.currency:
-                self.points += order.total_minor // rule.per_amount_minor * rule.points
+                self.points += points_for(rule, order.total_minor)
 
     def add_errors(self, count: int) -> None:
         self.rows += count

@@ -9,14 +9,20 @@ import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from actors.auth.messages import KEYS, GetVerificationKeys, Principal, Role
+from actors.auth.messages import (
+    ALGORITHM,
+    AUDIENCE,
+    ISSUER,
+    KEYS,
+    TOKEN_TYPE,
+    GetVerificationKeys,
+    Principal,
+    Role,
+)
 from gateway.problems import Headers, Problem
 from runtime import ActorSystem
 
-ISSUER: Final = "loyalnest"
-AUDIENCE: Final = "loyalnest-api"
-TOKEN_TYPES: Final = frozenset({"at+jwt", "application/at+jwt"})
-ALGORITHMS: Final = ["EdDSA"]
+TOKEN_TYPES: Final = frozenset({TOKEN_TYPE, f"application/{TOKEN_TYPE}"})
 FOREIGN_KEY_HEADERS: Final = ("jku", "jwk", "x5u", "x5c", "crit")
 REQUIRED_CLAIMS: Final = ["iss", "aud", "sub", "exp", "iat", "jti"]
 
@@ -112,7 +118,7 @@ class Authenticator:
             claims = jwt.decode(
                 token,
                 key,
-                algorithms=ALGORITHMS,
+                algorithms=[ALGORITHM],
                 audience=AUDIENCE,
                 issuer=ISSUER,
                 options={

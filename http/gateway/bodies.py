@@ -9,19 +9,20 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Meta
 
+from actors import vocabulary
 from actors.vocabulary import MAX_AMOUNT, MAX_PAGE
 from gateway.problems import Problem
 
 END = r"(?!\n)$"
 """The end of the text. A bare `$` would let a newline through."""
 
-ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}" + END
+ID_PATTERN = f"^{vocabulary.ID_PATTERN}{END}"
 TEXT_PATTERN = r"^[^\x00-\x1f\x7f]*" + END
-CURRENCY_PATTERN = r"^[A-Z]{3}" + END
+CURRENCY_PATTERN = f"^{vocabulary.CURRENCY_PATTERN}{END}"
 KEY_PATTERN = r"^[\x21-\x7e]{1,255}" + END
 CURSOR_PATTERN = r"^[A-Za-z0-9_-]*" + END
 
-SKU_PATTERN = r"^[A-Z0-9][A-Z0-9-]{2,31}" + END
+SKU_PATTERN = f"^{vocabulary.SKU_PATTERN}{END}"
 
 PATTERN_RULES = {
     repr(pattern): rule

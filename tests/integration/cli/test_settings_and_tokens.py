@@ -7,7 +7,7 @@ import jwt
 import pytest
 
 from actors.auth.keys import load_signing_key
-from actors.auth.tokens import ALGORITHM, AUDIENCE, ISSUER
+from actors.auth.messages import ALGORITHM, AUDIENCE, ISSUER
 from tests.integration.cli.program import run
 
 pytestmark = pytest.mark.slow

@@ -4,7 +4,8 @@ import re
 from datetime import date
 
 from actors.core.model import check_order
-from actors.products.messages import MAX_PRICE_MINOR, SKU_PATTERN
+from actors.products.messages import MAX_PRICE_MINOR
+from actors.vocabulary import SKU_PATTERN
 from cli.demo import CUSTOMERS_TOTAL, demand, mothers_day, products, shop_before
 
 DAY = date(2026, 6, 30)

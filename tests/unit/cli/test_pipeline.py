@@ -38,7 +38,7 @@ class Shop:
     most_under_way: int = 0
 
     async def prepare(self, currency: str) -> str | None:
-        raise NotImplementedError
+        return None
 
     async def send(self, orders: Sequence[Order]) -> list[Outcome]:
         self.sends += 1
@@ -63,7 +63,7 @@ class Shop:
         return self.backlogs.pop(0) if len(self.backlogs) > 1 else self.backlogs[0]
 
     async def earn_rule(self, currency: str) -> EarnRule | None:
-        raise NotImplementedError
+        return None
 
 
 class Blind:
