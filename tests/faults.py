@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from random import Random
 from typing import Any, TypeVar
 
@@ -9,7 +10,15 @@ import attrs
 import trio
 
 from runtime import ActorError, RestartChild, TerminateChild
-from runtime.storage import Database, DatabaseHandle, Entry, Row, StorageError, StorageFull
+from runtime.storage import (
+    Database,
+    DatabaseHandle,
+    Dialect,
+    Entry,
+    Row,
+    StorageError,
+    StorageFull,
+)
 from runtime.storage.port import Query
 from tests.trees import Tree
 
@@ -85,8 +94,18 @@ class FaultyDatabase:
         await self._before_read()
         return await self._late(await self._database.fetch_many(queries))
 
-    async def execute(self, sql: str, *values: Any) -> None:
-        await self._database.execute(sql, *values)
+    @property
+    def dialect(self) -> Dialect:
+        return self._database.dialect
+
+    async def execute(self, sql: str, *values: Any) -> list[Row]:
+        return await self._database.execute(sql, *values)
+
+    def listen(self, channel: str) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[str]]:
+        return self._database.listen(channel)
+
+    async def notify(self, channel: str, payload: str) -> None:
+        await self._database.notify(channel, payload)
 
     async def transact(self, statements: Sequence[Query]) -> None:
         await self._database.transact(statements)

@@ -1,6 +1,6 @@
 """The points domain's SQL."""
 
-from runtime.storage import Statement
+from runtime.storage import AcrossMerchants, Statement
 
 INSERT_TRANSACTION = Statement(
     "points.insert_transaction",
@@ -226,7 +226,7 @@ EXPIRING_AS_RECORDED = (
     " AND l.sequence <= $4 AND l.expires_at IS NOT NULL ORDER BY l.expires_at, l.sequence"
 )
 
-SELECT_DUE = (
+SELECT_DUE = AcrossMerchants(
     "SELECT merchant_id, customer_id FROM points_accounts"
     " WHERE next_due_at <= $1 ORDER BY next_due_at LIMIT $2"
 )

@@ -1,23 +1,37 @@
 """Storage: the database port, its adapters, and the tables every domain shares."""
 
 from runtime.storage.errors import (
+    CommitUnknown,
     ConstraintViolation,
     MigrationError,
     StorageError,
     StorageFull,
     StorageLocked,
     StorageUnavailable,
+    Superseded,
 )
 from runtime.storage.handle import DatabaseHandle
 from runtime.storage.opening import open_database
-from runtime.storage.port import Database, Entry, Query, Row, Statement, Write
+from runtime.storage.port import (
+    AcrossMerchants,
+    Database,
+    Dialect,
+    Entry,
+    Query,
+    Row,
+    Statement,
+    Write,
+)
 from runtime.storage.schema import RUNTIME_MIGRATIONS, Migrations, migrate
 
 __all__ = [
     "RUNTIME_MIGRATIONS",
+    "AcrossMerchants",
+    "CommitUnknown",
     "ConstraintViolation",
     "Database",
     "DatabaseHandle",
+    "Dialect",
     "Entry",
     "MigrationError",
     "Migrations",
@@ -28,6 +42,7 @@ __all__ = [
     "StorageFull",
     "StorageLocked",
     "StorageUnavailable",
+    "Superseded",
     "Write",
     "migrate",
     "open_database",

@@ -6,7 +6,11 @@ class StorageError(Exception):
 
 
 class StorageUnavailable(StorageError):
-    """There is no open database at the moment. Nothing was done."""
+    """The database cannot be reached at the moment, or took too long. Nothing was done."""
+
+
+class CommitUnknown(StorageError):
+    """The connection was lost during a commit: it may or may not have happened."""
 
 
 class StorageFull(StorageError):
@@ -15,6 +19,17 @@ class StorageFull(StorageError):
 
 class ConstraintViolation(StorageError):
     """A row broke a constraint of the schema. Nothing of the transaction was written."""
+
+
+class Superseded(ConstraintViolation):
+    """An exact statement did not find its row: somebody else was there before.
+
+    `statement` is its name. Nothing of the transaction was written.
+    """
+
+    def __init__(self, statement: str) -> None:
+        super().__init__(f"{statement}: the row is not as expected")
+        self.statement = statement
 
 
 class MigrationError(StorageError):

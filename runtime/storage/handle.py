@@ -1,10 +1,13 @@
 """A database that may come and go: what domains hold while the keeper of the real one restarts."""
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import trio
+
 from runtime.storage.errors import StorageUnavailable
-from runtime.storage.port import Database, Entry, Query, Row
+from runtime.storage.port import Database, Dialect, Entry, Query, Row
 
 
 class DatabaseHandle:
@@ -28,6 +31,10 @@ class DatabaseHandle:
             raise StorageUnavailable("the database is not open")
         return self._database
 
+    @property
+    def dialect(self) -> Dialect:
+        return self._attached.dialect
+
     async def fetch(self, sql: str, *values: Any) -> list[Row]:
         return await self._attached.fetch(sql, *values)
 
@@ -40,14 +47,20 @@ class DatabaseHandle:
     async def fetch_many(self, queries: Sequence[Query]) -> list[list[Row]]:
         return await self._attached.fetch_many(queries)
 
-    async def execute(self, sql: str, *values: Any) -> None:
-        await self._attached.execute(sql, *values)
+    async def execute(self, sql: str, *values: Any) -> list[Row]:
+        return await self._attached.execute(sql, *values)
 
     async def transact(self, statements: Sequence[Query]) -> None:
         await self._attached.transact(statements)
 
     async def append(self, entries: Sequence[Entry]) -> None:
         await self._attached.append(entries)
+
+    def listen(self, channel: str) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[str]]:
+        return self._attached.listen(channel)
+
+    async def notify(self, channel: str, payload: str) -> None:
+        await self._attached.notify(channel, payload)
 
     async def announce(self, address: str) -> None:
         await self._attached.announce(address)

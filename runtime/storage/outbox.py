@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from runtime.storage.port import Statement, Write
+from runtime.storage.port import AcrossMerchants, Statement, Write
 
 INSERT_EVENT = Statement(
     "outbox.insert",
@@ -15,11 +15,11 @@ DELETE_EVENT = Statement(
     "outbox.delete", "DELETE FROM outbox WHERE merchant_id = $1 AND event_id = $2", 91
 )
 
-FETCH_EVENTS = (
+FETCH_EVENTS = AcrossMerchants(
     "SELECT merchant_id, event_id, topic, key, payload FROM outbox ORDER BY event_id LIMIT $1"
 )
 
-COUNT_EVENTS = "SELECT count(*) FROM outbox"
+COUNT_EVENTS = AcrossMerchants("SELECT count(*) FROM outbox")
 
 
 def outbox_write(

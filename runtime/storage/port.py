@@ -1,9 +1,30 @@
 """The database port: what a store must offer, whichever product is behind it."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
 import attrs
+import trio
+
+
+class Dialect(Enum):
+    """The product behind the port, for the few statements that only one of them has."""
+
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+
+
+class AcrossMerchants(str):
+    """SQL that may see the rows of all merchants.
+
+    Any other query sees those of one: the merchant that its first value names. PostgreSQL holds
+    it to that by row-level security, as a second wall behind the query's own conditions.
+    """
+
+    __slots__ = ()
+
 
 Query = tuple[str, Sequence[Any]]
 """SQL with parameters `$1` …, and their values."""
@@ -15,12 +36,17 @@ class Statement:
 
     Within one transaction all rows of a statement are written together: statements in the order
     of `rank`, then `name`; the rows of one statement in the order of the entries. Ranks
-    therefore put a table before those that refer to it.
+    therefore put a table before those that refer to it. The first value of every row is the
+    merchant it belongs to.
+
+    An `exact` statement must change one row of the store for each of its own; where it does not,
+    the transaction is undone with `Superseded`.
     """
 
     name: str
     sql: str
     rank: int
+    exact: bool = False
 
 
 class Write(NamedTuple):
@@ -50,6 +76,10 @@ class Database(Protocol):
     cancellation is raised when it has ended.
     """
 
+    @property
+    def dialect(self) -> Dialect:
+        """What SQL it speaks."""
+
     async def fetch(self, sql: str, *values: Any) -> list[Row]:
         """All rows of one query."""
 
@@ -62,8 +92,8 @@ class Database(Protocol):
     async def fetch_many(self, queries: Sequence[Query]) -> list[list[Row]]:
         """Several queries on one snapshot."""
 
-    async def execute(self, sql: str, *values: Any) -> None:
-        """One statement in a transaction of its own."""
+    async def execute(self, sql: str, *values: Any) -> list[Row]:
+        """One statement in a transaction of its own; what it returns, if it has RETURNING."""
 
     async def transact(self, statements: Sequence[Query]) -> None:
         """Several statements in one transaction."""
@@ -72,8 +102,19 @@ class Database(Protocol):
         """All entries in one transaction, durable on return.
 
         Raises `ConstraintViolation` when a row of any entry breaks a constraint, or has a value
-        that cannot be kept; then nothing of any entry was written.
+        that cannot be kept; then nothing of any entry was written. Raises `CommitUnknown` when
+        the connection was lost while the commit was under way.
         """
+
+    def listen(self, channel: str) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[str]]:
+        """The notices of a channel while the context lasts.
+
+        Notices are hints: some may be lost when the listener is slow or the connection breaks
+        (then an empty one follows, which says "look yourself").
+        """
+
+    async def notify(self, channel: str, payload: str) -> None:
+        """Send a notice of up to 8,000 bytes to all who listen, in every process."""
 
     async def announce(self, address: str) -> None:
         """Tell other processes that come for the same store where this one serves."""

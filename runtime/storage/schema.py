@@ -9,9 +9,7 @@ from importlib import resources
 import attrs
 
 from runtime.storage.errors import MigrationError
-from runtime.storage.port import Database, Query
-
-DIALECT = "sqlite"
+from runtime.storage.port import Database, Dialect, Query
 
 FILE_NAME = re.compile(r"(\d{4})_(\w+?)(?:\.(sqlite|postgresql))?\.sql")
 
@@ -35,8 +33,8 @@ INSERT_APPLIED = (
 class Migrations:
     """The migration files of one component, in a package of their own.
 
-    A file is `0001_name.sql`, or `0001_name.sqlite.sql` beside `0001_name.postgresql.sql` where
-    the dialects differ. Its statements end with a `;` at the end of a line.
+    A file is `0001_name.sql`, or `0001_name.sqlite.sql` and perhaps `0001_name.postgresql.sql`
+    where the dialects differ. Its statements end with a `;` at the end of a line.
     """
 
     component: str
@@ -75,7 +73,7 @@ async def migrate(database: Database, components: Sequence[Migrations], now: dat
 
 
 async def _migrate(database: Database, component: Migrations, now: datetime) -> list[str]:
-    files = read_migrations(component)
+    files = read_migrations(component, database.dialect)
     rows = await database.fetch(SELECT_APPLIED, component.component)
     known = {row["number"]: row["checksum"] for row in rows}
     unknown = sorted(known.keys() - files.keys())
@@ -100,16 +98,20 @@ async def _apply(database: Database, component: str, migration: Migration, now: 
     await database.transact([*migration.statements(), (INSERT_APPLIED, record)])
 
 
-def read_migrations(component: Migrations, dialect: str = DIALECT) -> dict[int, Migration]:
-    """The files for `dialect` by number; they must be numbered from 1 without gaps."""
+def read_migrations(component: Migrations, dialect: Dialect) -> dict[int, Migration]:
+    """The files for `dialect` by number; those of all dialects are numbered without gaps."""
     found: dict[int, Migration] = {}
+    numbers: set[int] = set()
     for file in resources.files(component.package).iterdir():
         match = FILE_NAME.fullmatch(file.name)
-        if match is not None and match[3] in (None, dialect):
-            number = int(match[1])
+        if match is None:
+            continue
+        number = int(match[1])
+        numbers.add(number)
+        if match[3] in (None, dialect.value):
             if number in found:
                 raise MigrationError(f"{component.component} has two migrations {number}")
             found[number] = Migration(number, match[2], file.read_text("utf-8"))
-    if sorted(found) != list(range(1, len(found) + 1)):
+    if sorted(numbers) != list(range(1, len(numbers) + 1)):
         raise MigrationError(f"{component.component} migrations are not numbered without gaps")
     return found

@@ -3,15 +3,17 @@
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import trio
 
-from runtime.storage.errors import ConstraintViolation, StorageError, StorageFull
+from runtime.storage.errors import ConstraintViolation, StorageError, StorageFull, Superseded
+from runtime.storage.grouping import Group, grouped
 from runtime.storage.lockfile import LockFile
-from runtime.storage.port import Entry, Query, Row, Statement
+from runtime.storage.notices import Notices
+from runtime.storage.port import Dialect, Entry, Query, Row
 from runtime.storage.sqlite_values import register, sqlite_sql
 
 Result = TypeVar("Result")
@@ -53,6 +55,11 @@ class SqliteDatabase:
         self._threads = trio.CapacityLimiter(1 + len(readers))
         self._lock = lock
         self._closed = False
+        self._notices = Notices()
+
+    @property
+    def dialect(self) -> Dialect:
+        return Dialect.SQLITE
 
     async def fetch(self, sql: str, *values: Any) -> list[Row]:
         return await self._read(_fetch, sqlite_sql(sql), values)
@@ -68,14 +75,21 @@ class SqliteDatabase:
         rewritten = [(sqlite_sql(sql), values) for sql, values in queries]
         return await self._read(_fetch_many, rewritten)
 
-    async def execute(self, sql: str, *values: Any) -> None:
-        await self._write(_transact, [(sqlite_sql(sql), values)])
+    async def execute(self, sql: str, *values: Any) -> list[Row]:
+        return await self._write(_fetch, sqlite_sql(sql), values)
 
     async def transact(self, statements: Sequence[Query]) -> None:
         await self._write(_transact, [(sqlite_sql(sql), values) for sql, values in statements])
 
     async def append(self, entries: Sequence[Entry]) -> None:
-        await self._write(_append, _grouped(entries))
+        await self._write(_append, grouped(entries))
+
+    def listen(self, channel: str) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[str]]:
+        return self._notices.listen(channel)
+
+    async def notify(self, channel: str, payload: str) -> None:
+        await trio.lowlevel.checkpoint()
+        self._notices.publish(channel, payload)
 
     async def announce(self, address: str) -> None:
         if self._lock is not None:
@@ -100,10 +114,10 @@ class SqliteDatabase:
         if self._lock is not None:
             self._lock.release()
 
-    async def _write(self, work: Callable[..., None], *arguments: Any) -> None:
+    async def _write(self, work: Callable[..., Result], *arguments: Any) -> Result:
         async with self._write_lock:
             self._check_open()
-            await self._run(_write, self._writer, work, arguments)
+            return await self._run(_write, self._writer, work, arguments)
 
     async def _read(self, work: Callable[..., Result], *arguments: Any) -> Result:
         if not self._reader_count:
@@ -144,12 +158,13 @@ def translated() -> Iterator[None]:
         raise StorageError(f"database: {error}") from error
 
 
-def _write(connection: sqlite3.Connection, work: Callable[..., None], arguments: Any) -> None:
+def _write(connection: sqlite3.Connection, work: Callable[..., Result], arguments: Any) -> Result:
     with translated():
         connection.execute("BEGIN IMMEDIATE")
         try:
-            work(connection, *arguments)
+            result = work(connection, *arguments)
             connection.execute("COMMIT")
+            return result
         except BaseException:
             if connection.in_transaction:
                 with suppress(sqlite3.Error):
@@ -208,22 +223,11 @@ def _transact(connection: sqlite3.Connection, statements: Sequence[Query]) -> No
         connection.execute(sql, values)
 
 
-def _append(
-    connection: sqlite3.Connection, groups: Sequence[tuple[Statement, list[tuple[Any, ...]]]]
-) -> None:
+def _append(connection: sqlite3.Connection, groups: Sequence[Group]) -> None:
     for statement, rows in groups:
-        connection.executemany(sqlite_sql(statement.sql), rows)
-
-
-def _grouped(entries: Sequence[Entry]) -> list[tuple[Statement, list[tuple[Any, ...]]]]:
-    rows_of: dict[Statement, list[tuple[Any, ...]]] = {}
-    for entry in entries:
-        for statement, row in entry:
-            rows = rows_of.get(statement)
-            if rows is None:
-                rows = rows_of[statement] = []
-            rows.append(row)
-    return sorted(rows_of.items(), key=lambda group: (group[0].rank, group[0].name))
+        cursor = connection.executemany(sqlite_sql(statement.sql), rows)
+        if statement.exact and cursor.rowcount != len(rows):
+            raise Superseded(statement.name)
 
 
 async def open_sqlite_file(path: Path) -> SqliteDatabase:

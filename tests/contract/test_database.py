@@ -12,6 +12,7 @@ from runtime.storage import (
     Database,
     Statement,
     StorageError,
+    Superseded,
     Write,
     migrate,
 )
@@ -29,6 +30,7 @@ INSERT = Statement(
 TOUCH = Statement(
     "things.touch", "UPDATE things SET flag = $3 WHERE merchant_id = $1 AND id = $2", 20
 )
+EXACT_TOUCH = Statement("things.exact", TOUCH.sql, 30, exact=True)
 MOMENT = datetime(2026, 2, 14, 9, 30, 0, 123456, tzinfo=UTC)
 
 
@@ -132,6 +134,37 @@ async def test_queries_of_one_fetch_many_see_one_snapshot(things: Database) -> N
         nursery.start_soon(write)
     assert len(results) == 50
     assert all(first == last for first, last in results)
+
+
+async def test_execute_gives_back_what_a_statement_returns(things: Database) -> None:
+    await things.append([(thing(1), thing(2))])
+    rows = await things.execute("UPDATE things SET flag = $1 WHERE id > $2 RETURNING id", False, 1)
+    assert [tuple(row) for row in rows] == [(2,)]
+    assert await things.execute("DELETE FROM things WHERE id = $1", 1) == []
+    assert await ids(things) == [2]
+
+
+async def test_an_exact_statement_that_finds_no_row_undoes_everything(things: Database) -> None:
+    await things.append([(thing(1),)])
+    gone = Write(EXACT_TOUCH, ("m", 9, False))
+    with pytest.raises(Superseded) as caught:
+        await things.append([(thing(2), Write(EXACT_TOUCH, ("m", 1, False)), gone)])
+    assert caught.value.statement == EXACT_TOUCH.name
+    assert await ids(things) == [1]
+    assert await things.fetch_value("SELECT flag FROM things") is True
+    await things.append([(thing(2), Write(EXACT_TOUCH, ("m", 1, False)))])
+    assert await ids(things) == [1, 2]
+
+
+async def test_notices_reach_those_who_listen_to_their_channel(database: Database) -> None:
+    async with database.listen("news") as news, database.listen("other") as other:
+        await database.notify("news", "first")
+        await database.notify("news", "second")
+        await database.notify("other", "third")
+        with trio.fail_after(5):
+            assert [await news.receive(), await news.receive()] == ["first", "second"]
+            assert await other.receive() == "third"
+    await database.notify("news", "nobody")
 
 
 async def test_writers_at_the_same_time_lose_nothing(things: Database) -> None:
