@@ -9,6 +9,7 @@ import trio
 from runtime import host
 from runtime.storage import (
     RUNTIME_MIGRATIONS,
+    AcrossMerchants,
     ConstraintViolation,
     Database,
     Statement,
@@ -229,3 +230,10 @@ async def test_one_append_may_write_the_same_row_again_and_again(things: Databas
     await things.append([(write,) for write in (*puts, *renames)])
     rows = await things.fetch("SELECT id, data FROM things ORDER BY id")
     assert [tuple(row) for row in rows] == [(2, [8]), (11, [7]), (30, [6])]
+
+
+async def test_texts_of_one_append_may_hold_anything(things: Database) -> None:
+    names = ["", "a,b", "it's", "NULL", "\\N", "\x1f", "a\x1eb", "{}", '"', "\n", "ü"]
+    await things.append([(Write(INSERT, (name, 1, None, [name], None, None)),) for name in names])
+    rows = await things.fetch(AcrossMerchants("SELECT merchant_id, data FROM things"))
+    assert sorted((row[0], row[1][0]) for row in rows) == sorted(zip(names, names, strict=True))
