@@ -43,6 +43,7 @@ from actors.vocabulary import Idempotency
 from runtime import INFINITE, ActorSystem, ChildSpec, EntityRef, Supervisor
 from runtime.outbox import RELAY, GetBacklog
 from runtime.ports import Ports, seeded_ports
+from runtime.spool import MemoryDisk, MemorySpool
 from runtime.storage import DatabaseHandle
 from supervisors.application import MIGRATIONS, SUBSCRIPTIONS
 from supervisors.platform import platform
@@ -114,14 +115,23 @@ def order(order_id: str, total_minor: int, customer: str = "ann") -> Order:
 
 @asynccontextmanager
 async def running_tree(
-    url: str = MEMORY, ports: Ports | None = None, handle: DatabaseHandle | None = None
+    url: str = MEMORY,
+    ports: Ports | None = None,
+    handle: DatabaseHandle | None = None,
+    disk: MemoryDisk | None = None,
 ) -> AsyncIterator[Tree]:
-    """In memory and with seeded ports the tree runs in virtual time."""
+    """In memory and with seeded ports the tree runs in virtual time. `disk` is for deferred
+    earnings."""
+    disk = disk if disk is not None else MemoryDisk()
     handle = handle if handle is not None else DatabaseHandle()
+
+    async def spool() -> MemorySpool:
+        return await MemorySpool.open(disk)
+
     children = (
         _supervisor("platform", lambda: platform(url, handle, MIGRATIONS, SUBSCRIPTIONS)),
         _supervisor("core", lambda: Supervisor(core_children(handle))),
-        _supervisor("points", lambda: Supervisor(points_children(handle), intensity=5)),
+        _supervisor("points", lambda: Supervisor(points_children(handle, spool), intensity=5)),
     )
     root = _supervisor("test", lambda: Supervisor(children))
     system = ActorSystem(ports if ports is not None else seeded_ports(1, START))
