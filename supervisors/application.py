@@ -15,8 +15,9 @@ from actors.points.supervisor import deferral_spool, points_children
 from actors.products.catalogue import MIGRATIONS as PRODUCTS_MIGRATIONS
 from actors.products.catalogue import products_children
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
+from runtime.ownership import Ownership
 from runtime.storage import RUNTIME_MIGRATIONS, DatabaseHandle
-from supervisors.platform import platform
+from supervisors.platform import DatabaseSpec, platform
 
 ROOT = "loyalnest"
 DOMAINS = "loyalnest.domains"
@@ -45,20 +46,21 @@ class ApplicationSpec:
     for it.
     """
 
-    database_url: str
+    database: DatabaseSpec
     data_directory: Path
     edge: tuple[ChildSpec, ...] = ()
 
 
 def application(spec: ApplicationSpec, handle: DatabaseHandle) -> ChildSpec:
     """The root. It starts from left to right and stops from right to left."""
+    ownership = Ownership()
 
     def root() -> Supervisor:
         return Supervisor(
             (
                 _supervisor(
                     "platform",
-                    lambda: platform(spec.database_url, handle, MIGRATIONS, SUBSCRIPTIONS),
+                    lambda: platform(spec.database, handle, MIGRATIONS, SUBSCRIPTIONS, ownership),
                 ),
                 _supervisor("domains", lambda: domains(spec, handle), name=DOMAINS),
                 _supervisor("edge", lambda: _edge(spec.edge)),
@@ -76,18 +78,19 @@ def domains(spec: ApplicationSpec, handle: DatabaseHandle) -> Supervisor:
     return Supervisor(
         (
             _domain("auth", lambda: auth_children(spec.data_directory)),
-            _domain("core", lambda: core_children(handle)),
-            _domain("products", lambda: products_children(handle)),
-            _domain(
-                "points",
-                lambda: points_children(handle, deferral_spool(spec.data_directory / DEFERRED)),
-                Strategy.REST_FOR_ONE,
-            ),
+            _domain("core", lambda: core_children(handle.share("core"))),
+            _domain("products", lambda: products_children(handle.share("products"))),
+            _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),
         ),
         intensity=DOMAIN_INTENSITY,
         period_s=DOMAIN_PERIOD_S,
         backoff=Backoff(),
     )
+
+
+def _points(spec: ApplicationSpec, handle: DatabaseHandle) -> Sequence[ChildSpec]:
+    spool = deferral_spool(spec.data_directory / DEFERRED)
+    return points_children(handle.share("points"), spool)
 
 
 def _domain(
