@@ -149,9 +149,10 @@ async def running_tree(
     tmp_path: Path,
     settings: GatewaySettings | None = None,
     listener: ListenerSettings | None = None,
+    handle: DatabaseHandle | None = None,
 ) -> AsyncIterator[Api]:
     """The whole application over SQLite, with two merchants and two customers of the first."""
-    handle = DatabaseHandle()
+    handle = handle if handle is not None else DatabaseHandle()
     spec = ApplicationSpec(
         DatabaseSpec(f"sqlite:///{tmp_path}/loyalnest.db"),
         tmp_path,
