@@ -150,11 +150,15 @@ async def running_tree(
     settings: GatewaySettings | None = None,
     listener: ListenerSettings | None = None,
     handle: DatabaseHandle | None = None,
+    url: str | None = None,
 ) -> AsyncIterator[Api]:
-    """The whole application over SQLite, with two merchants and two customers of the first."""
+    """The whole application with two merchants, and two customers of the first.
+
+    Over SQLite, unless `url` names another store.
+    """
     handle = handle if handle is not None else DatabaseHandle()
     spec = ApplicationSpec(
-        DatabaseSpec(f"sqlite:///{tmp_path}/loyalnest.db"),
+        DatabaseSpec(url or f"sqlite:///{tmp_path}/loyalnest.db"),
         tmp_path,
         edge(settings, listener, handle),
     )
