@@ -44,7 +44,7 @@ from runtime import INFINITE, ActorSystem, ChildSpec, EntityRef, Supervisor
 from runtime.outbox import RELAY, GetBacklog
 from runtime.ownership import Ownership
 from runtime.ports import Ports, seeded_ports
-from runtime.spool import MemoryDisk, MemorySpool
+from runtime.spool import MemoryDisk, MemorySpool, SpoolLimits
 from runtime.storage import DatabaseHandle
 from supervisors.application import MIGRATIONS, SUBSCRIPTIONS
 from supervisors.platform import DatabaseSpec, platform
@@ -120,6 +120,7 @@ async def running_tree(
     ports: Ports | None = None,
     handle: DatabaseHandle | None = None,
     disk: MemoryDisk | None = None,
+    disk_limits: SpoolLimits | None = None,
 ) -> AsyncIterator[Tree]:
     """In memory and with seeded ports the tree runs in virtual time. `disk` is for deferred
     earnings."""
@@ -128,7 +129,7 @@ async def running_tree(
     spec, ownership = DatabaseSpec(url), Ownership()
 
     async def spool() -> MemorySpool:
-        return await MemorySpool.open(disk)
+        return await MemorySpool.open(disk, disk_limits)
 
     children = (
         _supervisor(

@@ -94,8 +94,8 @@ class Deferrals(Actor):
     async def started(self) -> None:
         self._metrics = deferral_metrics(self.system.metrics.registry)
         self._metrics.watch(self._backlog_size, self._oldest_age_s)
-        spool = await self._try_to_open()
-        self.start_task(self._live, spool)
+        self._open = await self._try_to_open()
+        self.start_task(self._live)
         self.timers.start("prune", PRUNE_EVERY_S, Prune(), periodic=True)
 
     async def receive(self, message: Any) -> object:
@@ -114,52 +114,54 @@ class Deferrals(Actor):
 
     # The spool
 
-    async def _try_to_open(self) -> Spool | None:
+    async def _try_to_open(self) -> Open | None:
+        """The spool with all that it holds in memory, or None."""
         try:
-            return await self._open_spool()
+            spool = await self._open_spool()
         except SpoolError as error:
             log.warning("deferrals_not_open", error=str(error)[:500])
             return None
+        try:
+            backlog = await self._recovered(spool)
+        except SpoolError as error:
+            await spool.close()
+            log.warning("deferrals_not_open", error=str(error)[:500])
+            return None
+        except BaseException:
+            await spool.close()
+            raise
+        replayer = Replayer(self.system, self._database, spool, backlog, self._metrics)
+        return Open(spool, backlog, replayer)
 
-    async def _live(self, spool: Spool | None) -> None:
-        """Have a spool open, and replay what is in it, until the actor ends."""
+    async def _live(self) -> None:
+        """Replay what is in the spool until the actor ends; without one, look for it."""
         while True:
-            if spool is not None:
+            if self._open is not None:
                 try:
-                    await self._use(spool)
+                    await self._open.replayer.run()
                 finally:
-                    self._open = None
+                    spool, self._open = self._open.spool, None
                     await spool.close()
             await trio.sleep(OPEN_AGAIN_S)
-            spool = await self._try_to_open()
+            self._open = await self._try_to_open()
 
-    async def _use(self, spool: Spool) -> None:
-        """Returns when the spool cannot be read."""
-        backlog = Backlog(spool.statistics().acknowledged)
-        try:
-            await self._recover(spool, backlog)
-        except SpoolError as error:
-            log.warning("deferrals_not_open", error=str(error)[:500])
-            return
-        replayer = Replayer(self.system, self._database, spool, backlog, self._metrics)
-        self._open = Open(spool, backlog, replayer)
-        await replayer.run()
-
-    async def _recover(self, spool: Spool, backlog: Backlog) -> None:
+    async def _recovered(self, spool: Spool) -> Backlog:
         found = spool.statistics()
         if found.cut_bytes:
             log.warning("deferrals_cut", bytes=found.cut_bytes)
         if found.lost:
             log.error("deferrals_lost", number=found.lost)
             self._metrics.count("unreadable", found.lost)
+        backlog = Backlog(found.acknowledged)
         sequence = found.acknowledged
         while records := await spool.read(sequence, READ_PAGE):
-            for sequence, payload in records:
-                self._recover_record(backlog, sequence, payload)
-            backlog.recovered(sequence)
+            for record in records:
+                self._recover_record(backlog, record.sequence, record.payload)
+            sequence = records[-1].sequence
         backlog.recovered(found.acknowledged + found.records)
         if backlog:
             log.info("deferrals_found", backlog=len(backlog))
+        return backlog
 
     def _recover_record(self, backlog: Backlog, sequence: int, payload: bytes) -> None:
         try:

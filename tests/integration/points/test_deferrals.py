@@ -37,7 +37,7 @@ from actors.points.messages import (
 from actors.vocabulary import KEY_REUSED, Idempotency, Refusal
 from runtime import ActorError
 from runtime.ports import seeded_ports
-from runtime.spool import MemoryDisk
+from runtime.spool import MemoryDisk, SpoolLimits
 from runtime.storage import StorageError
 from tests.faults import Faults, FaultyHandle, end_children, restart
 from tests.trees import MERCHANT, START, Tree, key, running_tree
@@ -88,14 +88,15 @@ def earning(amount: int, idempotency: Idempotency | None = None, **rest: Any) ->
 
 @asynccontextmanager
 async def open_shop(
-    *customers: str, disk: MemoryDisk | None = None, seed: int = 1, url: str | None = None
+    *customers: str,
+    disk: MemoryDisk | None = None,
+    limits: SpoolLimits | None = None,
+    seed: int = 1,
 ) -> AsyncIterator[Shop]:
     disk = disk if disk is not None else MemoryDisk()
     faults = Faults(Random(seed))
-    where = {"url": url} if url is not None else {}
-    tree = running_tree(
-        ports=seeded_ports(seed, START), handle=FaultyHandle(faults), disk=disk, **where
-    )
+    ports, handle = seeded_ports(seed, START), FaultyHandle(faults)
+    tree = running_tree(ports=ports, handle=handle, disk=disk, disk_limits=limits)
     async with tree as running:
         if customers:
             await running.create(*customers)
@@ -241,17 +242,22 @@ async def test_what_no_account_would_accept_is_refused_at_once(
 async def test_a_disk_that_fails_or_is_full_refuses_and_the_next_may_be_taken(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_shop("ann") as shop:
+    async with open_shop("ann", limits=SpoolLimits(records_max=2)) as shop:
         shop.faults.away = True
         shop.disk.broken = True
         (refused,) = await shop.defer(earning(10))
         assert isinstance(refused, Refusal)
         assert refused.code == "deferrals_unavailable"
         shop.disk.broken = False
-        (large,) = await shop.defer(earning(10, key("k" * 20_000)))
-        assert isinstance(large, Deferral), "the limits of the domain are not those of this disk"
         await shop.put_off(20)
-        assert shop.metric("points_deferred_total", outcome="rejected") == 1
+        await shop.put_off(30)
+        (full,) = await shop.defer(earning(40))
+        assert isinstance(full, Refusal)
+        assert full.code == "deferrals_full"
+        assert shop.metric("points_deferred_total", outcome="rejected") == 2
+        await shop.come_back()
+        assert (await shop.tree.balance()).posted == 50
+        await shop.put_off(40)
 
 
 async def test_a_backlog_survives_the_process_and_so_do_its_keys(
