@@ -13,7 +13,7 @@ import trio
 from actors.auth.messages import Role
 from gateway.settings import GatewaySettings
 from runtime import RestartChild, TerminateChild
-from runtime.storage import DatabaseHandle, Entry, StorageFull, StorageUnavailable
+from runtime.storage import DatabaseHandle, Entry, StorageFull, StorageUnavailable, TakenOver
 from supervisors.application import DEFERRED
 from tests.integration.gateway.helpers import (
     CUSTOMER,
@@ -185,9 +185,12 @@ def metric(api: Api, name: str, **labels: str) -> float | None:
     return api.system.metrics.registry.get_sample_value(f"loyalnest_{name}", labels)
 
 
-async def test_a_store_that_is_full_is_not_away(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [StorageFull, TakenOver])
+async def test_a_store_that_is_full_or_somebody_elses_is_not_away(
+    tmp_path: Path, error: type[Exception]
+) -> None:
     async with running(tmp_path) as away:
-        away.database.error = StorageFull
+        away.database.error = error
         assert outcome_of(await away.earn()) == (503, "storage_unavailable")
         assert metric(away.api, "points_deferred_backlog") == 0
 
