@@ -11,7 +11,7 @@ from actors.core.supervisor import MIGRATIONS as CORE_MIGRATIONS
 from actors.core.supervisor import core_children
 from actors.points.messages import INTAKE
 from actors.points.supervisor import MIGRATIONS as POINTS_MIGRATIONS
-from actors.points.supervisor import points_children
+from actors.points.supervisor import deferral_spool, points_children
 from actors.products.catalogue import MIGRATIONS as PRODUCTS_MIGRATIONS
 from actors.products.catalogue import products_children
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
@@ -28,6 +28,9 @@ SUBSCRIPTIONS = {ORDER_RECORDED: (INTAKE,)}
 
 MIGRATIONS = (RUNTIME_MIGRATIONS, CORE_MIGRATIONS, POINTS_MIGRATIONS, PRODUCTS_MIGRATIONS)
 
+DEFERRED = "deferred"
+"""Folder of the data directory with the earnings that wait for the database."""
+
 DOMAIN_INTENSITY = 5
 DOMAIN_PERIOD_S = 30.0
 
@@ -37,10 +40,14 @@ ROOT_PERIOD_S = 60.0
 
 @attrs.frozen
 class ApplicationSpec:
-    """What a tree needs from outside: where the data is, and the children of its edge."""
+    """What a tree needs from outside: where the data is, and the children of its edge.
+
+    `data_directory` is for what is not in the database: the signing key, and earnings that wait
+    for it.
+    """
 
     database: DatabaseSpec
-    key_directory: Path
+    data_directory: Path
     edge: tuple[ChildSpec, ...] = ()
 
 
@@ -70,17 +77,20 @@ def domains(spec: ApplicationSpec, handle: DatabaseHandle) -> Supervisor:
     """One supervisor a domain. One that exhausts its restarts stays down; the rest lives on."""
     return Supervisor(
         (
-            _domain("auth", lambda: auth_children(spec.key_directory)),
+            _domain("auth", lambda: auth_children(spec.data_directory)),
             _domain("core", lambda: core_children(handle.share("core"))),
             _domain("products", lambda: products_children(handle.share("products"))),
-            _domain(
-                "points", lambda: points_children(handle.share("points")), Strategy.REST_FOR_ONE
-            ),
+            _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),
         ),
         intensity=DOMAIN_INTENSITY,
         period_s=DOMAIN_PERIOD_S,
         backoff=Backoff(),
     )
+
+
+def _points(spec: ApplicationSpec, handle: DatabaseHandle) -> Sequence[ChildSpec]:
+    spool = deferral_spool(spec.data_directory / DEFERRED)
+    return points_children(handle.share("points"), spool)
 
 
 def _domain(

@@ -44,6 +44,7 @@ from runtime import INFINITE, ActorSystem, ChildSpec, EntityRef, Supervisor
 from runtime.outbox import RELAY, GetBacklog
 from runtime.ownership import Ownership
 from runtime.ports import Ports, seeded_ports
+from runtime.spool import MemoryDisk, MemorySpool, SpoolLimits
 from runtime.storage import DatabaseHandle
 from supervisors.application import MIGRATIONS, SUBSCRIPTIONS
 from supervisors.platform import DatabaseSpec, platform
@@ -115,17 +116,27 @@ def order(order_id: str, total_minor: int, customer: str = "ann") -> Order:
 
 @asynccontextmanager
 async def running_tree(
-    url: str = MEMORY, ports: Ports | None = None, handle: DatabaseHandle | None = None
+    url: str = MEMORY,
+    ports: Ports | None = None,
+    handle: DatabaseHandle | None = None,
+    disk: MemoryDisk | None = None,
+    disk_limits: SpoolLimits | None = None,
 ) -> AsyncIterator[Tree]:
-    """In memory and with seeded ports the tree runs in virtual time."""
+    """In memory and with seeded ports the tree runs in virtual time. `disk` is for deferred
+    earnings."""
+    disk = disk if disk is not None else MemoryDisk()
     handle = handle if handle is not None else DatabaseHandle()
     spec, ownership = DatabaseSpec(url), Ownership()
+
+    async def spool() -> MemorySpool:
+        return await MemorySpool.open(disk, disk_limits)
+
     children = (
         _supervisor(
             "platform", lambda: platform(spec, handle, MIGRATIONS, SUBSCRIPTIONS, ownership)
         ),
         _supervisor("core", lambda: Supervisor(core_children(handle))),
-        _supervisor("points", lambda: Supervisor(points_children(handle), intensity=5)),
+        _supervisor("points", lambda: Supervisor(points_children(handle, spool), intensity=5)),
     )
     root = _supervisor("test", lambda: Supervisor(children))
     system = ActorSystem(ports if ports is not None else seeded_ports(1, START))

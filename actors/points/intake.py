@@ -8,9 +8,11 @@ import msgspec
 import structlog
 
 from actors.core.messages import OrderRecorded
+from actors.points.away import database_away
 from actors.points.lookups import find_owners
 from actors.points.messages import (
     ACCOUNTS,
+    DATABASE_AWAY,
     MAX_BATCH_ITEMS,
     QUERIES,
     AccountKey,
@@ -124,6 +126,8 @@ def _result(answer: Sequence[Result] | Exception, index: int) -> Result:
     if not isinstance(answer, Exception):
         return answer[index]
     log.warning("account_unavailable", error=str(answer)[:500])
+    if database_away(answer):
+        return DATABASE_AWAY
     detail = "the account did not answer; the same request with the same key is safe"
     return Refusal(RefusalKind.UNAVAILABLE, "account_unavailable", detail)
 

@@ -157,6 +157,19 @@ CREATE TABLE public.points_accounts (
     CONSTRAINT points_accounts_pending_check CHECK ((pending >= 0)),
     CONSTRAINT points_accounts_sequence_check CHECK ((sequence >= 1))
 );
+CREATE TABLE public.points_deferrals (
+    merchant_id text NOT NULL,
+    deferral_id text NOT NULL,
+    customer_id text NOT NULL,
+    idempotency_key text NOT NULL,
+    status text NOT NULL,
+    attempts bigint NOT NULL,
+    deferred_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    result jsonb,
+    CONSTRAINT points_deferrals_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT points_deferrals_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'applied'::text, 'refused'::text, 'dead'::text])))
+);
 CREATE TABLE public.points_earn_rules (
     merchant_id text NOT NULL,
     currency text NOT NULL,
@@ -365,6 +378,8 @@ ALTER TABLE ONLY public.outbox
     ADD CONSTRAINT outbox_pkey PRIMARY KEY (merchant_id, event_id);
 ALTER TABLE ONLY public.points_accounts
     ADD CONSTRAINT points_accounts_pkey PRIMARY KEY (merchant_id, customer_id, asset);
+ALTER TABLE ONLY public.points_deferrals
+    ADD CONSTRAINT points_deferrals_pkey PRIMARY KEY (merchant_id, deferral_id);
 ALTER TABLE ONLY public.points_earn_rules
     ADD CONSTRAINT points_earn_rules_pkey PRIMARY KEY (merchant_id, currency, version);
 ALTER TABLE ONLY public.points_holds
@@ -397,6 +412,7 @@ CREATE INDEX orders_p0_merchant_id_customer_id_ordered_at_order_id_idx ON public
 CREATE INDEX orders_p0_merchant_id_ordered_at_order_id_idx ON public.orders_p0 USING btree (merchant_id, ordered_at, order_id);
 CREATE INDEX outbox_in_order ON public.outbox USING btree (event_id);
 CREATE INDEX points_accounts_due ON public.points_accounts USING btree (next_due_at) WHERE (next_due_at IS NOT NULL);
+CREATE INDEX points_deferrals_finished ON public.points_deferrals USING btree (finished_at) WHERE (finished_at IS NOT NULL);
 CREATE INDEX points_holds_active ON public.points_holds USING btree (merchant_id, customer_id, asset) WHERE (ended_by IS NULL);
 CREATE INDEX points_lots_open ON ONLY public.points_lots USING btree (merchant_id, customer_id, asset) WHERE (remaining > 0);
 CREATE INDEX points_lots_p0_merchant_id_customer_id_asset_idx ON public.points_lots_p0 USING btree (merchant_id, customer_id, asset) WHERE (remaining > 0);
@@ -435,6 +451,7 @@ CREATE POLICY of_merchant ON public.merchants USING (((merchant_id = ANY (( SELE
 CREATE POLICY of_merchant ON public.orders USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.outbox USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_accounts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.points_deferrals USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_earn_rules USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_holds USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_lot_movements USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -446,6 +463,7 @@ CREATE POLICY of_merchant ON public.products USING (((merchant_id = ANY (( SELEC
 ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_accounts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.points_deferrals ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_earn_rules ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_holds ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_lot_movements ENABLE ROW LEVEL SECURITY;
@@ -462,6 +480,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.merchants TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.orders TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.outbox TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_accounts TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_deferrals TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_earn_rules TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_holds TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.points_lot_movements TO loyalnest_app;

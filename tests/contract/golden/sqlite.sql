@@ -87,6 +87,19 @@ CREATE TABLE points_accounts (
     PRIMARY KEY (merchant_id, customer_id, asset)
 );
 
+CREATE TABLE points_deferrals (
+    merchant_id TEXT NOT NULL,
+    deferral_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    idempotency_key TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('queued', 'applied', 'refused', 'dead')),
+    attempts BIGINT NOT NULL CHECK (attempts >= 0),
+    deferred_at TIMESTAMPTZ NOT NULL,
+    finished_at TIMESTAMPTZ,
+    result JSONB,
+    PRIMARY KEY (merchant_id, deferral_id)
+);
+
 CREATE TABLE points_earn_rules (
     merchant_id TEXT NOT NULL,
     currency TEXT NOT NULL CHECK (length(currency) = 3),
@@ -200,6 +213,9 @@ CREATE INDEX orders_by_time ON orders (merchant_id, ordered_at, order_id);
 CREATE INDEX outbox_in_order ON outbox (event_id);
 
 CREATE INDEX points_accounts_due ON points_accounts (next_due_at) WHERE next_due_at IS NOT NULL;
+
+CREATE INDEX points_deferrals_finished
+    ON points_deferrals (finished_at) WHERE finished_at IS NOT NULL;
 
 CREATE INDEX points_holds_active
     ON points_holds (merchant_id, customer_id, asset) WHERE ended_by IS NULL;

@@ -149,13 +149,14 @@ async def running_tree(
     tmp_path: Path,
     settings: GatewaySettings | None = None,
     listener: ListenerSettings | None = None,
+    handle: DatabaseHandle | None = None,
     url: str | None = None,
 ) -> AsyncIterator[Api]:
     """The whole application with two merchants, and two customers of the first.
 
     Over SQLite, unless `url` names another store.
     """
-    handle = DatabaseHandle()
+    handle = handle if handle is not None else DatabaseHandle()
     spec = ApplicationSpec(
         DatabaseSpec(url or f"sqlite:///{tmp_path}/loyalnest.db"),
         tmp_path,
