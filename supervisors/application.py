@@ -12,10 +12,12 @@ from actors.core.supervisor import core_children
 from actors.points.messages import INTAKE
 from actors.points.supervisor import MIGRATIONS as POINTS_MIGRATIONS
 from actors.points.supervisor import points_children
-from actors.products.catalogue import MIGRATIONS as PRODUCTS_MIGRATIONS
-from actors.products.catalogue import products_children
+from actors.products.supervisor import MIGRATIONS as PRODUCTS_MIGRATIONS
+from actors.products.supervisor import products_children
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
+from runtime.cache import CacheHandle
 from runtime.storage import RUNTIME_MIGRATIONS, DatabaseHandle
+from supervisors.cache import cache_child
 from supervisors.platform import platform
 
 ROOT = "loyalnest"
@@ -36,24 +38,40 @@ ROOT_PERIOD_S = 60.0
 
 @attrs.frozen
 class ApplicationSpec:
-    """What a tree needs from outside: where the data is, and the children of its edge."""
+    """What a tree needs from outside: where the data is, and the children of its edge.
+
+    Without a `redis_url` the cache is in the process.
+    """
 
     database_url: str
     key_directory: Path
     edge: tuple[ChildSpec, ...] = ()
+    redis_url: str | None = None
 
 
-def application(spec: ApplicationSpec, handle: DatabaseHandle) -> ChildSpec:
-    """The root. It starts from left to right and stops from right to left."""
+def application(
+    spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle | None = None
+) -> ChildSpec:
+    """The root. It starts from left to right and stops from right to left.
+
+    `cache` is for those outside the tree that want to look at it.
+    """
+    shared = cache if cache is not None else CacheHandle()
 
     def root() -> Supervisor:
         return Supervisor(
             (
                 _supervisor(
                     "platform",
-                    lambda: platform(spec.database_url, handle, MIGRATIONS, SUBSCRIPTIONS),
+                    lambda: platform(
+                        spec.database_url,
+                        handle,
+                        MIGRATIONS,
+                        SUBSCRIPTIONS,
+                        cache_child(spec.redis_url, shared),
+                    ),
                 ),
-                _supervisor("domains", lambda: domains(spec, handle), name=DOMAINS),
+                _supervisor("domains", lambda: domains(spec, handle, shared), name=DOMAINS),
                 _supervisor("edge", lambda: _edge(spec.edge)),
             ),
             intensity=ROOT_INTENSITY,
@@ -64,13 +82,13 @@ def application(spec: ApplicationSpec, handle: DatabaseHandle) -> ChildSpec:
     return _supervisor(ROOT, root, name=ROOT)
 
 
-def domains(spec: ApplicationSpec, handle: DatabaseHandle) -> Supervisor:
+def domains(spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle) -> Supervisor:
     """One supervisor a domain. One that exhausts its restarts stays down; the rest lives on."""
     return Supervisor(
         (
             _domain("auth", lambda: auth_children(spec.key_directory)),
             _domain("core", lambda: core_children(handle)),
-            _domain("products", lambda: products_children(handle)),
+            _domain("products", lambda: products_children(handle, cache)),
             _domain("points", lambda: points_children(handle), Strategy.REST_FOR_ONE),
         ),
         intensity=DOMAIN_INTENSITY,

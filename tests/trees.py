@@ -41,10 +41,12 @@ from actors.points.messages import (
 from actors.points.supervisor import points_children
 from actors.vocabulary import Idempotency
 from runtime import INFINITE, ActorSystem, ChildSpec, EntityRef, Supervisor
+from runtime.cache import CacheHandle
 from runtime.outbox import RELAY, GetBacklog
 from runtime.ports import Ports, seeded_ports
 from runtime.storage import DatabaseHandle
 from supervisors.application import MIGRATIONS, SUBSCRIPTIONS
+from supervisors.cache import cache_child
 from supervisors.platform import platform
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -119,7 +121,12 @@ async def running_tree(
     """In memory and with seeded ports the tree runs in virtual time."""
     handle = handle if handle is not None else DatabaseHandle()
     children = (
-        _supervisor("platform", lambda: platform(url, handle, MIGRATIONS, SUBSCRIPTIONS)),
+        _supervisor(
+            "platform",
+            lambda: platform(
+                url, handle, MIGRATIONS, SUBSCRIPTIONS, cache_child(None, CacheHandle())
+            ),
+        ),
         _supervisor("core", lambda: Supervisor(core_children(handle))),
         _supervisor("points", lambda: Supervisor(points_children(handle), intensity=5)),
     )

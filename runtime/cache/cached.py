@@ -1,13 +1,14 @@
 """Values of one kind, read through two layers: copies in this process, then the shared cache."""
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Generic, NoReturn, TypeVar
 
 import attrs
 import msgspec
 import trio
 
+from runtime.cache.flights import Flight, Flights
 from runtime.cache.handle import CacheHandle
 from runtime.cache.port import Presence
 from runtime.cache.subscriptions import Missed, Notice
@@ -42,6 +43,14 @@ class _Copy(Generic[Value]):
     made_at: float
 
 
+@attrs.frozen
+class _Outdated:
+    """The notice that the source of `keys` has changed."""
+
+    sender: str
+    keys: tuple[str, ...]
+
+
 class Cached(Generic[Value]):
     """Cache-aside for values that msgspec can encode as JSON; None is a value, if in the type."""
 
@@ -50,7 +59,8 @@ class Cached(Generic[Value]):
         self._cache = cache
         self._decoder: msgspec.json.Decoder[Value] = msgspec.json.Decoder(type_)
         self._copies: OrderedDict[str, _Copy[Value]] = OrderedDict()
-        self._outdated = 0
+        self._flights: Flights[Value] = Flights()
+        self._sender = cache.token()
 
     async def get(self, key: str, loader: Callable[[], Awaitable[Value]]) -> Value:
         """The value of `key`, from the nearest place that has it.
@@ -59,14 +69,18 @@ class Cached(Generic[Value]):
         """
         copy = self._copies.get(key)
         if copy is not None and monotonic() - copy.made_at < self._copy_ttl_s:
-            await trio.lowlevel.checkpoint()
             self._copies.move_to_end(key)
+            await trio.lowlevel.checkpoint()
             return copy.value
-        outdated = self._outdated
-        value = await self._load(key, loader)
-        if outdated == self._outdated:
-            self._keep(key, value)
-        return value
+
+        async def load(flight: Flight[Value]) -> Value:
+            value = await self._load(key, loader)
+            if not flight.outdated:
+                # Here, so that nobody comes between the end of the load and the copy.
+                self._keep(key, value)
+            return value
+
+        return await self._flights.load(key, load)
 
     @property
     def _copy_ttl_s(self) -> float:
@@ -102,12 +116,13 @@ class Cached(Generic[Value]):
         """
         self._forget(keys)
         await self._cache.delete(*map(self._shared, keys))
-        await self._cache.publish(self._kind.channel, msgspec.json.encode(keys))
+        notice = msgspec.json.encode(_Outdated(self._sender, keys))
+        await self._cache.publish(self._kind.channel, notice)
 
-    def _forget(self, keys: "tuple[str, ...]") -> None:
-        self._outdated += 1
+    def _forget(self, keys: Iterable[str]) -> None:
         for key in keys:
             self._copies.pop(key, None)
+            self._flights.outdate(key)
         self._cache.outdate(*map(self._shared, keys))
 
     async def follow(self) -> NoReturn:
@@ -117,7 +132,12 @@ class Cached(Generic[Value]):
     def _react(self, notice: Notice | Missed) -> None:
         match notice:
             case Notice(payload):
-                self._forget(msgspec.json.decode(payload, type=tuple[str, ...]))
+                try:
+                    outdated = msgspec.json.decode(payload, type=_Outdated)
+                except msgspec.DecodeError:
+                    # Of another version of this program: what it says is not known.
+                    outdated = _Outdated("", (*self._copies, *self._flights.keys))
+                if outdated.sender != self._sender:
+                    self._forget(outdated.keys)
             case Missed():
-                self._outdated += 1
-                self._copies.clear()
+                self._forget([*self._copies, *self._flights.keys])

@@ -2,43 +2,46 @@
 
 from collections.abc import Awaitable, Callable
 from types import TracebackType
+from typing import Generic, TypeVar
 
 import attrs
 import trio
 
-Load = Callable[["Flight"], Awaitable[bytes]]
+Value = TypeVar("Value")
 
 
 @attrs.define(eq=False)
-class Flight:
+class Flight(Generic[Value]):
     """One load in progress. `outdated` once what it loads may have changed meanwhile."""
 
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     done: trio.Event = attrs.field(factory=trio.Event)
     waiters: int = 0
-    value: bytes | None = None
+    values: tuple[Value, ...] = ()
     error: Exception | None = None
     traceback: TracebackType | None = None
     outdated: bool = False
 
-    def result(self) -> bytes:
+    def result(self) -> Value:
         if self.error is not None:
             raise self.error.with_traceback(self.traceback)
-        if self.value is None:
+        if not self.values:
             raise RuntimeError("the load was cancelled although somebody waits for it")
-        return self.value
+        return self.values[0]
 
 
-class Flights:
+class Flights(Generic[Value]):
     """Loads in progress by key. They belong to no waiter: each runs in a task of its own."""
 
     def __init__(self) -> None:
-        self._flights: dict[str, Flight] = {}
+        self._flights: dict[str, Flight[Value]] = {}
 
-    def __len__(self) -> int:
-        return len(self._flights)
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What is being loaded."""
+        return tuple(self._flights)
 
-    async def load(self, key: str, load: Load) -> bytes:
+    async def load(self, key: str, load: Callable[[Flight[Value]], Awaitable[Value]]) -> Value:
         """The value or the error of the load of `key`; of the one in progress, if there is one.
 
         `load` sees neither the deadline nor the context of who asked first. Cancelling a waiter
@@ -65,16 +68,21 @@ class Flights:
             flight.outdated = True
             self._remove(key, flight)
 
-    async def _run(self, key: str, flight: Flight, load: Load) -> None:
+    async def _run(
+        self,
+        key: str,
+        flight: Flight[Value],
+        load: Callable[[Flight[Value]], Awaitable[Value]],
+    ) -> None:
         with flight.scope:
             try:
-                flight.value = await load(flight)
+                flight.values = (await load(flight),)
             except Exception as error:
                 flight.error, flight.traceback = error, error.__traceback__
             finally:
                 self._remove(key, flight)
                 flight.done.set()
 
-    def _remove(self, key: str, flight: Flight) -> None:
+    def _remove(self, key: str, flight: Flight[Value]) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]

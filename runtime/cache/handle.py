@@ -8,7 +8,7 @@ import attrs
 import trio
 
 from runtime.cache.away import OPEN, AwayRules, WhenAway
-from runtime.cache.errors import Away, CacheRefused, CacheUnavailable
+from runtime.cache.errors import Away, CacheError, CacheRefused, CacheUnavailable
 from runtime.cache.flights import Flight, Flights
 from runtime.cache.gcra import MICROSECONDS, LocalLimits
 from runtime.cache.port import Cache, Limit, Presence, StreamEntry, Verdict, check_cost, check_key
@@ -32,8 +32,9 @@ class _Link:
         self.cache: Cache | None = None
         self.changed = trio.Event()
         self.metrics = metrics
-        self.flights = Flights()
+        self.flights: Flights[bytes] = Flights()
         self.limits = LocalLimits(ports.random)
+        self.random = ports.random
         self.processes = processes
 
     def attached(self) -> Cache:
@@ -107,6 +108,10 @@ class CacheHandle:
         cache = self._link.cache
         return cache.presence if cache is not None else Presence.DOWN
 
+    def token(self) -> str:
+        """A name that no other user of the cache has."""
+        return f"{self._link.random.getrandbits(64):016x}"
+
     @property
     def rules(self) -> AwayRules:
         return self._rules
@@ -128,20 +133,20 @@ class CacheHandle:
         """
         check_key(key)
 
-        async def flight(flight: Flight) -> bytes:
+        async def flight(flight: Flight[bytes]) -> bytes:
             return await self._load(key, ttl_s, loader, flight)
 
         return await self._link.flights.load(key, flight)
 
     async def _load(
-        self, key: str, ttl_s: float, loader: Callable[[], Awaitable[bytes]], flight: Flight
+        self, key: str, ttl_s: float, loader: Callable[[], Awaitable[bytes]], flight: Flight[bytes]
     ) -> bytes:
         try:
             with self._link.measured("load") as measured:
                 found = await self._link.attached().get(key)
                 measured.outcome = "hit" if found is not None else "miss"
-        except CacheUnavailable as error:
-            self._fall_back("load", self._rules.load, error)
+        except CacheError as error:
+            await self._fall_back("load", self._rules.load, error)
             return await loader()
         if found is not None:
             return found
@@ -180,11 +185,15 @@ class CacheHandle:
             with self._link.measured(operation) as measured:
                 await act(self._link.attached())
                 measured.outcome = "ok"
-        except CacheUnavailable as error:
-            self._fall_back(operation, rule, error)
+        except CacheError as error:
+            await self._fall_back(operation, rule, error)
 
-    def _fall_back(self, operation: str, rule: WhenAway, error: CacheUnavailable) -> None:
-        """Raise what the rule does not go on without; count what it does."""
+    async def _fall_back(self, operation: str, rule: WhenAway, error: CacheError) -> None:
+        """Raise where the rule does not go on without the cache; count where it does.
+
+        A cache that refuses, wrongly configured perhaps, is as good as away.
+        """
+        await trio.lowlevel.checkpoint()
         if rule is WhenAway.REFUSE:
             raise error
         self._link.metrics.fallback(f"cache.{operation}", rule.name.lower())
@@ -196,8 +205,8 @@ class CacheHandle:
             with self._link.measured("take") as measured:
                 verdict = await self._link.attached().take(key, limit, cost)
                 measured.outcome = "allowed" if verdict.allowed else "denied"
-        except CacheUnavailable as error:
-            self._fall_back("take", self._rules.limit, error)
+        except CacheError as error:
+            await self._fall_back("take", self._rules.limit, error)
             share = limit.share(self._link.processes)
             now_us = round(monotonic() * MICROSECONDS)
             local = self._link.limits.take(key, share, min(cost, share.burst), now_us)

@@ -119,9 +119,11 @@ class MemoryCache:
         check_read(limit, wait_s)
         await trio.lowlevel.checkpoint()
         behind = int(after.partition("-")[0])
+        found = self._behind(stream, behind, limit)
         with trio.move_on_after(wait_s):
-            while not (found := self._behind(stream, behind, limit)):
+            while not found and wait_s > 0:
                 await self._stream(stream).grown.wait()
+                found = self._behind(stream, behind, limit)
         return found
 
     def _stream(self, name: str) -> _Stream:

@@ -54,7 +54,7 @@ class RedisCache:
         self._connections = Connections(url, CONNECTIONS_MAX)
         self._waiting = Connections(url, WAITING_CONNECTIONS_MAX)
         self._subscriptions = Subscriptions()
-        self._breaker = Breaker("redis", BREAKER, random, metrics)
+        self.breaker = Breaker("redis", BREAKER, random, metrics)
         self.listener = Listener(
             self._connections, self._subscriptions, f"{PREFIX}channel:", random, metrics
         )
@@ -146,7 +146,7 @@ class RedisCache:
     async def _ask(self, *command: str | bytes | int, timeout_s: float = TIMEOUT_S) -> Any:
         """One command past the breaker, which learns how it ended."""
         try:
-            permit = self._breaker.admit()
+            permit = self.breaker.admit()
         except BreakerOpen as error:
             await trio.lowlevel.checkpoint()
             raise CacheUnavailable(Away.REJECTED, str(error)) from None
