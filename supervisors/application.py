@@ -16,9 +16,10 @@ from actors.products.supervisor import MIGRATIONS as PRODUCTS_MIGRATIONS
 from actors.products.supervisor import products_children
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
 from runtime.cache import CacheHandle
+from runtime.ownership import Ownership
 from runtime.storage import RUNTIME_MIGRATIONS, DatabaseHandle
 from supervisors.cache import cache_child
-from supervisors.platform import platform
+from supervisors.platform import DatabaseSpec, platform
 
 ROOT = "loyalnest"
 DOMAINS = "loyalnest.domains"
@@ -43,7 +44,7 @@ class ApplicationSpec:
     Without a `redis_url` the cache is in the process.
     """
 
-    database_url: str
+    database: DatabaseSpec
     key_directory: Path
     edge: tuple[ChildSpec, ...] = ()
     redis_url: str | None = None
@@ -57,6 +58,7 @@ def application(
     `cache` is for those outside the tree that want to look at it.
     """
     shared = cache if cache is not None else CacheHandle()
+    ownership = Ownership()
 
     def root() -> Supervisor:
         return Supervisor(
@@ -64,10 +66,11 @@ def application(
                 _supervisor(
                     "platform",
                     lambda: platform(
-                        spec.database_url,
+                        spec.database,
                         handle,
                         MIGRATIONS,
                         SUBSCRIPTIONS,
+                        ownership,
                         cache_child(spec.redis_url, shared),
                     ),
                 ),
@@ -87,9 +90,11 @@ def domains(spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle) -
     return Supervisor(
         (
             _domain("auth", lambda: auth_children(spec.key_directory)),
-            _domain("core", lambda: core_children(handle)),
-            _domain("products", lambda: products_children(handle, cache)),
-            _domain("points", lambda: points_children(handle), Strategy.REST_FOR_ONE),
+            _domain("core", lambda: core_children(handle.share("core"))),
+            _domain("products", lambda: products_children(handle.share("products"), cache)),
+            _domain(
+                "points", lambda: points_children(handle.share("points")), Strategy.REST_FOR_ONE
+            ),
         ),
         intensity=DOMAIN_INTENSITY,
         period_s=DOMAIN_PERIOD_S,

@@ -43,11 +43,12 @@ from actors.vocabulary import Idempotency
 from runtime import INFINITE, ActorSystem, ChildSpec, EntityRef, Supervisor
 from runtime.cache import CacheHandle
 from runtime.outbox import RELAY, GetBacklog
+from runtime.ownership import Ownership
 from runtime.ports import Ports, seeded_ports
 from runtime.storage import DatabaseHandle
 from supervisors.application import MIGRATIONS, SUBSCRIPTIONS
 from supervisors.cache import cache_child
-from supervisors.platform import platform
+from supervisors.platform import DatabaseSpec, platform
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MERCHANT = "shop"
@@ -120,11 +121,17 @@ async def running_tree(
 ) -> AsyncIterator[Tree]:
     """In memory and with seeded ports the tree runs in virtual time."""
     handle = handle if handle is not None else DatabaseHandle()
+    spec, ownership = DatabaseSpec(url), Ownership()
     children = (
         _supervisor(
             "platform",
             lambda: platform(
-                url, handle, MIGRATIONS, SUBSCRIPTIONS, cache_child(None, CacheHandle())
+                spec,
+                handle,
+                MIGRATIONS,
+                SUBSCRIPTIONS,
+                ownership,
+                cache_child(None, CacheHandle()),
             ),
         ),
         _supervisor("core", lambda: Supervisor(core_children(handle))),

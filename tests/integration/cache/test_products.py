@@ -26,8 +26,9 @@ from runtime.ports import system_ports
 from runtime.storage import DatabaseHandle, Row
 from supervisors.application import ApplicationSpec, application
 from supervisors.cache import cache_child
+from supervisors.platform import DatabaseSpec
 from tests.integration.cache.helpers import until
-from tests.servers import RedisServer
+from tests.servers import PostgresServer, RedisServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.trio(run=host.run)]
 
@@ -78,10 +79,12 @@ class Process:
 
 
 @asynccontextmanager
-async def two_processes(url: str | None, directory: Path) -> AsyncIterator[tuple[Process, Process]]:
+async def two_processes(
+    url: str | None, directory: Path, database_url: str = "sqlite:///:memory:"
+) -> AsyncIterator[tuple[Process, Process]]:
     """The whole tree, and another system with only the products domain on the same database."""
     database, cache, other = CountingHandle(), CacheHandle(), CacheHandle()
-    spec = ApplicationSpec("sqlite:///:memory:", directory, redis_url=url)
+    spec = ApplicationSpec(DatabaseSpec(database_url), directory, redis_url=url)
     root = ChildSpec(
         "root",
         lambda: Supervisor((cache_child(url, other), *products_children(database, other))),
@@ -95,11 +98,16 @@ async def two_processes(url: str | None, directory: Path) -> AsyncIterator[tuple
         yield Process(first, cache, database), Process(second, other, database)
 
 
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
 async def test_a_price_change_is_seen_by_the_other_process(
-    server: RedisServer, tmp_path: Path
+    server: RedisServer, tmp_path: Path, store: str, request: pytest.FixtureRequest
 ) -> None:
     """Clause C10."""
-    async with two_processes(server.url, tmp_path) as (one, two):
+    url = "sqlite:///:memory:"
+    if store == "postgresql":
+        postgres: PostgresServer = request.getfixturevalue("postgres")
+        url = postgres.new_database()
+    async with two_processes(server.url, tmp_path, url) as (one, two):
         await until(lambda: one.cache.presence is two.cache.presence is Presence.UP)
         await one.put(100)
         assert (await one.price(), await two.price()) == (100, 100)

@@ -26,6 +26,7 @@ from runtime.ports import system_ports
 from runtime.storage import Database, DatabaseHandle
 from runtime.telemetry import Metrics
 from supervisors.application import ApplicationSpec, application
+from supervisors.platform import DatabaseSpec
 
 MERCHANT = "flora"
 RIVAL = "rival"
@@ -149,15 +150,16 @@ async def running_tree(
     tmp_path: Path,
     settings: GatewaySettings | None = None,
     listener: ListenerSettings | None = None,
+    url: str | None = None,
     redis_url: str | None = None,
 ) -> AsyncIterator[Api]:
-    """The whole application over SQLite, with two merchants and two customers of the first.
+    """The whole application with two merchants, and two customers of the first.
 
-    A Redis needs `host.run`.
+    Over SQLite, unless `url` names another store. A Redis needs `host.run`.
     """
     handle, cache = DatabaseHandle(), CacheHandle()
     spec = ApplicationSpec(
-        f"sqlite:///{tmp_path}/loyalnest.db",
+        DatabaseSpec(url or f"sqlite:///{tmp_path}/loyalnest.db"),
         tmp_path,
         edge(settings, listener, handle, cache),
         redis_url,
