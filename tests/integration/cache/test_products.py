@@ -19,13 +19,14 @@ from actors.products.messages import (
     PutProducts,
 )
 from actors.products.supervisor import products_children
-from runtime import ActorSystem, ChildSpec, Supervisor, host
+from runtime import ActorSystem, ChildSpec, Stop, Supervisor, host
 from runtime.cache import CacheHandle, Presence
 from runtime.cache.redis import TIMEOUT_S
+from runtime.exits import SHUTDOWN
 from runtime.ports import system_ports
 from runtime.storage import DatabaseHandle, Row
 from supervisors.application import ApplicationSpec, application
-from supervisors.cache import cache_child
+from supervisors.cache import CACHE, cache_child
 from supervisors.platform import DatabaseSpec
 from tests.integration.cache.helpers import until
 from tests.servers import PostgresServer, RedisServer
@@ -153,6 +154,18 @@ async def test_with_the_cache_in_the_process_a_change_is_seen_at_once(tmp_path: 
             assert await one.price() == price
             assert await one.price() == price
         assert one.database.reads == 3
+
+
+async def test_products_are_served_while_the_cache_restarts(tmp_path: Path) -> None:
+    """Clause C5: the followers find the next one."""
+    async with two_processes(None, tmp_path) as (one, _):
+        await one.put(100)
+        before = one.cache._link.cache
+        one.system.ref(CACHE).signal(Stop(SHUTDOWN))
+        assert await one.price() == 100
+        await until(lambda: one.cache._link.cache not in {None, before})
+        await one.put(200)
+        assert await one.price() == 200
 
 
 async def test_an_old_price_is_gone_after_the_declared_time(
