@@ -51,6 +51,9 @@ class Connections:
             async with self._free:
                 why = Away.SLOW
                 return await self._exchange(command)
+        if why is Away.SLOW:
+            # The way to the server may be dead without a word: the idle ones go the same way.
+            await self._close_idle()
         raise CacheUnavailable(why, f"no answer within {timeout_s * 1000:.0f} ms")
 
     async def _exchange(self, command: Command) -> Any:

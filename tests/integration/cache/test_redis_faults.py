@@ -1,6 +1,7 @@
 """A real Redis that is frozen, killed and restarted under the cache."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -22,6 +23,7 @@ from runtime.cache.redis import BREAKER, CONNECTIONS_MAX, TIMEOUT_S, RedisCache,
 from runtime.ports import system_ports
 from runtime.telemetry import Metrics
 from tests.integration.cache.helpers import Faulty, until
+from tests.integration.cache.proxy import Proxy
 from tests.servers import RedisServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.trio(run=host.run)]
@@ -132,6 +134,31 @@ async def test_a_restart_costs_at_most_one_failure(faulty: Faulty) -> None:
         except CacheUnavailable:
             failures += 1
     assert failures <= 1
+
+
+async def test_connections_that_went_silent_cost_at_most_one_failure(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    """As after a firewall forgot them: no word comes back, while new ones work."""
+    proxy, failures = Proxy(server.url, tmp_path / "proxy.sock"), 0
+    async with trio.open_nursery() as nursery:
+        await nursery.start(proxy.run)
+        async with open_redis(proxy.url, system_ports().random, Metrics()) as cache:
+            await until(lambda: cache.listener.up)
+            async with trio.open_nursery() as uses:
+                for _ in range(CONNECTIONS_MAX):
+                    uses.start_soon(cache.set, "k", b"v", 60)
+            proxy.silence()
+            for _ in range(CONNECTIONS_MAX):
+                try:
+                    await cache.get("k")
+                except CacheUnavailable:
+                    failures += 1
+            async with cache.subscribe("news") as news:
+                with trio.fail_after(RECOVERY_MAX_S):
+                    assert await news.receive() == Missed()
+        nursery.cancel_scope.cancel()
+    assert failures == 1
 
 
 async def test_subscriptions_outlive_a_restart_and_are_told_what_they_may_have_missed(
