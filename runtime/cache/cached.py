@@ -10,7 +10,7 @@ import trio
 
 from runtime.cache.flights import Flight, Flights
 from runtime.cache.handle import CacheHandle
-from runtime.cache.port import Presence
+from runtime.cache.port import KEYS_MAX, Presence
 from runtime.cache.subscriptions import Missed, Notice
 from runtime.parking import monotonic
 
@@ -115,9 +115,11 @@ class Cached(Generic[Value]):
         Here it has happened even when this is cancelled.
         """
         self._forget(keys)
-        await self._cache.delete(*map(self._shared, keys))
-        notice = msgspec.json.encode(_Outdated(self._sender, keys))
-        await self._cache.publish(self._kind.channel, notice)
+        for start in range(0, len(keys), KEYS_MAX):
+            some = keys[start : start + KEYS_MAX]
+            await self._cache.delete(*map(self._shared, some))
+            notice = msgspec.json.encode(_Outdated(self._sender, some))
+            await self._cache.publish(self._kind.channel, notice)
 
     def _forget(self, keys: Iterable[str]) -> None:
         for key in keys:

@@ -20,18 +20,17 @@ local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local interval, burst, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local room = burst * interval
-local arrival = tonumber(redis.call('GET', KEYS[1]) or now)
-arrival = math.min(math.max(arrival, now), now + room)
+local kept = tonumber(redis.call('GET', KEYS[1]) or now)
+local arrival = math.min(math.max(kept, now), now + room)
 local wait = arrival + cost * interval - room - now
-if wait > 0 then
-    return {0, wait, math.floor((room - (arrival - now)) / interval)}
+if wait <= 0 then
+    arrival = arrival + cost * interval
 end
-arrival = arrival + cost * interval
 local idle_in = arrival - now
-if idle_in > 0 then
+if arrival ~= kept and idle_in > 0 then
     redis.call('SET', KEYS[1], string.format('%.0f', arrival), 'PX', math.ceil(idle_in / 1000))
 end
-return {1, 0, math.floor((room - idle_in) / interval)}
+return {wait <= 0 and 1 or 0, math.max(wait, 0), math.floor((room - idle_in) / interval)}
 """
 """Keys: the limit's. Arguments: emission interval in µs, burst, cost.
 

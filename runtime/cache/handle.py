@@ -17,6 +17,13 @@ from runtime.parking import monotonic
 from runtime.ports import Ports, system_ports
 from runtime.telemetry import Metrics
 
+LOAD_RULES = (WhenAway.LOAD, WhenAway.REFUSE)
+
+
+def _flight_key(rule: WhenAway, key: str) -> str:
+    """Those who refuse what was loaded without the cache do not share a load with the others."""
+    return f"{rule.name}:{key}"
+
 
 @attrs.define
 class Measured:
@@ -113,10 +120,6 @@ class CacheHandle:
         return f"{self._link.random.getrandbits(64):016x}"
 
     @property
-    def rules(self) -> AwayRules:
-        return self._rules
-
-    @property
     def processes(self) -> int:
         return self._link.processes
 
@@ -136,7 +139,7 @@ class CacheHandle:
         async def flight(flight: Flight[bytes]) -> bytes:
             return await self._load(key, ttl_s, loader, flight)
 
-        return await self._link.flights.load(key, flight)
+        return await self._link.flights.load(_flight_key(self._rules.load, key), flight)
 
     async def _load(
         self, key: str, ttl_s: float, loader: Callable[[], Awaitable[bytes]], flight: Flight[bytes]
@@ -173,7 +176,8 @@ class CacheHandle:
     def outdate(self, *keys: str) -> None:
         """Do not keep what this process is loading for the keys."""
         for key in keys:
-            self._link.flights.outdate(key)
+            for rule in LOAD_RULES:
+                self._link.flights.outdate(_flight_key(rule, key))
 
     async def publish(self, channel: str, payload: bytes) -> None:
         await self._do("publish", self._rules.notify, lambda cache: cache.publish(channel, payload))

@@ -17,6 +17,7 @@ from runtime.cache.port import (
     Verdict,
     check_cost,
     check_key,
+    check_keys,
     check_read,
     check_ttl,
     check_value,
@@ -77,6 +78,7 @@ class MemoryCache:
             self._remove(next(iter(self._entries)))
 
     async def delete(self, *keys: str) -> None:
+        check_keys(keys)
         await trio.lowlevel.checkpoint()
         for key in keys:
             self._remove(key)

@@ -3,6 +3,7 @@
 `docs/cache.md` shows how to use it. All times to live and waits are seconds.
 """
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import Enum
 from math import ceil
@@ -118,6 +119,13 @@ class Cache(Protocol):
 def check_key(key: str) -> None:
     if not 1 <= len(key.encode()) <= KEY_BYTES_MAX:
         raise ValueError(f"a key has 1 to {KEY_BYTES_MAX} bytes")
+
+
+def check_keys(keys: Sequence[str]) -> None:
+    if len(keys) > KEYS_MAX:
+        raise ValueError(f"at most {KEYS_MAX} keys at once")
+    for key in keys:
+        check_key(key)
 
 
 def check_value(value: bytes) -> None:

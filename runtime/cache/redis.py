@@ -14,7 +14,6 @@ from runtime.cache.breaker import Breaker, BreakerOpen, BreakerPolicy
 from runtime.cache.errors import Away, CacheRefused, CacheUnavailable
 from runtime.cache.gcra import LUA, verdict
 from runtime.cache.port import (
-    KEYS_MAX,
     STREAM_START,
     Limit,
     Presence,
@@ -22,6 +21,7 @@ from runtime.cache.port import (
     Verdict,
     check_cost,
     check_key,
+    check_keys,
     check_read,
     check_ttl,
     check_value,
@@ -78,8 +78,7 @@ class RedisCache:
         await self._ask("SET", _value_key(key), value, "PX", ceil(ttl_s * 1000))
 
     async def delete(self, *keys: str) -> None:
-        if len(keys) > KEYS_MAX:
-            raise ValueError(f"at most {KEYS_MAX} keys at once")
+        check_keys(keys)
         if keys:
             await self._ask("DEL", *map(_value_key, keys))
 

@@ -8,7 +8,7 @@ import trio
 
 from runtime import host
 from runtime.cache import STREAM_START, Cache, Limit, Missed, Notice, Presence, open_cache
-from runtime.cache.port import KEY_BYTES_MAX, VALUE_BYTES_MAX
+from runtime.cache.port import KEY_BYTES_MAX, KEYS_MAX, VALUE_BYTES_MAX
 from runtime.cache.subscriptions import BUFFERED
 from runtime.ports import system_ports
 from runtime.telemetry import Metrics
@@ -72,6 +72,7 @@ async def test_what_breaks_a_bound_is_refused(cache: Cache, name: str) -> None:
         lambda: cache.get("k" * (KEY_BYTES_MAX + 1)),
         lambda: cache.set(name, b"v" * (VALUE_BYTES_MAX + 1), 1),
         lambda: cache.set(name, b"v", 0),
+        lambda: cache.delete(*[name] * (KEYS_MAX + 1)),
         lambda: cache.take(name, TEN_AN_HOUR, 11),
         lambda: cache.take(name, TEN_AN_HOUR, -1),
         lambda: cache.read(name, STREAM_START, 0),

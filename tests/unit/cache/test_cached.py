@@ -9,6 +9,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from runtime.cache import Cached, CacheHandle, Kind
 from runtime.cache.memory import MemoryCache
+from runtime.cache.port import KEYS_MAX
 from runtime.telemetry import Metrics
 from tests.virtual import run_virtually
 
@@ -219,6 +220,15 @@ async def test_every_use_can_be_cancelled(shared: MemoryCache) -> None:
     with trio.move_on_after(1) as scope:
         await one.prices.follow()
     assert scope.cancelled_caught
+
+
+async def test_any_number_of_keys_is_outdated_at_once(shared: MemoryCache) -> None:
+    one, shop = process(shared), Shop()
+    keys = [f"key-{number}" for number in range(KEYS_MAX + 1)]
+    await one.price(shop, keys[-1])
+    await one.prices.outdate(*keys)
+    await one.price(shop, keys[-1])
+    assert shop.reads == 2
 
 
 async def test_copies_are_bounded(shared: MemoryCache) -> None:

@@ -228,6 +228,18 @@ async def test_away_where_closed_is_declared_nothing_goes_on(away: CacheHandle) 
     assert source.loads == 0
 
 
+async def test_away_who_refuses_does_not_share_the_load_of_who_goes_on(
+    away: CacheHandle,
+) -> None:
+    source = Source()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(away.load, "k", TTL_S, source)
+        await wait_all_tasks_blocked()
+        with pytest.raises(CacheUnavailable):
+            await away.under(CLOSED).load("k", TTL_S, source)
+    assert source.loads == 1
+
+
 async def test_away_streams_and_plain_reads_raise_under_any_rules(away: CacheHandle) -> None:
     """Clause C7."""
     uses: list[Callable[[], Awaitable[object]]] = [
