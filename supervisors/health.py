@@ -7,6 +7,7 @@ import trio
 
 from runtime import ActorError, ActorSystem, ChildState, ChildStatus, WhichChildren
 from runtime.cache import CacheHandle
+from runtime.journal import JOURNAL, Append
 from runtime.parking import monotonic
 from runtime.storage import Database, StorageError
 from supervisors.application import DOMAINS
@@ -59,7 +60,7 @@ class TreeHealth:
         return await self._system.ref(name).ask(WhichChildren(), timeout_s=CHECK_TIMEOUT_S)
 
     async def database(self) -> bool:
-        """Whether the database answers; asked at most once in `CHECK_EVERY_S`."""
+        """Whether the database answers and takes writes; asked at most once in `CHECK_EVERY_S`."""
         async with self._checking:
             now = monotonic()
             if self._checked_at is None or now - self._checked_at >= CHECK_EVERY_S:
@@ -72,9 +73,12 @@ class TreeHealth:
         return self._cache.presence.value
 
     async def _ping(self) -> bool:
+        """It answers, and the journal may write to it."""
         with trio.move_on_after(CHECK_TIMEOUT_S):
             try:
-                return bool(await self._database.fetch_value("SELECT 1") == 1)
-            except StorageError:
+                await self._database.fetch_value("SELECT 1")
+                await self._system.ref(JOURNAL).ask(Append(()))
+            except (StorageError, ActorError):
                 return False
+            return True
         return False
