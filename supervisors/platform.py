@@ -1,4 +1,4 @@
-"""The platform: what every domain stands on. Database, journal, outbox relay."""
+"""The platform: what every domain stands on. Database, journal, outbox relay, cache."""
 
 from collections.abc import Mapping, Sequence
 
@@ -103,6 +103,7 @@ def platform(
     migrations: Sequence[Migrations],
     subscriptions: Mapping[str, Sequence[str]],
     ownership: Ownership,
+    cache: ChildSpec,
 ) -> Supervisor:
     """rest_for_one: what stands on a failed part restarts with it.
 
@@ -129,6 +130,7 @@ def platform(
                 lambda: OutboxRelay(handle, subscriptions),
                 name=RELAY,
             ),
+            cache,
         ),
         strategy=Strategy.REST_FOR_ONE,
         intensity=PLATFORM_INTENSITY,

@@ -41,12 +41,14 @@ from actors.points.messages import (
 from actors.points.supervisor import points_children
 from actors.vocabulary import Idempotency
 from runtime import INFINITE, ActorSystem, ChildSpec, EntityRef, Supervisor
+from runtime.cache import CacheHandle
 from runtime.outbox import RELAY, GetBacklog
 from runtime.ownership import Ownership
 from runtime.ports import Ports, seeded_ports
 from runtime.spool import MemoryDisk, MemorySpool, SpoolLimits
 from runtime.storage import DatabaseHandle
 from supervisors.application import MIGRATIONS, SUBSCRIPTIONS
+from supervisors.cache import cache_child
 from supervisors.platform import DatabaseSpec, platform
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -133,7 +135,15 @@ async def running_tree(
 
     children = (
         _supervisor(
-            "platform", lambda: platform(spec, handle, MIGRATIONS, SUBSCRIPTIONS, ownership)
+            "platform",
+            lambda: platform(
+                spec,
+                handle,
+                MIGRATIONS,
+                SUBSCRIPTIONS,
+                ownership,
+                cache_child(None, CacheHandle()),
+            ),
         ),
         _supervisor("core", lambda: Supervisor(core_children(handle))),
         _supervisor("points", lambda: Supervisor(points_children(handle, spool), intensity=5)),

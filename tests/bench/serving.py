@@ -21,6 +21,7 @@ from gateway.listener import Listener, ListenerSettings
 from gateway.messages import LISTENER, GetAddress
 from gateway.settings import GatewaySettings
 from runtime import ActorSystem, ChildSpec
+from runtime.cache import CacheHandle
 from runtime.storage import DatabaseHandle
 from supervisors.application import ApplicationSpec, application
 from supervisors.platform import DatabaseSpec
@@ -91,7 +92,7 @@ def _token(system: ActorSystem, directory: Path) -> str:
 
 
 def _gateway(handle: DatabaseHandle) -> Sequence[ChildSpec]:
-    return gateway_children(LISTENING, GatewaySettings(), handle)
+    return gateway_children(LISTENING, GatewaySettings(), handle, CacheHandle())
 
 
 def _empty(_handle: DatabaseHandle) -> Sequence[ChildSpec]:
