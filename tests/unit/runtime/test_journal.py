@@ -18,6 +18,8 @@ from runtime.storage import (
     RUNTIME_MIGRATIONS,
     Database,
     Entry,
+    Query,
+    Row,
     Statement,
     StorageError,
     StorageFull,
@@ -26,7 +28,7 @@ from runtime.storage import (
     migrate,
     open_database,
 )
-from runtime.storage.outbox import outbox_write
+from runtime.storage.outbox import COUNT_EVENTS, outbox_write
 from tests.unit.runtime.helpers import START, running, settle
 
 CREATE_LINES = "CREATE TABLE lines (number BIGINT NOT NULL PRIMARY KEY CHECK (number >= 0))"
@@ -62,10 +64,10 @@ class Gated:
         self.failures: list[Exception] = []
         self.read_failures: list[Exception] = []
 
-    async def fetch_value(self, sql: str, *values: Any) -> Any:
-        if self.read_failures:
+    async def fetch_many(self, queries: Sequence[Query]) -> list[list[Row]]:
+        if self.read_failures and queries[0][0] == COUNT_EVENTS:
             raise self.read_failures.pop()
-        return await self._database.fetch_value(sql, *values)
+        return await self._database.fetch_many(queries)
 
     async def append(self, entries: Sequence[Entry]) -> None:
         self.batches.append(len(entries))

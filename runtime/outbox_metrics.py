@@ -1,0 +1,50 @@
+"""The metrics of the outbox and the inbox."""
+
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from runtime.outbox import OutboxEvent
+
+PREFIX = "loyalnest"
+
+
+class OutboxMetrics:
+    """Topics are named in the program, so there are few of them.
+
+    Outcomes, counted for each consumer: `delivered`, `late` (not taken at once), `failed` (an
+    attempt), `dead`, `put back`; and `unsubscribed`, of events nobody wants.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._events = Counter(
+            "outbox_events",
+            "What became of events",
+            ("topic", "outcome"),
+            PREFIX,
+            registry=registry,
+        )
+        self.backlog = Gauge(
+            "outbox_backlog", "Events not delivered yet", (), PREFIX, registry=registry
+        )
+        self.lag = Gauge(
+            "outbox_lag_seconds",
+            "Age of the oldest event that is neither delivered nor dead",
+            (),
+            PREFIX,
+            registry=registry,
+        )
+        self._dead = Counter(
+            "outbox_dead", "Events a consumer failed on too often", (), PREFIX, registry=registry
+        )
+        self.inbox_pruned = Counter(
+            "inbox_pruned", "Inbox rows forgotten", (), PREFIX, registry=registry
+        )
+
+    def count(self, outcome: str, events: Sequence[OutboxEvent]) -> None:
+        for event in events:
+            self._events.labels(event.topic, outcome).inc()
+
+    def died(self, event: OutboxEvent) -> None:
+        self.count("dead", (event,))
+        self._dead.inc()
