@@ -7,7 +7,8 @@ from typing import TypeGuard
 
 import attrs
 
-from runtime.errors import ActorDown, Expired, MailboxFull, Outcome
+from runtime.errors import ActorDown, ActorError, Expired, MailboxFull, Outcome
+from runtime.journal import Append
 from runtime.outbox import Deliver, Lane, OutboxEvent
 from runtime.ref import ask_all
 from runtime.storage import CommitUnknown, StorageFull, StorageUnavailable
@@ -59,6 +60,11 @@ class Report:
     apart: bool = False
 
     @property
+    def crashed(self) -> bool:
+        """Whether the consumer went down over this, and did not only fail."""
+        return self.apart or (self.away and any(map(_crash, self.judged)))
+
+    @property
     def away(self) -> bool:
         return any(judged.verdict is Verdict.AWAY for judged in self.judged)
 
@@ -102,15 +108,22 @@ async def _ask(system: ActorSystem, consumer: str, parts: Sequence[Part]) -> lis
 def judge(part: Part, error: Exception | None) -> Verdict:
     """What the answer to a delivery says about the consumer and the events.
 
-    An error that gives back another message than the delivery comes from whom the consumer asked.
+    An error that gives back another message than the delivery comes from whom the consumer asked;
+    one of the journal says nothing about the events, whatever it is.
     """
     if error is None:
         return Verdict.TAKEN
     if isinstance(error, STORE_AWAY):
         return Verdict.AWAY
+    if isinstance(error, ActorError) and isinstance(error.message, Append):
+        return Verdict.HINDERED
     if isinstance(error, MailboxFull | Expired) or _not_running(error):
         return Verdict.AWAY if isinstance(error.message, Deliver) else Verdict.HINDERED
     return Verdict.FAILED if len(part) == 1 else Verdict.UNCLEAR
+
+
+def _crash(judged: Judged) -> bool:
+    return isinstance(judged.error, ActorDown) and judged.error.outcome is Outcome.UNKNOWN
 
 
 def _not_running(error: Exception) -> TypeGuard[ActorDown]:

@@ -27,9 +27,9 @@ MAX_ATTEMPTS = 5
 BACKOFF = Backoff(initial_s=1.0, max_s=30.0)
 """Waits of a lane between deliveries that failed."""
 
-CRASH_BACKOFF = Backoff(initial_s=2.5, max_s=30.0)
-"""The same after a crash, so that one bad event alone does not use up the restarts that
-supervisors grant (five in 30 s)."""
+CRASH_BACKOFF = Backoff(initial_s=6.0, max_s=30.0)
+"""The same after a crash, so that one bad event does not use up the restarts that supervisors
+grant their children (five in 30 s)."""
 
 LANE_ROWS = 100
 """Events of one lane delivered together, once its first one was taken."""
@@ -57,9 +57,10 @@ class Ledger:
             self.taken += judged.events
         elif judged.verdict is Verdict.FAILED:
             self._failed_at_first(judged.events[0], judged.error)
+        elif judged.verdict is Verdict.AWAY:
+            self.postpone(judged.events)
         else:
-            hindered = judged.verdict is Verdict.HINDERED
-            self.postpone(judged.events, self._delay(1) if hindered else None)
+            self.postpone(judged.events, self._suspicion(judged, 1))
 
     def postpone(self, events: Sequence[OutboxEvent], delay: timedelta | None = None) -> None:
         """Fresh events that are late without a fault of theirs; with a `delay`, their lanes
@@ -77,10 +78,10 @@ class Ledger:
                 self._taken(judged.events)
             case Verdict.FAILED:
                 self._failed_again(deliveries[0], judged.error)
-            case Verdict.HINDERED:
-                self._hindered(deliveries[0])
-            case Verdict.UNCLEAR:
-                self.writes += restart_writes(judged.events[0].lane, self.consumer, self.now)
+            case Verdict.HINDERED | Verdict.UNCLEAR:
+                failures = deliveries[0].failures + 1
+                delay = self._suspicion(judged, failures)
+                self._restart(judged.events[0], delay, failures=failures)
             case Verdict.AWAY:
                 pass
 
@@ -90,9 +91,12 @@ class Ledger:
             self.writes += [taken_write(event, self.consumer) for event in lane]
             self._restart(lane[0], rows=LANE_ROWS)
 
-    def _hindered(self, delivery: LateDelivery) -> None:
-        failures = delivery.failures + 1
-        self._restart(delivery.event, self._delay(failures), failures=failures)
+    def _suspicion(self, judged: Judged, failures: int) -> timedelta:
+        """How long a lane waits until its first event is tried for itself: not at all where
+        that is only to find the culprit, unless it costs another crash."""
+        if judged.verdict is Verdict.UNCLEAR and not isinstance(judged.error, ActorDown):
+            return timedelta(0)
+        return self._delay(failures, judged.error)
 
     def _failed_at_first(self, event: OutboxEvent, error: Exception | None) -> None:
         self.failed.append((event, error))

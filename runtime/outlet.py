@@ -28,6 +28,10 @@ SUSPECTS = 100
 MAX_WAIT_S = 5.0
 """The longest sleep while something is due later: bounds what a jump of the wall clock does."""
 
+CRASH_PAUSE_S = 6.0
+"""The wait after a consumer went down over a delivery whose culprit is not known: supervisors
+grant five restarts in 30 s."""
+
 AWAY = Backoff(initial_s=0.1, max_s=5.0)
 """Waits while a consumer, or the store, is away."""
 
@@ -61,6 +65,7 @@ class Outlet:
     overdue: list[Offer] = attrs.field(factory=list)
     _moves: int = 0
     _apart: bool = False
+    _crashed: bool = False
     _wake: trio.Event = attrs.field(factory=trio.Event)
     _wake_again: trio.Event = attrs.field(factory=trio.Event)
 
@@ -98,6 +103,7 @@ class Outlet:
     def _learn(self, report: Report) -> None:
         self.open = self.open and not report.away
         self._apart = self._apart or report.apart
+        self._crashed = self._crashed or report.crashed
 
     def count(self, ledger: Ledger) -> None:
         """Once its writes are durable: into the metrics, and the log."""
@@ -138,7 +144,11 @@ class Outlet:
             except (ActorError, StorageError) as error:
                 self._log_away(error, away)
             away += 1
-            await trio.sleep(AWAY.delay_s(away + 1, self._system.random))
+            await trio.sleep(self._pause_s(away))
+
+    def _pause_s(self, away: int) -> float:
+        crashed, self._crashed = self._crashed, False
+        return CRASH_PAUSE_S if crashed else AWAY.delay_s(away + 1, self._system.random)
 
     async def _run_again(self) -> None:
         """Lanes that failed before."""
@@ -199,7 +209,7 @@ class Outlet:
             for group in _by_topic(deliveries):
                 part = tuple(delivery.event for delivery in group)
                 report = await offer(self._system, self.consumer, part, apart=apart)
-                self._apart = self._apart or report.apart
+                self._learn(report)
                 await self._settle(report, group)
                 if report.away:
                     return False

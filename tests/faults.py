@@ -18,6 +18,7 @@ from runtime.storage import (
     Row,
     StorageError,
     StorageFull,
+    StorageUnavailable,
 )
 from runtime.storage.port import Query
 from tests.trees import Tree
@@ -139,7 +140,7 @@ class FaultyDatabase:
     async def _before_read(self) -> None:
         await trio.sleep(COMMIT_S * self._faults.random.random() / 4)
         if self._faults.happens("read fails", 0.03):
-            raise StorageError("the read failed (a test)")
+            raise StorageUnavailable("the read failed (a test)")
 
     async def _late(self, result: Result) -> Result:
         """What was read may be old when it arrives."""

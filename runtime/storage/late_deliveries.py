@@ -32,7 +32,8 @@ DELETE = Statement(
 
 RECORD = Statement(
     "late_deliveries.record",
-    "UPDATE late_deliveries SET attempts = $4, history = $5, dead_at = $6"
+    "UPDATE late_deliveries SET attempts = $4, history = $5, dead_at = $6,"
+    " available_at = NULL, failures = 0"
     " WHERE merchant_id = $1 AND consumer = $2 AND event_id = $3",
     93,
 )
@@ -48,7 +49,7 @@ REVIVE = Statement(
 HALT = Statement(
     "late_deliveries.halt",
     "UPDATE late_deliveries SET available_at = NULL, failures = 0"  # noqa: S608
-    f" WHERE {_OF_LANE} AND available_at IS NOT NULL",
+    f" WHERE {_OF_LANE} AND dead_at IS NULL AND available_at IS NOT NULL",
     94,
 )
 
@@ -63,7 +64,8 @@ ENSURE_STARTED = Statement(
     "late_deliveries.ensure_started",
     "UPDATE late_deliveries SET available_at = $5, failures = $6"  # noqa: S608
     f" WHERE {_OF_LANE} AND event_id IN ({_FIRST} 1) AND NOT EXISTS"
-    f" (SELECT 1 FROM late_deliveries WHERE {_OF_LANE} AND available_at IS NOT NULL)",
+    f" (SELECT 1 FROM late_deliveries WHERE {_OF_LANE} AND dead_at IS NULL"
+    " AND available_at IS NOT NULL)",
     96,
 )
 

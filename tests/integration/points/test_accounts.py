@@ -335,7 +335,7 @@ async def test_an_order_event_that_cannot_be_read_is_dead_in_the_end_and_holds_n
         assert (await tree.balance("bob")).posted == 0
         relay = tree.system.ref(RELAY)
         assert await relay.ask(GetBacklog()) == 2
-        await trio.sleep(60)
+        await trio.sleep(120)
         assert (await tree.balance("bob")).posted == 9
         assert await relay.ask(GetBacklog()) == 0
         (dead,) = await relay.ask(ListDeadEvents())
