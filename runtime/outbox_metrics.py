@@ -6,8 +6,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from runtime.outbox import OutboxEvent
 
-PREFIX = "loyalnest"
-
 
 class OutboxMetrics:
     """Topics are named in the program, so there are few of them.
@@ -16,29 +14,29 @@ class OutboxMetrics:
     attempt), `dead`, `put back`; and `unsubscribed`, of events nobody wants.
     """
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, prefix: str) -> None:
         self._events = Counter(
             "outbox_events",
             "What became of events",
             ("topic", "outcome"),
-            PREFIX,
+            prefix,
             registry=registry,
         )
         self.backlog = Gauge(
-            "outbox_backlog", "Events not delivered yet", (), PREFIX, registry=registry
+            "outbox_backlog", "Events not delivered yet", (), prefix, registry=registry
         )
         self.lag = Gauge(
             "outbox_lag_seconds",
             "Age of the oldest event that is neither delivered nor dead",
             (),
-            PREFIX,
+            prefix,
             registry=registry,
         )
         self._dead = Counter(
-            "outbox_dead", "Events a consumer failed on too often", (), PREFIX, registry=registry
+            "outbox_dead", "Events a consumer failed on too often", (), prefix, registry=registry
         )
         self.inbox_pruned = Counter(
-            "inbox_pruned", "Inbox rows forgotten", (), PREFIX, registry=registry
+            "inbox_pruned", "Inbox rows forgotten", (), prefix, registry=registry
         )
 
     def count(self, outcome: str, events: Sequence[OutboxEvent]) -> None:

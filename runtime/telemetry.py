@@ -2,7 +2,9 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from runtime.outbox_metrics import PREFIX, OutboxMetrics
+from runtime.outbox_metrics import OutboxMetrics
+
+PREFIX = "loyalnest"
 
 FAST_BUCKETS = (1e-5, 5e-5, 2e-4, 1e-3, 5e-3, 2e-2, 0.1, 0.5, 2.0, 10.0)
 """Seconds; from a message between idle actors to one behind a stuck store."""
@@ -40,7 +42,7 @@ class Metrics:
             registry=self.registry,
         )
 
-        self.outbox = OutboxMetrics(self.registry)
+        self.outbox = OutboxMetrics(self.registry, PREFIX)
 
     def _histogram(self, name: str, text: str, labels: tuple[str, ...]) -> Histogram:
         return Histogram(name, text, labels, PREFIX, buckets=FAST_BUCKETS, registry=self.registry)
