@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
+from runtime import host
 from runtime.outbox import Lane, OutboxEvent
 from runtime.storage import ConstraintViolation, Database, Superseded, Write
 from runtime.storage import late_deliveries as late
 from runtime.storage.inbox import PRUNE, find_seen, inbox_write
 from runtime.storage.outbox import FETCH_EVENTS, OLDEST_EVENT, outbox_write
+
+pytestmark = pytest.mark.trio(run=host.run)
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
 SOON = NOW + timedelta(seconds=3)

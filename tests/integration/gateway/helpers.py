@@ -25,6 +25,7 @@ from runtime.ports import system_ports
 from runtime.storage import Database, DatabaseHandle
 from runtime.telemetry import Metrics
 from supervisors.application import ApplicationSpec, application
+from supervisors.platform import DatabaseSpec
 
 MERCHANT = "flora"
 RIVAL = "rival"
@@ -148,11 +149,17 @@ async def running_tree(
     tmp_path: Path,
     settings: GatewaySettings | None = None,
     listener: ListenerSettings | None = None,
+    url: str | None = None,
 ) -> AsyncIterator[Api]:
-    """The whole application over SQLite, with two merchants and two customers of the first."""
+    """The whole application with two merchants, and two customers of the first.
+
+    Over SQLite, unless `url` names another store.
+    """
     handle = DatabaseHandle()
     spec = ApplicationSpec(
-        f"sqlite:///{tmp_path}/loyalnest.db", tmp_path, edge(settings, listener, handle)
+        DatabaseSpec(url or f"sqlite:///{tmp_path}/loyalnest.db"),
+        tmp_path,
+        edge(settings, listener, handle),
     )
     async with ActorSystem(system_ports(), Metrics()).run(application(spec, handle)) as system:
         for merchant_id in (MERCHANT, RIVAL):

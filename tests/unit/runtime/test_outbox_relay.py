@@ -58,7 +58,7 @@ async def test_events_reach_every_subscriber_in_order_and_are_deleted(
 
 
 async def test_backlog_is_delivered_in_the_order_of_the_ids(autojump_clock: MockClock) -> None:
-    """Clauses J4 and J5."""
+    """Clauses J4 and J6."""
     one = Consumer("one")
     async with relaying(one) as world:
         await world.publish(*(event(number) for number in (4, 2, 5, 1, 3)))
@@ -124,7 +124,7 @@ async def test_relay_outlives_a_store_that_is_away(
 
 
 async def test_a_consumer_that_hangs_holds_up_no_other(autojump_clock: MockClock) -> None:
-    """Clause J5."""
+    """Clause J6."""
     silent, one = Consumer("silent", lambda _: DEFERRED), Consumer("one")
     async with relaying(silent, one) as world:
         for number in range(20):
@@ -138,7 +138,7 @@ async def test_a_consumer_that_hangs_holds_up_no_other(autojump_clock: MockClock
 async def test_a_consumer_that_takes_long_is_not_asked_twice_for_the_same(
     autojump_clock: MockClock,
 ) -> None:
-    """Clauses J4 and J5."""
+    """Clauses J4 and J6."""
 
     class Slow(Consumer):
         async def receive(self, message: Any) -> object:
@@ -164,7 +164,7 @@ async def test_a_consumer_that_takes_long_is_not_asked_twice_for_the_same(
 async def test_an_absent_consumer_gets_everything_in_order_when_it_is_back(
     autojump_clock: MockClock,
 ) -> None:
-    """Clauses J5 and J6."""
+    """Clauses J6 and J7."""
     one, two = Consumer("one"), Consumer("two")
     async with relaying(one, two) as world:
         root = world.system.ref("root")
@@ -200,7 +200,7 @@ async def test_an_absent_consumer_gets_everything_in_order_when_it_is_back(
 async def test_what_says_nothing_about_the_event_is_no_attempt(
     error: Exception, autojump_clock: MockClock
 ) -> None:
-    """Clause J6."""
+    """Clause J7."""
     answers: list[Exception] = [error] * 12
     one = Consumer("one", lambda _: answers.pop() if answers else None)
     async with relaying(one) as world:
@@ -218,7 +218,7 @@ async def test_what_says_nothing_about_the_event_is_no_attempt(
 async def test_ten_thousand_stuck_events_at_the_head_hold_nobody_up(
     lanes: int, autojump_clock: MockClock
 ) -> None:
-    """Clause J5: in lanes of their own, or all in one."""
+    """Clause J6: in lanes of their own, or all in one."""
     stuck, healthy = 10_000, 300
     bad = set(range(stuck)) if lanes > 1 else {0}
     one = Consumer("one", lambda events: ValueError("x") if bad & set(numbers(events)) else None)
@@ -241,7 +241,7 @@ async def test_ten_thousand_stuck_events_at_the_head_hold_nobody_up(
 async def test_lane_that_got_stuck_goes_on_in_order_once_its_head_is_dead(
     autojump_clock: MockClock,
 ) -> None:
-    """Clauses J5 and J7."""
+    """Clauses J6 and J8."""
     one = Consumer("one", poison(0))
     async with relaying(one) as world:
         await world.publish_at_once([event(number) for number in range(2_000)])
@@ -254,7 +254,7 @@ async def test_lane_that_got_stuck_goes_on_in_order_once_its_head_is_dead(
 async def test_order_holds_when_the_relay_starts_anew_with_a_stuck_lane(
     autojump_clock: MockClock,
 ) -> None:
-    """Clause J5."""
+    """Clause J6."""
     failing = [True]
     one = Consumer(
         "one", lambda events: MailboxFull("x", None, "full") if failing and events else None
@@ -282,7 +282,7 @@ async def test_order_holds_when_the_relay_starts_anew_with_a_stuck_lane(
 async def test_poison_is_dead_after_exactly_five_attempts_and_frees_its_lane(
     error: object, logs: Logs, autojump_clock: MockClock
 ) -> None:
-    """Clause J7."""
+    """Clause J8."""
     one, two = Consumer("one", poison(1, error=error)), Consumer("two")
     async with relaying(one, two) as world:
         await world.publish(event(1))
@@ -302,7 +302,7 @@ async def test_poison_is_dead_after_exactly_five_attempts_and_frees_its_lane(
 
 
 async def test_waits_of_a_failing_lane_grow_and_are_spread(autojump_clock: MockClock) -> None:
-    """Clause J7."""
+    """Clause J8."""
     times: list[float] = []
 
     def fail(_: object) -> Exception:
@@ -321,7 +321,7 @@ async def test_waits_of_a_failing_lane_grow_and_are_spread(autojump_clock: MockC
 async def test_culprit_among_many_is_found_by_splitting_and_its_neighbours_are_taken(
     autojump_clock: MockClock,
 ) -> None:
-    """Clause J7."""
+    """Clause J8."""
     one = Consumer("one", poison(40))
     async with relaying(one) as world:
         await world.publish_at_once([event(number, key=f"k{number}") for number in range(100)])
@@ -333,7 +333,7 @@ async def test_culprit_among_many_is_found_by_splitting_and_its_neighbours_are_t
 async def test_event_that_crashes_its_consumer_is_found_before_the_supervisor_gives_up(
     autojump_clock: MockClock,
 ) -> None:
-    """Clause J7."""
+    """Clause J8."""
     got: list[int] = []
     crashes: list[float] = []
 
@@ -360,7 +360,7 @@ async def test_event_that_crashes_its_consumer_is_found_before_the_supervisor_gi
 async def test_dead_event_is_put_back_by_name_and_its_history_says_so(
     autojump_clock: MockClock,
 ) -> None:
-    """Clause J8."""
+    """Clause J9."""
     bad = [True]
     one = Consumer("one", lambda events: ValueError("bad") if bad and events else None)
     async with relaying(one) as world:
@@ -388,7 +388,7 @@ async def test_dead_event_is_put_back_by_name_and_its_history_says_so(
 async def test_event_that_was_put_back_goes_before_what_waits_in_its_lane(
     autojump_clock: MockClock,
 ) -> None:
-    """Clause J8."""
+    """Clause J9."""
     bad = {1, 2}
     one = Consumer("one", lambda events: ValueError("x") if bad & set(numbers(events)) else None)
     async with relaying(one) as world:
@@ -403,7 +403,7 @@ async def test_event_that_was_put_back_goes_before_what_waits_in_its_lane(
 
 
 async def test_dead_events_are_listed_in_pages(autojump_clock: MockClock) -> None:
-    """Clause J8."""
+    """Clause J9."""
     one, two = Consumer("one", lambda _: ValueError("x")), Consumer("two", lambda _: ValueError())
     async with relaying(one, two) as world:
         await world.publish(*(event(number, key=f"k{number}") for number in range(3)))
@@ -422,7 +422,7 @@ async def test_dead_events_are_listed_in_pages(autojump_clock: MockClock) -> Non
 async def test_backlog_and_lag_are_measured_and_dead_events_are_not_part_of_them(
     autojump_clock: MockClock,
 ) -> None:
-    """Clause J7."""
+    """Clause J8."""
     one = Consumer("one", poison(1))
     async with relaying(one) as world:
         await world.publish(event(1), event(2))
@@ -434,7 +434,7 @@ async def test_backlog_and_lag_are_measured_and_dead_events_are_not_part_of_them
 
 
 async def test_relay_prunes_what_the_inbox_has_kept_for_a_week(autojump_clock: MockClock) -> None:
-    """Clause J10."""
+    """Clause J11."""
     async with relaying(Consumer("one")) as world:
         ages = {"old": timedelta(days=8), "young": timedelta(days=6), "waits": timedelta(days=9)}
         writes = [
@@ -454,7 +454,7 @@ async def test_relay_prunes_what_the_inbox_has_kept_for_a_week(autojump_clock: M
 
 
 async def test_pruning_takes_many_small_steps(autojump_clock: MockClock) -> None:
-    """Clause J10."""
+    """Clause J11."""
     async with relaying() as world:
         old = START - timedelta(days=30)
         for start in range(0, 3_500, 500):
