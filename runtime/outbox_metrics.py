@@ -1,5 +1,6 @@
 """The metrics of the outbox and the inbox."""
 
+from collections import Counter as Tally
 from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -40,8 +41,8 @@ class OutboxMetrics:
         )
 
     def count(self, outcome: str, events: Sequence[OutboxEvent]) -> None:
-        for event in events:
-            self._events.labels(event.topic, outcome).inc()
+        for topic, number in Tally(event.topic for event in events).items():
+            self._events.labels(topic, outcome).inc(number)
 
     def died(self, event: OutboxEvent) -> None:
         self.count("dead", (event,))
