@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from runtime.outbox_metrics import OutboxMetrics
+
 PREFIX = "loyalnest"
 
 FAST_BUCKETS = (1e-5, 5e-5, 2e-4, 1e-3, 5e-3, 2e-2, 0.1, 0.5, 2.0, 10.0)
@@ -94,6 +96,8 @@ class Metrics:
         self._cache_seconds = self._histogram(
             "cache_operation_seconds", "Time of one use of the cache", ("operation",)
         )
+
+        self.outbox = OutboxMetrics(self.registry, PREFIX)
 
     def _histogram(self, name: str, text: str, labels: tuple[str, ...]) -> Histogram:
         return Histogram(name, text, labels, PREFIX, buckets=FAST_BUCKETS, registry=self.registry)

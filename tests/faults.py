@@ -160,7 +160,7 @@ class FaultyDatabase:
         await trio.sleep(COMMIT_S * self._faults.random.random() / 4)
         self._faults.check_reachable()
         if self._faults.happens("read fails", 0.03):
-            raise StorageError("the read failed (a test)")
+            raise StorageUnavailable("the read failed (a test)")
 
     async def _late(self, result: Result) -> Result:
         """What was read may be old when it arrives."""

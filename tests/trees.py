@@ -42,7 +42,7 @@ from actors.points.supervisor import points_children
 from actors.vocabulary import Idempotency
 from runtime import INFINITE, ActorSystem, ChildSpec, EntityRef, Supervisor
 from runtime.cache import CacheHandle
-from runtime.outbox import RELAY, GetBacklog
+from runtime.outbox import RELAY, GetBacklog, ListDeadEvents, PutBackEvent
 from runtime.ownership import Ownership
 from runtime.ports import Ports, seeded_ports
 from runtime.spool import MemoryDisk, MemorySpool, SpoolLimits
@@ -101,6 +101,18 @@ class Tree:
 
     async def record(self, orders: Sequence[Order]) -> Sequence[object]:
         return await self.system.ref(ORDERS).ask(RecordOrders(MERCHANT, tuple(orders)))
+
+    async def put_back_dead(self) -> int:
+        """As an operator would when the trouble is over; the number of events."""
+        relay = self.system.ref(RELAY)
+        dead = await relay.ask(ListDeadEvents())
+        for each in dead:
+            event = each.event
+            again = PutBackEvent(
+                event.merchant_id, each.consumer, event.event_id, "operator", "trouble is over"
+            )
+            assert await relay.ask(again)
+        return len(dead)
 
     async def delivered(self) -> None:
         """Wait until every event of the outbox has taken effect."""

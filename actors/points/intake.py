@@ -97,14 +97,12 @@ class Intake(Workers):
 
     async def _deliver(self, events: Sequence[OutboxEvent]) -> None:
         """Returns when every order's points are durable. Raises `ActorError` when not sure."""
-        orders = [
-            (event.merchant_id, msgspec.convert(event.payload, OrderRecorded)) for event in events
-        ]
-        rules = await self._rules({(merchant, order.currency) for merchant, order in orders})
+        orders = [(event, msgspec.convert(event.payload, OrderRecorded)) for event in events]
+        rules = await self._rules({(event.merchant_id, order.currency) for event, order in orders})
         placed: dict[AccountKey, list[EarnForOrder]] = defaultdict(list)
-        for merchant_id, order in orders:
-            rule = rules[merchant_id, order.currency]
-            placed[AccountKey(merchant_id, order.customer_id)].append(_earning(order, rule))
+        for event, order in orders:
+            earning = _earning(order, rules[event.merchant_id, order.currency], event.event_id)
+            placed[AccountKey(event.merchant_id, order.customer_id)].append(earning)
         answers = await self._ask(placed)
         for earnings, results in zip(placed.values(), answers, strict=True):
             if isinstance(results, Exception):
@@ -132,13 +130,14 @@ def _result(answer: Sequence[Result] | Exception, index: int) -> Result:
     return Refusal(RefusalKind.UNAVAILABLE, "account_unavailable", detail)
 
 
-def _earning(order: OrderRecorded, rule: EarnRule) -> EarnForOrder:
+def _earning(order: OrderRecorded, rule: EarnRule, event_id: str) -> EarnForOrder:
     return EarnForOrder(
         order_id=order.order_id,
         total_minor=order.total_minor,
         currency=order.currency,
         ordered_at=order.ordered_at,
         rule=rule,
+        event_id=event_id,
     )
 
 

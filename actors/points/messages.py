@@ -79,7 +79,8 @@ class EarnForOrder:
 
     The intake puts in the rule in force; an account that gets none uses the built-in one. An
     order that earns 0 points writes nothing: its receipt has the kind `NOTHING` and no
-    transaction id.
+    transaction id. `event_id` is the outbox event that told of it; it is recorded in the inbox
+    with the earning, and what was recorded before earns nothing again.
     """
 
     order_id: str
@@ -87,6 +88,7 @@ class EarnForOrder:
     currency: str
     ordered_at: datetime
     rule: EarnRule | None = None
+    event_id: str | None = None
 
 
 @attrs.frozen(kw_only=True)
