@@ -224,6 +224,7 @@ async def test_a_batch_deals_with_many_accounts_and_keeps_the_order(store_url: s
         assert results[-1].code == "customer_missing"
 
 
+@pytest.mark.trio(run=trio.run)
 async def test_what_is_due_is_posted_without_anybody_asking(autojump_clock: MockClock) -> None:
     async with running_tree() as tree:
         await tree.create("ann")
@@ -237,6 +238,7 @@ async def test_what_is_due_is_posted_without_anybody_asking(autojump_clock: Mock
         assert (await tree.verify()).clean
 
 
+@pytest.mark.trio(run=trio.run)
 async def test_the_past_is_answered_by_recorded_and_by_effective_time(
     autojump_clock: MockClock,
 ) -> None:
@@ -320,6 +322,7 @@ async def test_while_the_store_is_away_nothing_is_answered_and_after_it_all_is_t
         assert (await tree.verify()).clean
 
 
+@pytest.mark.trio(run=trio.run)
 async def test_an_order_event_that_cannot_be_read_is_dead_in_the_end_and_holds_nobody_else_up(
     autojump_clock: MockClock,
 ) -> None:
