@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final
+from urllib.parse import quote
 
 import attrs
 
@@ -23,6 +24,7 @@ from actors.points.state import AccountState
 from actors.vocabulary import Idempotency
 from runtime.storage import Entry
 from runtime.storage.grouping import grouped
+from runtime.storage.postgres import APPLICATION_ROLE
 from tests.servers import PostgresServer
 
 CLIENTS: Final = (1, 2, 4, 8, 16, 32, 64)
@@ -50,6 +52,9 @@ PREAMBLE: Final = f"""\\set n :n + 1
 \\set id :run * {RUN_SPAN} + :n * 100 + :client_id
 \\set customer :run * 100 + :client_id
 """
+
+SESSION: Final = f"-c role={APPLICATION_ROLE} -c loyalnest.merchants={MERCHANT}"
+"""Row-level security holds for it as for the product, which tells a session once whom it is for."""
 
 TPS: Final = re.compile(r"^tps = ([\d.]+)", re.MULTILINE)
 
@@ -128,7 +133,7 @@ def transactions_per_s(server: PostgresServer, url: str, *, clients: int, durati
         *(f"--client={clients}", f"--jobs={min(clients, os.cpu_count() or 1)}"),
         f"--time={duration_s}",
         *(f"--define={name}={value}" for name, value in variables.items()),
-        url,
+        f"{url}&options={quote(SESSION)}",
     )
     found = TPS.search(output)
     if found is None or "number of failed transactions: 0" not in output:

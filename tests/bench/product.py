@@ -14,6 +14,7 @@ from cli.logs import LogWriter, logging_to
 from runtime import ActorSystem, ChildSpec, host
 from runtime.storage import DatabaseHandle
 from supervisors.application import ApplicationSpec, application
+from supervisors.platform import DatabaseSpec
 from tests.bench.disk import directory_on_disk
 from tests.bench.harness import garbage_as_in_the_program
 
@@ -68,7 +69,8 @@ async def _run(
 async def _running(url: str | None, edge: Edge | None, directory: Path) -> AsyncIterator[Product]:
     handle = DatabaseHandle()
     children = tuple(edge(handle)) if edge is not None else ()
-    spec = ApplicationSpec(url or f"sqlite:///{directory}/bench.db", directory, children)
+    database = DatabaseSpec(url or f"sqlite:///{directory}/bench.db")
+    spec = ApplicationSpec(database, directory, children)
     async with ActorSystem().run(application(spec, handle)) as system:
         yield Product(system, handle, directory)
 
