@@ -10,7 +10,7 @@ from tests.bench.postgres import DurablePostgres, durable_postgres
 from tests.bench.product import Product, with_product
 
 ASKERS = 256
-MUTATIONS = 256 * 120
+MUTATIONS = ASKERS * 80
 ROUNDS = 3
 SCAN_S = 2
 PGBENCH_S = 3

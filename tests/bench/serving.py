@@ -1,6 +1,5 @@
 """`POST /v1/points/earn` against an empty route on the same listener."""
 
-import subprocess
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -62,7 +61,6 @@ async def drive(mode: str, port: int, path: str, token: str) -> list[float]:
     done = await trio.run_process(
         client_command(mode, port, path, token),
         capture_stdout=True,
-        stderr=subprocess.DEVNULL,
         cwd=ROOT,
     )
     return [float(figure) for figure in done.stdout.split()]
