@@ -58,6 +58,17 @@ class BulkPlan:
     prepared: Any
     json_columns: tuple[int, ...]
 
+    def columns(self, rows: Rows) -> list[Sequence[Any]]:
+        """One array for each parameter. `unnest` fills short ones with NULL, so that one with
+        nothing but NULL is sent empty; the first has the merchants, and its full length."""
+        columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
+        for index in self.json_columns:
+            columns[index] = [json_text(value) for value in columns[index]]
+        for index, column in enumerate(columns[1:], 1):
+            if column[0] is None and not any(value is not None for value in column):
+                columns[index] = ()
+        return columns
+
 
 @attrs.define(eq=False)
 class Session:
@@ -162,10 +173,7 @@ class Session:
     async def _write_together(self, plan: BulkPlan, rows: Rows) -> int:
         changed = 0
         for run in plan.bulk.runs(rows):
-            columns: list[Sequence[Any]] = list(zip(*run, strict=True))
-            for index in plan.json_columns:
-                columns[index] = [json_text(value) for value in columns[index]]
-            await plan.prepared.fetch(*columns)
+            await plan.prepared.fetch(*plan.columns(run))
             changed += rows_changed(plan.prepared.get_statusmsg())
         return changed
 

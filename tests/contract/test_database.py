@@ -229,3 +229,10 @@ async def test_one_append_may_write_the_same_row_again_and_again(things: Databas
     await things.append([(write,) for write in (*puts, *renames)])
     rows = await things.fetch("SELECT id, data FROM things ORDER BY id")
     assert [tuple(row) for row in rows] == [(2, [8]), (11, [7]), (30, [6])]
+
+
+async def test_what_is_nothing_in_some_rows_or_in_all_of_them_stays_so(things: Database) -> None:
+    rows = [("m", 1, None, None, True, None), ("m", 2, None, [2], None, None)]
+    await things.append([(Write(INSERT, row),) for row in rows])
+    found = await things.fetch("SELECT * FROM things ORDER BY id")
+    assert [tuple(row) for row in found] == rows
