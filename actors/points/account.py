@@ -1,7 +1,7 @@
 """The entity that owns one customer's account: decides, commits, then answers."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, ClassVar
 
@@ -121,7 +121,7 @@ class Account(Entity):
     async def _commit(self, mutations: Sequence[Mutation]) -> list[Result]:
         """The facts are read after the state: a commit that lands in between, begun before an
         unknown outcome, then breaks the sequence instead of being missing from the facts."""
-        known: dict[Key, Answer] = dict(self._recent)
+        known: Mapping[Key, Answer] = self._recent
         seen: frozenset[str] = frozenset()
         looked_up: set[Key] = set()
         for _ in range(MAX_ATTEMPTS):
@@ -139,7 +139,7 @@ class Account(Entity):
             answers = await find_answers(self._database, self.key.merchant_id, doubtful)
             if any(self._is_ahead(answer.receipt) for answer in answers.values()):
                 self._state = None
-            known |= answers
+            known = {**known, **answers}
         raise CommitConflict(f"{self.address}: entries were rejected {MAX_ATTEMPTS} times")
 
     def _is_ahead(self, receipt: Receipt) -> bool:

@@ -52,10 +52,16 @@ class BulkStatement:
     types: tuple[str, ...]
 
     def arguments(self, run: Rows) -> list[Any]:
-        """The values of the rows, by column. Raises `Unsplittable`."""
+        """The values of the rows, by column. Raises `Unsplittable`.
+
+        `unnest` fills short arrays with NULL: a column of nothing else is sent empty. The first
+        one, which has the merchants, is always full.
+        """
         columns: list[Any] = list(zip(*run, strict=True))
         for index, type_ in enumerate(self.types):
-            if type_ == "jsonb":
+            if index and columns[index][0] is None and columns[index].count(None) == len(run):
+                columns[index] = "" if type_ in TEXTS else ()
+            elif type_ == "jsonb":
                 columns[index] = joined([json_text(value) for value in columns[index]])
             elif type_ in TEXTS:
                 columns[index] = joined(columns[index])
