@@ -12,7 +12,7 @@ from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.core.messages import GetCustomer
 from actors.points.errors import CommitConflict
 from actors.points.loading import LOADER, Load
-from actors.points.lookups import find_answers, find_facts
+from actors.points.lookups import find_answers, find_facts, name_the_past
 from actors.points.messages import (
     INTAKE,
     MAX_BATCH_ITEMS,
@@ -28,7 +28,7 @@ from actors.points.messages import (
     Result,
     Settle,
 )
-from actors.points.plan import Answer, Facts, Key, Plan, event_of, key_of
+from actors.points.plan import NO_FACTS, Answer, Facts, Key, Plan, event_of, key_of
 from actors.points.posting import Moment
 from actors.points.records import entry_of
 from actors.points.settle import settle
@@ -70,6 +70,9 @@ class Account(Entity):
         self._recent: dict[Key, Answer] = {}
 
     async def receive_batch(self, batch: Sequence[Envelope]) -> None:
+        if len(batch) == 1 and isinstance(batch[0].message, Apply):
+            batch[0].reply(tuple(await self._apply(batch[0].message.mutations)))
+            return
         by_kind: dict[type, list[Envelope]] = defaultdict(list)
         for envelope in batch:
             by_kind[type(envelope.message)].append(envelope)
@@ -88,13 +91,17 @@ class Account(Entity):
         """Answered at once, so that what fails next does not stand in for what was done."""
         messages: list[Any] = [envelope.message for envelope in envelopes]
         mutations = [mutation for message in messages for mutation in message.mutations]
-        results = iter(await self._apply(mutations) if mutations else ())
+        results = iter(await self._apply(mutations))
         for envelope, message in zip(envelopes, messages, strict=True):
             envelope.reply(tuple(islice(results, len(message.mutations))))
 
     async def _apply(self, mutations: Sequence[Mutation]) -> list[Result]:
         """One result for each mutation; what they changed is durable."""
-        allowed = [self._exists or await self._may_have(m) for m in mutations]
+        if not mutations:
+            return []
+        if self._exists:
+            return await self._commit(mutations)
+        allowed = [await self._may_have(mutation) for mutation in mutations]
         if all(allowed):
             return await self._commit(mutations)
         wanted = [m for m, may in zip(mutations, allowed, strict=True) if may]
@@ -125,8 +132,8 @@ class Account(Entity):
         seen: frozenset[str] = frozenset()
         looked_up: set[Key] = set()
         for _ in range(MAX_ATTEMPTS):
-            state = await self._loaded()
-            facts = await self._facts(mutations)
+            state = self._state if self._state is not None else await self._loaded()
+            facts = await self._facts(mutations) if name_the_past(mutations) else NO_FACTS
             plan = Plan(state, self._moment(), facts, known, seen=seen)
             results = await _decide(plan, mutations)
             doubtful = _doubtful(mutations, results) - looked_up
