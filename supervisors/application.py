@@ -15,6 +15,7 @@ from actors.points.supervisor import points_children
 from actors.products.catalogue import MIGRATIONS as PRODUCTS_MIGRATIONS
 from actors.products.catalogue import products_children
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
+from runtime.jobs import JOBS_MIGRATIONS
 from runtime.storage import RUNTIME_MIGRATIONS, DatabaseHandle
 from supervisors.platform import platform
 
@@ -25,7 +26,13 @@ DOMAINS = "loyalnest.domains"
 SUBSCRIPTIONS = {ORDER_RECORDED: (INTAKE,)}
 """Which actors get which outbox topics."""
 
-MIGRATIONS = (RUNTIME_MIGRATIONS, CORE_MIGRATIONS, POINTS_MIGRATIONS, PRODUCTS_MIGRATIONS)
+MIGRATIONS = (
+    RUNTIME_MIGRATIONS,
+    JOBS_MIGRATIONS,
+    CORE_MIGRATIONS,
+    POINTS_MIGRATIONS,
+    PRODUCTS_MIGRATIONS,
+)
 
 DOMAIN_INTENSITY = 5
 DOMAIN_PERIOD_S = 30.0

@@ -1,10 +1,11 @@
-"""The platform: what every domain stands on. Database, journal, outbox relay."""
+"""The platform: what every domain stands on. Database, journal, outbox relay, job queue."""
 
 from collections.abc import Mapping, Sequence
 
 import structlog
 
 from runtime import Actor, Backoff, ChildSpec, ExitReason, MailboxSpec, Strategy, Supervisor
+from runtime.jobs import JobsSpec, jobs_children
 from runtime.journal import JOURNAL, Journal
 from runtime.outbox import RELAY
 from runtime.outbox_relay import OutboxRelay
@@ -51,6 +52,7 @@ def platform(
     handle: DatabaseHandle,
     migrations: Sequence[Migrations],
     subscriptions: Mapping[str, Sequence[str]],
+    jobs: JobsSpec | None = None,
 ) -> Supervisor:
     """rest_for_one: what stands on a failed part restarts with it."""
     return Supervisor(
@@ -73,6 +75,7 @@ def platform(
                 lambda: OutboxRelay(handle, subscriptions),
                 name=RELAY,
             ),
+            *jobs_children(handle, jobs if jobs is not None else JobsSpec()),
         ),
         strategy=Strategy.REST_FOR_ONE,
         intensity=PLATFORM_INTENSITY,
