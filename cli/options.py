@@ -11,7 +11,7 @@ from config import load_settings
 from config.loading import CONFIG_FLAG
 from config.settings import specs
 
-STORAGE = ("data_dir", "database_url", "log_level", "log_format")
+STORAGE = ("data_dir", "database_url", "database_connections_max", "log_level", "log_format")
 """What a command needs that works on the data."""
 
 

@@ -26,6 +26,7 @@ from runtime.storage import (
 )
 from runtime.telemetry import Metrics
 from supervisors.application import ApplicationSpec, application
+from supervisors.platform import DatabaseSpec
 
 OWNER_ONLY = 0o700
 
@@ -74,7 +75,7 @@ class Run:
         prepare_data_dir(self.settings)
         handle = WatchedHandle()
         spec = ApplicationSpec(
-            self.settings.database_url,
+            DatabaseSpec(self.settings.database_url, self.settings.database_connections_max),
             self.settings.data_dir,
             edge(handle) if edge is not None else (),
         )

@@ -4,11 +4,12 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
 MAX_PORT = 65_535
 MEMORY_URL = "sqlite:///:memory:"
 SQLITE_PREFIX = "sqlite:///"
+POSTGRESQL_FORM = "postgresql://user:password@host:port/database"
 
 Parser = Callable[[str], object]
 
@@ -39,16 +40,25 @@ def _is_unicode(text: str) -> bool:
 
 
 def database_url(text: str) -> str:
-    """The URL of an SQLite file, made absolute, or of a database in memory."""
-    scheme = text.partition(":")[0].lower()
-    if scheme in {"postgresql", "postgres"}:
-        raise ValueError("sqlite:///FILE; PostgreSQL is not supported yet by this version")
+    """The URL of an SQLite file, made absolute, of a database in memory, or of PostgreSQL."""
+    if text.partition(":")[0].lower() in {"postgresql", "postgres"}:
+        return _postgresql_url(text)
     path = text.removeprefix(SQLITE_PREFIX)
     if path == text or not path or re.search(r"[?#\0]", path) or not _is_unicode(text):
-        raise ValueError(f"sqlite:///FILE (a path without ? or #), or {MEMORY_URL}")
+        raise ValueError(
+            f"sqlite:///FILE (a path without ? or #), {MEMORY_URL}, or {POSTGRESQL_FORM}"
+        )
     if text == MEMORY_URL:
         return text
     return f"{SQLITE_PREFIX}{quote(str(Path(unquote(path)).absolute()))}"
+
+
+def _postgresql_url(text: str) -> str:
+    parts = split_url(text, POSTGRESQL_FORM)
+    at_socket = "host" in parse_qs(parts.query)
+    if not re.fullmatch(r"/[^/\0]+", parts.path) or not (parts.hostname or at_socket):
+        raise ValueError(POSTGRESQL_FORM)
+    return text
 
 
 def redis_url(text: str) -> str | None:

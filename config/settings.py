@@ -76,9 +76,16 @@ class Settings:
     )
     database_url: str = attrs.field(
         metadata=_row(
-            parsers.database_url, "sqlite:///{data_dir}/loyalnest.db", "where the data is kept"
+            parsers.database_url,
+            "sqlite:///{data_dir}/loyalnest.db",
+            "where the data is kept: sqlite or postgresql",
         ),
         repr=parsers.masked_url,
+    )
+    database_connections_max: int = attrs.field(
+        metadata=_row(
+            parsers.whole_number(4, 1_000), "12", "most connections to a PostgreSQL server"
+        )
     )
     redis_url: str | None = attrs.field(
         metadata=_row(

@@ -6,21 +6,40 @@ batch is split until the culprit stands alone.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
+import structlog
 
 from runtime.actor import Actor
 from runtime.envelope import Envelope
-from runtime.message import Call
+from runtime.message import Call, Cast
 from runtime.outbox import RELAY, Nudge
-from runtime.storage import ConstraintViolation, Database, Entry, StorageFull
+from runtime.ownership import Ownership, Tenure
+from runtime.storage import (
+    CommitUnknown,
+    ConstraintViolation,
+    Database,
+    Entry,
+    StorageFull,
+    StorageUnavailable,
+    Superseded,
+)
+from runtime.storage.partitions import COUNT_COMMIT, commit_write
 
 JOURNAL = "platform.journal"
 """Name under which the journal is registered."""
 
 MAX_BATCH = 512
 """Entries in one transaction."""
+
+LOOK_EVERY_S = 0.5
+"""How often a journal with a commit in doubt tries to find out by itself."""
+
+CHECK_EVERY_S = 5.0
+"""How often it looks whether the partition is still its own."""
+
+log = structlog.get_logger("loyalnest.journal")
 
 
 @attrs.frozen
@@ -35,25 +54,64 @@ class Append(Call[Rejected | None]):
     """Write `entry`, all of it or nothing; answered with None once it is durable.
 
     `publishes` says that it holds outbox rows, so that the relay looks at once. When the ask
-    ends with the outcome unknown, the entry may be durable: look before writing again.
+    ends with the outcome unknown, the entry may be durable: look before writing again. Raises
+    `StorageUnavailable` or `StorageFull` when nothing was written.
+
+    An empty entry is answered when everything before it is known to be durable or not.
     """
 
     entry: Entry
     publishes: bool = False
 
 
-class Journal(Actor):
-    """Commits entries in the order of arrival. A broken store crashes it: outcome unknown.
+@attrs.frozen
+class LookAgain(Cast):
+    """To itself: find out what became of the commit in doubt."""
 
-    A full one is another matter: nothing was written, askers get `StorageFull`.
+
+@attrs.frozen
+class CheckOwner(Cast):
+    """To itself: look whether the partition is still its own."""
+
+
+@attrs.frozen
+class Doubt:
+    """A commit that the connection was lost in. `number` is its place in the partition."""
+
+    batch: Sequence[Envelope]
+    number: int
+
+
+class Journal(Actor):
+    """Commits entries in the order of arrival, under the epoch of its partition.
+
+    A store that is away, or full, wrote nothing: askers are told so. After a connection was lost
+    during a commit, the journal first finds out what became of it; until then it writes nothing,
+    and those who wait for that commit wait on. Any other failure of the store crashes it.
     """
 
     batch_max: ClassVar[int] = MAX_BATCH
-    child_tasks: ClassVar[bool] = False
     passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageFull,)
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, ownership: Ownership | None = None) -> None:
         self._database = database
+        self._ownership = ownership if ownership is not None else Ownership()
+        self._tenure: Tenure | None = None
+        self._doubt: Doubt | None = None
+
+    async def started(self) -> None:
+        self.timers.start("check", CHECK_EVERY_S, CheckOwner(), periodic=True)
+
+    async def receive(self, message: Any) -> object:
+        match message:
+            case LookAgain():
+                await self._look()
+            case CheckOwner():
+                if not await self._ownership.still_mine(self._database):
+                    self._tenure = None
+            case _:
+                return await super().receive(message)
+        return None
 
     async def receive_batch(self, batch: Sequence[Envelope]) -> None:
         await self._commit(batch)
@@ -63,21 +121,82 @@ class Journal(Actor):
     async def _commit(self, batch: Sequence[Envelope]) -> None:
         entries = [envelope.message.entry for envelope in batch]  # type: ignore[attr-defined]
         try:
-            await self._database.append(entries)
+            tenure = await self._held_tenure()
+            if any(entries):
+                await self._append(tenure, entries)
         except ConstraintViolation as violation:
-            await self._isolate(batch, violation)
-            return
-        metrics = self.system.metrics
-        metrics.journal_commits.inc()
-        metrics.journal_entries.labels("committed").inc(len(batch))
+            await self._turned_down(batch, violation)
+        except CommitUnknown as error:
+            self._begin_doubt(batch, error)
+        except StorageUnavailable as error:
+            self._refuse(batch, error)
+        else:
+            self._done(batch)
+
+    async def _append(self, tenure: Tenure, entries: Sequence[Entry]) -> None:
+        count = commit_write(tenure.partition, tenure.epoch, tenure.commits + 1)
+        await self._database.append([(count, *entries[0]), *entries[1:]])
+        tenure.commits += 1
+        self.system.metrics.journal_commits.inc()
+
+    def _done(self, batch: Sequence[Envelope]) -> None:
+        self._count("committed", len(batch))
         for envelope in batch:
             envelope.reply(None)
 
-    async def _isolate(self, batch: Sequence[Envelope], violation: ConstraintViolation) -> None:
-        if len(batch) == 1:
-            self.system.metrics.journal_entries.labels("rejected").inc()
+    def _refuse(self, batch: Sequence[Envelope], error: StorageUnavailable) -> None:
+        self._count("refused", len(batch))
+        for envelope in batch:
+            envelope.fail(error)
+
+    async def _turned_down(self, batch: Sequence[Envelope], violation: ConstraintViolation) -> None:
+        if isinstance(violation, Superseded) and violation.statement == COUNT_COMMIT.name:
+            self._tenure = None
+            await self._commit(batch)
+        elif len(batch) == 1:
+            self._count("rejected", 1)
             batch[0].reply(Rejected(violation))
+        else:
+            middle = len(batch) // 2
+            await self._commit(batch[:middle])
+            await self._commit(batch[middle:])
+
+    async def _held_tenure(self) -> Tenure:
+        """Own the partition, and know what became of every commit.
+
+        Raises `StorageUnavailable` when neither can be had now.
+        """
+        if self._tenure is None:
+            tenure = await self._ownership.claim(self._database, self.system.ids)
+            self._end_doubt(tenure.commits)
+            self._tenure = tenure
+        return self._tenure
+
+    def _begin_doubt(self, batch: Sequence[Envelope], error: CommitUnknown) -> None:
+        log.warning("commit_in_doubt", error=str(error), entries=len(batch))
+        if self._tenure is not None:
+            self._doubt = Doubt(batch, self._tenure.commits + 1)
+        self._tenure = None
+        self.timers.start("look", LOOK_EVERY_S, LookAgain())
+
+    async def _look(self) -> None:
+        try:
+            await self._held_tenure()
+        except StorageUnavailable:
+            self.timers.start("look", LOOK_EVERY_S, LookAgain())
+
+    def _end_doubt(self, commits: int) -> None:
+        """Nobody can commit under the old epoch any more, so the count is final."""
+        doubt, self._doubt = self._doubt, None
+        if doubt is None:
             return
-        middle = len(batch) // 2
-        await self._commit(batch[:middle])
-        await self._commit(batch[middle:])
+        committed = commits >= doubt.number
+        log.info("commit_found", committed=committed, entries=len(doubt.batch))
+        if committed:
+            self._done(doubt.batch)
+        else:
+            lost = StorageUnavailable("the connection was lost before the commit")
+            self._refuse(doubt.batch, lost)
+
+    def _count(self, outcome: str, entries: int) -> None:
+        self.system.metrics.journal_entries.labels(outcome).inc(entries)

@@ -16,8 +16,9 @@ from actors.products.catalogue import MIGRATIONS as PRODUCTS_MIGRATIONS
 from actors.products.catalogue import products_children
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
 from runtime.jobs import JOBS_MIGRATIONS
+from runtime.ownership import Ownership
 from runtime.storage import RUNTIME_MIGRATIONS, DatabaseHandle
-from supervisors.platform import platform
+from supervisors.platform import DatabaseSpec, platform
 
 ROOT = "loyalnest"
 DOMAINS = "loyalnest.domains"
@@ -45,20 +46,21 @@ ROOT_PERIOD_S = 60.0
 class ApplicationSpec:
     """What a tree needs from outside: where the data is, and the children of its edge."""
 
-    database_url: str
+    database: DatabaseSpec
     key_directory: Path
     edge: tuple[ChildSpec, ...] = ()
 
 
 def application(spec: ApplicationSpec, handle: DatabaseHandle) -> ChildSpec:
     """The root. It starts from left to right and stops from right to left."""
+    ownership = Ownership()
 
     def root() -> Supervisor:
         return Supervisor(
             (
                 _supervisor(
                     "platform",
-                    lambda: platform(spec.database_url, handle, MIGRATIONS, SUBSCRIPTIONS),
+                    lambda: platform(spec.database, handle, MIGRATIONS, SUBSCRIPTIONS, ownership),
                 ),
                 _supervisor("domains", lambda: domains(spec, handle), name=DOMAINS),
                 _supervisor("edge", lambda: _edge(spec.edge)),
@@ -76,9 +78,11 @@ def domains(spec: ApplicationSpec, handle: DatabaseHandle) -> Supervisor:
     return Supervisor(
         (
             _domain("auth", lambda: auth_children(spec.key_directory)),
-            _domain("core", lambda: core_children(handle)),
-            _domain("products", lambda: products_children(handle)),
-            _domain("points", lambda: points_children(handle), Strategy.REST_FOR_ONE),
+            _domain("core", lambda: core_children(handle.share("core"))),
+            _domain("products", lambda: products_children(handle.share("products"))),
+            _domain(
+                "points", lambda: points_children(handle.share("points")), Strategy.REST_FOR_ONE
+            ),
         ),
         intensity=DOMAIN_INTENSITY,
         period_s=DOMAIN_PERIOD_S,

@@ -2,44 +2,95 @@
 
 from collections.abc import Mapping, Sequence
 
+import attrs
 import structlog
+import trio
 
-from runtime import Actor, Backoff, ChildSpec, ExitReason, MailboxSpec, Strategy, Supervisor
+from runtime import (
+    INFINITE,
+    Actor,
+    Backoff,
+    ChildSpec,
+    ExitReason,
+    MailboxSpec,
+    Strategy,
+    Supervisor,
+)
 from runtime.jobs import JobsSpec, jobs_children
 from runtime.journal import JOURNAL, Journal
 from runtime.outbox import RELAY
 from runtime.outbox_relay import OutboxRelay
-from runtime.storage import Database, DatabaseHandle, Migrations, migrate, open_database
+from runtime.ownership import Ownership
+from runtime.parking import monotonic
+from runtime.storage import (
+    Database,
+    DatabaseHandle,
+    Migrations,
+    StorageUnavailable,
+    migrate,
+    open_database,
+)
+from runtime.storage.opening import CONNECTIONS
 
 log = structlog.get_logger("loyalnest.platform")
 
 DATABASE = "platform.database"
 JOURNAL_CAPACITY = 8_192
 
+WAIT_FOR_SERVER_S = 10.0
+TRY_AGAIN_S = 0.5
+"""A database server that is away when the program starts."""
+
 PLATFORM_INTENSITY = 5
 PLATFORM_PERIOD_S = 30.0
 
 
-class DatabaseKeeper(Actor):
-    """Opens the database, brings its schema up to date, and closes it at the end."""
+@attrs.frozen
+class DatabaseSpec:
+    """Where the data is. `connections` is the most that PostgreSQL is asked for."""
 
-    def __init__(self, url: str, handle: DatabaseHandle, migrations: Sequence[Migrations]) -> None:
-        self._url = url
+    url: str
+    connections: int = CONNECTIONS
+
+
+class DatabaseKeeper(Actor):
+    """Opens the database, brings its schema up to date, and closes it at the end.
+
+    A server that is away at first is waited for. Later it may come and go.
+    """
+
+    def __init__(
+        self, spec: DatabaseSpec, handle: DatabaseHandle, migrations: Sequence[Migrations]
+    ) -> None:
+        self._spec = spec
         self._handle = handle
         self._migrations = migrations
         self._database: Database | None = None
 
     async def started(self) -> None:
-        database = await open_database(self._url)
+        database = await open_database(self._spec.url, connections=self._spec.connections)
         try:
-            applied = await migrate(database, self._migrations, self.system.clock.now())
+            applied = await self._migrate(database)
         except BaseException:
             await database.close()
             raise
         self._database = database
         self._handle.attach(database)
+        self.start_task(database.attend)
         if applied:
             log.info("schema_migrated", applied=applied)
+
+    async def _migrate(self, database: Database) -> list[str]:
+        """Raises `StorageUnavailable` when the server did not come within `WAIT_FOR_SERVER_S`."""
+        give_up_at = monotonic() + WAIT_FOR_SERVER_S
+        while True:
+            try:
+                return await migrate(database, self._migrations, self.system.clock.now())
+            except StorageUnavailable as error:
+                if monotonic() >= give_up_at:
+                    raise
+                log.warning("waiting_for_database", error=str(error))
+            await trio.sleep(TRY_AGAIN_S)
 
     async def stopped(self, reason: ExitReason) -> None:
         self._handle.detach()
@@ -48,24 +99,29 @@ class DatabaseKeeper(Actor):
 
 
 def platform(
-    url: str,
+    spec: DatabaseSpec,
     handle: DatabaseHandle,
     migrations: Sequence[Migrations],
     subscriptions: Mapping[str, Sequence[str]],
+    ownership: Ownership,
     jobs: JobsSpec | None = None,
 ) -> Supervisor:
-    """rest_for_one: what stands on a failed part restarts with it."""
+    """rest_for_one: what stands on a failed part restarts with it.
+
+    `ownership` belongs to the process, and outlives the journals that write under it.
+    """
     return Supervisor(
         (
             ChildSpec(
                 "database",
-                lambda: DatabaseKeeper(url, handle, migrations),
+                lambda: DatabaseKeeper(spec, handle, migrations),
                 name=DATABASE,
                 shutdown_s=10.0,
+                start_timeout_s=INFINITE,
             ),
             ChildSpec(
                 "journal",
-                lambda: Journal(handle),
+                lambda: Journal(handle, ownership),
                 name=JOURNAL,
                 mailbox=MailboxSpec(capacity=JOURNAL_CAPACITY),
                 shutdown_s=10.0,
@@ -75,7 +131,7 @@ def platform(
                 lambda: OutboxRelay(handle, subscriptions),
                 name=RELAY,
             ),
-            *jobs_children(handle, jobs if jobs is not None else JobsSpec()),
+            *jobs_children(handle.share("jobs"), jobs if jobs is not None else JobsSpec()),
         ),
         strategy=Strategy.REST_FOR_ONE,
         intensity=PLATFORM_INTENSITY,

@@ -98,8 +98,18 @@ class FaultyDatabase:
     def dialect(self) -> Dialect:
         return self._database.dialect
 
+    @property
+    def concurrency(self) -> int:
+        return self._database.concurrency
+
     async def execute(self, sql: str, *values: Any) -> list[Row]:
         return await self._database.execute(sql, *values)
+
+    async def attend(self) -> None:
+        await self._database.attend()
+
+    def as_owner(self) -> AbstractAsyncContextManager[Database]:
+        return self._database.as_owner()
 
     def listen(self, channel: str) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[str]]:
         return self._database.listen(channel)

@@ -42,10 +42,11 @@ from actors.points.supervisor import points_children
 from actors.vocabulary import Idempotency
 from runtime import INFINITE, ActorSystem, ChildSpec, EntityRef, Supervisor
 from runtime.outbox import RELAY, GetBacklog
+from runtime.ownership import Ownership
 from runtime.ports import Ports, seeded_ports
 from runtime.storage import DatabaseHandle
 from supervisors.application import MIGRATIONS, SUBSCRIPTIONS
-from supervisors.platform import platform
+from supervisors.platform import DatabaseSpec, platform
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MERCHANT = "shop"
@@ -118,8 +119,11 @@ async def running_tree(
 ) -> AsyncIterator[Tree]:
     """In memory and with seeded ports the tree runs in virtual time."""
     handle = handle if handle is not None else DatabaseHandle()
+    spec, ownership = DatabaseSpec(url), Ownership()
     children = (
-        _supervisor("platform", lambda: platform(url, handle, MIGRATIONS, SUBSCRIPTIONS)),
+        _supervisor(
+            "platform", lambda: platform(spec, handle, MIGRATIONS, SUBSCRIPTIONS, ownership)
+        ),
         _supervisor("core", lambda: Supervisor(core_children(handle))),
         _supervisor("points", lambda: Supervisor(points_children(handle), intensity=5)),
     )

@@ -63,7 +63,7 @@ LIST_CUSTOMER_ORDERS = (
 COUNT_CUSTOMERS = "SELECT count(*) FROM customers WHERE merchant_id = $1"
 
 TOTALS_BY_CURRENCY = (
-    "SELECT currency, count(*), sum(total_minor) FROM orders WHERE merchant_id = $1"
+    "SELECT currency, count(*), CAST(sum(total_minor) AS BIGINT) FROM orders WHERE merchant_id = $1"
     " GROUP BY currency ORDER BY currency"
 )
 

@@ -210,18 +210,19 @@ BALANCE_AS_RECORDED = (
 )
 
 BALANCE_AS_EFFECTIVE = (
-    "SELECT p.account, sum(p.points) FROM points_transactions t CROSS JOIN points_postings p"
+    "SELECT p.account, CAST(sum(p.points) AS BIGINT) FROM points_transactions t CROSS JOIN points_postings p"
     " WHERE t.merchant_id = $1 AND t.customer_id = $2 AND t.asset = $3 AND t.effective_at <= $4"
     " AND p.merchant_id = t.merchant_id AND p.transaction_id = t.transaction_id"
     " GROUP BY p.account"
 )
 
 EXPIRING_AS_RECORDED = (
-    "SELECT l.expires_at, l.amount + coalesce((SELECT sum(m.points) FROM points_lot_movements m"
+    "SELECT l.expires_at, l.amount + CAST(coalesce((SELECT sum(m.points)"
+    " FROM points_lot_movements m"
     " JOIN points_transactions t ON t.merchant_id = m.merchant_id"
     " AND t.transaction_id = m.transaction_id"
     " WHERE m.merchant_id = l.merchant_id AND m.lot_id = l.lot_id AND t.sequence <= $4"
-    " AND t.customer_id = $2), 0) AS remaining_then"
+    " AND t.customer_id = $2), 0) AS BIGINT) AS remaining_then"
     " FROM points_lots l WHERE l.merchant_id = $1 AND l.customer_id = $2 AND l.asset = $3"
     " AND l.sequence <= $4 AND l.expires_at IS NOT NULL ORDER BY l.expires_at, l.sequence"
 )

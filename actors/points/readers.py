@@ -139,7 +139,7 @@ class PointsReaders(Workers):
         account = (message.merchant_id, message.customer_id, DEFAULT_ASSET)
         if message.axis is TimeAxis.EFFECTIVE:
             rows = await self._database.fetch(BALANCE_AS_EFFECTIVE, *account, message.at)
-            balance = _summed({row[0]: int(row[1]) for row in rows})
+            balance = _summed({row[0]: row[1] for row in rows})
             return BalanceView(message.customer_id, balance, None, message.at)
         row = await self._database.fetch_row(BALANCE_AS_RECORDED, *account, message.at)
         if row is None:

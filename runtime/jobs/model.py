@@ -6,8 +6,8 @@ from random import Random
 
 import attrs
 
-PLATFORM = ""
-"""The merchant of jobs that belong to none."""
+PLATFORM = "-"
+"""The merchant of jobs that belong to none; no merchant's id begins like that."""
 
 CLAIMS_MAX = 1_000
 """A job that was claimed so often has its postponements counted as attempts."""

@@ -2,9 +2,11 @@
 
 from runtime.storage import AcrossMerchants, Dialect, Statement
 
-LIVE_STATES = "('available', 'running', 'retryable')"
-WAITING_STATES = "('available', 'retryable')"
-PRUNED_STATES = "('succeeded', 'cancelled')"
+LIVE = "finished_at IS NULL"
+RUNNING = "leased_until IS NOT NULL"
+WAITING = "finished_at IS NULL AND leased_until IS NULL"
+"""What the schema keeps true of `state`. The partial indexes are made for these very words, and
+a statement without literals can be written for many rows at once."""
 
 COLUMNS = (
     "merchant_id, job_id, queue, name, key, unique_key, priority, payload, trace_id, state,"
@@ -16,8 +18,8 @@ INSERT_JOB = Statement(
     "jobs.insert",
     "INSERT INTO jobs (merchant_id, job_id, queue, name, key, unique_key, priority, payload,"
     " trace_id, state, attempt, due_at, run_at, created_at, lease, errors, history)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'available', 0, $10, $10, $11, 0, $12, $13)"
-    f" ON CONFLICT (merchant_id, queue, unique_key) WHERE state IN {LIVE_STATES}"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, $11, $12, 0, $13, $14)"
+    f" ON CONFLICT (merchant_id, queue, unique_key) WHERE {LIVE}"
     " AND unique_key IS NOT NULL DO NOTHING",
     70,
 )
@@ -25,7 +27,7 @@ INSERT_JOB = Statement(
 _END = (
     "UPDATE jobs SET state = $4, attempt = $5, run_at = $6, finished_at = $7, errors = $8,"
     " leased_until = NULL"
-    " WHERE merchant_id = $1 AND job_id = $2 AND lease = $3 AND state = 'running'"
+    f" WHERE merchant_id = $1 AND job_id = $2 AND lease = $3 AND {RUNNING}"
 )
 
 END_ATTEMPT = Statement("jobs.end_attempt", _END, 71, exact=True)
@@ -46,7 +48,7 @@ PUT_BACK = Statement(
 CANCEL = Statement(
     "jobs.cancel",
     "UPDATE jobs SET state = 'cancelled', finished_at = $3, leased_until = NULL, history = $4"
-    f" WHERE merchant_id = $1 AND job_id = $2 AND state IN {LIVE_STATES}",
+    f" WHERE merchant_id = $1 AND job_id = $2 AND {LIVE}",
     74,
     exact=True,
 )
@@ -62,7 +64,7 @@ SELECT_JOB = f"SELECT {COLUMNS} FROM jobs WHERE merchant_id = $1 AND job_id = $2
 
 SELECT_UNIQUE = (
     "SELECT job_id FROM jobs WHERE merchant_id = $1 AND queue = $2 AND unique_key = $3"
-    f" AND state IN {LIVE_STATES} AND unique_key IS NOT NULL"
+    f" AND {LIVE} AND unique_key IS NOT NULL"
 )
 
 SELECT_DEAD = AcrossMerchants(f"SELECT {COLUMNS} FROM jobs WHERE state = 'dead' AND job_id = $1")
@@ -73,7 +75,7 @@ LIST_DEAD = AcrossMerchants(
 )
 
 SELECT_EXPIRED = AcrossMerchants(
-    f"SELECT {COLUMNS} FROM jobs WHERE queue = $1 AND state = 'running' AND leased_until <= $2"
+    f"SELECT {COLUMNS} FROM jobs WHERE queue = $1 AND {RUNNING} AND leased_until <= $2"
     " ORDER BY leased_until LIMIT $3"
 )
 
@@ -83,8 +85,7 @@ COUNT_UNFINISHED = AcrossMerchants(
 )
 
 SELECT_OLDEST = AcrossMerchants(
-    f"SELECT due_at FROM jobs WHERE queue = $1 AND state IN {WAITING_STATES}"
-    " ORDER BY due_at LIMIT 1"
+    f"SELECT due_at FROM jobs WHERE queue = $1 AND {WAITING} ORDER BY due_at LIMIT 1"
 )
 
 SELECT_LAST_SLOT = (
@@ -115,9 +116,9 @@ def _each(sql: str) -> dict[Dialect, AcrossMerchants]:
 CLAIM = _each(
     "WITH chosen AS MATERIALIZED ("
     "SELECT merchant_id AS chosen_merchant, job_id AS chosen_job FROM jobs"
-    f" WHERE queue = $1 AND state IN {WAITING_STATES} AND due_at <= $2 AND run_at <= $2"
-    f" AND (key IS NULL OR (NOT EXISTS ({_SAME_LINE} AND other.state = 'running')"
-    f" AND NOT EXISTS ({_SAME_LINE} AND other.state IN {LIVE_STATES}"
+    f" WHERE queue = $1 AND {WAITING} AND due_at <= $2 AND run_at <= $2"
+    f" AND (key IS NULL OR (NOT EXISTS ({_SAME_LINE} AND other.leased_until IS NOT NULL)"
+    f" AND NOT EXISTS ({_SAME_LINE} AND other.finished_at IS NULL"
     " AND (other.due_at, other.job_id) < (jobs.due_at, jobs.job_id))))"
     " ORDER BY priority DESC, due_at, job_id LIMIT $3{skip_locked})"
     " UPDATE jobs SET state = 'running', attempt = attempt + 1, lease = lease + 1,"
@@ -131,7 +132,7 @@ may become visible behind the back of this statement."""
 BEAT = _each(
     "WITH held AS MATERIALIZED ("
     "SELECT merchant_id AS held_merchant, job_id AS held_job FROM jobs"
-    " WHERE queue = $1 AND state = 'running' AND worker = $2{skip_locked})"
+    f" WHERE queue = $1 AND {RUNNING} AND worker = $2{{skip_locked}})"
     " UPDATE jobs SET leased_until = $3"
     " FROM held WHERE merchant_id = held_merchant AND job_id = held_job"
     " RETURNING merchant_id, job_id, lease"
@@ -141,7 +142,7 @@ BEAT = _each(
 PRUNE_JOBS = _each(
     "WITH old AS MATERIALIZED ("
     "SELECT merchant_id AS old_merchant, job_id AS old_job FROM jobs"
-    f" WHERE state IN {PRUNED_STATES} AND finished_at < $1"
+    " WHERE state IN ('succeeded', 'cancelled') AND finished_at < $1"
     " ORDER BY finished_at LIMIT $2{skip_locked})"
     " DELETE FROM jobs WHERE (merchant_id, job_id) IN (SELECT old_merchant, old_job FROM old)"
     " RETURNING job_id"

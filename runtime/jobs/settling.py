@@ -15,7 +15,14 @@ from runtime.jobs.queries import END_ATTEMPT
 from runtime.jobs.store import JobStore, end_write
 from runtime.journal import JOURNAL, Append, Rejected
 from runtime.parking import monotonic
-from runtime.storage import ConstraintViolation, Entry, StorageError, Superseded
+from runtime.storage import (
+    ConstraintViolation,
+    Entry,
+    StorageError,
+    StorageFull,
+    StorageUnavailable,
+    Superseded,
+)
 from runtime.storage.outbox import INSERT_EVENT
 from runtime.system import ActorSystem
 
@@ -86,5 +93,7 @@ def _is_fence(violation: ConstraintViolation) -> bool:
     return isinstance(violation, Superseded) and violation.statement == END_ATTEMPT.name
 
 
-def _surely_undone(error: Exception) -> bool:
-    return isinstance(error, ActorError) and error.outcome is Outcome.NOT_DELIVERED
+def _surely_undone(error: ActorError | StorageError) -> bool:
+    if isinstance(error, ActorError):
+        return error.outcome is Outcome.NOT_DELIVERED
+    return isinstance(error, StorageUnavailable | StorageFull)

@@ -62,6 +62,7 @@ def job_write(job: NewJob, *, job_id: str, now: datetime, trace_id: str | None) 
         job.priority,
         job.payload,
         trace_id,
+        JobState.AVAILABLE.value,
         run_at,
         now,
         [],

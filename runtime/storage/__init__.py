@@ -22,7 +22,7 @@ from runtime.storage.port import (
     Statement,
     Write,
 )
-from runtime.storage.schema import RUNTIME_MIGRATIONS, Migrations, migrate
+from runtime.storage.schema import RUNTIME_MIGRATIONS, Migrations, migrate, pending
 
 __all__ = [
     "RUNTIME_MIGRATIONS",
@@ -46,4 +46,5 @@ __all__ = [
     "Write",
     "migrate",
     "open_database",
+    "pending",
 ]

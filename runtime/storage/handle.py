@@ -8,6 +8,7 @@ import trio
 
 from runtime.storage.errors import StorageUnavailable
 from runtime.storage.port import Database, Dialect, Entry, Query, Row
+from runtime.storage.share import DatabaseShare
 
 
 class DatabaseHandle:
@@ -25,6 +26,10 @@ class DatabaseHandle:
     def detach(self) -> None:
         self._database = None
 
+    def share(self, name: str) -> DatabaseShare:
+        """The store for one domain, which cannot take all of its connections."""
+        return DatabaseShare(self, name)
+
     @property
     def _attached(self) -> Database:
         if self._database is None:
@@ -34,6 +39,10 @@ class DatabaseHandle:
     @property
     def dialect(self) -> Dialect:
         return self._attached.dialect
+
+    @property
+    def concurrency(self) -> int:
+        return self._attached.concurrency
 
     async def fetch(self, sql: str, *values: Any) -> list[Row]:
         return await self._attached.fetch(sql, *values)
@@ -61,6 +70,12 @@ class DatabaseHandle:
 
     async def notify(self, channel: str, payload: str) -> None:
         await self._attached.notify(channel, payload)
+
+    async def attend(self) -> None:
+        await self._attached.attend()
+
+    def as_owner(self) -> AbstractAsyncContextManager[Database]:
+        return self._attached.as_owner()
 
     async def announce(self, address: str) -> None:
         await self._attached.announce(address)

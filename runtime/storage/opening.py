@@ -5,20 +5,31 @@ from urllib.parse import unquote, urlsplit
 
 from runtime.storage.errors import StorageError
 from runtime.storage.port import Database
+from runtime.storage.postgres import APPLICATION_ROLE, PostgresDatabase
 from runtime.storage.sqlite import open_sqlite_file, open_sqlite_memory
 
 MEMORY = "/:memory:"
+POSTGRESQL = frozenset({"postgresql", "postgres"})
+CONNECTIONS = 12
 
 
-async def open_database(url: str) -> Database:
-    """Open `sqlite:///relative/path`, `sqlite:////absolute/path` or `sqlite:///:memory:`.
+async def open_database(
+    url: str, *, connections: int = CONNECTIONS, role: str | None = APPLICATION_ROLE
+) -> Database:
+    """Open `sqlite:///relative/path`, `sqlite:////absolute/path`, `sqlite:///:memory:` or
+    `postgresql://user:password@host:port/database`.
+
+    `connections` and `role` (None: that of the user who logs in) are for PostgreSQL, where
+    connections open when they are needed: a server that is away is not noticed here.
 
     Raises `StorageError` when the URL is not understood or the database cannot be used,
     `StorageLocked` when another process has it.
     """
     parts = urlsplit(url)
+    if parts.scheme in POSTGRESQL:
+        return PostgresDatabase(url, connections, role)
     if parts.scheme != "sqlite" or parts.netloc or len(parts.path) < len("/x"):
-        raise StorageError("the database URL must be sqlite:///path")
+        raise StorageError("the database URL must be sqlite:///path or postgresql://...")
     if parts.path == MEMORY:
         return open_sqlite_memory()
     return await open_sqlite_file(Path(unquote(parts.path[1:])))

@@ -37,7 +37,7 @@ class Statement:
     Within one transaction all rows of a statement are written together: statements in the order
     of `rank`, then `name`; the rows of one statement in the order of the entries. Ranks
     therefore put a table before those that refer to it. The first value of every row is the
-    merchant it belongs to.
+    merchant it belongs to, except where the table is `shared` by all of them.
 
     An `exact` statement must change one row of the store for each of its own; where it does not,
     the transaction is undone with `Superseded`.
@@ -47,6 +47,7 @@ class Statement:
     sql: str
     rank: int
     exact: bool = False
+    shared: bool = False
 
 
 class Write(NamedTuple):
@@ -79,6 +80,10 @@ class Database(Protocol):
     @property
     def dialect(self) -> Dialect:
         """What SQL it speaks."""
+
+    @property
+    def concurrency(self) -> int:
+        """How many queries can run at the same time, beside one `append`."""
 
     async def fetch(self, sql: str, *values: Any) -> list[Row]:
         """All rows of one query."""
@@ -115,6 +120,18 @@ class Database(Protocol):
 
     async def notify(self, channel: str, payload: str) -> None:
         """Send a notice of up to 8,000 bytes to all who listen, in every process."""
+
+    async def attend(self) -> None:
+        """What has to go on in the background, such as receiving the notices of other processes.
+
+        Runs until cancelled; somebody has to run it while the store is in use.
+        """
+
+    def as_owner(self) -> AbstractAsyncContextManager["Database"]:
+        """The store with the rights to change its schema, for one at a time in all processes.
+
+        Raises `MigrationError` when others have it for too long.
+        """
 
     async def announce(self, address: str) -> None:
         """Tell other processes that come for the same store where this one serves."""

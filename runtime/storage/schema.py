@@ -13,8 +13,15 @@ from runtime.storage.port import Database, Dialect, Query
 
 FILE_NAME = re.compile(r"(\d{4})_(\w+?)(?:\.(sqlite|postgresql))?\.sql")
 
+STATEMENT = re.compile(r"\s*(\S(?:\$\$.*?\$\$|.)*?);[ \t]*(?:\n|$)", re.DOTALL)
+
+HAS_TABLE = {
+    Dialect.SQLITE: "SELECT 1 FROM sqlite_master WHERE name = 'schema_migrations'",
+    Dialect.POSTGRESQL: "SELECT 1 WHERE to_regclass('schema_migrations') IS NOT NULL",
+}
+
 CREATE_TABLE = (
-    "CREATE TABLE IF NOT EXISTS schema_migrations (component TEXT NOT NULL,"
+    "CREATE TABLE schema_migrations (component TEXT NOT NULL,"
     " number BIGINT NOT NULL, name TEXT NOT NULL, checksum TEXT NOT NULL,"
     " applied_at TIMESTAMPTZ NOT NULL, PRIMARY KEY (component, number))"
 )
@@ -34,7 +41,8 @@ class Migrations:
     """The migration files of one component, in a package of their own.
 
     A file is `0001_name.sql`, or `0001_name.sqlite.sql` and perhaps `0001_name.postgresql.sql`
-    where the dialects differ. Its statements end with a `;` at the end of a line.
+    where the dialects differ. Its statements end with a `;` at the end of a line, outside of
+    `$$` quotes.
     """
 
     component: str
@@ -57,40 +65,70 @@ class Migration:
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
     def statements(self) -> list[Query]:
-        return [(text, ()) for text in re.split(r";[ \t]*(?:\n|$)", self.sql) if text.strip()]
+        return [(text, ()) for text in STATEMENT.findall(self.sql)]
 
 
 async def migrate(database: Database, components: Sequence[Migrations], now: datetime) -> list[str]:
     """Apply what is missing, each file in a transaction of its own; the names of those applied.
 
+    Others who migrate the same store at the same time wait. What needs nothing needs no rights
+    to change the schema either.
+
     Raises `MigrationError` when an applied file has changed or is unknown to this program.
     """
-    await database.execute(CREATE_TABLE)
-    applied: list[str] = []
+    async with database.as_owner() as owner:
+        missing = await _missing(owner, components)
+        if missing and not await _has_table(owner):
+            await owner.execute(CREATE_TABLE)
+        for component, migration in missing:
+            await _apply(owner, component, migration, now)
+    return [_name(component, migration) for component, migration in missing]
+
+
+async def pending(database: Database, components: Sequence[Migrations]) -> list[str]:
+    """The names of the files that `migrate` would apply. Raises as it does."""
+    async with database.as_owner() as owner:
+        missing = await _missing(owner, components)
+    return [_name(component, migration) for component, migration in missing]
+
+
+async def _missing(
+    database: Database, components: Sequence[Migrations]
+) -> list[tuple[str, Migration]]:
+    known = await _has_table(database)
+    missing: list[tuple[str, Migration]] = []
     for component in components:
-        applied += await _migrate(database, component, now)
-    return applied
+        files = read_migrations(component, database.dialect)
+        rows = await database.fetch(SELECT_APPLIED, component.component) if known else []
+        applied = {row["number"]: row["checksum"] for row in rows}
+        _check(component.component, files, applied)
+        missing += [
+            (component.component, migration)
+            for number, migration in sorted(files.items())
+            if number not in applied
+        ]
+    return missing
 
 
-async def _migrate(database: Database, component: Migrations, now: datetime) -> list[str]:
-    files = read_migrations(component, database.dialect)
-    rows = await database.fetch(SELECT_APPLIED, component.component)
-    known = {row["number"]: row["checksum"] for row in rows}
-    unknown = sorted(known.keys() - files.keys())
+def _check(component: str, files: dict[int, Migration], applied: dict[int, str]) -> None:
+    unknown = sorted(applied.keys() - files.keys())
     if unknown:
         raise MigrationError(
-            f"the database was made by a newer version: {component.component} migration"
+            f"the database was made by a newer version: {component} migration"
             f" {unknown[0]} is unknown to this one"
         )
-    applied = []
-    for number, migration in sorted(files.items()):
-        name = f"{component.component}/{number:04}_{migration.name}"
-        if number not in known:
-            await _apply(database, component.component, migration, now)
-            applied.append(name)
-        elif known[number] != migration.checksum:
+    for number, checksum in applied.items():
+        if files[number].checksum != checksum:
+            name = _name(component, files[number])
             raise MigrationError(f"migration {name} was changed after it had been applied")
-    return applied
+
+
+async def _has_table(database: Database) -> bool:
+    return await database.fetch_value(HAS_TABLE[database.dialect]) is not None
+
+
+def _name(component: str, migration: Migration) -> str:
+    return f"{component}/{migration.number:04}_{migration.name}"
 
 
 async def _apply(database: Database, component: str, migration: Migration, now: datetime) -> None:

@@ -2,8 +2,13 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +18,7 @@ from runtime.storage.errors import ConstraintViolation, StorageError, StorageFul
 from runtime.storage.grouping import Group, grouped
 from runtime.storage.lockfile import LockFile
 from runtime.storage.notices import Notices
-from runtime.storage.port import Dialect, Entry, Query, Row
+from runtime.storage.port import Database, Dialect, Entry, Query, Row
 from runtime.storage.sqlite_values import register, sqlite_sql
 
 Result = TypeVar("Result")
@@ -61,6 +66,10 @@ class SqliteDatabase:
     def dialect(self) -> Dialect:
         return Dialect.SQLITE
 
+    @property
+    def concurrency(self) -> int:
+        return max(1, self._reader_count)
+
     async def fetch(self, sql: str, *values: Any) -> list[Row]:
         return await self._read(_fetch, sqlite_sql(sql), values)
 
@@ -90,6 +99,15 @@ class SqliteDatabase:
     async def notify(self, channel: str, payload: str) -> None:
         await trio.lowlevel.checkpoint()
         self._notices.publish(channel, payload)
+
+    async def attend(self) -> None:
+        await trio.sleep_forever()
+
+    @asynccontextmanager
+    async def as_owner(self) -> AsyncIterator[Database]:
+        """Itself: the file is locked for this process."""
+        await trio.lowlevel.checkpoint()
+        yield self
 
     async def announce(self, address: str) -> None:
         if self._lock is not None:

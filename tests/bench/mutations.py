@@ -19,6 +19,7 @@ from actors.vocabulary import Idempotency
 from runtime import ActorSystem
 from runtime.storage import Database, DatabaseHandle
 from supervisors.application import ApplicationSpec, application
+from supervisors.platform import DatabaseSpec
 from tests.bench.harness import Figure, compare
 
 CONCURRENT = 64
@@ -44,7 +45,7 @@ def mutations() -> list[Figure]:
 async def _measure(make: Callable[[ActorSystem, Database], Mutate]) -> float:
     with tempfile.TemporaryDirectory() as directory:
         handle = DatabaseHandle()
-        spec = ApplicationSpec(f"sqlite:///{directory}/bench.db", Path(directory))
+        spec = ApplicationSpec(DatabaseSpec(f"sqlite:///{directory}/bench.db"), Path(directory))
         async with ActorSystem().run(application(spec, handle)) as system:
             await _prepare(system)
             mutate = make(system, handle)

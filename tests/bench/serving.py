@@ -23,6 +23,7 @@ from gateway.settings import GatewaySettings
 from runtime import ActorSystem, ChildSpec
 from runtime.storage import DatabaseHandle
 from supervisors.application import ApplicationSpec, application
+from supervisors.platform import DatabaseSpec
 from tests.bench.harness import Figure, compare
 
 MERCHANT = "bench"
@@ -56,7 +57,7 @@ async def _measure(path: str, edge: Callable[[DatabaseHandle], Sequence[ChildSpe
         directory = Path(name)
         handle = DatabaseHandle()
         url = f"sqlite:///{directory}/bench.db"
-        spec = ApplicationSpec(url, directory, tuple(edge(handle)))
+        spec = ApplicationSpec(DatabaseSpec(url), directory, tuple(edge(handle)))
         async with ActorSystem().run(application(spec, handle)) as system:
             await system.ref(MERCHANTS).ask(RegisterMerchant(MERCHANT, "Bench", "USD"))
             for number in range(32):

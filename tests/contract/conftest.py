@@ -5,18 +5,33 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import trio
 
 from runtime.storage import RUNTIME_MIGRATIONS, Database, migrate, open_database
+from tests.servers import PostgresServer
+
+KINDS = ("sqlite file", "sqlite memory", "postgresql")
 
 
-@pytest.fixture(params=["sqlite file", "sqlite memory"])
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    """An empty, migrated store of each kind."""
-    urls = {
+@pytest.fixture(params=KINDS)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store of each kind."""
+    if request.param == "postgresql":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        return server.new_database()
+    return {
         "sqlite file": f"sqlite:///{tmp_path}/store.db",
         "sqlite memory": "sqlite:///:memory:",
-    }
-    database = await open_database(urls[request.param])
+    }[request.param]
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """An empty, migrated store of each kind, with the rights to make tables."""
+    database = await open_database(database_url, role=None)
     await migrate(database, [RUNTIME_MIGRATIONS], datetime.now(UTC))
-    yield database
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(database.attend)
+        yield database
+        nursery.cancel_scope.cancel()
     await database.close()

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import trio
 
+from runtime import host
 from runtime.storage import (
     RUNTIME_MIGRATIONS,
     ConstraintViolation,
@@ -30,6 +31,8 @@ INSERT = Statement(
 TOUCH = Statement(
     "things.touch", "UPDATE things SET flag = $3 WHERE merchant_id = $1 AND id = $2", 20
 )
+
+pytestmark = pytest.mark.trio(run=host.run)
 EXACT_TOUCH = Statement("things.exact", TOUCH.sql, 30, exact=True)
 MOMENT = datetime(2026, 2, 14, 9, 30, 0, 123456, tzinfo=UTC)
 
@@ -80,7 +83,9 @@ async def test_a_dollar_in_a_literal_is_not_a_parameter(database: Database) -> N
 
 
 async def test_a_parameter_may_be_used_twice(database: Database) -> None:
-    row = await database.fetch_row("SELECT $2, $1, $2", 1, 2)
+    row = await database.fetch_row(
+        "SELECT CAST($2 AS BIGINT), CAST($1 AS BIGINT), CAST($2 AS BIGINT)", 1, 2
+    )
     assert row is not None
     assert tuple(row) == (2, 1, 2)
 

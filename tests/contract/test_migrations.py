@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from runtime.storage import Database, MigrationError, Migrations, StorageError, migrate
+from runtime import host
+from runtime.storage import Database, Dialect, MigrationError, Migrations, StorageError, migrate
 from supervisors.application import MIGRATIONS
+
+pytestmark = pytest.mark.trio(run=host.run)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -75,16 +78,17 @@ async def test_a_file_that_fails_leaves_nothing_behind(
 
 
 async def test_files_for_another_dialect_are_left_out(database: Database, package: Package) -> None:
+    other = next(dialect for dialect in Dialect if dialect is not database.dialect)
     files = {
-        "0001_both.sqlite.sql": "CREATE TABLE a (x BIGINT);",
-        "0001_both.postgresql.sql": "SELECT nothing_of_sqlite();",
+        f"0001_both.{database.dialect.value}.sql": "CREATE TABLE a (x BIGINT);",
+        f"0001_both.{other.value}.sql": "SELECT nothing_of_this_dialect();",
     }
     assert await migrate(database, [package(files)], NOW) == ["sample/0001_both"]
 
 
 async def test_the_applications_own_migrations_apply_to_an_empty_store(database: Database) -> None:
     applied = await migrate(database, MIGRATIONS, NOW)
-    assert {name.partition("/")[0] for name in applied} == {"core", "points", "products"}
+    assert {name.partition("/")[0] for name in applied} == {"core", "jobs", "points", "products"}
     assert await migrate(database, MIGRATIONS, NOW) == []
 
 

@@ -37,7 +37,10 @@ IMPURE_ON_PURPOSE = {
     "gateway.dispatch": "it measures how long a request took, and only metrics and logs see it",
 }
 
-TABLES_OF_THE_RUNTIME = {"schema_migrations": "one for the database, not one for each merchant"}
+TABLES_OF_THE_RUNTIME = {
+    "schema_migrations": "one for the database, not one for each merchant",
+    "journal_partitions": "a journal writes for all merchants",
+}
 
 
 @attrs.frozen

@@ -27,18 +27,18 @@ CREATE TABLE jobs (
 );
 
 CREATE INDEX jobs_to_claim ON jobs (queue, priority DESC, due_at, job_id)
-    WHERE state IN ('available', 'retryable');
+    WHERE finished_at IS NULL AND leased_until IS NULL;
 
 CREATE INDEX jobs_in_line ON jobs (merchant_id, queue, key, due_at, job_id)
-    WHERE state IN ('available', 'running', 'retryable') AND key IS NOT NULL;
+    WHERE finished_at IS NULL AND key IS NOT NULL;
 
 CREATE UNIQUE INDEX jobs_running_by_key ON jobs (merchant_id, queue, key)
-    WHERE state = 'running' AND key IS NOT NULL;
+    WHERE leased_until IS NOT NULL AND key IS NOT NULL;
 
 CREATE UNIQUE INDEX jobs_unique ON jobs (merchant_id, queue, unique_key)
-    WHERE state IN ('available', 'running', 'retryable') AND unique_key IS NOT NULL;
+    WHERE finished_at IS NULL AND unique_key IS NOT NULL;
 
-CREATE INDEX jobs_running ON jobs (queue, leased_until) WHERE state = 'running';
+CREATE INDEX jobs_running ON jobs (queue, leased_until) WHERE leased_until IS NOT NULL;
 
 CREATE INDEX jobs_unfinished ON jobs (queue, state)
     WHERE state IN ('available', 'running', 'retryable', 'dead');

@@ -25,6 +25,7 @@ from runtime.ports import system_ports
 from runtime.storage import Database, DatabaseHandle
 from runtime.telemetry import Metrics
 from supervisors.application import ApplicationSpec, application
+from supervisors.platform import DatabaseSpec
 
 MERCHANT = "flora"
 RIVAL = "rival"
@@ -152,7 +153,9 @@ async def running_tree(
     """The whole application over SQLite, with two merchants and two customers of the first."""
     handle = DatabaseHandle()
     spec = ApplicationSpec(
-        f"sqlite:///{tmp_path}/loyalnest.db", tmp_path, edge(settings, listener, handle)
+        DatabaseSpec(f"sqlite:///{tmp_path}/loyalnest.db"),
+        tmp_path,
+        edge(settings, listener, handle),
     )
     async with ActorSystem(system_ports(), Metrics()).run(application(spec, handle)) as system:
         for merchant_id in (MERCHANT, RIVAL):

@@ -118,11 +118,26 @@ def test_a_wrong_value_is_named_with_its_source_and_what_is_allowed(
     assert allowed in message
 
 
-def test_postgresql_is_refused_as_not_supported_yet() -> None:
-    for scheme in ("postgresql", "postgres"):
-        message = refused({"database_url": f"{scheme}://me:secret@db/loyalnest"})
-        assert "not supported yet by this version" in message
-        assert "secret" not in message
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:secret@db:5432/loyalnest",
+        "postgres://db/loyalnest?sslmode=require",
+        "postgresql://me@/loyalnest?host=/run/postgresql",
+    ],
+)
+def test_a_postgresql_url_is_taken_as_it_is_and_shown_without_its_password(url: str) -> None:
+    settings = load_settings({"database_url": url}, {})
+    assert settings.database_url == url
+    assert "secret" not in settings.shown("database_url")
+    assert "secret" not in repr(settings)
+
+
+@pytest.mark.parametrize("url", ["postgresql://", "postgresql://me:secret@db", "postgres:///x"])
+def test_a_postgresql_url_needs_a_host_and_a_database(url: str) -> None:
+    message = refused({"database_url": url})
+    assert "postgresql://user:password@host:port/database" in message
+    assert "secret" not in message
 
 
 def test_a_data_directory_that_is_a_file_is_refused() -> None:

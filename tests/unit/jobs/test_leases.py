@@ -28,6 +28,7 @@ from runtime.jobs.messages import RUNNER
 from runtime.jobs.metrics import job_metrics
 from runtime.jobs.model import CLAIMS_MAX, failure, postponement
 from runtime.jobs.rescue import Rescuer
+from runtime.jobs.settling import COMMIT_TIMEOUT_S
 from runtime.storage import (
     DatabaseHandle,
     Entry,
@@ -47,7 +48,7 @@ class Trouble(DatabaseHandle):
     away: bool = False
     deaf: bool = False
     commits: list[Exception | None] = attrs.field(factory=list)
-    late: list[Exception] = attrs.field(factory=list)
+    late_s: float = 0.0
     calls: int = 0
 
     def __attrs_pre_init__(self) -> None:
@@ -76,8 +77,9 @@ class Trouble(DatabaseHandle):
         if error is not None:
             raise error
         await super().append(entries)
-        if self.late:
-            raise self.late.pop(0)
+        if self.late_s:
+            delay_s, self.late_s = self.late_s, 0.0
+            await trio.sleep(delay_s)
 
     def listen(self, channel: str) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[str]]:
         if self.deaf:
@@ -225,7 +227,7 @@ async def test_an_end_that_was_durable_after_all_counts_once(autojump_clock: Moc
     handle = Trouble()
     async with job_world(handle=handle) as world:
         job_id = await world.enqueue(sleep=1, effect=1)
-        handle.late = [StorageFull("in truth it was written")]
+        handle.late_s = 2 * COMMIT_TIMEOUT_S
         job = await world.ends(job_id)
         await trio.sleep(1)
         assert (job.state, job.attempt, job.lease) == (JobState.SUCCEEDED, 1, 1)

@@ -21,10 +21,11 @@ from runtime.jobs import (
     QueuePolicy,
 )
 from runtime.jobs.store import JobStore
+from runtime.ownership import Ownership
 from runtime.ports import Ports, seeded_ports
 from runtime.storage import DatabaseHandle, Entry, Statement, Write
 from supervisors.application import MIGRATIONS
-from supervisors.platform import platform
+from supervisors.platform import DatabaseSpec, platform
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MEMORY = "sqlite:///:memory:"
@@ -152,7 +153,7 @@ async def job_world(
     jobs = JobsSpec(queues=policies or (MAIL,), handlers=handlers, **spec)
     root = ChildSpec(
         "platform",
-        lambda: platform(url, handle, MIGRATIONS, {}, jobs),
+        lambda: platform(DatabaseSpec(url), handle, MIGRATIONS, {}, Ownership(), jobs),
         shutdown_s=INFINITE,
         name=PLATFORM_NAME,
     )

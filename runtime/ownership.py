@@ -1,0 +1,76 @@
+"""Whose a journal partition is: one process at a time, the last one that came for it."""
+
+import attrs
+import structlog
+
+from runtime.ports import Ids
+from runtime.storage import CommitUnknown, Database, StorageUnavailable
+from runtime.storage.partitions import CLAIM, CLAIM_AGAIN, SELECT_OWNER
+
+MAIN = "main"
+"""The partition of a tree that is not sharded."""
+
+log = structlog.get_logger("loyalnest.journal")
+
+
+@attrs.define
+class Tenure:
+    """An epoch in which its holder alone may write. `commits` counts all there were so far."""
+
+    partition: str
+    epoch: int
+    commits: int
+
+
+@attrs.define
+class Ownership:
+    """A process's claim to a partition. It outlives the journal's incarnations.
+
+    The first claim takes the partition from whoever has it, so that a new process can replace an
+    old one. Later claims do not: a process that was replaced stays so.
+    """
+
+    partition: str = MAIN
+    _owner: str | None = None
+    _lost: bool = False
+
+    async def claim(self, database: Database, ids: Ids) -> Tenure:
+        """A new epoch, after every commit of the old one has ended.
+
+        Raises `StorageUnavailable` when the store is away, or the partition is somebody else's.
+        """
+        self._check()
+        owner = self._owner if self._owner is not None else ids.new("proc")
+        sql = CLAIM if self._owner is None else CLAIM_AGAIN
+        try:
+            rows = await database.execute(sql, self.partition, owner)
+        except CommitUnknown as error:
+            raise StorageUnavailable(f"{error} (of a claim)") from error
+        if not rows:
+            self._lose()
+        self._owner = owner
+        return Tenure(self.partition, rows[0]["epoch"], rows[0]["commits"])
+
+    async def still_mine(self, database: Database) -> bool:
+        """Whether nobody else has claimed it; true when that cannot be found out now."""
+        if self._owner is None or self._lost:
+            return not self._lost
+        try:
+            owner = await database.fetch_value(SELECT_OWNER, self.partition)
+        except StorageUnavailable:
+            return True
+        if owner != self._owner:
+            self._note_loss()
+        return not self._lost
+
+    def _check(self) -> None:
+        if self._lost:
+            raise StorageUnavailable("another process has taken over this database")
+
+    def _lose(self) -> None:
+        self._note_loss()
+        self._check()
+
+    def _note_loss(self) -> None:
+        self._lost = True
+        log.error("journal_taken_over", partition=self.partition)

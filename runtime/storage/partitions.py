@@ -1,0 +1,36 @@
+"""The table of journal partitions: who may write, and how many commits there were.
+
+Every transaction of a journal counts itself in it, under the epoch of its owner. So an owner
+whose partition was claimed by somebody else cannot commit any more, and one that lost its
+connection during a commit finds out what became of it.
+"""
+
+from runtime.storage.port import AcrossMerchants, Statement, Write
+
+CLAIM = AcrossMerchants(
+    "INSERT INTO journal_partitions (partition, owner, epoch, commits) VALUES ($1, $2, 1, 0)"
+    " ON CONFLICT (partition) DO UPDATE SET owner = excluded.owner,"
+    " epoch = journal_partitions.epoch + 1 RETURNING epoch, commits"
+)
+"""Take the partition, from whoever has it. Waits for a commit of theirs that is under way."""
+
+CLAIM_AGAIN = AcrossMerchants(
+    "UPDATE journal_partitions SET epoch = epoch + 1 WHERE partition = $1 AND owner = $2"
+    " RETURNING epoch, commits"
+)
+"""The same, unless somebody else has taken it meanwhile: then no row is returned."""
+
+SELECT_OWNER = AcrossMerchants("SELECT owner FROM journal_partitions WHERE partition = $1")
+
+COUNT_COMMIT = Statement(
+    "journal.count_commit",
+    "UPDATE journal_partitions SET commits = $3 WHERE partition = $1 AND epoch = $2",
+    0,
+    exact=True,
+    shared=True,
+)
+
+
+def commit_write(partition: str, epoch: int, commits: int) -> Write:
+    """Count a commit; `Superseded` when the epoch is over."""
+    return Write(COUNT_COMMIT, (partition, epoch, commits))

@@ -1,0 +1,234 @@
+"""The PostgreSQL adapter: asyncpg, awaited from Trio through the host loop."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Any
+
+import trio
+
+from runtime import host
+from runtime.parking import monotonic
+from runtime.storage.deadlines import server_timeout_ms, until_deadline
+from runtime.storage.errors import (
+    CommitUnknown,
+    MigrationError,
+    StorageError,
+    StorageUnavailable,
+)
+from runtime.storage.grouping import Group, grouped
+from runtime.storage.port import AcrossMerchants, Database, Dialect, Entry, Query, Row
+from runtime.storage.postgres_errors import is_bad_luck, translated, translated_connecting
+from runtime.storage.postgres_notices import NOTIFY, NoticeConnection, packed
+from runtime.storage.postgres_pool import CONNECT_TIMEOUT_S, PoolStatistics, SessionPool
+from runtime.storage.postgres_session import Context, Session, connect
+
+APPLICATION_ROLE = "loyalnest_app"
+"""The role the application works under. It owns nothing, so row-level security holds for it."""
+
+EVERYBODY = "*"
+WRITE_TIMEOUT_S = 3.0
+"""After it a write that has begun is cut off; the server ends it by itself at the same time."""
+
+TRIES = 3
+"""How often a transaction is tried that a deadlock or a serialization failure undid."""
+
+OWN_CONNECTIONS = 2
+"""Beside the pool's: one to append with, so that readers cannot hold up the journal, and one
+that listens."""
+
+CONNECTIONS_LEAST = OWN_CONNECTIONS + 1
+
+MIGRATION_LOCK = 0x6C6F79616C  # "loyal"
+MIGRATION_LOCK_TIMEOUT_S = 60.0
+MIGRATION_TIMEOUT_S = 600.0
+TAKE_LOCK = "SELECT pg_advisory_lock(CAST($1 AS BIGINT))"
+
+
+class PostgresDatabase:
+    """A database on a server that other processes may use as well.
+
+    Reads end at the deadline in force, on the server too. Commits are durable when they return,
+    if the server is so configured.
+    """
+
+    def __init__(self, url: str, connections: int, role: str | None = APPLICATION_ROLE) -> None:
+        self._url = url
+        settings = {"role": role} if role is not None else {}
+
+        async def open_session(generation: int, timeout_s: float) -> Session:
+            return await connect(url, generation, timeout_s, settings)
+
+        self._pool = SessionPool(open_session, max(1, connections - OWN_CONNECTIONS))
+        self._appending = SessionPool(open_session, 1)
+        self._notices = NoticeConnection(partial(open_session, 0, CONNECT_TIMEOUT_S))
+        self._connections = max(1, connections - OWN_CONNECTIONS)
+        self._closed = False
+
+    @property
+    def dialect(self) -> Dialect:
+        return Dialect.POSTGRESQL
+
+    @property
+    def concurrency(self) -> int:
+        return self._connections
+
+    async def fetch(self, sql: str, *values: Any) -> list[Row]:
+        return await self._read(whom(sql, values), Session.fetch, sql, values)  # type: ignore[no-any-return]
+
+    async def fetch_row(self, sql: str, *values: Any) -> Row | None:
+        return await self._read(whom(sql, values), Session.fetch_row, sql, values)  # type: ignore[no-any-return]
+
+    async def fetch_value(self, sql: str, *values: Any) -> Any:
+        row = await self.fetch_row(sql, *values)
+        return row[0] if row is not None else None
+
+    async def fetch_many(self, queries: Sequence[Query]) -> list[list[Row]]:
+        return await self._read(whom_all(queries), Session.fetch_many, queries)  # type: ignore[no-any-return]
+
+    async def execute(self, sql: str, *values: Any) -> list[Row]:
+        work = partial(self._write, self._pool, whom(sql, values), Session.execute, sql, values)
+        return await _with_luck(work)  # type: ignore[no-any-return]
+
+    async def transact(self, statements: Sequence[Query]) -> None:
+        work = partial(self._write, self._pool, whom_all(statements), Session.transact, statements)
+        await _with_luck(work)
+
+    async def append(self, entries: Sequence[Entry]) -> None:
+        groups = grouped(entries)
+        work = partial(self._write, self._appending, merchants_of(groups), Session.append, groups)
+        await _with_luck(work)
+
+    def listen(self, channel: str) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[str]]:
+        return self._notices.listen(channel)
+
+    async def notify(self, channel: str, payload: str) -> None:
+        await self._read("", Session.fetch, NOTIFY, (packed(channel, payload),))
+
+    async def attend(self) -> None:
+        await self._notices.run()
+
+    async def announce(self, address: str) -> None:
+        """Nothing: processes may share this store."""
+
+    @asynccontextmanager
+    async def as_owner(self) -> AsyncIterator[Database]:
+        with translated_connecting():
+            session = await host.call(connect, self._url, 0, CONNECT_TIMEOUT_S, {})
+        try:
+            owner = _Owner(session)
+            await owner.lock()
+            yield owner
+        finally:
+            session.terminate()
+
+    async def close(self) -> None:
+        """Idempotent. What is under way ends first or is cut off at its own limit."""
+        self._closed = True
+        for pool in (self._pool, self._appending):
+            await pool.close()
+
+    def statistics(self) -> PoolStatistics:
+        """Of the connections for queries."""
+        return self._pool.statistics()
+
+    async def _read(
+        self, merchants: str, operation: Callable[..., Awaitable[Any]], *arguments: Any
+    ) -> Any:
+        self._check_open()
+        with until_deadline() as deadline:
+            async with self._pool.session() as session:
+                context = Context(merchants, server_timeout_ms(deadline))
+                with translated():
+                    return await host.call(session.run, context, operation, *arguments)
+        raise AssertionError("unreachable")
+
+    async def _write(
+        self,
+        pool: SessionPool,
+        merchants: str,
+        operation: Callable[..., Awaitable[Any]],
+        *arguments: Any,
+    ) -> Any:
+        """Cancellable until it has begun; then it ends, or is cut off at its own limit."""
+        self._check_open()
+        async with pool.session() as session:
+            deadline = monotonic() + WRITE_TIMEOUT_S
+            context = Context(merchants, server_timeout_ms(deadline))
+            with trio.CancelScope(shield=True, deadline=deadline), translated(session):
+                return await host.call(session.run, context, operation, *arguments)
+            if session.committing:
+                raise CommitUnknown("the commit took too long")
+            raise StorageUnavailable("the database took too long")
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StorageError("the database is closed")
+
+
+class _Owner(PostgresDatabase):
+    """The store with the rights of whoever logged in, on one connection with the lock."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__("", CONNECTIONS_LEAST, None)
+        self._session = session
+
+    async def lock(self) -> None:
+        """Wait until nobody else changes the schema. Raises `MigrationError`."""
+        with trio.move_on_after(MIGRATION_LOCK_TIMEOUT_S):
+            await self.fetch(TAKE_LOCK, MIGRATION_LOCK)
+            return
+        raise MigrationError("another process has been changing the schema for a minute")
+
+    async def _read(
+        self, merchants: str, operation: Callable[..., Awaitable[Any]], *arguments: Any
+    ) -> Any:
+        context = Context(EVERYBODY, round(MIGRATION_TIMEOUT_S * 1000))
+        with translated(self._session):
+            return await host.call(self._session.run, context, operation, *arguments)
+
+    async def _write(
+        self,
+        pool: SessionPool,
+        merchants: str,
+        operation: Callable[..., Awaitable[Any]],
+        *arguments: Any,
+    ) -> Any:
+        with trio.CancelScope(shield=True):
+            return await self._read(merchants, operation, *arguments)
+
+
+async def _with_luck(work: Callable[[], Awaitable[Any]]) -> Any:
+    for _ in range(TRIES - 1):
+        try:
+            return await work()
+        except StorageUnavailable as error:
+            if not is_bad_luck(error):
+                raise
+    return await work()
+
+
+def whom(sql: str, values: Sequence[Any]) -> str:
+    """The merchants whose rows a query may see, as row-level security wants it."""
+    if isinstance(sql, AcrossMerchants):
+        return EVERYBODY
+    return values[0] if values and isinstance(values[0], str) else ""
+
+
+def whom_all(queries: Iterable[Query]) -> str:
+    return _joined({whom(sql, values) for sql, values in queries})
+
+
+def merchants_of(groups: Iterable[Group]) -> str:
+    """The merchants whose rows are written."""
+    return _joined({row[0] for statement, rows in groups if not statement.shared for row in rows})
+
+
+def _joined(merchants: set[Any]) -> str:
+    if EVERYBODY in merchants:
+        return EVERYBODY
+    return ",".join(sorted(filter(_is_text, merchants)))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)

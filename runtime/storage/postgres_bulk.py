@@ -1,0 +1,119 @@
+"""Statements for one row, rewritten so that PostgreSQL writes many rows with one of them.
+
+Each parameter becomes an array with its values of all rows: `VALUES ($1, $2)` turns into a
+selection from `unnest($1, $2)`, and an UPDATE or DELETE joins with it. Measured on one
+connection, that is 1.4 times as fast as one execution for each row.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import attrs
+
+INSERT = re.compile(
+    r"INSERT INTO (?P<table>\w+) \((?P<columns>[\w, ]+)\) VALUES \((?P<values>[^()]*)\)"
+    r"(?P<conflict> ON CONFLICT.*)?"
+)
+UPDATE = re.compile(r"UPDATE (?P<table>\w+) SET (?P<changes>.*) WHERE (?P<condition>.*)")
+DELETE = re.compile(r"DELETE FROM (?P<table>\w+) WHERE (?P<condition>.*)")
+CONFLICT = re.compile(r" ON CONFLICT \((?P<columns>[\w, ]+)\) DO UPDATE .*")
+PARAMETER = re.compile(r"\$(\d+)")
+UNSUITABLE = re.compile(r"\bRETURNING\b|'", re.IGNORECASE)
+
+ARRAY_TYPES = {"jsonb": "text"}
+"""Types whose values are sent as another one: a JSON list would be taken for more dimensions."""
+
+
+@attrs.frozen
+class BulkStatement:
+    """`sql` takes one array for each value of a row.
+
+    `key` are the positions of the values that say which row is written; a statement may not
+    write the same row twice. It is empty where every row is a new one.
+    """
+
+    sql: str
+    key: tuple[int, ...]
+
+    def runs(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+        """The rows in their order, cut where one would be written for the second time."""
+        if not self.key:
+            yield rows
+            return
+        seen: set[tuple[Any, ...]] = set()
+        start = 0
+        for position, row in enumerate(rows):
+            key = tuple([row[index] for index in self.key])
+            if key in seen:
+                yield rows[start:position]
+                start, seen = position, set()
+            seen.add(key)
+        yield rows[start:]
+
+
+def bulk_statement(sql: str, types: Sequence[str]) -> BulkStatement | None:
+    """The statement for many rows; None for one that has to be executed row by row.
+
+    `types` are PostgreSQL's names of the types of `$1` ….
+    """
+    if UNSUITABLE.search(sql) or not types:
+        return None
+    if insert := INSERT.fullmatch(sql):
+        return _bulk_insert(insert, types)
+    if update := UPDATE.fullmatch(sql):
+        changes, condition = _joined(update["changes"], types), _joined(update["condition"], types)
+        text = f"UPDATE {update['table']} SET {changes} FROM {_source(types)} WHERE {condition}"  # noqa: S608
+        return BulkStatement(text, _parameters(update["condition"]))
+    if delete := DELETE.fullmatch(sql):
+        condition = _joined(delete["condition"], types)
+        text = f"DELETE FROM {delete['table']} USING {_source(types)} WHERE {condition}"  # noqa: S608
+        return BulkStatement(text, _parameters(delete["condition"]))
+    return None
+
+
+def _bulk_insert(insert: re.Match[str], types: Sequence[str]) -> BulkStatement | None:
+    conflict = insert["conflict"] or ""
+    if PARAMETER.search(conflict):
+        return None
+    values = _joined(insert["values"], types)
+    text = (
+        f"INSERT INTO {insert['table']} ({insert['columns']})"  # noqa: S608
+        f" SELECT {values} FROM {_source(types)}{conflict}"
+    )
+    replaced = CONFLICT.fullmatch(conflict)
+    if replaced is None:
+        return BulkStatement(text, ())
+    columns = dict(zip(_names(insert["columns"]), _names(insert["values"]), strict=True))
+    return BulkStatement(
+        text, _parameters(" ".join(columns[name] for name in _names(replaced["columns"])))
+    )
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
+def _source(types: Sequence[str]) -> str:
+    """The rows as a table `u` with the columns `p1` …, of arrays in the place of `$1` …."""
+    arrays = [
+        f"CAST(${number} AS {ARRAY_TYPES.get(type_, type_)}[])"
+        for number, type_ in enumerate(types, 1)
+    ]
+    columns = [f"p{number}" for number in range(1, len(types) + 1)]
+    return f"unnest({', '.join(arrays)}) AS u ({', '.join(columns)})"
+
+
+def _joined(sql: str, types: Sequence[str]) -> str:
+    """With the columns of `u` for the parameters."""
+
+    def column(match: re.Match[str]) -> str:
+        type_ = types[int(match[1]) - 1]
+        name = f"u.p{match[1]}"
+        return f"CAST({name} AS {type_})" if type_ in ARRAY_TYPES else name
+
+    return PARAMETER.sub(column, sql)
+
+
+def _parameters(sql: str) -> tuple[int, ...]:
+    return tuple(sorted({int(number) - 1 for number in PARAMETER.findall(sql)}))

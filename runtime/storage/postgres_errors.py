@@ -1,0 +1,90 @@
+"""Errors of PostgreSQL and its driver as ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import asyncpg
+
+from runtime.storage.errors import (
+    CommitUnknown,
+    ConstraintViolation,
+    StorageError,
+    StorageFull,
+    StorageUnavailable,
+)
+
+DATA, INTEGRITY, TRANSACTION, CONNECTION = "22", "23", "40", "08"
+"""Classes of SQLSTATE: the fault of a row (two of them), of bad luck, of the connection."""
+
+SHUTTING_DOWN = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "25P03"})
+"""The server ends the session, or does not begin one."""
+
+FULL = frozenset({"53100"})
+NOT_NOW = frozenset({"53000", "53200", "53300", "57014", "55P03", "25006"})
+"""Out of memory or connections, cancelled or too slow, locked, or a standby. Nothing was done."""
+
+
+class Attempt(Protocol):
+    """Whose failure is looked at: whether a commit was under way, and the connection lives."""
+
+    @property
+    def committing(self) -> bool: ...
+    @property
+    def closed(self) -> bool: ...
+
+
+@contextmanager
+def translated(attempt: Attempt | None = None) -> Iterator[None]:
+    """Raise our errors for those of the driver; the original is kept as the cause."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except asyncpg.PostgresError as error:
+        raise _of_server(error, attempt) from error
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
+        raise _lost(attempt, error) from error
+    except (OverflowError, ValueError) as error:
+        raise ConstraintViolation(f"a value the database cannot keep: {error}") from error
+
+
+@contextmanager
+def translated_connecting() -> Iterator[None]:
+    """As `translated`, while connecting: what is wrong with the address or the login is a plain
+    `StorageError`, what may pass is `StorageUnavailable`."""
+    try:
+        with translated():
+            yield
+    except StorageUnavailable:
+        raise
+    except StorageError as error:
+        raise StorageError(f"cannot use the database: {error.__cause__ or error}") from error
+
+
+def is_bad_luck(error: StorageError) -> bool:
+    """Whether the same transaction may succeed now: after a deadlock, or as not serializable."""
+    cause = error.__cause__
+    state = cause.sqlstate if isinstance(cause, asyncpg.PostgresError) else None
+    return state is not None and state.startswith(TRANSACTION)
+
+
+def _of_server(error: asyncpg.PostgresError, attempt: Attempt | None) -> StorageError:
+    state = error.sqlstate or ""
+    kind = state[:2]
+    if kind in {INTEGRITY, DATA}:
+        return ConstraintViolation(str(error))
+    if kind == CONNECTION or state in SHUTTING_DOWN:
+        return _lost(attempt, error)
+    if state in FULL:
+        return StorageFull("no space is left for the database")
+    if state in NOT_NOW or kind == TRANSACTION:
+        return StorageUnavailable(f"database: {error}")
+    return StorageError(f"database: {error}")
+
+
+def _lost(attempt: Attempt | None, error: Exception) -> StorageError:
+    reason = str(error) or type(error).__name__
+    if attempt is not None and attempt.committing:
+        return CommitUnknown(f"the connection was lost during a commit: {reason}")
+    return StorageUnavailable(f"the database cannot be reached: {reason}")
