@@ -108,7 +108,7 @@ async def test_heartbeats_keep_a_long_job_its_workers(autojump_clock: MockClock)
     """Clause Q3."""
     policy = QueuePolicy(name="mail", attempt_timeout_s=1_000)
     async with job_world(policy) as world:
-        job = await world.ends(await world.enqueue(sleep=300, effect=1))
+        job = await world.ends(await world.enqueue(sleep=100, effect=1))
         assert (job.state, job.attempt) == (JobState.SUCCEEDED, 1)
         assert world.sample("jobs_rescued_total", queue="mail") is None
 
@@ -200,7 +200,7 @@ async def test_handler_ends_with_its_lease_when_the_store_is_away(
         assert world.worker.running == 1
         await trio.sleep(2)
         assert world.worker.running == 0
-        await trio.sleep(600)
+        await trio.sleep(60)
         handle.away = False
         second = await world.enqueue(effect=2)
         assert (await world.ends(second)).state is JobState.SUCCEEDED
@@ -321,10 +321,10 @@ async def test_cancelled_while_it_runs_a_job_has_no_effect(autojump_clock: MockC
 async def test_cancelled_while_it_waits_a_job_never_starts(autojump_clock: MockClock) -> None:
     """Clause Q7."""
     async with job_world() as world:
-        later = world.system.clock.now() + timedelta(hours=1)
+        later = world.system.clock.now() + timedelta(seconds=20)
         job_id = await world.enqueue(effect=1, run_at=later)
         await world.system.ref(JOBS).ask(CancelJob("m", job_id, "operator", "not needed"))
-        await trio.sleep(7_200)
+        await trio.sleep(40)
         assert world.worker.begun == []
 
 

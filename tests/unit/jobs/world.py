@@ -30,7 +30,8 @@ from supervisors.platform import DatabaseSpec, platform
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MEMORY = "sqlite:///:memory:"
 PLATFORM_NAME = "test.platform"
-LOOKS_MAX = 20_000
+LOOKS_MAX = 2_000
+LOOK_S = 0.5
 
 MAIL = QueuePolicy(
     name="mail",
@@ -125,7 +126,7 @@ class World:
             job = await self.job(job_id)
             if job.finished_at is not None:
                 return job
-            await trio.sleep(0.1)
+            await trio.sleep(LOOK_S)
         raise AssertionError(f"{job} does not end")
 
     async def stop(self, child: str) -> None:
