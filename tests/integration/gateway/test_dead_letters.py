@@ -12,7 +12,14 @@ from runtime.jobs import PLATFORM, NewJob, job_write
 from runtime.jobs.queries import END_ATTEMPT
 from runtime.journal import JOURNAL, Append
 from runtime.storage import Statement, Write
-from tests.integration.gateway.helpers import MERCHANT, RIVAL, Api, outcome_of, running_stubs, running_tree
+from tests.integration.gateway.helpers import (
+    MERCHANT,
+    RIVAL,
+    Api,
+    outcome_of,
+    running_stubs,
+    running_tree,
+)
 from tests.integration.gateway.test_hostile_input import (
     FORGED,
     INVALID,
