@@ -30,7 +30,7 @@ from runtime.storage.partitions import COUNT_COMMIT, commit_write
 JOURNAL = "platform.journal"
 """Name under which the journal is registered."""
 
-MAX_BATCH = 512
+MAX_BATCH = 128
 """Entries in one transaction."""
 
 LOOK_EVERY_S = 0.5

@@ -210,7 +210,8 @@ BALANCE_AS_RECORDED = (
 )
 
 BALANCE_AS_EFFECTIVE = (
-    "SELECT p.account, CAST(sum(p.points) AS BIGINT) FROM points_transactions t CROSS JOIN points_postings p"
+    "SELECT p.account, CAST(sum(p.points) AS BIGINT) FROM points_transactions t"
+    " CROSS JOIN points_postings p"
     " WHERE t.merchant_id = $1 AND t.customer_id = $2 AND t.asset = $3 AND t.effective_at <= $4"
     " AND p.merchant_id = t.merchant_id AND p.transaction_id = t.transaction_id"
     " GROUP BY p.account"

@@ -1,5 +1,6 @@
 """The PostgreSQL adapter: asyncpg, awaited from Trio through the host loop."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -27,6 +28,7 @@ APPLICATION_ROLE = "loyalnest_app"
 """The role the application works under. It owns nothing, so row-level security holds for it."""
 
 EVERYBODY = "*"
+NO_MERCHANT = re.compile(r"[,*]")
 WRITE_TIMEOUT_S = 3.0
 """After it a write that has begun is cut off; the server ends it by itself at the same time."""
 
@@ -212,11 +214,14 @@ def whom(sql: str, values: Sequence[Any]) -> str:
     """The merchants whose rows a query may see, as row-level security wants it."""
     if isinstance(sql, AcrossMerchants):
         return EVERYBODY
-    return values[0] if values and isinstance(values[0], str) else ""
+    return _joined(values[:1])
 
 
 def whom_all(queries: Iterable[Query]) -> str:
-    return _joined({whom(sql, values) for sql, values in queries})
+    queries = tuple(queries)
+    if any(isinstance(sql, AcrossMerchants) for sql, _ in queries):
+        return EVERYBODY
+    return _joined({values[0] for _, values in queries if values})
 
 
 def merchants_of(groups: Iterable[Group]) -> str:
@@ -224,11 +229,7 @@ def merchants_of(groups: Iterable[Group]) -> str:
     return _joined({row[0] for statement, rows in groups if not statement.shared for row in rows})
 
 
-def _joined(merchants: set[Any]) -> str:
-    if EVERYBODY in merchants:
-        return EVERYBODY
-    return ",".join(sorted(filter(_is_text, merchants)))
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+def _joined(merchants: Iterable[Any]) -> str:
+    """What looks like a list, or like everybody, is no merchant."""
+    ids = [id_ for id_ in merchants if isinstance(id_, str) and not NO_MERCHANT.search(id_)]
+    return ",".join(sorted(ids))

@@ -1,0 +1,473 @@
+CREATE FUNCTION public.loyalnest_entries_never_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'ledger entries never change';
+END
+$$;
+CREATE FUNCTION public.loyalnest_make_append_only(name text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    EXECUTE format('CREATE TRIGGER %I BEFORE UPDATE OR DELETE ON %I'
+        ' FOR EACH ROW EXECUTE FUNCTION loyalnest_entries_never_change()',
+        name || '_never_change', name);
+    PERFORM loyalnest_protect(name, true);
+END
+$$;
+CREATE FUNCTION public.loyalnest_partition(name text, partitions integer) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    plain CONSTANT TEXT := name || '_plain';
+    statements TEXT[];
+    statement TEXT;
+BEGIN
+    SELECT array_agg(text ORDER BY kind, text) INTO statements FROM (
+        SELECT CASE contype WHEN 'p' THEN 1 ELSE 2 END AS kind,
+            format('ALTER TABLE %I ADD CONSTRAINT %I %s', name, conname, pg_get_constraintdef(oid))
+                AS text
+        FROM pg_constraint WHERE conrelid = name::regclass AND contype IN ('p', 'u', 'c', 'f')
+        UNION ALL
+        SELECT 3, pg_get_indexdef(indexrelid) FROM pg_index
+        WHERE indrelid = name::regclass AND NOT EXISTS
+            (SELECT 1 FROM pg_constraint WHERE conindid = indexrelid)
+    ) AS parts;
+    EXECUTE format('ALTER TABLE %I RENAME TO %I', name, plain);
+    EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING DEFAULTS) PARTITION BY HASH (merchant_id)',
+        name, plain);
+    FOR number IN 0 .. partitions - 1 LOOP
+        EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES WITH (MODULUS %s, REMAINDER %s)',
+            name || '_p' || number, name, partitions, number);
+    END LOOP;
+    EXECUTE format('INSERT INTO %I SELECT * FROM %I', name, plain);
+    EXECUTE format('DROP TABLE %I', plain);
+    FOREACH statement IN ARRAY statements LOOP
+        EXECUTE statement;
+    END LOOP;
+END
+$$;
+CREATE FUNCTION public.loyalnest_protect(name text, append_only boolean DEFAULT false) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    sees CONSTANT TEXT :=
+        'merchant_id = ANY ((SELECT string_to_array(current_setting(''loyalnest.merchants'', true),'
+        ' '',''))::text[]) OR (SELECT current_setting(''loyalnest.merchants'', true)) = ''*''';
+BEGIN
+    EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
+    EXECUTE format('CREATE POLICY of_merchant ON %I USING (%s) WITH CHECK (%s)', name, sees, sees);
+    EXECUTE format('GRANT SELECT, INSERT ON %I TO loyalnest_app', name);
+    IF NOT append_only THEN
+        EXECUTE format('GRANT UPDATE, DELETE ON %I TO loyalnest_app', name);
+    END IF;
+END
+$$;
+CREATE TABLE public.customers (
+    merchant_id text NOT NULL,
+    customer_id text NOT NULL,
+    display_name text,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT customers_customer_id_check CHECK (((length(customer_id) >= 1) AND (length(customer_id) <= 64)))
+);
+CREATE TABLE public.idempotency_keys (
+    merchant_id text NOT NULL,
+    key text NOT NULL,
+    fingerprint text NOT NULL,
+    response jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT idempotency_keys_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255)))
+)
+PARTITION BY HASH (merchant_id);
+CREATE TABLE public.idempotency_keys_p0 (
+    merchant_id text CONSTRAINT idempotency_keys_merchant_id_not_null NOT NULL,
+    key text CONSTRAINT idempotency_keys_key_not_null NOT NULL,
+    fingerprint text CONSTRAINT idempotency_keys_fingerprint_not_null NOT NULL,
+    response jsonb CONSTRAINT idempotency_keys_response_not_null NOT NULL,
+    created_at timestamp with time zone CONSTRAINT idempotency_keys_created_at_not_null NOT NULL,
+    CONSTRAINT idempotency_keys_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255)))
+);
+CREATE TABLE public.journal_partitions (
+    partition text NOT NULL,
+    owner text NOT NULL,
+    epoch bigint NOT NULL,
+    commits bigint NOT NULL,
+    CONSTRAINT journal_partitions_commits_check CHECK ((commits >= 0)),
+    CONSTRAINT journal_partitions_epoch_check CHECK ((epoch >= 1))
+);
+CREATE TABLE public.merchants (
+    merchant_id text NOT NULL,
+    name text NOT NULL,
+    currency text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT merchants_currency_check CHECK ((length(currency) = 3))
+);
+CREATE TABLE public.orders (
+    merchant_id text NOT NULL,
+    order_id text NOT NULL,
+    customer_id text NOT NULL,
+    ordered_at timestamp with time zone NOT NULL,
+    currency text NOT NULL,
+    total_minor bigint NOT NULL,
+    items bigint NOT NULL,
+    lines jsonb NOT NULL,
+    recorded_at timestamp with time zone NOT NULL,
+    CONSTRAINT orders_currency_check CHECK ((length(currency) = 3)),
+    CONSTRAINT orders_items_check CHECK ((items >= 0)),
+    CONSTRAINT orders_order_id_check CHECK (((length(order_id) >= 1) AND (length(order_id) <= 64))),
+    CONSTRAINT orders_total_minor_check CHECK ((total_minor >= 0))
+)
+PARTITION BY HASH (merchant_id);
+CREATE TABLE public.orders_p0 (
+    merchant_id text CONSTRAINT orders_merchant_id_not_null NOT NULL,
+    order_id text CONSTRAINT orders_order_id_not_null NOT NULL,
+    customer_id text CONSTRAINT orders_customer_id_not_null NOT NULL,
+    ordered_at timestamp with time zone CONSTRAINT orders_ordered_at_not_null NOT NULL,
+    currency text CONSTRAINT orders_currency_not_null NOT NULL,
+    total_minor bigint CONSTRAINT orders_total_minor_not_null NOT NULL,
+    items bigint CONSTRAINT orders_items_not_null NOT NULL,
+    lines jsonb CONSTRAINT orders_lines_not_null NOT NULL,
+    recorded_at timestamp with time zone CONSTRAINT orders_recorded_at_not_null NOT NULL,
+    CONSTRAINT orders_currency_check CHECK ((length(currency) = 3)),
+    CONSTRAINT orders_items_check CHECK ((items >= 0)),
+    CONSTRAINT orders_order_id_check CHECK (((length(order_id) >= 1) AND (length(order_id) <= 64))),
+    CONSTRAINT orders_total_minor_check CHECK ((total_minor >= 0))
+);
+CREATE TABLE public.outbox (
+    merchant_id text NOT NULL,
+    event_id text NOT NULL,
+    topic text NOT NULL,
+    key text NOT NULL,
+    payload jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+CREATE TABLE public.points_accounts (
+    merchant_id text NOT NULL,
+    customer_id text NOT NULL,
+    asset text DEFAULT 'points'::text NOT NULL,
+    sequence bigint NOT NULL,
+    member bigint NOT NULL,
+    hold bigint NOT NULL,
+    pending bigint NOT NULL,
+    head text NOT NULL,
+    recorded_at timestamp with time zone NOT NULL,
+    next_due_at timestamp with time zone,
+    CONSTRAINT points_accounts_head_check CHECK ((length(head) = 64)),
+    CONSTRAINT points_accounts_hold_check CHECK ((hold >= 0)),
+    CONSTRAINT points_accounts_pending_check CHECK ((pending >= 0)),
+    CONSTRAINT points_accounts_sequence_check CHECK ((sequence >= 1))
+);
+CREATE TABLE public.points_earn_rules (
+    merchant_id text NOT NULL,
+    currency text NOT NULL,
+    version bigint NOT NULL,
+    points bigint NOT NULL,
+    per_amount_minor bigint NOT NULL,
+    expires_after_days bigint,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT points_earn_rules_currency_check CHECK ((length(currency) = 3)),
+    CONSTRAINT points_earn_rules_expires_after_days_check CHECK ((expires_after_days >= 1)),
+    CONSTRAINT points_earn_rules_per_amount_minor_check CHECK ((per_amount_minor >= 1)),
+    CONSTRAINT points_earn_rules_points_check CHECK ((points >= 0)),
+    CONSTRAINT points_earn_rules_version_check CHECK ((version >= 1))
+);
+CREATE TABLE public.points_holds (
+    merchant_id text NOT NULL,
+    hold_id text NOT NULL,
+    customer_id text NOT NULL,
+    asset text DEFAULT 'points'::text NOT NULL,
+    amount bigint NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    placed_by text NOT NULL,
+    ended_by text,
+    CONSTRAINT points_holds_amount_check CHECK ((amount > 0))
+);
+CREATE TABLE public.points_lot_movements (
+    merchant_id text NOT NULL,
+    transaction_id text NOT NULL,
+    lot_id text NOT NULL,
+    points bigint NOT NULL,
+    "position" bigint NOT NULL,
+    CONSTRAINT points_lot_movements_points_check CHECK ((points <> 0))
+)
+PARTITION BY HASH (merchant_id);
+CREATE TABLE public.points_lot_movements_p0 (
+    merchant_id text CONSTRAINT points_lot_movements_merchant_id_not_null NOT NULL,
+    transaction_id text CONSTRAINT points_lot_movements_transaction_id_not_null NOT NULL,
+    lot_id text CONSTRAINT points_lot_movements_lot_id_not_null NOT NULL,
+    points bigint CONSTRAINT points_lot_movements_points_not_null NOT NULL,
+    "position" bigint CONSTRAINT points_lot_movements_position_not_null NOT NULL,
+    CONSTRAINT points_lot_movements_points_check CHECK ((points <> 0))
+);
+CREATE TABLE public.points_lots (
+    merchant_id text NOT NULL,
+    lot_id text NOT NULL,
+    customer_id text NOT NULL,
+    asset text DEFAULT 'points'::text NOT NULL,
+    transaction_id text NOT NULL,
+    sequence bigint NOT NULL,
+    amount bigint NOT NULL,
+    remaining bigint NOT NULL,
+    earned_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone,
+    CONSTRAINT points_lots_amount_check CHECK ((amount > 0)),
+    CONSTRAINT points_lots_check CHECK (((remaining >= 0) AND (remaining <= amount))),
+    CONSTRAINT points_lots_sequence_check CHECK ((sequence >= 1))
+)
+PARTITION BY HASH (merchant_id);
+CREATE TABLE public.points_lots_p0 (
+    merchant_id text CONSTRAINT points_lots_merchant_id_not_null NOT NULL,
+    lot_id text CONSTRAINT points_lots_lot_id_not_null NOT NULL,
+    customer_id text CONSTRAINT points_lots_customer_id_not_null NOT NULL,
+    asset text DEFAULT 'points'::text CONSTRAINT points_lots_asset_not_null NOT NULL,
+    transaction_id text CONSTRAINT points_lots_transaction_id_not_null NOT NULL,
+    sequence bigint CONSTRAINT points_lots_sequence_not_null NOT NULL,
+    amount bigint CONSTRAINT points_lots_amount_not_null NOT NULL,
+    remaining bigint CONSTRAINT points_lots_remaining_not_null NOT NULL,
+    earned_at timestamp with time zone CONSTRAINT points_lots_earned_at_not_null NOT NULL,
+    expires_at timestamp with time zone,
+    CONSTRAINT points_lots_amount_check CHECK ((amount > 0)),
+    CONSTRAINT points_lots_check CHECK (((remaining >= 0) AND (remaining <= amount))),
+    CONSTRAINT points_lots_sequence_check CHECK ((sequence >= 1))
+);
+CREATE TABLE public.points_pending (
+    merchant_id text NOT NULL,
+    transaction_id text NOT NULL,
+    customer_id text NOT NULL,
+    asset text DEFAULT 'points'::text NOT NULL,
+    amount bigint NOT NULL,
+    matures_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone,
+    CONSTRAINT points_pending_amount_check CHECK ((amount >= 0))
+);
+CREATE TABLE public.points_postings (
+    merchant_id text NOT NULL,
+    transaction_id text NOT NULL,
+    account text NOT NULL,
+    points bigint NOT NULL,
+    CONSTRAINT points_postings_points_check CHECK ((points <> 0))
+)
+PARTITION BY HASH (merchant_id);
+CREATE TABLE public.points_postings_p0 (
+    merchant_id text CONSTRAINT points_postings_merchant_id_not_null NOT NULL,
+    transaction_id text CONSTRAINT points_postings_transaction_id_not_null NOT NULL,
+    account text CONSTRAINT points_postings_account_not_null NOT NULL,
+    points bigint CONSTRAINT points_postings_points_not_null NOT NULL,
+    CONSTRAINT points_postings_points_check CHECK ((points <> 0))
+);
+CREATE TABLE public.points_transactions (
+    merchant_id text NOT NULL,
+    transaction_id text NOT NULL,
+    customer_id text NOT NULL,
+    asset text DEFAULT 'points'::text NOT NULL,
+    sequence bigint NOT NULL,
+    kind text NOT NULL,
+    amount bigint NOT NULL,
+    reason text NOT NULL,
+    effective_at timestamp with time zone NOT NULL,
+    recorded_at timestamp with time zone NOT NULL,
+    member bigint NOT NULL,
+    hold bigint NOT NULL,
+    pending bigint NOT NULL,
+    lot_id text,
+    lot_amount bigint,
+    expires_at timestamp with time zone,
+    matures_at timestamp with time zone,
+    hold_id text,
+    order_id text,
+    reverses text,
+    business_key text,
+    idempotency_key text,
+    rule jsonb,
+    hash text NOT NULL,
+    CONSTRAINT points_transactions_amount_check CHECK ((amount <> 0)),
+    CONSTRAINT points_transactions_hash_check CHECK ((length(hash) = 64)),
+    CONSTRAINT points_transactions_hold_check CHECK ((hold >= 0)),
+    CONSTRAINT points_transactions_lot_amount_check CHECK ((lot_amount > 0)),
+    CONSTRAINT points_transactions_pending_check CHECK ((pending >= 0)),
+    CONSTRAINT points_transactions_sequence_check CHECK ((sequence >= 1))
+)
+PARTITION BY HASH (merchant_id);
+CREATE TABLE public.points_transactions_p0 (
+    merchant_id text CONSTRAINT points_transactions_merchant_id_not_null NOT NULL,
+    transaction_id text CONSTRAINT points_transactions_transaction_id_not_null NOT NULL,
+    customer_id text CONSTRAINT points_transactions_customer_id_not_null NOT NULL,
+    asset text DEFAULT 'points'::text CONSTRAINT points_transactions_asset_not_null NOT NULL,
+    sequence bigint CONSTRAINT points_transactions_sequence_not_null NOT NULL,
+    kind text CONSTRAINT points_transactions_kind_not_null NOT NULL,
+    amount bigint CONSTRAINT points_transactions_amount_not_null NOT NULL,
+    reason text CONSTRAINT points_transactions_reason_not_null NOT NULL,
+    effective_at timestamp with time zone CONSTRAINT points_transactions_effective_at_not_null NOT NULL,
+    recorded_at timestamp with time zone CONSTRAINT points_transactions_recorded_at_not_null NOT NULL,
+    member bigint CONSTRAINT points_transactions_member_not_null NOT NULL,
+    hold bigint CONSTRAINT points_transactions_hold_not_null NOT NULL,
+    pending bigint CONSTRAINT points_transactions_pending_not_null NOT NULL,
+    lot_id text,
+    lot_amount bigint,
+    expires_at timestamp with time zone,
+    matures_at timestamp with time zone,
+    hold_id text,
+    order_id text,
+    reverses text,
+    business_key text,
+    idempotency_key text,
+    rule jsonb,
+    hash text CONSTRAINT points_transactions_hash_not_null NOT NULL,
+    CONSTRAINT points_transactions_amount_check CHECK ((amount <> 0)),
+    CONSTRAINT points_transactions_hash_check CHECK ((length(hash) = 64)),
+    CONSTRAINT points_transactions_hold_check CHECK ((hold >= 0)),
+    CONSTRAINT points_transactions_lot_amount_check CHECK ((lot_amount > 0)),
+    CONSTRAINT points_transactions_pending_check CHECK ((pending >= 0)),
+    CONSTRAINT points_transactions_sequence_check CHECK ((sequence >= 1))
+);
+CREATE TABLE public.products (
+    merchant_id text NOT NULL,
+    sku text NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    price_minor bigint NOT NULL,
+    currency text NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT products_currency_check CHECK ((length(currency) = 3)),
+    CONSTRAINT products_kind_check CHECK ((kind = ANY (ARRAY['package'::text, 'subscription'::text]))),
+    CONSTRAINT products_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    CONSTRAINT products_price_minor_check CHECK (((price_minor >= 1) AND (price_minor <= 1000000000))),
+    CONSTRAINT products_sku_check CHECK (((length(sku) >= 3) AND (length(sku) <= 32)))
+);
+CREATE TABLE public.schema_migrations (
+    component text NOT NULL,
+    number bigint NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY public.idempotency_keys ATTACH PARTITION public.idempotency_keys_p0 FOR VALUES WITH (modulus 8, remainder 0);
+ALTER TABLE ONLY public.orders ATTACH PARTITION public.orders_p0 FOR VALUES WITH (modulus 8, remainder 0);
+ALTER TABLE ONLY public.points_lot_movements ATTACH PARTITION public.points_lot_movements_p0 FOR VALUES WITH (modulus 8, remainder 0);
+ALTER TABLE ONLY public.points_lots ATTACH PARTITION public.points_lots_p0 FOR VALUES WITH (modulus 8, remainder 0);
+ALTER TABLE ONLY public.points_postings ATTACH PARTITION public.points_postings_p0 FOR VALUES WITH (modulus 8, remainder 0);
+ALTER TABLE ONLY public.points_transactions ATTACH PARTITION public.points_transactions_p0 FOR VALUES WITH (modulus 8, remainder 0);
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_pkey PRIMARY KEY (merchant_id, customer_id);
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (merchant_id, key);
+ALTER TABLE ONLY public.idempotency_keys_p0
+    ADD CONSTRAINT idempotency_keys_p0_pkey PRIMARY KEY (merchant_id, key);
+ALTER TABLE ONLY public.journal_partitions
+    ADD CONSTRAINT journal_partitions_pkey PRIMARY KEY (partition);
+ALTER TABLE ONLY public.merchants
+    ADD CONSTRAINT merchants_pkey PRIMARY KEY (merchant_id);
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_pkey PRIMARY KEY (merchant_id, order_id);
+ALTER TABLE ONLY public.orders_p0
+    ADD CONSTRAINT orders_p0_pkey PRIMARY KEY (merchant_id, order_id);
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (merchant_id, event_id);
+ALTER TABLE ONLY public.points_accounts
+    ADD CONSTRAINT points_accounts_pkey PRIMARY KEY (merchant_id, customer_id, asset);
+ALTER TABLE ONLY public.points_earn_rules
+    ADD CONSTRAINT points_earn_rules_pkey PRIMARY KEY (merchant_id, currency, version);
+ALTER TABLE ONLY public.points_holds
+    ADD CONSTRAINT points_holds_pkey PRIMARY KEY (merchant_id, hold_id);
+ALTER TABLE ONLY public.points_lot_movements
+    ADD CONSTRAINT points_lot_movements_pkey PRIMARY KEY (merchant_id, transaction_id, lot_id);
+ALTER TABLE ONLY public.points_lot_movements_p0
+    ADD CONSTRAINT points_lot_movements_p0_pkey PRIMARY KEY (merchant_id, transaction_id, lot_id);
+ALTER TABLE ONLY public.points_lots
+    ADD CONSTRAINT points_lots_pkey PRIMARY KEY (merchant_id, lot_id);
+ALTER TABLE ONLY public.points_lots_p0
+    ADD CONSTRAINT points_lots_p0_pkey PRIMARY KEY (merchant_id, lot_id);
+ALTER TABLE ONLY public.points_pending
+    ADD CONSTRAINT points_pending_pkey PRIMARY KEY (merchant_id, transaction_id);
+ALTER TABLE ONLY public.points_postings
+    ADD CONSTRAINT points_postings_pkey PRIMARY KEY (merchant_id, transaction_id, account);
+ALTER TABLE ONLY public.points_postings_p0
+    ADD CONSTRAINT points_postings_p0_pkey PRIMARY KEY (merchant_id, transaction_id, account);
+ALTER TABLE ONLY public.points_transactions
+    ADD CONSTRAINT points_transactions_pkey PRIMARY KEY (merchant_id, transaction_id);
+ALTER TABLE ONLY public.points_transactions_p0
+    ADD CONSTRAINT points_transactions_p0_pkey PRIMARY KEY (merchant_id, transaction_id);
+ALTER TABLE ONLY public.products
+    ADD CONSTRAINT products_pkey PRIMARY KEY (merchant_id, sku);
+ALTER TABLE ONLY public.schema_migrations
+    ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (component, number);
+CREATE INDEX orders_by_customer ON ONLY public.orders USING btree (merchant_id, customer_id, ordered_at, order_id);
+CREATE INDEX orders_by_time ON ONLY public.orders USING btree (merchant_id, ordered_at, order_id);
+CREATE INDEX orders_p0_merchant_id_customer_id_ordered_at_order_id_idx ON public.orders_p0 USING btree (merchant_id, customer_id, ordered_at, order_id);
+CREATE INDEX orders_p0_merchant_id_ordered_at_order_id_idx ON public.orders_p0 USING btree (merchant_id, ordered_at, order_id);
+CREATE INDEX outbox_in_order ON public.outbox USING btree (event_id);
+CREATE INDEX points_accounts_due ON public.points_accounts USING btree (next_due_at) WHERE (next_due_at IS NOT NULL);
+CREATE INDEX points_holds_active ON public.points_holds USING btree (merchant_id, customer_id, asset) WHERE (ended_by IS NULL);
+CREATE INDEX points_lots_open ON ONLY public.points_lots USING btree (merchant_id, customer_id, asset) WHERE (remaining > 0);
+CREATE INDEX points_lots_p0_merchant_id_customer_id_asset_idx ON public.points_lots_p0 USING btree (merchant_id, customer_id, asset) WHERE (remaining > 0);
+CREATE INDEX points_pending_open ON public.points_pending USING btree (merchant_id, customer_id, asset) WHERE (amount > 0);
+CREATE UNIQUE INDEX points_transactions_in_order ON ONLY public.points_transactions USING btree (merchant_id, customer_id, asset, sequence);
+CREATE UNIQUE INDEX points_transactions_once ON ONLY public.points_transactions USING btree (merchant_id, business_key) WHERE (business_key IS NOT NULL);
+CREATE UNIQUE INDEX points_transactions_p0_merchant_id_business_key_idx ON public.points_transactions_p0 USING btree (merchant_id, business_key) WHERE (business_key IS NOT NULL);
+CREATE UNIQUE INDEX points_transactions_p0_merchant_id_customer_id_asset_sequen_idx ON public.points_transactions_p0 USING btree (merchant_id, customer_id, asset, sequence);
+CREATE INDEX points_transactions_reversing ON ONLY public.points_transactions USING btree (merchant_id, reverses) WHERE (reverses IS NOT NULL);
+CREATE INDEX points_transactions_p0_merchant_id_reverses_idx ON public.points_transactions_p0 USING btree (merchant_id, reverses) WHERE (reverses IS NOT NULL);
+ALTER INDEX public.idempotency_keys_pkey ATTACH PARTITION public.idempotency_keys_p0_pkey;
+ALTER INDEX public.orders_by_customer ATTACH PARTITION public.orders_p0_merchant_id_customer_id_ordered_at_order_id_idx;
+ALTER INDEX public.orders_by_time ATTACH PARTITION public.orders_p0_merchant_id_ordered_at_order_id_idx;
+ALTER INDEX public.orders_pkey ATTACH PARTITION public.orders_p0_pkey;
+ALTER INDEX public.points_lot_movements_pkey ATTACH PARTITION public.points_lot_movements_p0_pkey;
+ALTER INDEX public.points_lots_open ATTACH PARTITION public.points_lots_p0_merchant_id_customer_id_asset_idx;
+ALTER INDEX public.points_lots_pkey ATTACH PARTITION public.points_lots_p0_pkey;
+ALTER INDEX public.points_postings_pkey ATTACH PARTITION public.points_postings_p0_pkey;
+ALTER INDEX public.points_transactions_once ATTACH PARTITION public.points_transactions_p0_merchant_id_business_key_idx;
+ALTER INDEX public.points_transactions_in_order ATTACH PARTITION public.points_transactions_p0_merchant_id_customer_id_asset_sequen_idx;
+ALTER INDEX public.points_transactions_reversing ATTACH PARTITION public.points_transactions_p0_merchant_id_reverses_idx;
+ALTER INDEX public.points_transactions_pkey ATTACH PARTITION public.points_transactions_p0_pkey;
+CREATE TRIGGER points_lot_movements_never_change BEFORE DELETE OR UPDATE ON public.points_lot_movements FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
+CREATE TRIGGER points_postings_never_change BEFORE DELETE OR UPDATE ON public.points_postings FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
+CREATE TRIGGER points_transactions_never_change BEFORE DELETE OR UPDATE ON public.points_transactions FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES public.merchants(merchant_id);
+ALTER TABLE public.orders
+    ADD CONSTRAINT orders_merchant_id_customer_id_fkey FOREIGN KEY (merchant_id, customer_id) REFERENCES public.customers(merchant_id, customer_id);
+ALTER TABLE public.customers ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.idempotency_keys ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.merchants ENABLE ROW LEVEL SECURITY;
+CREATE POLICY of_merchant ON public.customers USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.idempotency_keys USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.merchants USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.orders USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.outbox USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.points_accounts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.points_earn_rules USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.points_holds USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.points_lot_movements USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.points_lots USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.points_pending USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.points_postings USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.points_transactions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.products USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.points_accounts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.points_earn_rules ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.points_holds ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.points_lot_movements ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.points_lots ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.points_pending ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.points_postings ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.points_transactions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.products ENABLE ROW LEVEL SECURITY;
+GRANT USAGE ON SCHEMA public TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customers TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO loyalnest_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.journal_partitions TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.merchants TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.orders TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.outbox TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_accounts TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_earn_rules TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_holds TO loyalnest_app;
+GRANT SELECT,INSERT ON TABLE public.points_lot_movements TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_lots TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_pending TO loyalnest_app;
+GRANT SELECT,INSERT ON TABLE public.points_postings TO loyalnest_app;
+GRANT SELECT,INSERT ON TABLE public.points_transactions TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.products TO loyalnest_app;
+GRANT SELECT ON TABLE public.schema_migrations TO loyalnest_app;

@@ -1,0 +1,220 @@
+CREATE TRIGGER points_lot_movements_never_change BEFORE UPDATE ON points_lot_movements
+BEGIN SELECT RAISE(ABORT, 'ledger entries never change'); END;
+
+CREATE TRIGGER points_lot_movements_never_go BEFORE DELETE ON points_lot_movements
+BEGIN SELECT RAISE(ABORT, 'ledger entries never change'); END;
+
+CREATE TRIGGER points_postings_never_change BEFORE UPDATE ON points_postings
+BEGIN SELECT RAISE(ABORT, 'ledger entries never change'); END;
+
+CREATE TRIGGER points_postings_never_go BEFORE DELETE ON points_postings
+BEGIN SELECT RAISE(ABORT, 'ledger entries never change'); END;
+
+CREATE TRIGGER points_transactions_never_change BEFORE UPDATE ON points_transactions
+BEGIN SELECT RAISE(ABORT, 'ledger entries never change'); END;
+
+CREATE TRIGGER points_transactions_never_go BEFORE DELETE ON points_transactions
+BEGIN SELECT RAISE(ABORT, 'ledger entries never change'); END;
+
+CREATE TABLE customers (
+    merchant_id TEXT NOT NULL REFERENCES merchants (merchant_id),
+    customer_id TEXT NOT NULL CHECK (length(customer_id) BETWEEN 1 AND 64),
+    display_name TEXT,
+    created_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, customer_id)
+);
+
+CREATE TABLE idempotency_keys (
+    merchant_id TEXT NOT NULL,
+    key TEXT NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
+    fingerprint TEXT NOT NULL,
+    response JSONB NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, key)
+);
+
+CREATE TABLE journal_partitions (
+    partition TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    epoch BIGINT NOT NULL CHECK (epoch >= 1),
+    commits BIGINT NOT NULL CHECK (commits >= 0),
+    PRIMARY KEY (partition)
+);
+
+CREATE TABLE merchants (
+    merchant_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    currency TEXT NOT NULL CHECK (length(currency) = 3),
+    created_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id)
+);
+
+CREATE TABLE orders (
+    merchant_id TEXT NOT NULL,
+    order_id TEXT NOT NULL CHECK (length(order_id) BETWEEN 1 AND 64),
+    customer_id TEXT NOT NULL,
+    ordered_at TIMESTAMPTZ NOT NULL,
+    currency TEXT NOT NULL CHECK (length(currency) = 3),
+    total_minor BIGINT NOT NULL CHECK (total_minor >= 0),
+    items BIGINT NOT NULL CHECK (items >= 0),
+    lines JSONB NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, order_id),
+    FOREIGN KEY (merchant_id, customer_id) REFERENCES customers (merchant_id, customer_id)
+);
+
+CREATE TABLE outbox (
+    merchant_id TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    key TEXT NOT NULL,
+    payload JSONB NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, event_id)
+);
+
+CREATE TABLE points_accounts (
+    merchant_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    asset TEXT NOT NULL DEFAULT 'points',
+    sequence BIGINT NOT NULL CHECK (sequence >= 1),
+    member BIGINT NOT NULL,
+    hold BIGINT NOT NULL CHECK (hold >= 0),
+    pending BIGINT NOT NULL CHECK (pending >= 0),
+    head TEXT NOT NULL CHECK (length(head) = 64),
+    recorded_at TIMESTAMPTZ NOT NULL,
+    next_due_at TIMESTAMPTZ,
+    PRIMARY KEY (merchant_id, customer_id, asset)
+);
+
+CREATE TABLE points_earn_rules (
+    merchant_id TEXT NOT NULL,
+    currency TEXT NOT NULL CHECK (length(currency) = 3),
+    version BIGINT NOT NULL CHECK (version >= 1),
+    points BIGINT NOT NULL CHECK (points >= 0),
+    per_amount_minor BIGINT NOT NULL CHECK (per_amount_minor >= 1),
+    expires_after_days BIGINT CHECK (expires_after_days >= 1),
+    created_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, currency, version)
+);
+
+CREATE TABLE points_holds (
+    merchant_id TEXT NOT NULL,
+    hold_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    asset TEXT NOT NULL DEFAULT 'points',
+    amount BIGINT NOT NULL CHECK (amount > 0),
+    expires_at TIMESTAMPTZ NOT NULL,
+    placed_by TEXT NOT NULL,
+    ended_by TEXT,
+    PRIMARY KEY (merchant_id, hold_id)
+);
+
+CREATE TABLE points_lot_movements (
+    merchant_id TEXT NOT NULL,
+    transaction_id TEXT NOT NULL,
+    lot_id TEXT NOT NULL,
+    points BIGINT NOT NULL CHECK (points <> 0),
+    position BIGINT NOT NULL,
+    PRIMARY KEY (merchant_id, transaction_id, lot_id)
+);
+
+CREATE TABLE points_lots (
+    merchant_id TEXT NOT NULL,
+    lot_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    asset TEXT NOT NULL DEFAULT 'points',
+    transaction_id TEXT NOT NULL,
+    sequence BIGINT NOT NULL CHECK (sequence >= 1),
+    amount BIGINT NOT NULL CHECK (amount > 0),
+    remaining BIGINT NOT NULL CHECK (remaining BETWEEN 0 AND amount),
+    earned_at TIMESTAMPTZ NOT NULL,
+    expires_at TIMESTAMPTZ,
+    PRIMARY KEY (merchant_id, lot_id)
+);
+
+CREATE TABLE points_pending (
+    merchant_id TEXT NOT NULL,
+    transaction_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    asset TEXT NOT NULL DEFAULT 'points',
+    amount BIGINT NOT NULL CHECK (amount >= 0),
+    matures_at TIMESTAMPTZ NOT NULL,
+    expires_at TIMESTAMPTZ,
+    PRIMARY KEY (merchant_id, transaction_id)
+);
+
+CREATE TABLE points_postings (
+    merchant_id TEXT NOT NULL,
+    transaction_id TEXT NOT NULL,
+    account TEXT NOT NULL,
+    points BIGINT NOT NULL CHECK (points <> 0),
+    PRIMARY KEY (merchant_id, transaction_id, account)
+);
+
+CREATE TABLE points_transactions (
+    merchant_id TEXT NOT NULL,
+    transaction_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    asset TEXT NOT NULL DEFAULT 'points',
+    sequence BIGINT NOT NULL CHECK (sequence >= 1),
+    kind TEXT NOT NULL,
+    amount BIGINT NOT NULL CHECK (amount <> 0),
+    reason TEXT NOT NULL,
+    effective_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    member BIGINT NOT NULL,
+    hold BIGINT NOT NULL CHECK (hold >= 0),
+    pending BIGINT NOT NULL CHECK (pending >= 0),
+    lot_id TEXT,
+    lot_amount BIGINT CHECK (lot_amount > 0),
+    expires_at TIMESTAMPTZ,
+    matures_at TIMESTAMPTZ,
+    hold_id TEXT,
+    order_id TEXT,
+    reverses TEXT,
+    business_key TEXT,
+    idempotency_key TEXT,
+    rule JSONB,
+    hash TEXT NOT NULL CHECK (length(hash) = 64),
+    PRIMARY KEY (merchant_id, transaction_id)
+);
+
+CREATE TABLE products (
+    merchant_id TEXT NOT NULL,
+    sku TEXT NOT NULL CHECK (length(sku) BETWEEN 3 AND 32),
+    name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
+    kind TEXT NOT NULL CHECK (kind IN ('package', 'subscription')),
+    price_minor BIGINT NOT NULL CHECK (price_minor BETWEEN 1 AND 1000000000),
+    currency TEXT NOT NULL CHECK (length(currency) = 3),
+    updated_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, sku)
+);
+
+CREATE TABLE schema_migrations (component TEXT NOT NULL, number BIGINT NOT NULL, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at TIMESTAMPTZ NOT NULL, PRIMARY KEY (component, number));
+
+CREATE INDEX orders_by_customer ON orders (merchant_id, customer_id, ordered_at, order_id);
+
+CREATE INDEX orders_by_time ON orders (merchant_id, ordered_at, order_id);
+
+CREATE INDEX outbox_in_order ON outbox (event_id);
+
+CREATE INDEX points_accounts_due ON points_accounts (next_due_at) WHERE next_due_at IS NOT NULL;
+
+CREATE INDEX points_holds_active
+    ON points_holds (merchant_id, customer_id, asset) WHERE ended_by IS NULL;
+
+CREATE INDEX points_lots_open
+    ON points_lots (merchant_id, customer_id, asset) WHERE remaining > 0;
+
+CREATE INDEX points_pending_open
+    ON points_pending (merchant_id, customer_id, asset) WHERE amount > 0;
+
+CREATE UNIQUE INDEX points_transactions_in_order
+    ON points_transactions (merchant_id, customer_id, asset, sequence);
+
+CREATE UNIQUE INDEX points_transactions_once
+    ON points_transactions (merchant_id, business_key) WHERE business_key IS NOT NULL;
+
+CREATE INDEX points_transactions_reversing
+    ON points_transactions (merchant_id, reverses) WHERE reverses IS NOT NULL;
