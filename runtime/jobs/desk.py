@@ -27,7 +27,6 @@ from runtime.jobs.messages import (
 )
 from runtime.jobs.metrics import JobMetrics, job_metrics
 from runtime.jobs.model import LIVE, Job, JobNote, JobState, QueuePolicy
-from runtime.jobs.queries import CANCEL, PUT_BACK
 from runtime.jobs.store import JobStore, cancel_write, job_write, put_back_write
 from runtime.journal import JOURNAL, Append
 from runtime.storage import (
@@ -118,8 +117,8 @@ class JobDesk(Workers):
         note = JobNote(self.system.clock.now(), "cancel", message.by, message.reason)
         try:
             await self._append((cancel_write(job, note),))
-        except Superseded as error:
-            return _refusal(error, CANCEL.name)
+        except Superseded:
+            return JobRefusal.ENDED
         log.info("job_cancelled", job=job.job_id, queue=job.queue, by=message.by)
         await self._announce(job.queue)
         return job
@@ -131,8 +130,8 @@ class JobDesk(Workers):
         note = JobNote(self.system.clock.now(), "put_back", message.by, message.reason)
         try:
             await self._append((put_back_write(job, note),))
-        except Superseded as error:
-            return _refusal(error, PUT_BACK.name)
+        except Superseded:
+            return JobRefusal.ENDED
         except ConstraintViolation:
             return JobRefusal.DUPLICATE
         log.info("job_put_back", job=job.job_id, queue=job.queue, by=message.by)
@@ -163,10 +162,3 @@ class JobDesk(Workers):
             for state in (*LIVE, JobState.DEAD):
                 count = self._depths.count(queue, state)
                 self._metrics.depth.labels(queue, state.value).set(count)
-
-
-def _refusal(error: Superseded, statement: str) -> JobRefusal:
-    """Somebody else ended the job, or took it, a moment before."""
-    if error.statement != statement:
-        raise error
-    return JobRefusal.ENDED

@@ -35,13 +35,14 @@ class Pruner:
 
     async def __call__(self, job: Job, system: ActorSystem) -> Entry:
         store, now = JobStore(self._database), system.clock.now()
-        jobs = await _in_steps(store.prune_jobs, now - JOBS_KEPT)
-        runs = await _in_steps(store.prune_runs, now - RUNS_KEPT)
+        jobs = await in_steps(store.prune_jobs, now - JOBS_KEPT)
+        runs = await in_steps(store.prune_runs, now - RUNS_KEPT)
         log.info("jobs_pruned", jobs=jobs, runs=runs)
         return ()
 
 
-async def _in_steps(prune: Callable[[datetime, int], Awaitable[int]], before: datetime) -> int:
+async def in_steps(prune: Callable[[datetime, int], Awaitable[int]], before: datetime) -> int:
+    """Call `prune` until nothing is left, `STEPS_MAX` times at most; how many rows it deleted."""
     total = 0
     for _ in range(STEPS_MAX):
         deleted = await prune(before, STEP_ROWS)

@@ -15,6 +15,7 @@ from runtime.jobs import JOBS_MIGRATIONS, Job, JobState, NewJob, QueuePolicy, jo
 from runtime.jobs.model import PLATFORM, JobNote, death, failure, success
 from runtime.jobs.queries import END_ATTEMPT, INSERT_RUN
 from runtime.jobs.store import JobStore, cancel_write, end_write, put_back_write, rescue_write
+from runtime.ports import VirtualClock
 from runtime.storage import (
     ConstraintViolation,
     Database,
@@ -240,6 +241,16 @@ async def test_a_late_worker_is_fenced_and_its_effects_are_undone(queue: Queue) 
     assert await queue.effects() == 1
     with pytest.raises(ConstraintViolation):
         await queue.end(job)
+
+
+async def test_leases_are_measured_by_the_clock_that_the_workers_share(queue: Queue) -> None:
+    """Clause Q6: the server's, where there is one."""
+    wrong = VirtualClock(NOW)
+    shared = await queue.store.now(wrong)
+    if queue.database.dialect is Dialect.POSTGRESQL:
+        assert abs(shared - datetime.now(UTC)) < timedelta(seconds=30)
+    else:
+        assert timedelta() <= wrong.now() - shared < timedelta(seconds=30)
 
 
 async def test_a_lease_that_was_renewed_is_not_rescued(queue: Queue) -> None:

@@ -1,6 +1,6 @@
 """Leases: workers that die, freeze or come too late; stores that go away; stops."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from random import Random
@@ -29,7 +29,9 @@ from runtime.jobs.metrics import job_metrics
 from runtime.jobs.model import CLAIMS_MAX, failure, postponement
 from runtime.jobs.rescue import Rescuer
 from runtime.jobs.settling import COMMIT_TIMEOUT_S
+from runtime.jobs.store import CLAIM_TRIES
 from runtime.storage import (
+    ConstraintViolation,
     DatabaseHandle,
     Entry,
     StorageError,
@@ -47,6 +49,9 @@ class Trouble(DatabaseHandle):
 
     away: bool = False
     deaf: bool = False
+    slow_s: float = 0.0
+    stale_s: float = 0.0
+    collisions: int = 0
     commits: list[Exception | None] = attrs.field(factory=list)
     late_s: float = 0.0
     calls: int = 0
@@ -67,8 +72,18 @@ class Trouble(DatabaseHandle):
         self._check()
         return await super().fetch_row(sql, *values)
 
+    async def fetch_value(self, sql: str, *values: Any) -> Any:
+        self._check()
+        value = await super().fetch_value(sql, *values)
+        await trio.sleep(self.stale_s)
+        return value
+
     async def execute(self, sql: str, *values: Any) -> Any:
         self._check()
+        await trio.sleep(self.slow_s)
+        if self.collisions:
+            self.collisions -= 1
+            raise ConstraintViolation("two of a key (a test)")
         return await super().execute(sql, *values)
 
     async def append(self, entries: Sequence[Entry]) -> None:
@@ -216,6 +231,7 @@ async def test_an_end_that_cannot_be_committed_is_tried_again(autojump_clock: Mo
     handle = Trouble()
     async with job_world(handle=handle) as world:
         job_id = await world.enqueue(sleep=1, effect=1)
+        await trio.sleep(0.5)
         handle.commits = [StorageFull("full"), StorageFull("full"), StorageFull("full")]
         job = await world.ends(job_id)
         assert (job.state, job.attempt) == (JobState.SUCCEEDED, 1)
@@ -227,9 +243,10 @@ async def test_an_end_that_was_durable_after_all_counts_once(autojump_clock: Moc
     handle = Trouble()
     async with job_world(handle=handle) as world:
         job_id = await world.enqueue(sleep=1, effect=1)
+        await trio.sleep(0.5)
         handle.late_s = 2 * COMMIT_TIMEOUT_S
         job = await world.ends(job_id)
-        await trio.sleep(1)
+        await trio.sleep(3 * COMMIT_TIMEOUT_S)
         assert (job.state, job.attempt, job.lease) == (JobState.SUCCEEDED, 1, 1)
         assert await world.effects() == [1]
         assert world.sample("jobs_total", queue="mail", outcome="succeeded") == 1
@@ -259,6 +276,7 @@ async def test_journal_that_crashes_costs_an_attempt_and_no_effect(
     handle = Trouble()
     async with job_world(handle=handle) as world:
         job_id = await world.enqueue(sleep=1, effect=1)
+        await trio.sleep(0.5)
         handle.commits = [StorageError("it broke")]
         job = await world.ends(job_id)
         assert (job.state, job.attempt) == (JobState.SUCCEEDED, 2)
@@ -281,6 +299,94 @@ async def test_stop_waits_for_short_jobs_and_gives_long_ones_back(
         await world.restart("job_runner")
         assert (await world.ends(long)).attempt == 1
         assert await world.effects() == [1, 2]
+
+
+async def test_stop_in_the_middle_of_a_claim_gives_the_jobs_back(
+    autojump_clock: MockClock,
+) -> None:
+    """Clause Q10."""
+    handle = Trouble()
+    async with job_world(handle=handle) as world:
+        await trio.sleep(0.5)
+        handle.slow_s = 1.0
+        job_id = await world.enqueue(sleep=50)
+        await trio.sleep(0.2)
+        handle.slow_s = 0.0
+        await world.stop("job_runner")
+        job = await world.job(job_id)
+        assert (job.state, job.attempt, job.lease) == (JobState.AVAILABLE, 0, 1)
+
+
+async def test_claims_that_collide_are_tried_again_and_then_later(
+    autojump_clock: MockClock,
+) -> None:
+    """Clause Q4."""
+    handle = Trouble()
+    async with job_world(handle=handle) as world:
+        await world.stop("job_runner")
+        job_id = await world.enqueue()
+        handle.collisions = CLAIM_TRIES
+        assert await claim_elsewhere(world) == []
+        handle.collisions = CLAIM_TRIES - 1
+        assert [job.job_id for job in await claim_elsewhere(world)] == [job_id]
+
+
+async def test_rescuers_at_the_same_time_take_a_job_back_once(autojump_clock: MockClock) -> None:
+    """Clause Q6."""
+    async with job_world() as world:
+        await world.stop("job_runner")
+        job_id = await world.enqueue()
+        await claim_elsewhere(world)
+        await lose(world, job_id)
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(rescue, world)
+        assert len((await world.job(job_id)).errors) == 1
+        assert world.sample("jobs_rescued_total", queue="mail") == 1
+
+
+async def test_two_who_cancel_the_same_job_are_told_who_did(autojump_clock: MockClock) -> None:
+    """Clause Q7."""
+    async with job_world() as world:
+        job_id = await world.enqueue(sleep=20)
+        answers: list[object] = []
+
+        async def cancel(by: str) -> None:
+            answers.append(await world.system.ref(JOBS).ask(CancelJob("m", job_id, by, "")))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(cancel, "one")
+            nursery.start_soon(cancel, "two")
+        assert sorted(isinstance(answer, Job) for answer in answers) == [False, True]
+        assert JobRefusal.ENDED in answers
+        assert len((await world.job(job_id)).history) == 1
+
+
+STORE_CALLS: dict[str, Callable[[World], Awaitable[object]]] = {
+    "claim": claim_elsewhere,
+    "beat": lambda world: world.store.beat("mail", worker="w", until=START),
+    "expired": lambda world: world.store.expired("mail", now=START, limit=1),
+    "get": lambda world: world.store.get("m", "x"),
+    "dead": lambda world: world.store.dead("x"),
+    "counts": lambda world: world.store.counts(),
+    "oldest": lambda world: world.store.oldest(["mail"]),
+    "last_slot": lambda world: world.store.last_slot("m", "x"),
+    "prune_jobs": lambda world: world.store.prune_jobs(START, 1),
+    "prune_runs": lambda world: world.store.prune_runs(START, 1),
+}
+
+
+@pytest.mark.parametrize("name", STORE_CALLS)
+async def test_a_cancelled_call_changes_nothing(name: str, autojump_clock: MockClock) -> None:
+    async with job_world() as world:
+        await world.stop("job_runner")
+        job_id = await world.enqueue()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await STORE_CALLS[name](world)
+            pytest.fail("not a checkpoint")
+        assert scope.cancelled_caught
+        assert (await world.job(job_id)).lease == 0
 
 
 async def test_a_jump_of_the_wall_clock_takes_no_job_from_its_worker(

@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from runtime import ActorSystem, request_context
+from runtime import ActorDown, ActorSystem, request_context
 from runtime.context import current_trace_id
 from runtime.jobs import (
     JOBS,
@@ -408,3 +408,15 @@ def test_a_provider_cannot_postpone_a_job_for_ever() -> None:
     """Clause Q5."""
     assert RetryAfter(10**9, "429").delay_s == POSTPONED_S_MAX
     assert RetryAfter(-5, "429").delay_s == 0
+
+
+async def test_a_message_that_is_not_for_them_ends_runner_and_desk(
+    autojump_clock: MockClock,
+) -> None:
+    """Clause Q10: and they come back."""
+    async with job_world() as world:
+        for name in (RUNNER, JOBS):
+            with pytest.raises(ActorDown):
+                await world.system.ref(name).ask(Append(()))
+        await trio.sleep(1)
+        assert (await world.ends(await world.enqueue())).state is JobState.SUCCEEDED

@@ -109,14 +109,15 @@ async def test_a_failed_run_is_tried_again_after_1_2_4_8_and_16_minutes(
 
 
 async def test_two_schedulers_make_one_run_of_each_slot(autojump_clock: MockClock) -> None:
-    """Clause Q11."""
+    """Clause Q11: also when both found that it had no run yet."""
     counting = Counting()
     often = Schedule(name="often", job="count", timing=Every(60))
     handlers = {"count": counting}
     second = ChildSpec(
         "second", lambda: Scheduler(world.database, (often,)), name="second_scheduler"
     )
-    async with job_world(handlers=handlers, schedules=(often,)) as world:
+    handle = Trouble(stale_s=0.2)
+    async with job_world(handlers=handlers, schedules=(often,), handle=handle) as world:
         await world.system.ref(PLATFORM_NAME).ask(StartChild(second))
         await trio.sleep(180.5)
         assert len(counting.ran) == 3
@@ -134,6 +135,7 @@ async def test_a_wall_clock_that_jumps_runs_nothing_twice(autojump_clock: MockCl
         for minutes in (5, -5, -5, 5):
             clock.start += timedelta(minutes=minutes)
             await trio.sleep(LOOK_S * 2)
+        await trio.sleep(LOOK_S * 4)
         assert len(counting.ran) >= 2
         assert len(slots(counting)) == len(set(slots(counting)))
         assert slots(counting) == sorted(slots(counting))
@@ -199,6 +201,14 @@ async def test_what_is_over_and_old_is_pruned_every_hour(autojump_clock: MockClo
         assert [tuple(row) for row in rows] == [(PRUNE, "succeeded")]
         runs = await world.database.fetch("SELECT merchant_id FROM job_schedule_runs")
         assert [row[0] for row in runs] == [PLATFORM]
+
+
+async def test_without_schedules_there_is_nothing_to_do(autojump_clock: MockClock) -> None:
+    async with job_world() as world:
+        idle = ChildSpec("idle", lambda: Scheduler(world.database, ()), name="idle")
+        await world.system.ref(PLATFORM_NAME).ask(StartChild(idle))
+        await trio.sleep(LOOK_S * 2)
+        assert (await world.system.ref("idle").inspect()).incarnation == 1
 
 
 def test_two_schedules_of_one_name_are_refused() -> None:
