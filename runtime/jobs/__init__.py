@@ -1,6 +1,6 @@
 """The durable job queue: `docs/jobs.md` shows its use, `docs/semantics.md` its guarantees (Q)."""
 
-from runtime.jobs.children import JOBS_MIGRATIONS, JobsSpec, jobs_children
+from runtime.jobs.children import JOBS_MIGRATIONS, JobsSpec, combined_jobs, jobs_children
 from runtime.jobs.handlers import JobHandler, PermanentFailure, RetryAfter
 from runtime.jobs.lane import Leases
 from runtime.jobs.messages import (
@@ -57,6 +57,7 @@ __all__ = [
     "QueuePolicy",
     "RetryAfter",
     "Schedule",
+    "combined_jobs",
     "job_write",
     "jobs_children",
 ]

@@ -35,18 +35,45 @@ class JobsSpec:
     leases: Leases = attrs.field(factory=Leases)
 
 
+def combined_jobs(first: JobsSpec, *rest: JobsSpec) -> JobsSpec:
+    """The jobs of several domains as one, with the leases of the first.
+
+    Raises `ValueError` when two declare a queue, handler or schedule of the same name.
+    """
+    specs = (first, *rest)
+    queues = tuple(queue for spec in specs for queue in spec.queues)
+    handlers = [item for spec in specs for item in spec.handlers.items()]
+    schedules = tuple(schedule for spec in specs for schedule in spec.schedules)
+    _refuse_twins("queues", [queue.name for queue in queues])
+    _refuse_twins("handlers", [name for name, _ in handlers])
+    _refuse_twins("schedules", [schedule.name for schedule in schedules])
+    return JobsSpec(
+        queues=queues, handlers=dict(handlers), schedules=schedules, leases=first.leases
+    )
+
+
+def _refuse_twins(what: str, names: list[str]) -> None:
+    twins = sorted({name for name in names if names.count(name) > 1})
+    if twins:
+        raise ValueError(f"two {what} have the name {twins[0]}")
+
+
 def jobs_children(database: Database, spec: JobsSpec) -> tuple[ChildSpec, ...]:
     """Desk, runner and scheduler, in the order of their start; they need the journal."""
-    queues = (SCHEDULED, *spec.queues)
-    handlers: dict[str, JobHandler] = {PRUNE: Pruner(database), **spec.handlers}
-    schedules = (PRUNING, *spec.schedules)
+    own = JobsSpec(
+        queues=(SCHEDULED,),
+        handlers={PRUNE: Pruner(database)},
+        schedules=(PRUNING,),
+        leases=spec.leases,
+    )
+    jobs = combined_jobs(own, spec)
     return (
-        ChildSpec("jobs", lambda: JobDesk(database, queues), name=JOBS, mailbox=REFUSING),
+        ChildSpec("jobs", lambda: JobDesk(database, jobs.queues), name=JOBS, mailbox=REFUSING),
         ChildSpec(
             "job_runner",
-            lambda: JobRunner(database, queues, handlers, spec.leases),
+            lambda: JobRunner(database, jobs.queues, jobs.handlers, jobs.leases),
             name=RUNNER,
             shutdown_s=RUNNER_SHUTDOWN_S,
         ),
-        ChildSpec("scheduler", lambda: Scheduler(database, schedules), name=SCHEDULER),
+        ChildSpec("scheduler", lambda: Scheduler(database, jobs.schedules), name=SCHEDULER),
     )

@@ -24,11 +24,13 @@ class Depths:
     _added: dict[str, int] = attrs.field(factory=dict)
     _oldest: dict[str, datetime] = attrs.field(factory=dict)
     _filling: set[str] = attrs.field(factory=set)
+    _seen: set[str] = attrs.field(factory=set)
 
     def counted(self, counts: dict[str, dict[JobState, int]], oldest: dict[str, datetime]) -> None:
         """Replace what was known."""
         self._counts, self._oldest = counts, oldest
         self._added = {}
+        self._seen |= counts.keys()
         for queue in self.queues():
             self._watch(queue)
 
@@ -38,8 +40,8 @@ class Depths:
         self._watch(queue)
 
     def queues(self) -> list[str]:
-        """Every queue that is declared or has jobs, by name."""
-        return sorted({*self._policies, *self._counts})
+        """Every queue that is declared or has had jobs, by name."""
+        return sorted({*self._policies, *self._seen})
 
     def count(self, queue: str, state: JobState) -> int:
         return self._counts.get(queue, {}).get(state, 0)

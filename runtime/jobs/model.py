@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from enum import Enum
 from random import Random
+from typing import Any
 
 import attrs
 
@@ -126,7 +127,7 @@ class Job:
     key: str | None
     unique_key: str | None
     priority: int
-    payload: object
+    payload: Any
     trace_id: str | None
     state: JobState
     attempt: int

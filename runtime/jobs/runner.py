@@ -10,6 +10,7 @@ import trio
 from runtime.actor import Actor
 from runtime.child import Backoff
 from runtime.context import Context, current
+from runtime.errors import ActorError
 from runtime.exits import ExitReason
 from runtime.jobs.endings import (
     Done,
@@ -35,9 +36,9 @@ from runtime.jobs.metrics import JobMetrics, job_metrics
 from runtime.jobs.model import Job, JobState, QueuePolicy
 from runtime.jobs.queries import INSERT_JOB
 from runtime.jobs.rescue import Rescuer
-from runtime.jobs.settling import Settler
+from runtime.jobs.settling import COMMIT_TIMEOUT_S, Settler
 from runtime.jobs.store import JobStore
-from runtime.journal import JOURNAL
+from runtime.journal import JOURNAL, Append
 from runtime.parking import monotonic
 from runtime.storage import ConstraintViolation, Database, StorageError
 
@@ -139,7 +140,7 @@ class JobRunner(Actor):
             try:
                 more = await self._claim(lane)
                 failures = 0
-            except StorageError as error:
+            except (ActorError, StorageError) as error:
                 failures += 1
                 log.warning("claim_failed", queue=lane.policy.name, error=str(error)[:500])
                 await trio.sleep(self._backoff.delay_s(failures + 1, self.system.random))
@@ -154,6 +155,8 @@ class JobRunner(Actor):
         if room <= 0:
             return False
         lease_s = self._leases.lease_s
+        # A journal that cannot commit (its partition was taken over) could not end a job either.
+        await self.system.ref(JOURNAL).ask(Append(()), timeout_s=COMMIT_TIMEOUT_S)
         async with lane.claiming:
             if self._stopping:
                 return False

@@ -33,8 +33,6 @@ class Scheduler(Actor):
     """
 
     def __init__(self, database: Database, schedules: Sequence[Schedule]) -> None:
-        if len({schedule.name for schedule in schedules}) < len(schedules):
-            raise ValueError("two schedules have the same name")
         self._store = JobStore(database)
         self._schedules = schedules
         self._seen: dict[str, str] = {}

@@ -21,7 +21,9 @@ from runtime.jobs import (
     JobRefusal,
     JobState,
     Leases,
+    NewJob,
     QueuePolicy,
+    job_write,
 )
 from runtime.jobs.lane import Lane
 from runtime.jobs.messages import RUNNER
@@ -30,6 +32,8 @@ from runtime.jobs.model import CLAIMS_MAX, failure, postponement
 from runtime.jobs.rescue import Rescuer
 from runtime.jobs.settling import COMMIT_TIMEOUT_S
 from runtime.jobs.store import CLAIM_TRIES
+from runtime.journal import CHECK_EVERY_S
+from runtime.ownership import MAIN
 from runtime.storage import (
     ConstraintViolation,
     DatabaseHandle,
@@ -38,6 +42,7 @@ from runtime.storage import (
     StorageFull,
     StorageUnavailable,
 )
+from runtime.storage.partitions import CLAIM as CLAIM_PARTITION
 from tests.unit.jobs.world import MAIL, START, World, effect, job_world
 
 LEASE_S = Leases().lease_s
@@ -281,6 +286,23 @@ async def test_journal_that_crashes_costs_an_attempt_and_no_effect(
         job = await world.ends(job_id)
         assert (job.state, job.attempt) == (JobState.SUCCEEDED, 2)
         assert await world.effects() == [1]
+
+
+async def test_process_whose_journal_was_taken_over_claims_no_more_jobs(
+    autojump_clock: MockClock,
+) -> None:
+    """Clause Q10."""
+    async with job_world() as world:
+        await trio.sleep(1)
+        await world.database.execute(CLAIM_PARTITION, MAIN, "a newer process")
+        await trio.sleep(2 * CHECK_EVERY_S)
+        new = NewJob(queue="mail", name="send", merchant_id="m")
+        write = job_write(new, job_id="j1", now=world.system.clock.now(), trace_id=None)
+        await world.database.append([(write,)])
+        await trio.sleep(60)
+        job = await world.job("j1")
+        assert (job.state, job.attempt) == (JobState.AVAILABLE, 0)
+        assert world.worker.begun == []
 
 
 async def test_stop_waits_for_short_jobs_and_gives_long_ones_back(

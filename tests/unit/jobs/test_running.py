@@ -159,7 +159,7 @@ async def test_higher_priority_first_then_the_order_of_coming_due(
         order: list[Any] = []
 
         async def note(job: Job, system: ActorSystem) -> None:
-            order.append(job.payload["letter"])  # type: ignore[index]
+            order.append(job.payload["letter"])
 
         world.worker.behaviour = note
         await world.restart("job_runner")
@@ -174,7 +174,7 @@ async def test_jobs_of_a_key_run_one_after_another_and_others_do_not_wait(
     events: list[str] = []
 
     async def note(job: Job, system: ActorSystem) -> Entry:
-        name: str = job.payload["n"]  # type: ignore[index]
+        name: str = job.payload["n"]
         events.append(f"begin {name}")
         await trio.sleep(10)
         if name == "a1" and job.attempt < 3:
