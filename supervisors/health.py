@@ -6,6 +6,7 @@ import attrs
 import trio
 
 from runtime import ActorError, ActorSystem, ChildState, ChildStatus, WhichChildren
+from runtime.journal import JOURNAL, Append
 from runtime.parking import monotonic
 from runtime.storage import Database, StorageError
 from supervisors.application import DOMAINS
@@ -57,7 +58,7 @@ class TreeHealth:
         return await self._system.ref(name).ask(WhichChildren(), timeout_s=CHECK_TIMEOUT_S)
 
     async def database(self) -> bool:
-        """Whether the database answers; asked at most once in `CHECK_EVERY_S`."""
+        """Whether the database answers and takes writes; asked at most once in `CHECK_EVERY_S`."""
         async with self._checking:
             now = monotonic()
             if self._checked_at is None or now - self._checked_at >= CHECK_EVERY_S:
@@ -66,9 +67,12 @@ class TreeHealth:
         return self._database_up
 
     async def _ping(self) -> bool:
+        """It answers, and the journal may write to it."""
         with trio.move_on_after(CHECK_TIMEOUT_S):
             try:
-                return bool(await self._database.fetch_value("SELECT 1") == 1)
-            except StorageError:
+                await self._database.fetch_value("SELECT 1")
+                await self._system.ref(JOURNAL).ask(Append(()))
+            except (StorageError, ActorError):
                 return False
+            return True
         return False

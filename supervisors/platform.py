@@ -21,7 +21,6 @@ from runtime.journal import JOURNAL, Journal
 from runtime.outbox import RELAY
 from runtime.outbox_relay import OutboxRelay
 from runtime.ownership import Ownership
-from runtime.parking import monotonic
 from runtime.storage import (
     Database,
     DatabaseHandle,
@@ -37,9 +36,9 @@ log = structlog.get_logger("loyalnest.platform")
 DATABASE = "platform.database"
 JOURNAL_CAPACITY = 8_192
 
-WAIT_FOR_SERVER_S = 10.0
+TRIES = 20
 TRY_AGAIN_S = 0.5
-"""A database server that is away when the program starts."""
+"""For a database server that is away when the program starts."""
 
 PLATFORM_INTENSITY = 5
 PLATFORM_PERIOD_S = 30.0
@@ -81,16 +80,17 @@ class DatabaseKeeper(Actor):
             log.info("schema_migrated", applied=applied)
 
     async def _migrate(self, database: Database) -> list[str]:
-        """Raises `StorageUnavailable` when the server did not come within `WAIT_FOR_SERVER_S`."""
-        give_up_at = monotonic() + WAIT_FOR_SERVER_S
-        while True:
+        """Raises `StorageUnavailable` when the server has not come after `TRIES`."""
+        for tries_left in reversed(range(TRIES)):
             try:
                 return await migrate(database, self._migrations, self.system.clock.now())
             except StorageUnavailable as error:
-                if monotonic() >= give_up_at:
+                if not tries_left:
                     raise
-                log.warning("waiting_for_database", error=str(error))
+                if tries_left == TRIES - 1:
+                    log.warning("waiting_for_database", error=str(error))
             await trio.sleep(TRY_AGAIN_S)
+        raise AssertionError("unreachable")
 
     async def stopped(self, reason: ExitReason) -> None:
         self._handle.detach()

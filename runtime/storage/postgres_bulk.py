@@ -62,6 +62,8 @@ def bulk_statement(sql: str, types: Sequence[str]) -> BulkStatement | None:
     if insert := INSERT.fullmatch(sql):
         return _bulk_insert(insert, types)
     if update := UPDATE.fullmatch(sql):
+        if _columns(update["changes"]) & _columns(update["condition"]):
+            return None
         changes, condition = _joined(update["changes"], types), _joined(update["condition"], types)
         text = f"UPDATE {update['table']} SET {changes} FROM {_source(types)} WHERE {condition}"  # noqa: S608
         return BulkStatement(text, _parameters(update["condition"]))
@@ -88,6 +90,11 @@ def _bulk_insert(insert: re.Match[str], types: Sequence[str]) -> BulkStatement |
     return BulkStatement(
         text, _parameters(" ".join(columns[name] for name in _names(replaced["columns"])))
     )
+
+
+def _columns(text: str) -> set[str]:
+    """What is assigned or compared with `=`: a row that changes its own key moves away from it."""
+    return set(re.findall(r"(\w+) =", text))
 
 
 def _names(text: str) -> list[str]:

@@ -209,3 +209,23 @@ async def test_a_value_that_cannot_be_kept_is_the_fault_of_its_row(things: Datab
         with pytest.raises(ConstraintViolation):
             await things.append([(Write(INSERT, (value, *thing(1).row[1:])),)])
     await things.append([(thing(1),)])
+
+
+async def test_one_append_may_write_the_same_row_again_and_again(things: Database) -> None:
+    put = Statement(
+        "things.put",
+        "INSERT INTO things (merchant_id, id, data, at) VALUES ($1, $2, $3, $4)"
+        " ON CONFLICT (merchant_id, id) DO UPDATE SET data = excluded.data",
+        11,
+    )
+    rename = Statement(
+        "things.rename",
+        "UPDATE things SET id = id + $3 WHERE merchant_id = $1 AND id = $2",
+        12,
+        exact=True,
+    )
+    puts = [Write(put, ("m", number % 3, [number], MOMENT)) for number in range(9)]
+    renames = [Write(rename, ("m", number, 10)) for number in (0, 10, 20, 1)]
+    await things.append([(write,) for write in (*puts, *renames)])
+    rows = await things.fetch("SELECT id, data FROM things ORDER BY id")
+    assert [tuple(row) for row in rows] == [(2, [8]), (11, [7]), (30, [6])]

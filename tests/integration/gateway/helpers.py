@@ -149,11 +149,15 @@ async def running_tree(
     tmp_path: Path,
     settings: GatewaySettings | None = None,
     listener: ListenerSettings | None = None,
+    url: str | None = None,
 ) -> AsyncIterator[Api]:
-    """The whole application over SQLite, with two merchants and two customers of the first."""
+    """The whole application with two merchants, and two customers of the first.
+
+    Over SQLite, unless `url` names another store.
+    """
     handle = DatabaseHandle()
     spec = ApplicationSpec(
-        DatabaseSpec(f"sqlite:///{tmp_path}/loyalnest.db"),
+        DatabaseSpec(url or f"sqlite:///{tmp_path}/loyalnest.db"),
         tmp_path,
         edge(settings, listener, handle),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from actors.auth.messages import Role
+from runtime import host
 from tests.integration.gateway.helpers import (
     CUSTOMER,
     OTHER_CUSTOMER,
@@ -16,11 +17,13 @@ from tests.integration.gateway.helpers import (
     running_tree,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.trio(run=host.run)]
 
 
-async def test_what_is_earned_can_be_seen_spent_and_verified(tmp_path: Path) -> None:
-    async with running_tree(tmp_path) as api:
+async def test_what_is_earned_can_be_seen_spent_and_verified(
+    tmp_path: Path, store_url: str
+) -> None:
+    async with running_tree(tmp_path, url=store_url) as api:
         earned = await api.earn(100, order_id="order-1")
         assert earned.status_code == 200
         receipt = earned.json()
@@ -41,8 +44,10 @@ async def test_what_is_earned_can_be_seen_spent_and_verified(tmp_path: Path) -> 
         assert verification["points_outstanding"] == 70
 
 
-async def test_a_hold_is_captured_in_part_and_another_one_voided(tmp_path: Path) -> None:
-    async with running_tree(tmp_path) as api:
+async def test_a_hold_is_captured_in_part_and_another_one_voided(
+    tmp_path: Path, store_url: str
+) -> None:
+    async with running_tree(tmp_path, url=store_url) as api:
         await api.earn(100)
         expires_at = minutes_from(api.system.clock.now(), 30)
         body = {"customer_id": CUSTOMER, "amount": 40, "expires_at": expires_at}
@@ -68,8 +73,8 @@ async def test_a_hold_is_captured_in_part_and_another_one_voided(tmp_path: Path)
         assert again.status_code == 409
 
 
-async def test_a_transaction_is_taken_back_by_its_id_alone(tmp_path: Path) -> None:
-    async with running_tree(tmp_path) as api:
+async def test_a_transaction_is_taken_back_by_its_id_alone(tmp_path: Path, store_url: str) -> None:
+    async with running_tree(tmp_path, url=store_url) as api:
         transaction_id = (await api.earn(100)).json()["transaction_id"]
         body = {"transaction_id": transaction_id, "amount": 25}
         answer = await api.ask("POST", "/v1/points/reverse", json=body, key=new_key())
@@ -79,16 +84,20 @@ async def test_a_transaction_is_taken_back_by_its_id_alone(tmp_path: Path) -> No
         assert answer.status_code == 404
 
 
-async def test_a_refusal_is_a_problem_with_the_domain_s_code(tmp_path: Path) -> None:
-    async with running_tree(tmp_path) as api:
+async def test_a_refusal_is_a_problem_with_the_domain_s_code(
+    tmp_path: Path, store_url: str
+) -> None:
+    async with running_tree(tmp_path, url=store_url) as api:
         body = {"customer_id": CUSTOMER, "amount": 1, "reason": "too much"}
         answer = await api.ask("POST", "/v1/points/redeem", json=body, key=new_key())
         assert problem_of(answer)["code"] == "insufficient_points"
         assert answer.status_code in {409, 422}
 
 
-async def test_a_balance_of_the_past_goes_by_the_axis_that_is_asked_for(tmp_path: Path) -> None:
-    async with running_tree(tmp_path) as api:
+async def test_a_balance_of_the_past_goes_by_the_axis_that_is_asked_for(
+    tmp_path: Path, store_url: str
+) -> None:
+    async with running_tree(tmp_path, url=store_url) as api:
         now = api.system.clock.now()
         long_ago = (now - timedelta(days=30)).isoformat()
         await api.earn(100, effective_at=long_ago)
@@ -99,8 +108,8 @@ async def test_a_balance_of_the_past_goes_by_the_axis_that_is_asked_for(tmp_path
         assert (recorded.json()["posted"], effective.json()["posted"]) == (0, 100)
 
 
-async def test_a_ledger_comes_in_pages(tmp_path: Path) -> None:
-    async with running_tree(tmp_path) as api:
+async def test_a_ledger_comes_in_pages(tmp_path: Path, store_url: str) -> None:
+    async with running_tree(tmp_path, url=store_url) as api:
         for amount in range(1, 6):
             await api.earn(amount)
         path = f"/v1/customers/{CUSTOMER}/ledger"
@@ -115,8 +124,8 @@ async def test_a_ledger_comes_in_pages(tmp_path: Path) -> None:
         assert cursor is None
 
 
-async def test_every_item_of_a_batch_has_its_own_result(tmp_path: Path) -> None:
-    async with running_tree(tmp_path) as api:
+async def test_every_item_of_a_batch_has_its_own_result(tmp_path: Path, store_url: str) -> None:
+    async with running_tree(tmp_path, url=store_url) as api:
         earn = {"kind": "earn", "customer_id": CUSTOMER, "amount": 10, "reason": "gift"}
         items = [
             earn | {"idempotency_key": new_key()},
@@ -137,8 +146,9 @@ async def test_every_item_of_a_batch_has_its_own_result(tmp_path: Path) -> None:
 
 async def test_an_item_of_a_batch_and_the_single_request_are_retries_of_each_other(
     tmp_path: Path,
+    store_url: str,
 ) -> None:
-    async with running_tree(tmp_path) as api:
+    async with running_tree(tmp_path, url=store_url) as api:
         fields = {"customer_id": CUSTOMER, "amount": 10, "reason": "purchase"}
         single = await api.earn(10, key="shared")
         item = fields | {"kind": "earn", "idempotency_key": "shared"}
@@ -149,8 +159,10 @@ async def test_an_item_of_a_batch_and_the_single_request_are_retries_of_each_oth
         assert await api.posted() == 10
 
 
-async def test_only_owners_and_managers_adjust_in_a_batch_too(tmp_path: Path) -> None:
-    async with running_tree(tmp_path) as api:
+async def test_only_owners_and_managers_adjust_in_a_batch_too(
+    tmp_path: Path, store_url: str
+) -> None:
+    async with running_tree(tmp_path, url=store_url) as api:
         item = {
             "kind": "adjust",
             "customer_id": CUSTOMER,
@@ -166,8 +178,10 @@ async def test_only_owners_and_managers_adjust_in_a_batch_too(tmp_path: Path) ->
         assert owner.json()["items"][0]["status"] == 200
 
 
-async def test_an_earn_rule_gets_a_version_and_applies_to_orders(tmp_path: Path) -> None:
-    async with running_tree(tmp_path) as api:
+async def test_an_earn_rule_gets_a_version_and_applies_to_orders(
+    tmp_path: Path, store_url: str
+) -> None:
+    async with running_tree(tmp_path, url=store_url) as api:
         built_in = (await api.ask("GET", "/v1/points/earn-rule")).json()
         assert (built_in["version"], built_in["currency"]) == (0, "EUR")
         rule = {"currency": "EUR", "points": 3, "per_amount_minor": 500}

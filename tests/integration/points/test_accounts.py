@@ -27,19 +27,21 @@ from actors.points.messages import (
 )
 from actors.points.messages import QUERIES as POINTS_QUERIES
 from actors.vocabulary import Page, Refusal
-from runtime import ActorDown, RestartChild, TerminateChild
+from runtime import ActorDown, RestartChild, TerminateChild, host
 from runtime.journal import JOURNAL, Append
 from runtime.outbox import RELAY, GetBacklog
 from runtime.storage.outbox import outbox_write
 from tests.trees import MERCHANT, START, key, order, running_tree
+
+pytestmark = pytest.mark.trio(run=host.run)
 
 
 def redeem(amount: int, text: str | None = None, fingerprint: str = "fingerprint") -> Redeem:
     return Redeem(idempotency=key(text, fingerprint), amount=amount, reason="test")
 
 
-async def test_a_key_is_answered_once_across_passivation_and_memory() -> None:
-    async with running_tree() as tree:
+async def test_a_key_is_answered_once_across_passivation_and_memory(store_url: str) -> None:
+    async with running_tree(store_url) as tree:
         await tree.create("ann")
         first = await tree.earn(50, idempotency=key("once"))
         again = await tree.earn(50, idempotency=key("once"))
@@ -53,8 +55,10 @@ async def test_a_key_is_answered_once_across_passivation_and_memory() -> None:
         assert (await tree.balance()).posted == 50
 
 
-async def test_a_repetition_is_recognised_even_when_it_could_not_succeed_now() -> None:
-    async with running_tree() as tree:
+async def test_a_repetition_is_recognised_even_when_it_could_not_succeed_now(
+    store_url: str,
+) -> None:
+    async with running_tree(store_url) as tree:
         await tree.create("ann")
         await tree.earn(50)
         (first,) = await tree.apply(redeem(50, "spend"))
@@ -67,8 +71,8 @@ async def test_a_repetition_is_recognised_even_when_it_could_not_succeed_now() -
         assert again.transaction_id == first.transaction_id
 
 
-async def test_a_key_with_another_request_is_refused_whoever_comes_first() -> None:
-    async with running_tree() as tree:
+async def test_a_key_with_another_request_is_refused_whoever_comes_first(store_url: str) -> None:
+    async with running_tree(store_url) as tree:
         await tree.create("ann", "bob")
         await tree.earn(50, idempotency=key("shared", "one"))
         (same,) = await tree.apply(redeem(10, "shared", "two"))
@@ -81,8 +85,8 @@ async def test_a_key_with_another_request_is_refused_whoever_comes_first() -> No
         assert (await tree.balance("bob")).posted == 0
 
 
-async def test_one_key_at_two_accounts_at_the_same_time_counts_once() -> None:
-    async with running_tree() as tree:
+async def test_one_key_at_two_accounts_at_the_same_time_counts_once(store_url: str) -> None:
+    async with running_tree(store_url) as tree:
         await tree.create("ann", "bob")
         results: list[object] = []
 
@@ -100,8 +104,8 @@ async def test_one_key_at_two_accounts_at_the_same_time_counts_once() -> None:
         assert (await tree.verify()).clean
 
 
-async def test_refusals_are_not_kept_under_their_key() -> None:
-    async with running_tree() as tree:
+async def test_refusals_are_not_kept_under_their_key(store_url: str) -> None:
+    async with running_tree(store_url) as tree:
         await tree.create("ann")
         (refused,) = await tree.apply(redeem(10, "retry"))
         await tree.earn(10)
@@ -110,8 +114,8 @@ async def test_refusals_are_not_kept_under_their_key() -> None:
         assert isinstance(accepted, Receipt)
 
 
-async def test_concurrent_spending_never_goes_below_zero() -> None:
-    async with running_tree() as tree:
+async def test_concurrent_spending_never_goes_below_zero(store_url: str) -> None:
+    async with running_tree(store_url) as tree:
         await tree.create("ann")
         await tree.earn(100)
         results: list[object] = []
@@ -127,8 +131,8 @@ async def test_concurrent_spending_never_goes_below_zero() -> None:
         assert (await tree.verify()).clean
 
 
-async def test_an_unknown_customer_is_refused_and_gets_no_account() -> None:
-    async with running_tree() as tree:
+async def test_an_unknown_customer_is_refused_and_gets_no_account(store_url: str) -> None:
+    async with running_tree(store_url) as tree:
         await tree.create("ann")
         (refused,) = await tree.apply(redeem(1), customer="nobody")
         assert isinstance(refused, Refusal)
@@ -138,8 +142,8 @@ async def test_an_unknown_customer_is_refused_and_gets_no_account() -> None:
         assert (await tree.verify()).accounts == 0
 
 
-async def test_orders_earn_by_rule_once_and_small_ones_earn_nothing() -> None:
-    async with running_tree() as tree:
+async def test_orders_earn_by_rule_once_and_small_ones_earn_nothing(store_url: str) -> None:
+    async with running_tree(store_url) as tree:
         await tree.create()
         orders = [order("o-1", 1_250), order("o-2", 99), order("o-3", 300, "bob")]
         await tree.record(orders)
@@ -160,8 +164,8 @@ async def test_orders_earn_by_rule_once_and_small_ones_earn_nothing() -> None:
         assert verification.transactions == 2
 
 
-async def test_holds_and_reversals_work_by_id_alone() -> None:
-    async with running_tree() as tree:
+async def test_holds_and_reversals_work_by_id_alone(store_url: str) -> None:
+    async with running_tree(store_url) as tree:
         await tree.create("ann")
         earned = await tree.earn(100)
         place = PlaceHold(idempotency=key(), amount=40, expires_at=START + timedelta(days=2))
@@ -184,8 +188,8 @@ async def test_holds_and_reversals_work_by_id_alone() -> None:
         assert (await tree.verify()).clean
 
 
-async def test_reversals_over_the_original_are_refused_after_a_restart_too() -> None:
-    async with running_tree() as tree:
+async def test_reversals_over_the_original_are_refused_after_a_restart_too(store_url: str) -> None:
+    async with running_tree(store_url) as tree:
         await tree.create("ann")
         earned = await tree.earn(10)
         await tree.earn(100)
@@ -204,8 +208,8 @@ async def test_reversals_over_the_original_are_refused_after_a_restart_too() -> 
         assert done.code == "already_reversed"
 
 
-async def test_a_batch_deals_with_many_accounts_and_keeps_the_order() -> None:
-    async with running_tree() as tree:
+async def test_a_batch_deals_with_many_accounts_and_keeps_the_order(store_url: str) -> None:
+    async with running_tree(store_url) as tree:
         customers = [f"c{index}" for index in range(20)]
         await tree.create(*customers)
         items = [
@@ -262,8 +266,8 @@ async def test_the_past_is_answered_by_recorded_and_by_effective_time(
         assert then.expiring.amount == 7
 
 
-async def test_lists_page_through_everything_once() -> None:
-    async with running_tree() as tree:
+async def test_lists_page_through_everything_once(store_url: str) -> None:
+    async with running_tree(store_url) as tree:
         await tree.create("ann")
         for index in range(7):
             when = START + timedelta(days=30 + index % 3) if index % 2 else None
@@ -283,8 +287,8 @@ async def test_lists_page_through_everything_once() -> None:
             assert len(seen) == len(set(seen)) == 7
 
 
-async def test_adjustments_go_both_ways() -> None:
-    async with running_tree() as tree:
+async def test_adjustments_go_both_ways(store_url: str) -> None:
+    async with running_tree(store_url) as tree:
         await tree.create("ann")
         up, down, below = await tree.apply(
             *(
@@ -299,8 +303,10 @@ async def test_adjustments_go_both_ways() -> None:
         assert (await tree.balance()).posted == 20
 
 
-async def test_while_the_store_is_away_nothing_is_answered_and_after_it_all_is_there() -> None:
-    async with running_tree() as tree:
+async def test_while_the_store_is_away_nothing_is_answered_and_after_it_all_is_there(
+    store_url: str,
+) -> None:
+    async with running_tree(store_url) as tree:
         await tree.create("ann")
         await tree.earn(10)
         await tree.system.ref("test.platform").ask(TerminateChild("journal"))
