@@ -28,7 +28,7 @@ from runtime.jobs import (
 )
 from runtime.jobs.desk import COUNT_S
 from runtime.storage import StorageUnavailable
-from tests.unit.jobs.test_leases import Trouble
+from tests.unit.jobs.trouble import Trouble
 from tests.unit.jobs.world import World, job_world
 
 JOB = NewJob(queue="mail", name="send", merchant_id="m")

@@ -18,7 +18,7 @@ from runtime.jobs.pruning import JOBS_KEPT, PRUNE, RUNS_KEPT
 from runtime.jobs.scheduler import LOOK_S, Scheduler
 from runtime.ports import VirtualClock, seeded_ports
 from runtime.storage import AcrossMerchants, Entry
-from tests.unit.jobs.test_leases import Trouble
+from tests.unit.jobs.trouble import Trouble
 from tests.unit.jobs.world import MAIL, PLATFORM_NAME, START, World, job_world
 
 NIGHTLY = Schedule(name="nightly", job="count", timing=Daily(time(3), ZoneInfo("Europe/Berlin")))
