@@ -16,6 +16,7 @@ from cli.signals import EXIT_BY_SIGNAL, StopSignals
 from config import Settings
 from config.settings import SourceKind
 from runtime import ActorSystem, ChildSpec, host
+from runtime.cache import CacheHandle
 from runtime.ports import system_ports
 from runtime.storage import (
     ConstraintViolation,
@@ -66,22 +67,23 @@ class Run:
 
     @asynccontextmanager
     async def tree(
-        self, edge: Callable[[DatabaseHandle], tuple[ChildSpec, ...]] | None = None
+        self, edge: Callable[[DatabaseHandle, CacheHandle], tuple[ChildSpec, ...]] | None = None
     ) -> AsyncIterator[tuple[ActorSystem, DatabaseHandle]]:
         """The running application, stopped in order at the end.
 
         Raises `CommandFailed` when it ends because the database cannot be written.
         """
         prepare_data_dir(self.settings)
-        handle = WatchedHandle()
+        handle, cache = WatchedHandle(), CacheHandle()
         spec = ApplicationSpec(
             DatabaseSpec(self.settings.database_url, self.settings.database_connections_max),
             self.settings.data_dir,
-            edge(handle) if edge is not None else (),
+            edge(handle, cache) if edge is not None else (),
+            self.settings.redis_url,
         )
         system = ActorSystem(system_ports(), self.metrics)
         try:
-            async with system.run(application(spec, handle)):
+            async with system.run(application(spec, handle, cache)):
                 if not self.quiet:
                     self.log.release()
                 collect_rarely()

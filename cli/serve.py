@@ -18,6 +18,7 @@ from gateway.listener import ListenerSettings
 from gateway.messages import LISTENER, Address, GetAddress
 from gateway.settings import GatewaySettings
 from runtime import ChildSpec
+from runtime.cache import CacheHandle
 from runtime.storage import Database, DatabaseHandle, StorageError
 
 ANNOUNCE_EVERY_S = 5.0
@@ -41,9 +42,9 @@ def serve(settings: Settings, demo: bool) -> None:
 async def serve_until_cancelled(run: Run, *, demo: bool) -> None:
     run.log.count_dropped_in(run.metrics.registry)
 
-    def edge(handle: DatabaseHandle) -> tuple[ChildSpec, ...]:
+    def edge(handle: DatabaseHandle, cache: CacheHandle) -> tuple[ChildSpec, ...]:
         listener, gateway = gateway_settings(run.settings)
-        return gateway_children(listener, gateway, handle)
+        return gateway_children(listener, gateway, handle, cache)
 
     async with run.tree(edge) as (system, handle):
         address = await system.ref(LISTENER).ask(GetAddress())

@@ -65,10 +65,14 @@ def redis_url(text: str) -> str | None:
     """A Redis URL; empty for none."""
     if not text:
         return None
-    allowed = "redis://[[user]:password@]host[:port][/db] or rediss://…"
+    allowed = "redis://[[user]:password@]host[:port][/db], rediss://… or unix://[…@]/path"
     parts = split_url(text, allowed)
-    known = parts.scheme in {"redis", "rediss"} and parts.hostname
-    if not known or not re.fullmatch(r"(/[0-9]{0,3})?", parts.path) or parts.query:
+    if parts.scheme == "unix":
+        known = not parts.hostname and len(parts.path) > len("/")
+    else:
+        known = parts.scheme in {"redis", "rediss"} and bool(parts.hostname)
+        known = known and re.fullmatch(r"(/[0-9]{0,3})?", parts.path) is not None
+    if not known or parts.query or parts.fragment:
         raise ValueError(allowed)
     return text
 

@@ -89,7 +89,7 @@ class Settings:
     )
     redis_url: str | None = attrs.field(
         metadata=_row(
-            parsers.redis_url, "", "shared cache; checked, but not used yet by this version"
+            parsers.redis_url, "", "Redis of the shared cache and limits; empty: in the process"
         ),
         repr=parsers.masked_url,
     )

@@ -8,6 +8,8 @@ from typing import Protocol
 
 import attrs
 
+from runtime.parking import monotonic
+
 
 class Ambient(Protocol):
     """The context that is in force: of a request, or of the envelope an actor works on."""
@@ -50,6 +52,12 @@ def request_context(*, deadline: float = inf, trace_id: str | None = None) -> It
         yield context
     finally:
         current.reset(token)
+
+
+def time_left_s() -> float:
+    """Seconds until the deadline in force; infinity where there is none."""
+    ambient = current.get()
+    return ambient.deadline - monotonic() if ambient is not None else inf
 
 
 def current_trace_id() -> str | None:

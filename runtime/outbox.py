@@ -1,11 +1,22 @@
 """Events between domains: what the relay delivers to consumers."""
 
+from datetime import datetime
+from typing import Any, NamedTuple
+
 import attrs
 
 from runtime.message import Call, Cast
 
 RELAY = "platform.relay"
 """Name under which the relay is registered."""
+
+
+class Lane(NamedTuple):
+    """What a consumer gets strictly in order."""
+
+    merchant_id: str
+    topic: str
+    key: str
 
 
 @attrs.frozen
@@ -17,6 +28,11 @@ class OutboxEvent:
     topic: str
     key: str
     payload: object
+    created_at: datetime
+
+    @property
+    def lane(self) -> Lane:
+        return Lane(self.merchant_id, self.topic, self.key)
 
 
 @attrs.frozen
@@ -36,4 +52,57 @@ class Nudge(Cast):
 
 @attrs.frozen
 class GetBacklog(Call[int]):
-    """To the relay: the number of events that are not delivered yet."""
+    """To the relay: the number of events that are not delivered yet, dead ones not counted.
+
+    One that several consumers are late with counts for each of them.
+    """
+
+
+@attrs.frozen
+class DeadEvent:
+    """An event that `consumer` failed on too often.
+
+    `history` has its errors and who put it back, oldest first: each with `at` (RFC 3339) and
+    `what`, which is `failed` (with `error`) or `put back` (with `who` and `why`).
+    """
+
+    event: OutboxEvent
+    consumer: str
+    attempts: int
+    history: tuple[dict[str, Any], ...]
+    dead_at: datetime
+
+
+@attrs.frozen
+class ListDeadEvents(Call[tuple[DeadEvent, ...]]):
+    """To the relay: dead events of all merchants, in the order of event id and consumer.
+
+    The next page comes `after` the last (event id, consumer) of this one. Raises `StorageError`.
+    """
+
+    limit: int = 50
+    after: tuple[str, str] = ("", "")
+
+
+@attrs.frozen
+class GetDeadEvent(Call[DeadEvent | None]):
+    """To the relay: one dead event; None when there is none. Raises `StorageError`."""
+
+    merchant_id: str
+    consumer: str
+    event_id: str
+
+
+@attrs.frozen
+class PutBackEvent(Call[bool]):
+    """To the relay: try a dead event again, with all its attempts; false when it is not dead.
+
+    It comes before what still waits in its lane, and after what was delivered meanwhile. `who`
+    and `why` are kept in its history. Raises `StorageError` or `ActorError` when not sure.
+    """
+
+    merchant_id: str
+    consumer: str
+    event_id: str
+    who: str
+    why: str

@@ -1,8 +1,7 @@
 """The relay: delivers what the outbox holds to the domains that subscribed to it."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from itertools import chain, groupby
+from itertools import chain
 from typing import Any, ClassVar
 
 import structlog
@@ -10,45 +9,59 @@ import trio
 
 from runtime.actor import Actor
 from runtime.child import Backoff
+from runtime.dispatcher import Dispatcher
 from runtime.errors import ActorError
-from runtime.journal import JOURNAL, Append
-from runtime.outbox import Deliver, GetBacklog, Nudge, OutboxEvent
-from runtime.ref import ask_all
+from runtime.lateness import put_back_record
+from runtime.outbox import (
+    GetBacklog,
+    GetDeadEvent,
+    ListDeadEvents,
+    Nudge,
+    PutBackEvent,
+)
+from runtime.outbox_store import OutboxStore
+from runtime.outbox_upkeep import measure_for_ever, prune_for_ever
+from runtime.outlet import Outlet
 from runtime.storage import Database, StorageError
-from runtime.storage.outbox import COUNT_EVENTS, FETCH_EVENTS, outbox_delete
 
 log = structlog.get_logger("loyalnest.relay")
-
-BATCH = 500
-"""Events delivered at once."""
 
 POLL_S = 1.0
 """How often the relay looks by itself, should a nudge have been lost."""
 
-DELIVERY_TIMEOUT_S = 30.0
-
-Part = tuple[OutboxEvent, ...]
-"""Events of one topic that are delivered together, in order."""
-
 
 class OutboxRelay(Actor):
-    """Delivers events in the order of their ids, and deletes them when all consumers answered.
-
-    What a consumer fails on it gets again key by key, and what still fails again after a backoff:
-    one bad event holds up its own key and the topics behind, not its neighbours. Events nobody
-    subscribed to are deleted.
+    """Takes the oldest events, offers them to all consumers at the same time, and empties the
+    outbox of them: what a consumer does not take becomes a late delivery, which its outlet
+    brings to an end. No consumer and no event holds up others; a lane stays in order.
     """
 
-    passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError,)
+    passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
 
     def __init__(self, database: Database, subscriptions: Mapping[str, Sequence[str]]) -> None:
         self._database = database
         self._subscriptions = subscriptions
         self._backoff = Backoff()
         self._nudged = trio.Event()
+        self._outlets: dict[str, Outlet] = {}
 
     async def started(self) -> None:
+        self._store = OutboxStore(self.system, self._database)
+        for consumer in dict.fromkeys(chain.from_iterable(self._subscriptions.values())):
+            self._outlets[consumer] = Outlet(consumer, self.system, self._store)
+        self._dispatcher = Dispatcher(
+            self._store,
+            self._subscriptions,
+            self._outlets,
+            self.system.metrics.outbox,
+            self.start_task,
+        )
+        for outlet in self._outlets.values():
+            for task in outlet.tasks():
+                self.start_task(task)
         self.start_task(self._run)
+        self.start_task(measure_for_ever, self.system, self._store)
+        self.start_task(prune_for_ever, self.system, self._database)
 
     async def receive(self, message: Any) -> object:
         match message:
@@ -56,64 +69,50 @@ class OutboxRelay(Actor):
                 self._nudged.set()
                 return None
             case GetBacklog():
-                return await self._database.fetch_value(COUNT_EVENTS)
+                return await self._store.backlog()
+            case ListDeadEvents():
+                return await self._store.dead(message.after, message.limit)
+            case GetDeadEvent():
+                return await self._store.one_dead(
+                    message.merchant_id, message.consumer, message.event_id
+                )
+            case PutBackEvent():
+                return await self._put_back(message)
         return await super().receive(message)
+
+    async def _put_back(self, request: PutBackEvent) -> bool:
+        dead = await self._store.one_dead(request.merchant_id, request.consumer, request.event_id)
+        if dead is None:
+            return False
+        now = self.system.clock.now()
+        record = put_back_record(now, request.who, request.why)
+        try:
+            done = await self._store.revive(dead, record, now)
+        finally:
+            outlet = self._outlets.get(request.consumer)
+            if outlet is not None:
+                outlet.moved()
+        if done:
+            self.system.metrics.outbox.count("put back", (dead.event,))
+            log.info(
+                "event_put_back",
+                consumer=request.consumer,
+                event_id=request.event_id,
+                who=request.who,
+            )
+        return done
 
     async def _run(self) -> None:
         failures = 0
         while True:
             self._nudged = trio.Event()
             try:
-                while await self._deliver_batch():
+                while await self._dispatcher.empty_one_page():
                     failures = 0
             except (ActorError, StorageError) as error:
                 failures += 1
-                log.warning("delivery_failed", error=str(error)[:500], failures=failures)
+                log.warning("relay_waits", error=str(error)[:500], failures=failures)
                 await trio.sleep(self._backoff.delay_s(failures + 1, self.system.random))
                 continue
             with trio.move_on_after(POLL_S):
                 await self._nudged.wait()
-
-    async def _deliver_batch(self) -> bool:
-        """Deliver one batch; false when there was none."""
-        rows = await self._database.fetch(FETCH_EVENTS, BATCH)
-        events = [OutboxEvent(*row) for row in rows]
-        for topic, group in groupby(events, key=lambda event: event.topic):
-            part = tuple(group)
-            error = await self._deliver(topic, [part])
-            if error is not None:
-                error = await self._deliver(topic, _by_key(part))
-            if error is not None:
-                raise error
-        return bool(events)
-
-    async def _deliver(self, topic: str, parts: Sequence[Part]) -> Exception | None:
-        """Deliver the parts at the same time, and delete those that all consumers took.
-
-        The first error, if there was one.
-        """
-        error = None
-        for name in self._subscriptions.get(topic, ()):
-            consumer = self.system.ref(name)
-            asks = [(consumer, Deliver(part)) for part in parts]
-            answers = await ask_all(asks, timeout_s=DELIVERY_TIMEOUT_S)
-            error = next((a for a in answers if isinstance(a, Exception)), error)
-            parts = [
-                part
-                for part, answer in zip(parts, answers, strict=True)
-                if not isinstance(answer, Exception)
-            ]
-        if parts:
-            await self._delete(tuple(chain.from_iterable(parts)))
-        return error
-
-    async def _delete(self, events: Sequence[OutboxEvent]) -> None:
-        entry = tuple(outbox_delete(event.merchant_id, event.event_id) for event in events)
-        await self.system.ref(JOURNAL).ask(Append(entry), timeout_s=DELIVERY_TIMEOUT_S)
-
-
-def _by_key(part: Part) -> list[Part]:
-    parts: dict[tuple[str, str], list[OutboxEvent]] = defaultdict(list)
-    for event in part:
-        parts[event.merchant_id, event.key].append(event)
-    return list(map(tuple, parts.values()))

@@ -4,7 +4,7 @@ import attrs
 import structlog
 
 from runtime.ports import Ids
-from runtime.storage import CommitUnknown, Database, StorageUnavailable
+from runtime.storage import CommitUnknown, Database, StorageUnavailable, TakenOver
 from runtime.storage.partitions import CLAIM, CLAIM_AGAIN, SELECT_OWNER
 
 MAIN = "main"
@@ -65,7 +65,7 @@ class Ownership:
 
     def _check(self) -> None:
         if self._lost:
-            raise StorageUnavailable("another process has taken over this database")
+            raise TakenOver("another process has taken over this database")
 
     def _lose(self) -> None:
         self._note_loss()

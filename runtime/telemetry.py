@@ -2,10 +2,15 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from runtime.outbox_metrics import OutboxMetrics
+
 PREFIX = "loyalnest"
 
 FAST_BUCKETS = (1e-5, 5e-5, 2e-4, 1e-3, 5e-3, 2e-2, 0.1, 0.5, 2.0, 10.0)
 """Seconds; from a message between idle actors to one behind a stuck store."""
+
+
+BREAKER_STATES = ("closed", "open", "half_open")
 
 
 class Metrics:
@@ -39,6 +44,60 @@ class Metrics:
             PREFIX,
             registry=self.registry,
         )
+        self._dependency_up = Gauge(
+            "dependency_up",
+            "Whether a dependency answers",
+            ("dependency",),
+            PREFIX,
+            registry=self.registry,
+        )
+        self._define_breakers()
+        self._define_cache()
+
+    def _define_breakers(self) -> None:
+        self._breaker_state = Gauge(
+            "breaker_state",
+            "1 for the state a breaker is in",
+            ("name", "state"),
+            PREFIX,
+            registry=self.registry,
+        )
+        self._breaker_transitions = Counter(
+            "breaker_transitions",
+            "Changes of a breaker's state",
+            ("name", "from", "to"),
+            PREFIX,
+            registry=self.registry,
+        )
+        self._breaker_calls = Counter(
+            "breaker_calls",
+            "Calls that asked a breaker, by how they ended",
+            ("name", "outcome"),
+            PREFIX,
+            registry=self.registry,
+        )
+
+        self._fallbacks = Counter(
+            "fallbacks",
+            "Times something went on without a dependency, by what it did instead",
+            ("name", "kind"),
+            PREFIX,
+            registry=self.registry,
+        )
+
+    def _define_cache(self) -> None:
+        self._cache_operations = Counter(
+            "cache_operations",
+            "Uses of the cache, by how they ended",
+            ("operation", "outcome"),
+            PREFIX,
+            registry=self.registry,
+        )
+        self._cache_seconds = self._histogram(
+            "cache_operation_seconds", "Time of one use of the cache", ("operation",)
+        )
+
+        self.outbox = OutboxMetrics(self.registry, PREFIX)
 
     def _histogram(self, name: str, text: str, labels: tuple[str, ...]) -> Histogram:
         return Histogram(name, text, labels, PREFIX, buckets=FAST_BUCKETS, registry=self.registry)
@@ -57,3 +116,24 @@ class Metrics:
         if counter is None:
             counter = self._dead_letters_by_reason[reason] = self._dead_letters.labels(reason)
         counter.inc()
+
+    def dependency_up(self, dependency: str, up: bool) -> None:
+        self._dependency_up.labels(dependency).set(up)
+
+    def breaker_is(self, name: str, state: str) -> None:
+        for each in BREAKER_STATES:
+            self._breaker_state.labels(name, each).set(each == state)
+
+    def breaker_moved(self, name: str, before: str, state: str) -> None:
+        self._breaker_transitions.labels(name, before, state).inc()
+        self.breaker_is(name, state)
+
+    def breaker_call(self, name: str, outcome: str) -> None:
+        self._breaker_calls.labels(name, outcome).inc()
+
+    def fallback(self, name: str, kind: str) -> None:
+        self._fallbacks.labels(name, kind).inc()
+
+    def cache_operation(self, operation: str, outcome: str, seconds: float) -> None:
+        self._cache_operations.labels(operation, outcome).inc()
+        self._cache_seconds.labels(operation).observe(seconds)

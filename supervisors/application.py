@@ -11,13 +11,15 @@ from actors.core.supervisor import MIGRATIONS as CORE_MIGRATIONS
 from actors.core.supervisor import core_children
 from actors.points.messages import INTAKE
 from actors.points.supervisor import MIGRATIONS as POINTS_MIGRATIONS
-from actors.points.supervisor import points_children
-from actors.products.catalogue import MIGRATIONS as PRODUCTS_MIGRATIONS
-from actors.products.catalogue import products_children
+from actors.points.supervisor import deferral_spool, points_children
+from actors.products.supervisor import MIGRATIONS as PRODUCTS_MIGRATIONS
+from actors.products.supervisor import products_children
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
+from runtime.cache import CacheHandle
 from runtime.jobs import JOBS_MIGRATIONS
 from runtime.ownership import Ownership
 from runtime.storage import RUNTIME_MIGRATIONS, DatabaseHandle
+from supervisors.cache import cache_child
 from supervisors.platform import DatabaseSpec, platform
 
 ROOT = "loyalnest"
@@ -35,6 +37,9 @@ MIGRATIONS = (
     PRODUCTS_MIGRATIONS,
 )
 
+DEFERRED = "deferred"
+"""Folder of the data directory with the earnings that wait for the database."""
+
 DOMAIN_INTENSITY = 5
 DOMAIN_PERIOD_S = 30.0
 
@@ -44,15 +49,27 @@ ROOT_PERIOD_S = 60.0
 
 @attrs.frozen
 class ApplicationSpec:
-    """What a tree needs from outside: where the data is, and the children of its edge."""
+    """What a tree needs from outside: where the data is, and the children of its edge.
+
+    `data_directory` is for what is not in the database: the signing key, and earnings that wait
+    for it.
+    Without a `redis_url` the cache is in the process.
+    """
 
     database: DatabaseSpec
-    key_directory: Path
+    data_directory: Path
     edge: tuple[ChildSpec, ...] = ()
+    redis_url: str | None = None
 
 
-def application(spec: ApplicationSpec, handle: DatabaseHandle) -> ChildSpec:
-    """The root. It starts from left to right and stops from right to left."""
+def application(
+    spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle | None = None
+) -> ChildSpec:
+    """The root. It starts from left to right and stops from right to left.
+
+    `cache` is for those outside the tree that want to look at it.
+    """
+    shared = cache if cache is not None else CacheHandle()
     ownership = Ownership()
 
     def root() -> Supervisor:
@@ -60,9 +77,16 @@ def application(spec: ApplicationSpec, handle: DatabaseHandle) -> ChildSpec:
             (
                 _supervisor(
                     "platform",
-                    lambda: platform(spec.database, handle, MIGRATIONS, SUBSCRIPTIONS, ownership),
+                    lambda: platform(
+                        spec.database,
+                        handle,
+                        MIGRATIONS,
+                        SUBSCRIPTIONS,
+                        ownership,
+                        cache_child(spec.redis_url, shared),
+                    ),
                 ),
-                _supervisor("domains", lambda: domains(spec, handle), name=DOMAINS),
+                _supervisor("domains", lambda: domains(spec, handle, shared), name=DOMAINS),
                 _supervisor("edge", lambda: _edge(spec.edge)),
             ),
             intensity=ROOT_INTENSITY,
@@ -73,21 +97,24 @@ def application(spec: ApplicationSpec, handle: DatabaseHandle) -> ChildSpec:
     return _supervisor(ROOT, root, name=ROOT)
 
 
-def domains(spec: ApplicationSpec, handle: DatabaseHandle) -> Supervisor:
+def domains(spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle) -> Supervisor:
     """One supervisor a domain. One that exhausts its restarts stays down; the rest lives on."""
     return Supervisor(
         (
-            _domain("auth", lambda: auth_children(spec.key_directory)),
+            _domain("auth", lambda: auth_children(spec.data_directory)),
             _domain("core", lambda: core_children(handle.share("core"))),
-            _domain("products", lambda: products_children(handle.share("products"))),
-            _domain(
-                "points", lambda: points_children(handle.share("points")), Strategy.REST_FOR_ONE
-            ),
+            _domain("products", lambda: products_children(handle.share("products"), cache)),
+            _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),
         ),
         intensity=DOMAIN_INTENSITY,
         period_s=DOMAIN_PERIOD_S,
         backoff=Backoff(),
     )
+
+
+def _points(spec: ApplicationSpec, handle: DatabaseHandle) -> Sequence[ChildSpec]:
+    spool = deferral_spool(spec.data_directory / DEFERRED)
+    return points_children(handle.share("points"), spool)
 
 
 def _domain(

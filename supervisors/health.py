@@ -6,6 +6,7 @@ import attrs
 import trio
 
 from runtime import ActorError, ActorSystem, ChildState, ChildStatus, WhichChildren
+from runtime.cache import CacheHandle
 from runtime.journal import JOURNAL, Append
 from runtime.parking import monotonic
 from runtime.storage import Database, StorageError
@@ -26,10 +27,11 @@ class Condition(Enum):
 
 @attrs.define
 class TreeHealth:
-    """Asks the supervisors and the database; cheap enough for any rate of probes."""
+    """Asks the supervisors, the database and the cache; cheap enough for any rate of probes."""
 
     _system: ActorSystem
     _database: Database
+    _cache: CacheHandle
     _database_up: bool = False
     _checked_at: float | None = None
     _checking: trio.Lock = attrs.field(factory=trio.Lock)
@@ -65,6 +67,10 @@ class TreeHealth:
                 self._database_up = await self._ping()
                 self._checked_at = monotonic()
         return self._database_up
+
+    def cache(self) -> str:
+        """How the cache is. It is never required: nothing fails without it."""
+        return self._cache.presence.value
 
     async def _ping(self) -> bool:
         """It answers, and the journal may write to it."""

@@ -1,4 +1,4 @@
-"""The platform: what every domain stands on. Database, journal, outbox relay, job queue."""
+"""The platform: what every domain stands on. Database, journal, relay, cache, job queue."""
 
 from collections.abc import Mapping, Sequence
 
@@ -104,6 +104,7 @@ def platform(
     migrations: Sequence[Migrations],
     subscriptions: Mapping[str, Sequence[str]],
     ownership: Ownership,
+    cache: ChildSpec,
     jobs: JobsSpec | None = None,
 ) -> Supervisor:
     """rest_for_one: what stands on a failed part restarts with it.
@@ -131,6 +132,7 @@ def platform(
                 lambda: OutboxRelay(handle, subscriptions),
                 name=RELAY,
             ),
+            cache,
             *jobs_children(handle.share("jobs"), jobs if jobs is not None else JobsSpec()),
         ),
         strategy=Strategy.REST_FOR_ONE,

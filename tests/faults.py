@@ -18,6 +18,7 @@ from runtime.storage import (
     Row,
     StorageError,
     StorageFull,
+    StorageUnavailable,
 )
 from runtime.storage.port import Query
 from tests.trees import Tree
@@ -47,10 +48,12 @@ CHILDREN = (
 
 @attrs.define(eq=False)
 class Faults:
-    """What goes wrong, drawn from `random` while `on`. `seen` counts it."""
+    """What goes wrong, drawn from `random` while `on`. `seen` counts it. While `away`, the store
+    cannot be reached at all."""
 
     random: Random
     on: bool = False
+    away: bool = False
     seen: dict[str, int] = attrs.field(factory=dict)
     _crashes: deque[float] = attrs.field(factory=deque)
 
@@ -59,6 +62,10 @@ class Faults:
             return False
         self.seen[what] = self.seen.get(what, 0) + 1
         return True
+
+    def check_reachable(self) -> None:
+        if self.away:
+            raise StorageUnavailable("the store is away (a test)")
 
     def crash(self, what: str, chance: float) -> bool:
         """As `happens`, at most `CRASHES` times in `CRASH_PERIOD_S`."""
@@ -103,6 +110,7 @@ class FaultyDatabase:
         return self._database.concurrency
 
     async def execute(self, sql: str, *values: Any) -> list[Row]:
+        self._faults.check_reachable()
         return await self._database.execute(sql, *values)
 
     async def attend(self) -> None:
@@ -118,6 +126,7 @@ class FaultyDatabase:
         await self._database.notify(channel, payload)
 
     async def transact(self, statements: Sequence[Query]) -> None:
+        self._faults.check_reachable()
         await self._database.transact(statements)
 
     async def append(self, entries: Sequence[Entry]) -> None:
@@ -128,6 +137,7 @@ class FaultyDatabase:
     async def _append(self, entries: Sequence[Entry]) -> None:
         faults = self._faults
         await trio.sleep(COMMIT_S * faults.random.random())
+        faults.check_reachable()
         if faults.happens("full", 0.03):
             raise StorageFull("no space is left (a test)")
         if faults.crash("commit fails", 0.03):
@@ -148,8 +158,9 @@ class FaultyDatabase:
 
     async def _before_read(self) -> None:
         await trio.sleep(COMMIT_S * self._faults.random.random() / 4)
+        self._faults.check_reachable()
         if self._faults.happens("read fails", 0.03):
-            raise StorageError("the read failed (a test)")
+            raise StorageUnavailable("the read failed (a test)")
 
     async def _late(self, result: Result) -> Result:
         """What was read may be old when it arrives."""

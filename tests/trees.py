@@ -41,11 +41,14 @@ from actors.points.messages import (
 from actors.points.supervisor import points_children
 from actors.vocabulary import Idempotency
 from runtime import INFINITE, ActorSystem, ChildSpec, EntityRef, Supervisor
-from runtime.outbox import RELAY, GetBacklog
+from runtime.cache import CacheHandle
+from runtime.outbox import RELAY, GetBacklog, ListDeadEvents, PutBackEvent
 from runtime.ownership import Ownership
 from runtime.ports import Ports, seeded_ports
+from runtime.spool import MemoryDisk, MemorySpool, SpoolLimits
 from runtime.storage import DatabaseHandle
 from supervisors.application import MIGRATIONS, SUBSCRIPTIONS
+from supervisors.cache import cache_child
 from supervisors.platform import DatabaseSpec, platform
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -99,6 +102,18 @@ class Tree:
     async def record(self, orders: Sequence[Order]) -> Sequence[object]:
         return await self.system.ref(ORDERS).ask(RecordOrders(MERCHANT, tuple(orders)))
 
+    async def put_back_dead(self) -> int:
+        """As an operator would when the trouble is over; the number of events."""
+        relay = self.system.ref(RELAY)
+        dead = await relay.ask(ListDeadEvents())
+        for each in dead:
+            event = each.event
+            again = PutBackEvent(
+                event.merchant_id, each.consumer, event.event_id, "operator", "trouble is over"
+            )
+            assert await relay.ask(again)
+        return len(dead)
+
     async def delivered(self) -> None:
         """Wait until every event of the outbox has taken effect."""
         while await self.system.ref(RELAY).ask(GetBacklog()):
@@ -115,17 +130,35 @@ def order(order_id: str, total_minor: int, customer: str = "ann") -> Order:
 
 @asynccontextmanager
 async def running_tree(
-    url: str = MEMORY, ports: Ports | None = None, handle: DatabaseHandle | None = None
+    url: str = MEMORY,
+    ports: Ports | None = None,
+    handle: DatabaseHandle | None = None,
+    disk: MemoryDisk | None = None,
+    disk_limits: SpoolLimits | None = None,
 ) -> AsyncIterator[Tree]:
-    """In memory and with seeded ports the tree runs in virtual time."""
+    """In memory and with seeded ports the tree runs in virtual time. `disk` is for deferred
+    earnings."""
+    disk = disk if disk is not None else MemoryDisk()
     handle = handle if handle is not None else DatabaseHandle()
     spec, ownership = DatabaseSpec(url), Ownership()
+
+    async def spool() -> MemorySpool:
+        return await MemorySpool.open(disk, disk_limits)
+
     children = (
         _supervisor(
-            "platform", lambda: platform(spec, handle, MIGRATIONS, SUBSCRIPTIONS, ownership)
+            "platform",
+            lambda: platform(
+                spec,
+                handle,
+                MIGRATIONS,
+                SUBSCRIPTIONS,
+                ownership,
+                cache_child(None, CacheHandle()),
+            ),
         ),
         _supervisor("core", lambda: Supervisor(core_children(handle))),
-        _supervisor("points", lambda: Supervisor(points_children(handle), intensity=5)),
+        _supervisor("points", lambda: Supervisor(points_children(handle, spool), intensity=5)),
     )
     root = _supervisor("test", lambda: Supervisor(children))
     system = ActorSystem(ports if ports is not None else seeded_ports(1, START))

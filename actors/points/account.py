@@ -1,7 +1,7 @@
 """The entity that owns one customer's account: decides, commits, then answers."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, ClassVar
 
@@ -14,6 +14,7 @@ from actors.points.errors import CommitConflict
 from actors.points.loading import LOADER, Load
 from actors.points.lookups import find_answers, find_facts
 from actors.points.messages import (
+    INTAKE,
     MAX_BATCH_ITEMS,
     NOTHING,
     AccountKey,
@@ -27,7 +28,7 @@ from actors.points.messages import (
     Result,
     Settle,
 )
-from actors.points.plan import Answer, Facts, Key, Plan, key_of
+from actors.points.plan import Answer, Facts, Key, Plan, event_of, key_of
 from actors.points.posting import Moment
 from actors.points.records import entry_of
 from actors.points.settle import settle
@@ -37,6 +38,7 @@ from actors.vocabulary import Refusal, RefusalKind
 from runtime import ActorError, Entity, Envelope, Outcome
 from runtime.journal import JOURNAL, Append, Rejected
 from runtime.storage import Database, StorageError
+from runtime.storage.inbox import find_seen
 
 MAX_ATTEMPTS = 5
 """How often a batch is decided anew because the store knew more than the account."""
@@ -119,23 +121,25 @@ class Account(Entity):
     async def _commit(self, mutations: Sequence[Mutation]) -> list[Result]:
         """The facts are read after the state: a commit that lands in between, begun before an
         unknown outcome, then breaks the sequence instead of being missing from the facts."""
-        known: dict[Key, Answer] = dict(self._recent)
+        known: Mapping[Key, Answer] = self._recent
+        seen: frozenset[str] = frozenset()
         looked_up: set[Key] = set()
         for _ in range(MAX_ATTEMPTS):
             state = await self._loaded()
             facts = await self._facts(mutations)
-            plan = Plan(state, self._moment(), facts, known)
+            plan = Plan(state, self._moment(), facts, known, seen=seen)
             results = await _decide(plan, mutations)
             doubtful = _doubtful(mutations, results) - looked_up
-            if not doubtful and await self._write(plan):
-                return results
             if not doubtful:
+                if await self._write(plan):
+                    return results
                 doubtful = {key_of(mutation) for mutation in mutations}
+                seen = await self._seen(mutations)
             looked_up |= doubtful
             answers = await find_answers(self._database, self.key.merchant_id, doubtful)
             if any(self._is_ahead(answer.receipt) for answer in answers.values()):
                 self._state = None
-            known |= answers
+            known = {**known, **answers}
         raise CommitConflict(f"{self.address}: entries were rejected {MAX_ATTEMPTS} times")
 
     def _is_ahead(self, receipt: Receipt) -> bool:
@@ -149,6 +153,11 @@ class Account(Entity):
             self._database, self.key.merchant_id, self.key.customer_id, mutations
         )
 
+    async def _seen(self, mutations: Sequence[Mutation]) -> frozenset[str]:
+        """The outbox events that have taken effect already."""
+        events = [event_id for m in mutations if (event_id := event_of(m)) is not None]
+        return await find_seen(self._database, self.key.merchant_id, INTAKE, events)
+
     async def _settle(self) -> int:
         for _ in range(MAX_ATTEMPTS):
             plan = Plan(await self._loaded(), self._moment())
@@ -161,7 +170,7 @@ class Account(Entity):
         """Make a plan durable; false when the store holds something that contradicts it."""
         if not plan.events:
             return True
-        entry = entry_of(plan.state, plan.events, plan.answers)
+        entry = entry_of(plan.state, plan.events, plan.answers, plan.taken)
         try:
             rejected = await self.system.ref(JOURNAL).ask(Append(entry))
         except ActorError as error:

@@ -127,6 +127,12 @@ def _receipt(posted: Posted, state: AccountState) -> Receipt:
     )
 
 
+def nothing(state: AccountState, moment: Moment) -> Receipt:
+    """The answer to what is done already, and has no receipt of its own."""
+    moment = not_before_last(state, moment)
+    return _nothing(state.sequence, settle(state, moment)[1], moment)
+
+
 def _nothing(sequence: int, settled: AccountState, moment: Moment) -> Receipt:
     """The balance as if settled, although what is due is not posted for this."""
     return Receipt("", settled.customer_id, sequence, NOTHING, 0, settled.balance, moment.now)

@@ -8,9 +8,11 @@ import msgspec
 import structlog
 
 from actors.core.messages import OrderRecorded
+from actors.points.away import database_away
 from actors.points.lookups import find_owners
 from actors.points.messages import (
     ACCOUNTS,
+    DATABASE_AWAY,
     MAX_BATCH_ITEMS,
     QUERIES,
     AccountKey,
@@ -95,14 +97,12 @@ class Intake(Workers):
 
     async def _deliver(self, events: Sequence[OutboxEvent]) -> None:
         """Returns when every order's points are durable. Raises `ActorError` when not sure."""
-        orders = [
-            (event.merchant_id, msgspec.convert(event.payload, OrderRecorded)) for event in events
-        ]
-        rules = await self._rules({(merchant, order.currency) for merchant, order in orders})
+        orders = [(event, msgspec.convert(event.payload, OrderRecorded)) for event in events]
+        rules = await self._rules({(event.merchant_id, order.currency) for event, order in orders})
         placed: dict[AccountKey, list[EarnForOrder]] = defaultdict(list)
-        for merchant_id, order in orders:
-            rule = rules[merchant_id, order.currency]
-            placed[AccountKey(merchant_id, order.customer_id)].append(_earning(order, rule))
+        for event, order in orders:
+            earning = _earning(order, rules[event.merchant_id, order.currency], event.event_id)
+            placed[AccountKey(event.merchant_id, order.customer_id)].append(earning)
         answers = await self._ask(placed)
         for earnings, results in zip(placed.values(), answers, strict=True):
             if isinstance(results, Exception):
@@ -124,17 +124,20 @@ def _result(answer: Sequence[Result] | Exception, index: int) -> Result:
     if not isinstance(answer, Exception):
         return answer[index]
     log.warning("account_unavailable", error=str(answer)[:500])
+    if database_away(answer):
+        return DATABASE_AWAY
     detail = "the account did not answer; the same request with the same key is safe"
     return Refusal(RefusalKind.UNAVAILABLE, "account_unavailable", detail)
 
 
-def _earning(order: OrderRecorded, rule: EarnRule) -> EarnForOrder:
+def _earning(order: OrderRecorded, rule: EarnRule, event_id: str) -> EarnForOrder:
     return EarnForOrder(
         order_id=order.order_id,
         total_minor=order.total_minor,
         currency=order.currency,
         ordered_at=order.ordered_at,
         rule=rule,
+        event_id=event_id,
     )
 
 

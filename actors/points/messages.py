@@ -5,7 +5,7 @@ from enum import Enum
 
 import attrs
 
-from actors.vocabulary import Idempotency, Page, Refusal
+from actors.vocabulary import Idempotency, Page, Refusal, RefusalKind
 from runtime.message import Call
 
 ACCOUNTS = "points.accounts"
@@ -16,6 +16,9 @@ INTAKE = "points.intake"
 
 QUERIES = "points.queries"
 """Name of the actor that reads the store: history, lots, verification, earn rules."""
+
+DEFERRALS = "points.deferrals"
+"""Name of the actor that keeps earnings on the local disk while the database is away."""
 
 DEFAULT_ASSET = "points"
 
@@ -76,7 +79,8 @@ class EarnForOrder:
 
     The intake puts in the rule in force; an account that gets none uses the built-in one. An
     order that earns 0 points writes nothing: its receipt has the kind `NOTHING` and no
-    transaction id.
+    transaction id. `event_id` is the outbox event that told of it; it is recorded in the inbox
+    with the earning, and what was recorded before earns nothing again.
     """
 
     order_id: str
@@ -84,6 +88,7 @@ class EarnForOrder:
     currency: str
     ordered_at: datetime
     rule: EarnRule | None = None
+    event_id: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -338,3 +343,81 @@ class SetEarnRule(Call[EarnRule | Refusal]):
     points: int
     per_amount_minor: int
     expires_after_days: int | None = None
+
+
+# Earnings that could not reach the database, and wait for it on the local disk.
+
+
+class DeferralStatus(Enum):
+    """`QUEUED` until the database is back; the others are final."""
+
+    QUEUED = "queued"
+    APPLIED = "applied"
+    REFUSED = "refused"
+    DEAD = "dead"
+
+
+@attrs.frozen
+class Deferral:
+    """An earning that was put off. `result` is there when `status` is final: the receipt, or why
+    there is none. A dead one made its account fail again and again."""
+
+    deferral_id: str
+    customer_id: str
+    status: DeferralStatus
+    deferred_at: datetime
+    finished_at: datetime | None = None
+    result: Result | None = None
+
+
+DATABASE_AWAY = Refusal(
+    RefusalKind.UNAVAILABLE,
+    "storage_unavailable",
+    "the database cannot be reached; the same request with the same key is safe",
+)
+"""The intake's answer for a mutation whose account could not reach the database."""
+
+
+@attrs.frozen
+class DeferredEarn:
+    customer_id: str
+    earn: Earn
+
+
+@attrs.frozen
+class Defer(Call[tuple[Deferral | Refusal, ...]]):
+    """To `DEFERRALS`: put earnings off, durably, because the database is away.
+
+    The same key and fingerprint again answer the same deferral while it is queued. A refusal
+    means that the earning is not kept.
+    """
+
+    merchant_id: str
+    earnings: tuple[DeferredEarn, ...]
+
+
+@attrs.frozen
+class FoundDeferrals:
+    """For each key that was asked for: the deferral that is queued under it, a refusal when that
+    belongs to another request, or None. `away`: the database did not answer just now, so that
+    there is no use in asking it."""
+
+    by_key: tuple[Deferral | Refusal | None, ...]
+    away: bool
+
+
+@attrs.frozen
+class FindDeferrals(Call[FoundDeferrals]):
+    """To `DEFERRALS`: what is queued under these keys. Answered from memory."""
+
+    merchant_id: str
+    keys: tuple[Idempotency, ...]
+
+
+@attrs.frozen
+class GetDeferral(Call[Deferral | None]):
+    """To `DEFERRALS`, which knows what is queued and what was done lately; to `QUERIES`, which
+    knows what is recorded."""
+
+    merchant_id: str
+    deferral_id: str

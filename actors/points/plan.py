@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import attrs
 
-from actors.points.decide import Context, business_key, decide
+from actors.points.decide import Context, business_key, decide, nothing
 from actors.points.ledger import Posted, Transaction
 from actors.points.messages import (
     CaptureHold,
@@ -62,6 +62,11 @@ def fingerprint_of(mutation: Mutation) -> str:
     return "" if isinstance(mutation, EarnForOrder) else mutation.idempotency.fingerprint
 
 
+def event_of(mutation: Mutation) -> str | None:
+    """The outbox event that asks for the mutation."""
+    return mutation.event_id if isinstance(mutation, EarnForOrder) else None
+
+
 def replayed(answer: Answer, mutation: Mutation) -> Result:
     """The first answer again, unless the key belongs to another request."""
     if answer.fingerprint != fingerprint_of(mutation):
@@ -74,6 +79,8 @@ class Plan:
     """Takes mutations one after another. `state` is as if `events` were durable already.
 
     `known` are answers given before, `answers` the new ones, to be written with the events.
+    `seen` are the outbox events that took effect before, `taken` those that do now, to be
+    written as well.
     """
 
     state: AccountState
@@ -82,6 +89,8 @@ class Plan:
     known: Mapping[Key, Answer] = attrs.field(factory=dict)
     events: list[Posted] = attrs.field(factory=list)
     answers: dict[Key, Answer] = attrs.field(factory=dict)
+    seen: frozenset[str] = frozenset()
+    taken: list[str] = attrs.field(factory=list)
 
     def apply(self, mutation: Mutation) -> Result:
         """Decide one mutation, or recognise it."""
@@ -89,10 +98,15 @@ class Plan:
         answer = self.answers.get(key) or self.known.get(key)
         if answer is not None:
             return replayed(answer, mutation)
+        event_id = event_of(mutation)
+        if event_id in self.seen:
+            return nothing(self.state, self.moment)
         events, reply, self.state = decide(self.state, mutation, self._context(mutation))
         if events and isinstance(reply, Receipt):
             self.events += events
             self.answers[key] = Answer(fingerprint_of(mutation), reply)
+            if event_id is not None:
+                self.taken.append(event_id)
         return reply
 
     def settle(self) -> int:

@@ -84,6 +84,27 @@ INSERT_RULE = Statement(
     40,
 )
 
+PUT_DEFERRAL = Statement(
+    "points.put_deferral",
+    "INSERT INTO points_deferrals (merchant_id, deferral_id, customer_id, idempotency_key, status,"
+    " attempts, deferred_at, finished_at, result) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+    " ON CONFLICT (merchant_id, deferral_id) DO UPDATE SET status = excluded.status,"
+    " attempts = excluded.attempts, finished_at = excluded.finished_at, result = excluded.result"
+    " WHERE points_deferrals.finished_at IS NULL",
+    50,
+)
+
+DELETE_OLD_DEFERRALS = AcrossMerchants(
+    "DELETE FROM points_deferrals WHERE (merchant_id, deferral_id) IN"
+    " (SELECT merchant_id, deferral_id FROM points_deferrals WHERE finished_at < $1"
+    " ORDER BY finished_at LIMIT $2) RETURNING deferral_id"
+)
+
+SELECT_DEFERRALS = (
+    "SELECT deferral_id, customer_id, status, attempts, deferred_at, finished_at, result"
+    " FROM points_deferrals WHERE merchant_id = $1 AND deferral_id IN ({ids})"
+)
+
 SELECT_RULE = (
     "SELECT version, currency, points, per_amount_minor, expires_after_days"
     " FROM points_earn_rules WHERE merchant_id = $1 AND currency = $2"

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from actors.core.messages import MERCHANTS, GetCustomer, GetMerchant
 from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.paging import Moment, SequenceNumber, clamp_limit, decode_cursor, page
+from actors.points.deferral_records import find_deferrals
 from actors.points.ledger import HOLD, MEMBER, PENDING
 from actors.points.messages import (
     ACCOUNTS,
@@ -13,9 +14,11 @@ from actors.points.messages import (
     AccountKey,
     Balance,
     BalanceView,
+    Deferral,
     EarnRule,
     ExpiringLot,
     GetBalanceAt,
+    GetDeferral,
     GetEarnRule,
     LedgerEntry,
     ListLedger,
@@ -67,6 +70,8 @@ class PointsReaders(Workers):
                 return await self._lots(message)
             case GetBalanceAt():
                 return await self._balance_at(message)
+            case GetDeferral():
+                return await self._deferral(message)
             case Verify():
                 return await verify(self._database, message.merchant_id)
             case GetEarnRule():
@@ -153,6 +158,12 @@ class PointsReaders(Workers):
         rows = await self._database.fetch(EXPIRING_AS_RECORDED, *account, sequence)
         lots = (ExpiringLot(row["remaining_then"], row["expires_at"]) for row in rows)
         return next((lot for lot in lots if lot.amount > 0), None)
+
+    async def _deferral(self, message: GetDeferral) -> Deferral | None:
+        ids = [message.deferral_id]
+        known = await find_deferrals(self._database, message.merchant_id, ids)
+        found = known.get(message.deferral_id)
+        return found.deferral if found is not None else None
 
     async def _rule(self, merchant_id: str, currency: str) -> EarnRule:
         row = await self._database.fetch_row(SELECT_RULE, merchant_id, currency)

@@ -16,7 +16,7 @@ from actors.points.ledger import (
     RuleUse,
     Transaction,
 )
-from actors.points.messages import Balance, Receipt
+from actors.points.messages import INTAKE, Balance, Receipt
 from actors.points.plan import Answer, Key
 from actors.points.queries import (
     END_HOLD,
@@ -34,16 +34,26 @@ from actors.points.settle import next_due
 from actors.points.state import AccountState
 from runtime.storage import Entry, Row, Write
 from runtime.storage.idempotency import idempotency_write
+from runtime.storage.inbox import inbox_write
 
 
-def entry_of(state: AccountState, events: Iterable[Posted], answers: Mapping[Key, Answer]) -> Entry:
-    """Everything to be written for `events`, after which the account is in `state`."""
+def entry_of(
+    state: AccountState,
+    events: Sequence[Posted],
+    answers: Mapping[Key, Answer],
+    taken: Iterable[str] = (),
+) -> Entry:
+    """Everything to be written for `events`, after which the account is in `state`.
+
+    `taken` are the outbox events that they are the effect of.
+    """
     writes: list[Write] = []
     for event in events:
         _transaction_writes(writes, event)
     for key, answer in answers.items():
         if not key.business:
             writes.append(_key_write(state, key, answer))
+    writes += [_inbox_write(state, event_id, events[-1]) for event_id in taken]
     writes.append(_account_write(state))
     return tuple(writes)
 
@@ -64,6 +74,15 @@ def _account_write(state: AccountState) -> Write:
             state.recorded_at,
             due.at if due is not None else None,
         ),
+    )
+
+
+def _inbox_write(state: AccountState, event_id: str, effect: Posted) -> Write:
+    return inbox_write(
+        merchant_id=state.merchant_id,
+        consumer=INTAKE,
+        event_id=event_id,
+        recorded_at=effect.transaction.recorded_at,
     )
 
 

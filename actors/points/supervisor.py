@@ -1,12 +1,17 @@
 """The points domain's children."""
 
+from pathlib import Path
+
 from actors.points.account import Account
+from actors.points.deferrals import Deferrals, OpenSpool
 from actors.points.expiry import Expiry
 from actors.points.intake import Intake
 from actors.points.loading import LOADER, Loader
-from actors.points.messages import ACCOUNTS, INTAKE, QUERIES
+from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE, QUERIES
 from actors.points.readers import PointsReaders
 from runtime import REFUSING, ChildSpec, Entities, MailboxSpec, Overflow
+from runtime.spool import FileSpool, Spool, SpoolLimits
+from runtime.spool.port import KIB, MIB
 from runtime.storage import Database, Migrations
 
 MIGRATIONS = Migrations("points", "actors.points.migrations")
@@ -14,12 +19,16 @@ MIGRATIONS = Migrations("points", "actors.points.migrations")
 MAX_ACTIVE_ACCOUNTS = 20_000
 LOADER_CAPACITY = 4_096
 
+DEFERRAL_LIMITS = SpoolLimits(bytes_max=64 * MIB, records_max=50_000, record_bytes_max=16 * KIB)
+"""What may wait on the disk. All of it is in memory as well, about a kilobyte each."""
+
 ACCOUNT_MAILBOX = MailboxSpec(capacity=256, overflow=Overflow.REJECT)
 """Full means that requests for this one customer come faster than commits: refuse them."""
 
 
-def points_children(database: Database) -> tuple[ChildSpec, ...]:
-    """The specifications, in the order of their start."""
+def points_children(database: Database, open_spool: OpenSpool) -> tuple[ChildSpec, ...]:
+    """The specifications, in the order of their start. `open_spool` opens what keeps earnings
+    while the database is away."""
     return (
         ChildSpec(
             "loader",
@@ -31,7 +40,23 @@ def points_children(database: Database) -> tuple[ChildSpec, ...]:
         ChildSpec("accounts", lambda: _accounts(database), name=ACCOUNTS, shutdown_s=10.0),
         ChildSpec("intake", lambda: Intake(database), name=INTAKE, mailbox=REFUSING),
         ChildSpec("expiry", lambda: Expiry(database), name="points.expiry"),
+        ChildSpec(
+            "deferrals",
+            lambda: Deferrals(database, open_spool),
+            name=DEFERRALS,
+            mailbox=REFUSING,
+            shutdown_s=10.0,
+        ),
     )
+
+
+def deferral_spool(directory: Path) -> OpenSpool:
+    """Opens the spool of deferred earnings in `directory`."""
+
+    async def open_spool() -> Spool:
+        return await FileSpool.open(directory, DEFERRAL_LIMITS)
+
+    return open_spool
 
 
 def _accounts(database: Database) -> Entities:

@@ -1,25 +1,15 @@
-"""The actor that keeps each merchant's products."""
+"""The actor that writes each merchant's products."""
 
 import re
 from typing import Any, ClassVar
 
 from actors.core.messages import MERCHANTS, GetMerchant
-from actors.paging import clamp_limit, decode_cursor, page
-from actors.products.messages import (
-    CATALOGUE,
-    MAX_PRICE_MINOR,
-    GetProduct,
-    ListProducts,
-    Product,
-    ProductKind,
-    PutProducts,
-)
-from actors.vocabulary import CURRENCY_PATTERN, SKU_PATTERN, Page, Refusal, RefusalKind
-from runtime import REFUSING, Actor, ActorError, ChildSpec
+from actors.products.cached import CachedProducts, outdate_products
+from actors.products.messages import MAX_PRICE_MINOR, Product, PutProducts
+from actors.vocabulary import CURRENCY_PATTERN, SKU_PATTERN, Refusal, RefusalKind
+from runtime import Actor, ActorError
 from runtime.journal import JOURNAL, Append, Rejected
-from runtime.storage import Database, Migrations, Row, Statement, StorageError, Write
-
-MIGRATIONS = Migrations("products", "actors.products.migrations")
+from runtime.storage import Statement, StorageError, Write
 
 UPSERT_PRODUCT = Statement(
     "products.upsert",
@@ -30,36 +20,19 @@ UPSERT_PRODUCT = Statement(
     20,
 )
 
-SELECT_PRODUCT = (
-    "SELECT sku, name, kind, price_minor, currency FROM products"
-    " WHERE merchant_id = $1 AND sku = $2"
-)
-
-LIST_PRODUCTS = (
-    "SELECT sku, name, kind, price_minor, currency FROM products"
-    " WHERE merchant_id = $1 AND sku > $2 ORDER BY sku LIMIT $3"
-)
-
 
 class Catalogue(Actor):
-    """Writes and reads products."""
+    """Writes products, and has the cached ones forgotten."""
 
     passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, cached: CachedProducts) -> None:
+        self._cached = cached
 
     async def receive(self, message: Any) -> object:
         match message:
             case PutProducts():
                 return await self._put(message)
-            case GetProduct():
-                row = await self._database.fetch_row(
-                    SELECT_PRODUCT, message.merchant_id, message.sku
-                )
-                return _product(row) if row is not None else None
-            case ListProducts():
-                return await self._list(message)
         return await super().receive(message)
 
     async def _put(self, message: PutProducts) -> int | Refusal:
@@ -88,15 +61,9 @@ class Catalogue(Actor):
         answer = await self.system.ref(JOURNAL).ask(Append(entry))
         if isinstance(answer, Rejected):
             raise answer.violation
+        skus = [product.sku for product in message.products]
+        await outdate_products(self._cached, message.merchant_id, skus)
         return len(entry)
-
-    async def _list(self, message: ListProducts) -> Page[Product] | Refusal:
-        limit = clamp_limit(message.limit)
-        after = decode_cursor(message.cursor, tuple[str], ("",))
-        if isinstance(after, Refusal):
-            return after
-        rows = await self._database.fetch(LIST_PRODUCTS, message.merchant_id, *after, limit + 1)
-        return page(rows, limit, _product, lambda row: [row["sku"]])
 
 
 def check_product(product: Product) -> Refusal | None:
@@ -109,12 +76,3 @@ def check_product(product: Product) -> Refusal | None:
     if not re.fullmatch(CURRENCY_PATTERN, product.currency):
         return Refusal(RefusalKind.INVALID, "invalid_currency", "not an ISO 4217 code")
     return None
-
-
-def _product(row: Row) -> Product:
-    return Product(row[0], row[1], ProductKind(row[2]), row[3], row[4])
-
-
-def products_children(database: Database) -> tuple[ChildSpec, ...]:
-    """The domain's children."""
-    return (ChildSpec("catalogue", lambda: Catalogue(database), name=CATALOGUE, mailbox=REFUSING),)

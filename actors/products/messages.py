@@ -8,7 +8,10 @@ from actors.vocabulary import Page, Refusal
 from runtime.message import Call
 
 CATALOGUE = "products.catalogue"
-"""Name of the actor that keeps the catalogue."""
+"""Name of the actor that writes the catalogue."""
+
+QUERIES = "products.queries"
+"""Name of the actor that reads it, several questions at a time."""
 
 MAX_PRICE_MINOR = 10**9
 
@@ -39,13 +42,15 @@ class PutProducts(Call[int | Refusal]):
 
 @attrs.frozen
 class GetProduct(Call[Product | None]):
+    """Asked of `QUERIES`. A change made by another process may be seen up to 5 s late."""
+
     merchant_id: str
     sku: str
 
 
 @attrs.frozen
 class ListProducts(Call[Page[Product] | Refusal]):
-    """In the order of their SKUs."""
+    """Asked of `QUERIES`; in the order of their SKUs."""
 
     merchant_id: str
     limit: int = 50

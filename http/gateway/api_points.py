@@ -2,8 +2,11 @@
 
 from typing import Final
 
+import attrs
+
 from actors.auth.messages import Role
 from actors.core.messages import MERCHANTS, GetMerchant, Merchant
+from actors.points.away import database_away
 from actors.points.messages import (
     ACCOUNTS,
     INTAKE,
@@ -12,6 +15,7 @@ from actors.points.messages import (
     Apply,
     ApplyBatch,
     BatchItem,
+    DeferredEarn,
     EarnRule,
     GetBalance,
     GetBalanceAt,
@@ -28,10 +32,22 @@ from actors.points.messages import (
 )
 from actors.vocabulary import Page
 from gateway.bodies import PageQuery, utc
+from gateway.deferring import (
+    STATUS_PATH,
+    DeferralView,
+    Queued,
+    find_one,
+    patience_s,
+    put_off,
+    queued_answer,
+    status,
+)
 from gateway.points_batch import (
     BatchBody,
     BatchResult,
     DocumentedBatchBody,
+    ItemOutcome,
+    apply_items,
     batch_item,
     item_result,
 )
@@ -67,6 +83,8 @@ from gateway.routes import (
     answer,
 )
 from gateway.settings import GatewaySettings
+from runtime import ActorError
+from runtime.storage import StorageError
 
 VERIFY_DEADLINE_S: Final = 300.0
 """A verification reads every entry of a merchant."""
@@ -77,10 +95,36 @@ TAG: Final = "Points"
 async def mutate(request: ApiRequest) -> Answer:
     """A mutation of the account that the body names."""
     body = request.body
-    key = AccountKey(request.merchant_id, body.customer_id)
     mutation: Mutation = body.mutation(request.key)
-    (result,) = await request.system.entities(ACCOUNTS).ref(key).ask(Apply((mutation,)))
+    await find_one(request)
+    return receipt(await _apply_to(request, body.customer_id, mutation))
+
+
+async def earn(request: ApiRequest) -> Answer:
+    """An earning, put off while the database is away."""
+    body: EarnBody = request.body
+    mutation = body.mutation(request.key)
+    deferral, away = await find_one(request)
+    if deferral is not None:
+        return queued_answer(deferral)
+    earning = DeferredEarn(body.customer_id, mutation)
+    if away:
+        return await put_off(request, earning, None)
+    try:
+        result = await _apply_to(request, body.customer_id, mutation, patience_s())
+    except (ActorError, StorageError) as error:
+        if not database_away(error):
+            raise
+        return await put_off(request, earning, error)
     return receipt(result)
+
+
+async def _apply_to(
+    request: ApiRequest, customer_id: str, mutation: Mutation, timeout_s: float | None = None
+) -> Result:
+    account = request.system.entities(ACCOUNTS).ref(AccountKey(request.merchant_id, customer_id))
+    (result,) = await account.ask(Apply((mutation,)), timeout_s=timeout_s)
+    return result
 
 
 async def reverse(request: ApiRequest) -> Answer:
@@ -94,6 +138,7 @@ async def settle_hold(request: ApiRequest) -> Answer:
 
 async def _by_id(request: ApiRequest, mutation: Mutation) -> Answer:
     """A mutation that names a transaction or a hold: the intake knows the account."""
+    await find_one(request)
     batch = ApplyBatch(request.merchant_id, (BatchItem(mutation),))
     (result,) = await request.system.ref(INTAKE).ask(batch)
     return receipt(result)
@@ -105,23 +150,16 @@ def receipt(result: Result) -> Answer:
 
 
 async def batch(request: ApiRequest) -> Answer:
-    outcomes: dict[int, Result | Problem] = {}
+    outcomes: dict[int, ItemOutcome] = {}
     items: dict[int, BatchItem] = {}
     for position, raw in enumerate(request.body.items):
         try:
             items[position] = batch_item(bytes(raw), request.caller)
         except Problem as problem:
             outcomes[position] = problem
-    results = await _apply(request, tuple(items.values()))
-    outcomes.update(zip(items, results, strict=True))
+    outcomes |= await apply_items(request, items)
     told = [item_result(outcomes[at], request.trace_id) for at in range(len(outcomes))]
     return answer(BatchResult(told), 207)
-
-
-async def _apply(request: ApiRequest, items: tuple[BatchItem, ...]) -> tuple[Result, ...]:
-    if not items:
-        return ()
-    return await request.system.ref(INTAKE).ask(ApplyBatch(request.merchant_id, items))
 
 
 def visible_customer(request: ApiRequest) -> str:
@@ -227,12 +265,18 @@ def _reading(path: str, handler: Handler, summary: str, type_: object, query: ob
 
 def points_routes(settings: GatewaySettings) -> tuple[Route, ...]:
     """All routes of this area."""
-    return (*_mutation_routes(), _batch_route(settings), *_reading_routes(), *_program_routes())
+    return (
+        *_mutation_routes(),
+        _batch_route(settings),
+        _deferral_route(),
+        *_reading_routes(),
+        *_program_routes(),
+    )
 
 
 def _mutation_routes() -> tuple[Route, ...]:
     return (
-        _mutation(EarnBody.path, EarnBody, "Credit points to a member", WRITERS),
+        _earning(),
         _mutation(RedeemBody.path, RedeemBody, "Spend a member's points", STAFF),
         _mutation(AdjustBody.path, AdjustBody, "Correct a balance by hand", OWNERS),
         _mutation(
@@ -255,6 +299,24 @@ def _mutation_routes() -> tuple[Route, ...]:
             handler=settle_hold,
             body_optional=True,
         ),
+    )
+
+
+def _earning() -> Route:
+    route = _mutation(EarnBody.path, EarnBody, "Credit points to a member", WRITERS, handler=earn)
+    later = Response("The database is away; the points are promised, and posted later", Queued)
+    return attrs.evolve(route, responses={**route.responses, 202: later})
+
+
+def _deferral_route() -> Route:
+    return Route(
+        method="GET",
+        path=STATUS_PATH,
+        handler=status,
+        summary="What became of an earning that was put off",
+        tag=TAG,
+        roles=STAFF,
+        responses={200: Response("The deferral", DeferralView)},
     )
 
 

@@ -8,6 +8,7 @@ from msgspec import Meta
 from actors.products.messages import (
     CATALOGUE,
     MAX_PRICE_MINOR,
+    QUERIES,
     GetProduct,
     ListProducts,
     Product,
@@ -58,7 +59,7 @@ async def put(request: ApiRequest) -> Answer:
 
 async def show(request: ApiRequest) -> Answer:
     question = GetProduct(request.merchant_id, request.path["sku"])
-    product = await request.system.ref(CATALOGUE).ask(question)
+    product = await request.system.ref(QUERIES).ask(question)
     if product is None:
         raise not_found("there is no such product")
     return answer(product)
@@ -67,7 +68,7 @@ async def show(request: ApiRequest) -> Answer:
 async def list_(request: ApiRequest) -> Answer:
     query: PageQuery = request.query
     question = ListProducts(request.merchant_id, query.limit, query.cursor)
-    return answer(accepted(await request.system.ref(CATALOGUE).ask(question)))
+    return answer(accepted(await request.system.ref(QUERIES).ask(question)))
 
 
 def product_routes(settings: GatewaySettings) -> tuple[Route, ...]:

@@ -17,6 +17,7 @@ from gateway.quart_app import Gateway
 from gateway.routes import Route
 from gateway.settings import GatewaySettings
 from runtime import ActorSystem, ChildSpec
+from runtime.cache import CacheHandle
 from runtime.storage import Database
 from supervisors.health import TreeHealth
 
@@ -25,7 +26,7 @@ SHUTDOWN_MARGIN_S: Final = 5.0
 
 
 def all_routes(
-    system: ActorSystem, settings: GatewaySettings, database: Database
+    system: ActorSystem, settings: GatewaySettings, database: Database, cache: CacheHandle
 ) -> tuple[Route, ...]:
     """Every route there is, in the order of the documentation."""
     routes = (
@@ -37,13 +38,18 @@ def all_routes(
         *api_auth.ROUTES,
         *api_admin.ROUTES,
         *api_dead_letters.ROUTES,
-        *health_routes(TreeHealth(system, database)),
+        *health_routes(TreeHealth(system, database, cache)),
     )
     return (*routes, *document_routes(routes, settings, system.metrics.registry))
 
 
-def make_app(system: ActorSystem, settings: GatewaySettings, database: Database) -> Gateway:
-    """The application, ready to be served by a `Listener`. `database` is for the health check."""
+def make_app(
+    system: ActorSystem, settings: GatewaySettings, database: Database, cache: CacheHandle
+) -> Gateway:
+    """The application, ready to be served by a `Listener`.
+
+    `database` and `cache` are for the health check.
+    """
     keys = VerificationKeys(system, settings.keys_timeout_s)
     app = Gateway(
         Dispatcher(
@@ -51,7 +57,7 @@ def make_app(system: ActorSystem, settings: GatewaySettings, database: Database)
             settings,
             Authenticator(system, keys, settings.cached_tokens_max),
             http_metrics(system.metrics.registry),
-            operations(all_routes(system, settings, database), settings),
+            operations(all_routes(system, settings, database, cache), settings),
         )
     )
     app.config["MAX_CONTENT_LENGTH"] = settings.batch_body_max_bytes
@@ -60,12 +66,15 @@ def make_app(system: ActorSystem, settings: GatewaySettings, database: Database)
 
 
 def gateway_children(
-    listener: ListenerSettings, settings: GatewaySettings, database: Database
+    listener: ListenerSettings,
+    settings: GatewaySettings,
+    database: Database,
+    cache: CacheHandle,
 ) -> tuple[ChildSpec, ...]:
     """The children of the edge."""
 
     def start() -> Listener:
-        return Listener(lambda system: make_app(system, settings, database), listener)
+        return Listener(lambda system: make_app(system, settings, database, cache), listener)
 
     return (
         ChildSpec(

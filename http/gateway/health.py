@@ -22,16 +22,20 @@ class Alive(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """`domains` by name: up, restarting or down. Empty while all of them restart."""
+    """`domains` by name: up, restarting or down. Empty while all of them restart.
+
+    `cache` is up, down or in process. It changes neither `status` nor readiness.
+    """
 
     status: Status
     domains: dict[str, str]
     database: str
+    cache: str
 
 
 @attrs.frozen
 class HealthRoutes:
-    """Handlers that ask the supervisors and the database."""
+    """Handlers that ask the supervisors, the database and the cache."""
 
     _tree: TreeHealth
 
@@ -51,7 +55,10 @@ class HealthRoutes:
         domains = await self._tree.domains()
         up = database_up and bool(domains) and set(domains.values()) == {Condition.UP.value}
         return Health(
-            Status.OK if up else Status.DEGRADED, domains, "up" if database_up else "down"
+            Status.OK if up else Status.DEGRADED,
+            domains,
+            "up" if database_up else "down",
+            self._tree.cache(),
         )
 
 
@@ -84,7 +91,7 @@ def health_routes(tree: TreeHealth) -> tuple[Route, ...]:
             method="GET",
             path="/health",
             handler=handlers.summary,
-            summary="Every domain and the database",
+            summary="Every domain, the database and the cache",
             tag=TAG,
             public=True,
             responses={200: Response("How they are", Health)},

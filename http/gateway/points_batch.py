@@ -1,14 +1,28 @@
 """A batch of points mutations: every item stands for one single request, with its own result."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
 
 from actors.auth.messages import Principal
-from actors.points.messages import MAX_BATCH_ITEMS, BatchItem, Result
+from actors.points.away import database_away
+from actors.points.messages import (
+    DATABASE_AWAY,
+    INTAKE,
+    MAX_BATCH_ITEMS,
+    ApplyBatch,
+    BatchItem,
+    Deferral,
+    DeferredEarn,
+    Earn,
+    EarnForOrder,
+    Result,
+)
 from actors.vocabulary import Idempotency, Refusal
 from gateway.bodies import Body, Id, Key, body_decoder
+from gateway.deferring import Queued, find, patience_s, put_all_off, queued
 from gateway.idempotency import fingerprint
 from gateway.points_bodies import (
     AdjustBody,
@@ -22,7 +36,9 @@ from gateway.points_bodies import (
     mutated,
 )
 from gateway.problems import Problem, ProblemDocument, problem_of_refusal
-from gateway.routes import OWNERS
+from gateway.routes import OWNERS, ApiRequest
+from runtime import ActorError
+from runtime.storage import StorageError
 
 
 class EarnItem(EarnBody, frozen=True, kw_only=True, tag_field="kind", tag="earn"):
@@ -55,6 +71,8 @@ class VoidItem(VoidBody, frozen=True, kw_only=True, tag_field="kind", tag="void"
     hold_id: Id
 
 
+ItemOutcome = Result | Problem | Deferral
+
 Item = EarnItem | RedeemItem | AdjustItem | ReverseItem | HoldItem | CaptureItem | VoidItem
 
 SINGLE: Final[dict[type[Any], type[Any]]] = {
@@ -82,11 +100,13 @@ class DocumentedBatchBody(Body, frozen=True):
 
 
 class ItemResult(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`status` is what the single request would have been answered with."""
+    """`status` is what the single request would have been answered with: 202 and `deferred` for an
+    earning that is put off while the database is away."""
 
     status: int
     result: Mutated | None = None
     problem: ProblemDocument | None = None
+    deferred: Queued | None = None
     replayed: bool = False
 
 
@@ -118,8 +138,54 @@ def batch_item(raw: bytes, caller: Principal) -> BatchItem:
     return BatchItem(body.mutation(key), getattr(item, "customer_id", None))
 
 
-def item_result(outcome: Result | Problem, trace_id: str) -> ItemResult:
+async def apply_items(
+    request: ApiRequest, items: Mapping[int, BatchItem]
+) -> dict[int, ItemOutcome]:
+    """Apply items, and put earnings off where the database is away."""
+    outcomes = await _queued_before(request, items)
+    rest = {at: item for at, item in items.items() if at not in outcomes}
+    outcomes |= zip(rest, await _apply(request, tuple(rest.values())), strict=True)
+    earnings = {
+        at: DeferredEarn(item.customer_id, item.mutation)
+        for at, item in rest.items()
+        if outcomes[at] == DATABASE_AWAY
+        if isinstance(item.mutation, Earn) and item.customer_id is not None
+    }
+    if earnings:
+        told = await put_all_off(request, tuple(earnings.values()))
+        outcomes |= {at: each for at, each in zip(earnings, told, strict=True) if each is not None}
+    return outcomes
+
+
+async def _queued_before(
+    request: ApiRequest, items: Mapping[int, BatchItem]
+) -> dict[int, ItemOutcome]:
+    """By position, what is queued under the keys of items."""
+    keys = {
+        at: item.mutation.idempotency
+        for at, item in items.items()
+        if not isinstance(item.mutation, EarnForOrder)
+    }
+    found = await find(request, tuple(keys.values()))
+    return {at: each for at, each in zip(keys, found.by_key, strict=True) if each is not None}
+
+
+async def _apply(request: ApiRequest, items: tuple[BatchItem, ...]) -> tuple[Result, ...]:
+    if not items:
+        return ()
+    message = ApplyBatch(request.merchant_id, items)
+    try:
+        return await request.system.ref(INTAKE).ask(message, timeout_s=patience_s())
+    except (ActorError, StorageError) as error:
+        if not database_away(error):
+            raise
+        return (DATABASE_AWAY,) * len(items)
+
+
+def item_result(outcome: ItemOutcome, trace_id: str) -> ItemResult:
     """What became of an item."""
+    if isinstance(outcome, Deferral):
+        return ItemResult(202, deferred=queued(outcome))
     if isinstance(outcome, Refusal):
         outcome = problem_of_refusal(outcome)
     if isinstance(outcome, Problem):

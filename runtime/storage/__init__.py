@@ -9,6 +9,7 @@ from runtime.storage.errors import (
     StorageLocked,
     StorageUnavailable,
     Superseded,
+    TakenOver,
 )
 from runtime.storage.handle import DatabaseHandle
 from runtime.storage.opening import open_database
@@ -43,6 +44,7 @@ __all__ = [
     "StorageLocked",
     "StorageUnavailable",
     "Superseded",
+    "TakenOver",
     "Write",
     "migrate",
     "open_database",

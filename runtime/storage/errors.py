@@ -9,6 +9,10 @@ class StorageUnavailable(StorageError):
     """The database cannot be reached at the moment, or took too long. Nothing was done."""
 
 
+class TakenOver(StorageUnavailable):
+    """Another process has taken over the database, and this one never writes to it again."""
+
+
 class CommitUnknown(StorageError):
     """The connection was lost during a commit: it may or may not have happened."""
 

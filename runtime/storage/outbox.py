@@ -16,10 +16,14 @@ DELETE_EVENT = Statement(
 )
 
 FETCH_EVENTS = AcrossMerchants(
-    "SELECT merchant_id, event_id, topic, key, payload FROM outbox ORDER BY event_id LIMIT $1"
+    "SELECT merchant_id, event_id, topic, key, payload, created_at FROM outbox"
+    " ORDER BY event_id LIMIT $1"
 )
+"""The oldest events nobody was asked to take yet."""
 
 COUNT_EVENTS = AcrossMerchants("SELECT count(*) FROM outbox")
+
+OLDEST_EVENT = AcrossMerchants("SELECT created_at FROM outbox ORDER BY event_id LIMIT 1")
 
 
 def outbox_write(

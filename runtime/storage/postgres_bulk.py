@@ -2,7 +2,9 @@
 
 Each parameter becomes an array with its values of all rows: `VALUES ($1, $2)` turns into a
 selection from `unnest($1, $2)`, and an UPDATE or DELETE joins with it. Measured on one
-connection, that is 1.4 times as fast as one execution for each row.
+connection, that is 1.4 times as fast as one execution for each row. Texts travel joined into one,
+which the server splits again: the driver looks at every element of an array for half a
+microsecond.
 """
 
 import re
@@ -10,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
+
+from runtime.storage.postgres_values import json_text
 
 INSERT = re.compile(
     r"INSERT INTO (?P<table>\w+) \((?P<columns>[\w, ]+)\) VALUES \((?P<values>[^()]*)\)"
@@ -21,13 +25,23 @@ CONFLICT = re.compile(r" ON CONFLICT \((?P<columns>[\w, ]+)\) DO UPDATE .*")
 PARAMETER = re.compile(r"\$(\d+)")
 UNSUITABLE = re.compile(r"\bRETURNING\b|'", re.IGNORECASE)
 
-ARRAY_TYPES = {"jsonb": "text"}
-"""Types whose values are sent as another one: a JSON list would be taken for more dimensions."""
+TEXTS = frozenset({"text", "jsonb"})
+"""Types whose values travel joined; JSON as its text, in which control characters are escaped."""
+
+SEPARATOR = "\x1f"
+NULL = "\x1e"
+
+
+Rows = Sequence[tuple[Any, ...]]
+
+
+class Unsplittable(Exception):
+    """A text holds what separates texts, so these rows have to be written one by one."""
 
 
 @attrs.frozen
 class BulkStatement:
-    """`sql` takes one array for each value of a row.
+    """`sql` takes one array, or joined text, for each value of a row, of the types `types`.
 
     `key` are the positions of the values that say which row is written; a statement may not
     write the same row twice. It is empty where every row is a new one.
@@ -35,8 +49,25 @@ class BulkStatement:
 
     sql: str
     key: tuple[int, ...]
+    types: tuple[str, ...]
 
-    def runs(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+    def arguments(self, run: Rows) -> list[Any]:
+        """The values of the rows, by column. Raises `Unsplittable`.
+
+        `unnest` fills short arrays with NULL: a column of nothing else is sent empty. The first
+        one, which has the merchants, is always full.
+        """
+        columns: list[Any] = list(zip(*run, strict=True))
+        for index, type_ in enumerate(self.types):
+            if index and columns[index][0] is None and columns[index].count(None) == len(run):
+                columns[index] = "" if type_ in TEXTS else ()
+            elif type_ == "jsonb":
+                columns[index] = joined([json_text(value) for value in columns[index]])
+            elif type_ in TEXTS:
+                columns[index] = joined(columns[index])
+        return columns
+
+    def runs(self, rows: Rows) -> Iterator[Rows]:
         """The rows in their order, cut where one would be written for the second time."""
         if not self.key:
             yield rows
@@ -66,11 +97,11 @@ def bulk_statement(sql: str, types: Sequence[str]) -> BulkStatement | None:
             return None
         changes, condition = _joined(update["changes"], types), _joined(update["condition"], types)
         text = f"UPDATE {update['table']} SET {changes} FROM {_source(types)} WHERE {condition}"  # noqa: S608
-        return BulkStatement(text, _parameters(update["condition"]))
+        return BulkStatement(text, _parameters(update["condition"]), tuple(types))
     if delete := DELETE.fullmatch(sql):
         condition = _joined(delete["condition"], types)
         text = f"DELETE FROM {delete['table']} USING {_source(types)} WHERE {condition}"  # noqa: S608
-        return BulkStatement(text, _parameters(delete["condition"]))
+        return BulkStatement(text, _parameters(delete["condition"]), tuple(types))
     return None
 
 
@@ -85,11 +116,10 @@ def _bulk_insert(insert: re.Match[str], types: Sequence[str]) -> BulkStatement |
     )
     replaced = CONFLICT.fullmatch(conflict)
     if replaced is None:
-        return BulkStatement(text, ())
+        return BulkStatement(text, (), tuple(types))
     columns = dict(zip(_names(insert["columns"]), _names(insert["values"]), strict=True))
-    return BulkStatement(
-        text, _parameters(" ".join(columns[name] for name in _names(replaced["columns"])))
-    )
+    key = _parameters(" ".join(columns[name] for name in _names(replaced["columns"])))
+    return BulkStatement(text, key, tuple(types))
 
 
 def _columns(text: str) -> set[str]:
@@ -101,10 +131,24 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
 
 
+def joined(texts: Sequence[str | None]) -> str:
+    """At least two texts as one. Raises `Unsplittable`, and `ValueError` for what is no text."""
+    nulls = texts.count(None)
+    try:
+        text = SEPARATOR.join([NULL if t is None else t for t in texts] if nulls else texts)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise ValueError(f"not a text: {error}") from error
+    if text.count(SEPARATOR) != len(texts) - 1 or text.count(NULL) != nulls:
+        raise Unsplittable
+    return text
+
+
 def _source(types: Sequence[str]) -> str:
-    """The rows as a table `u` with the columns `p1` …, of arrays in the place of `$1` …."""
+    """The rows as a table `u` with the columns `p1` …, made of `$1` …."""
     arrays = [
-        f"CAST(${number} AS {ARRAY_TYPES.get(type_, type_)}[])"
+        f"string_to_array(${number}, E'\\x1f', E'\\x1e')"
+        if type_ in TEXTS
+        else f"CAST(${number} AS {type_}[])"
         for number, type_ in enumerate(types, 1)
     ]
     columns = [f"p{number}" for number in range(1, len(types) + 1)]
@@ -117,7 +161,7 @@ def _joined(sql: str, types: Sequence[str]) -> str:
     def column(match: re.Match[str]) -> str:
         type_ = types[int(match[1]) - 1]
         name = f"u.p{match[1]}"
-        return f"CAST({name} AS {type_})" if type_ in ARRAY_TYPES else name
+        return f"CAST({name} AS jsonb)" if type_ == "jsonb" else name
 
     return PARAMETER.sub(column, sql)
 

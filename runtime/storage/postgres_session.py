@@ -13,8 +13,8 @@ import attrs
 from runtime.storage.errors import Superseded
 from runtime.storage.grouping import Group
 from runtime.storage.port import Query, Row, Statement
-from runtime.storage.postgres_bulk import BulkStatement, bulk_statement
-from runtime.storage.postgres_values import json_text, register
+from runtime.storage.postgres_bulk import BulkStatement, Rows, Unsplittable, bulk_statement
+from runtime.storage.postgres_values import register
 
 APPLICATION = "loyalnest"
 STATEMENTS_CACHED = 512
@@ -36,8 +36,6 @@ SET_CONTEXT = (
 PING = "SELECT 1"
 READ_ON_ONE_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
-Rows = Sequence[tuple[Any, ...]]
-
 
 @attrs.frozen
 class Context:
@@ -56,7 +54,6 @@ class BulkPlan:
 
     bulk: BulkStatement
     prepared: Any
-    json_columns: tuple[int, ...]
 
 
 @attrs.define(eq=False)
@@ -150,7 +147,7 @@ class Session:
     async def _write(self, statement: Statement, rows: Rows) -> None:
         plan = await self._plan(statement) if len(rows) > 1 else None
         if plan is not None:
-            changed = await self._write_together(plan, rows)
+            changed = await self._write_together(statement, plan, rows)
         elif statement.exact or len(rows) == 1:
             changed = await self._write_singly(statement, rows)
         else:
@@ -159,14 +156,18 @@ class Session:
         if statement.exact and changed != len(rows):
             raise Superseded(statement.name)
 
-    async def _write_together(self, plan: BulkPlan, rows: Rows) -> int:
+    async def _write_together(self, statement: Statement, plan: BulkPlan, rows: Rows) -> int:
         changed = 0
         for run in plan.bulk.runs(rows):
-            columns: list[Sequence[Any]] = list(zip(*run, strict=True))
-            for index in plan.json_columns:
-                columns[index] = [json_text(value) for value in columns[index]]
-            await plan.prepared.fetch(*columns)
-            changed += rows_changed(plan.prepared.get_statusmsg())
+            try:
+                arguments = plan.bulk.arguments(run) if len(run) > 1 else None
+            except Unsplittable:
+                arguments = None
+            if arguments is None:
+                changed += await self._write_singly(statement, run)
+            else:
+                await plan.prepared.fetch(*arguments)
+                changed += rows_changed(plan.prepared.get_statusmsg())
         return changed
 
     async def _write_singly(self, statement: Statement, rows: Rows) -> int:
@@ -187,9 +188,7 @@ class Session:
         bulk = bulk_statement(statement.sql, types)
         if bulk is None:
             return None
-        prepared = await self.connection.prepare(bulk.sql)
-        json_columns = tuple(index for index, type_ in enumerate(types) if type_ == "jsonb")
-        return BulkPlan(bulk, prepared, json_columns)
+        return BulkPlan(bulk, await self.connection.prepare(bulk.sql))
 
     async def recover(self) -> bool:
         """Bring back to rest what was cut off; false when that failed.

@@ -9,6 +9,7 @@ import trio
 from runtime import host
 from runtime.storage import (
     RUNTIME_MIGRATIONS,
+    AcrossMerchants,
     ConstraintViolation,
     Database,
     Statement,
@@ -229,3 +230,17 @@ async def test_one_append_may_write_the_same_row_again_and_again(things: Databas
     await things.append([(write,) for write in (*puts, *renames)])
     rows = await things.fetch("SELECT id, data FROM things ORDER BY id")
     assert [tuple(row) for row in rows] == [(2, [8]), (11, [7]), (30, [6])]
+
+
+async def test_texts_of_one_append_may_hold_anything(things: Database) -> None:
+    names = ["", "a,b", "it's", "NULL", "\\N", "\x1f", "a\x1eb", "{}", '"', "\n", "ü"]
+    await things.append([(Write(INSERT, (name, 1, None, [name], None, None)),) for name in names])
+    rows = await things.fetch(AcrossMerchants("SELECT merchant_id, data FROM things"))
+    assert sorted((row[0], row[1][0]) for row in rows) == sorted(zip(names, names, strict=True))
+
+
+async def test_what_is_nothing_in_some_rows_or_in_all_of_them_stays_so(things: Database) -> None:
+    rows = [("m", 1, None, None, True, None), ("m", 2, None, [2], None, None)]
+    await things.append([(Write(INSERT, row),) for row in rows])
+    found = await things.fetch("SELECT * FROM things ORDER BY id")
+    assert [tuple(row) for row in found] == rows

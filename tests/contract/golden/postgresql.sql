@@ -87,6 +87,12 @@ CREATE TABLE public.idempotency_keys_p0 (
     created_at timestamp with time zone CONSTRAINT idempotency_keys_created_at_not_null NOT NULL,
     CONSTRAINT idempotency_keys_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255)))
 );
+CREATE TABLE public.inbox (
+    merchant_id text NOT NULL,
+    consumer text NOT NULL,
+    event_id text NOT NULL,
+    recorded_at timestamp with time zone NOT NULL
+);
 CREATE TABLE public.job_schedule_runs (
     merchant_id text NOT NULL,
     schedule text NOT NULL,
@@ -129,6 +135,20 @@ CREATE TABLE public.journal_partitions (
     commits bigint NOT NULL,
     CONSTRAINT journal_partitions_commits_check CHECK ((commits >= 0)),
     CONSTRAINT journal_partitions_epoch_check CHECK ((epoch >= 1))
+);
+CREATE TABLE public.late_deliveries (
+    merchant_id text NOT NULL,
+    consumer text NOT NULL,
+    event_id text NOT NULL,
+    topic text NOT NULL,
+    key text NOT NULL,
+    payload jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    available_at timestamp with time zone,
+    failures bigint DEFAULT 0 NOT NULL,
+    attempts bigint DEFAULT 0 NOT NULL,
+    history jsonb NOT NULL,
+    dead_at timestamp with time zone
 );
 CREATE TABLE public.merchants (
     merchant_id text NOT NULL,
@@ -191,6 +211,19 @@ CREATE TABLE public.points_accounts (
     CONSTRAINT points_accounts_hold_check CHECK ((hold >= 0)),
     CONSTRAINT points_accounts_pending_check CHECK ((pending >= 0)),
     CONSTRAINT points_accounts_sequence_check CHECK ((sequence >= 1))
+);
+CREATE TABLE public.points_deferrals (
+    merchant_id text NOT NULL,
+    deferral_id text NOT NULL,
+    customer_id text NOT NULL,
+    idempotency_key text NOT NULL,
+    status text NOT NULL,
+    attempts bigint NOT NULL,
+    deferred_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    result jsonb,
+    CONSTRAINT points_deferrals_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT points_deferrals_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'applied'::text, 'refused'::text, 'dead'::text])))
 );
 CREATE TABLE public.points_earn_rules (
     merchant_id text NOT NULL,
@@ -388,12 +421,16 @@ ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (merchant_id, key);
 ALTER TABLE ONLY public.idempotency_keys_p0
     ADD CONSTRAINT idempotency_keys_p0_pkey PRIMARY KEY (merchant_id, key);
+ALTER TABLE ONLY public.inbox
+    ADD CONSTRAINT inbox_pkey PRIMARY KEY (merchant_id, consumer, event_id);
 ALTER TABLE ONLY public.job_schedule_runs
     ADD CONSTRAINT job_schedule_runs_pkey PRIMARY KEY (merchant_id, schedule, slot);
 ALTER TABLE ONLY public.jobs
     ADD CONSTRAINT jobs_pkey PRIMARY KEY (merchant_id, job_id);
 ALTER TABLE ONLY public.journal_partitions
     ADD CONSTRAINT journal_partitions_pkey PRIMARY KEY (partition);
+ALTER TABLE ONLY public.late_deliveries
+    ADD CONSTRAINT late_deliveries_pkey PRIMARY KEY (merchant_id, consumer, event_id);
 ALTER TABLE ONLY public.merchants
     ADD CONSTRAINT merchants_pkey PRIMARY KEY (merchant_id);
 ALTER TABLE ONLY public.orders
@@ -404,6 +441,8 @@ ALTER TABLE ONLY public.outbox
     ADD CONSTRAINT outbox_pkey PRIMARY KEY (merchant_id, event_id);
 ALTER TABLE ONLY public.points_accounts
     ADD CONSTRAINT points_accounts_pkey PRIMARY KEY (merchant_id, customer_id, asset);
+ALTER TABLE ONLY public.points_deferrals
+    ADD CONSTRAINT points_deferrals_pkey PRIMARY KEY (merchant_id, deferral_id);
 ALTER TABLE ONLY public.points_earn_rules
     ADD CONSTRAINT points_earn_rules_pkey PRIMARY KEY (merchant_id, currency, version);
 ALTER TABLE ONLY public.points_holds
@@ -430,6 +469,7 @@ ALTER TABLE ONLY public.products
     ADD CONSTRAINT products_pkey PRIMARY KEY (merchant_id, sku);
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (component, number);
+CREATE INDEX inbox_by_age ON public.inbox USING btree (recorded_at);
 CREATE INDEX job_schedule_runs_to_prune ON public.job_schedule_runs USING btree (created_at);
 CREATE INDEX jobs_dead ON public.jobs USING btree (finished_at, job_id) WHERE (state = 'dead'::text);
 CREATE INDEX jobs_dead_by_id ON public.jobs USING btree (job_id) WHERE (state = 'dead'::text);
@@ -440,12 +480,19 @@ CREATE INDEX jobs_to_claim ON public.jobs USING btree (queue, priority DESC, due
 CREATE INDEX jobs_to_prune ON public.jobs USING btree (finished_at) WHERE (state = ANY (ARRAY['succeeded'::text, 'cancelled'::text]));
 CREATE INDEX jobs_unfinished ON public.jobs USING btree (queue, state) WHERE (state = ANY (ARRAY['available'::text, 'running'::text, 'retryable'::text, 'dead'::text]));
 CREATE UNIQUE INDEX jobs_unique ON public.jobs USING btree (merchant_id, queue, unique_key) WHERE ((finished_at IS NULL) AND (unique_key IS NOT NULL));
+CREATE INDEX late_deliveries_dead ON public.late_deliveries USING btree (event_id, consumer) WHERE (dead_at IS NOT NULL);
+CREATE INDEX late_deliveries_due ON public.late_deliveries USING btree (consumer, available_at, event_id) WHERE ((available_at IS NOT NULL) AND (failures = 0));
+CREATE INDEX late_deliveries_due_again ON public.late_deliveries USING btree (consumer, available_at, event_id) WHERE ((available_at IS NOT NULL) AND (failures > 0));
+CREATE INDEX late_deliveries_in_order ON public.late_deliveries USING btree (merchant_id, consumer, topic, key, event_id) WHERE (dead_at IS NULL);
+CREATE INDEX late_deliveries_of_event ON public.late_deliveries USING btree (merchant_id, event_id);
+CREATE INDEX late_deliveries_oldest ON public.late_deliveries USING btree (created_at) WHERE (dead_at IS NULL);
 CREATE INDEX orders_by_customer ON ONLY public.orders USING btree (merchant_id, customer_id, ordered_at, order_id);
 CREATE INDEX orders_by_time ON ONLY public.orders USING btree (merchant_id, ordered_at, order_id);
 CREATE INDEX orders_p0_merchant_id_customer_id_ordered_at_order_id_idx ON public.orders_p0 USING btree (merchant_id, customer_id, ordered_at, order_id);
 CREATE INDEX orders_p0_merchant_id_ordered_at_order_id_idx ON public.orders_p0 USING btree (merchant_id, ordered_at, order_id);
 CREATE INDEX outbox_in_order ON public.outbox USING btree (event_id);
 CREATE INDEX points_accounts_due ON public.points_accounts USING btree (next_due_at) WHERE (next_due_at IS NOT NULL);
+CREATE INDEX points_deferrals_finished ON public.points_deferrals USING btree (finished_at) WHERE (finished_at IS NOT NULL);
 CREATE INDEX points_holds_active ON public.points_holds USING btree (merchant_id, customer_id, asset) WHERE (ended_by IS NULL);
 CREATE INDEX points_lots_open ON ONLY public.points_lots USING btree (merchant_id, customer_id, asset) WHERE (remaining > 0);
 CREATE INDEX points_lots_p0_merchant_id_customer_id_asset_idx ON public.points_lots_p0 USING btree (merchant_id, customer_id, asset) WHERE (remaining > 0);
@@ -477,17 +524,22 @@ ALTER TABLE public.orders
     ADD CONSTRAINT orders_merchant_id_customer_id_fkey FOREIGN KEY (merchant_id, customer_id) REFERENCES public.customers(merchant_id, customer_id);
 ALTER TABLE public.customers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.idempotency_keys ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.inbox ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.job_schedule_runs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.jobs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.late_deliveries ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.merchants ENABLE ROW LEVEL SECURITY;
 CREATE POLICY of_merchant ON public.customers USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.idempotency_keys USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.inbox USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.job_schedule_runs USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.jobs USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.late_deliveries USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.merchants USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.orders USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.outbox USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_accounts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.points_deferrals USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_earn_rules USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_holds USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_lot_movements USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -499,6 +551,7 @@ CREATE POLICY of_merchant ON public.products USING (((merchant_id = ANY (( SELEC
 ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_accounts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.points_deferrals ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_earn_rules ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_holds ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_lot_movements ENABLE ROW LEVEL SECURITY;
@@ -510,13 +563,16 @@ ALTER TABLE public.products ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA public TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customers TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.inbox TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.job_schedule_runs TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.jobs TO loyalnest_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.journal_partitions TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.late_deliveries TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.merchants TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.orders TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.outbox TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_accounts TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_deferrals TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_earn_rules TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_holds TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.points_lot_movements TO loyalnest_app;

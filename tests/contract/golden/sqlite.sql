@@ -33,6 +33,14 @@ CREATE TABLE idempotency_keys (
     PRIMARY KEY (merchant_id, key)
 );
 
+CREATE TABLE inbox (
+    merchant_id TEXT NOT NULL,
+    consumer TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, consumer, event_id)
+);
+
 CREATE TABLE job_schedule_runs (
     merchant_id TEXT NOT NULL,
     schedule TEXT NOT NULL,
@@ -79,6 +87,22 @@ CREATE TABLE journal_partitions (
     PRIMARY KEY (partition)
 );
 
+CREATE TABLE late_deliveries (
+    merchant_id TEXT NOT NULL,
+    consumer TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    key TEXT NOT NULL,
+    payload JSONB NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    available_at TIMESTAMPTZ,
+    failures BIGINT NOT NULL DEFAULT 0,
+    attempts BIGINT NOT NULL DEFAULT 0,
+    history JSONB NOT NULL,
+    dead_at TIMESTAMPTZ,
+    PRIMARY KEY (merchant_id, consumer, event_id)
+);
+
 CREATE TABLE merchants (
     merchant_id TEXT NOT NULL,
     name TEXT NOT NULL,
@@ -123,6 +147,19 @@ CREATE TABLE points_accounts (
     recorded_at TIMESTAMPTZ NOT NULL,
     next_due_at TIMESTAMPTZ,
     PRIMARY KEY (merchant_id, customer_id, asset)
+);
+
+CREATE TABLE points_deferrals (
+    merchant_id TEXT NOT NULL,
+    deferral_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    idempotency_key TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('queued', 'applied', 'refused', 'dead')),
+    attempts BIGINT NOT NULL CHECK (attempts >= 0),
+    deferred_at TIMESTAMPTZ NOT NULL,
+    finished_at TIMESTAMPTZ,
+    result JSONB,
+    PRIMARY KEY (merchant_id, deferral_id)
 );
 
 CREATE TABLE points_earn_rules (
@@ -231,6 +268,8 @@ CREATE TABLE products (
 
 CREATE TABLE schema_migrations (component TEXT NOT NULL, number BIGINT NOT NULL, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at TIMESTAMPTZ NOT NULL, PRIMARY KEY (component, number));
 
+CREATE INDEX inbox_by_age ON inbox (recorded_at);
+
 CREATE INDEX job_schedule_runs_to_prune ON job_schedule_runs (created_at);
 
 CREATE INDEX jobs_dead ON jobs (finished_at, job_id) WHERE state = 'dead';
@@ -256,6 +295,22 @@ CREATE INDEX jobs_unfinished ON jobs (queue, state)
 CREATE UNIQUE INDEX jobs_unique ON jobs (merchant_id, queue, unique_key)
     WHERE finished_at IS NULL AND unique_key IS NOT NULL;
 
+CREATE INDEX late_deliveries_dead ON late_deliveries (event_id, consumer)
+    WHERE dead_at IS NOT NULL;
+
+CREATE INDEX late_deliveries_due ON late_deliveries
+    (consumer, available_at, event_id) WHERE available_at IS NOT NULL AND failures = 0;
+
+CREATE INDEX late_deliveries_due_again ON late_deliveries
+    (consumer, available_at, event_id) WHERE available_at IS NOT NULL AND failures > 0;
+
+CREATE INDEX late_deliveries_in_order ON late_deliveries
+    (merchant_id, consumer, topic, key, event_id) WHERE dead_at IS NULL;
+
+CREATE INDEX late_deliveries_of_event ON late_deliveries (merchant_id, event_id);
+
+CREATE INDEX late_deliveries_oldest ON late_deliveries (created_at) WHERE dead_at IS NULL;
+
 CREATE INDEX orders_by_customer ON orders (merchant_id, customer_id, ordered_at, order_id);
 
 CREATE INDEX orders_by_time ON orders (merchant_id, ordered_at, order_id);
@@ -263,6 +318,9 @@ CREATE INDEX orders_by_time ON orders (merchant_id, ordered_at, order_id);
 CREATE INDEX outbox_in_order ON outbox (event_id);
 
 CREATE INDEX points_accounts_due ON points_accounts (next_due_at) WHERE next_due_at IS NOT NULL;
+
+CREATE INDEX points_deferrals_finished
+    ON points_deferrals (finished_at) WHERE finished_at IS NOT NULL;
 
 CREATE INDEX points_holds_active
     ON points_holds (merchant_id, customer_id, asset) WHERE ended_by IS NULL;

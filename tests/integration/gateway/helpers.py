@@ -21,6 +21,7 @@ from gateway.listener import ListenerSettings
 from gateway.messages import LISTENER, Address, GetAddress
 from gateway.settings import GatewaySettings
 from runtime import Actor, ActorSystem, ChildSpec, Entity, MailboxSpec, Supervisor
+from runtime.cache import CacheHandle
 from runtime.ports import system_ports
 from runtime.storage import Database, DatabaseHandle
 from runtime.telemetry import Metrics
@@ -149,19 +150,25 @@ async def running_tree(
     tmp_path: Path,
     settings: GatewaySettings | None = None,
     listener: ListenerSettings | None = None,
+    handle: DatabaseHandle | None = None,
     url: str | None = None,
+    redis_url: str | None = None,
 ) -> AsyncIterator[Api]:
     """The whole application with two merchants, and two customers of the first.
 
-    Over SQLite, unless `url` names another store.
+    Over SQLite, unless `url` names another store. A Redis needs `host.run`.
     """
-    handle = DatabaseHandle()
+    handle = handle if handle is not None else DatabaseHandle()
+    cache = CacheHandle()
     spec = ApplicationSpec(
         DatabaseSpec(url or f"sqlite:///{tmp_path}/loyalnest.db"),
         tmp_path,
-        edge(settings, listener, handle),
+        edge(settings, listener, handle, cache),
+        redis_url,
     )
-    async with ActorSystem(system_ports(), Metrics()).run(application(spec, handle)) as system:
+    async with ActorSystem(system_ports(), Metrics()).run(
+        application(spec, handle, cache)
+    ) as system:
         for merchant_id in (MERCHANT, RIVAL):
             await system.ref(MERCHANTS).ask(RegisterMerchant(merchant_id, merchant_id, "EUR"))
         for customer_id in (CUSTOMER, OTHER_CUSTOMER):
@@ -178,7 +185,11 @@ async def running_stubs(
     listener: ListenerSettings | None = None,
 ) -> AsyncIterator[Api]:
     """The gateway and the keys, over stub actors in the place of domains."""
-    children = (*auth_children(tmp_path), *stubs, *edge(settings, listener, DatabaseHandle()))
+    children = (
+        *auth_children(tmp_path),
+        *stubs,
+        *edge(settings, listener, DatabaseHandle(), CacheHandle()),
+    )
     root = ChildSpec(
         "root", lambda: Supervisor(children, intensity=100), name="root", shutdown_s=30.0
     )
@@ -190,11 +201,14 @@ async def running_stubs(
 
 
 def edge(
-    settings: GatewaySettings | None, listener: ListenerSettings | None, database: Database
+    settings: GatewaySettings | None,
+    listener: ListenerSettings | None,
+    database: Database,
+    cache: CacheHandle,
 ) -> tuple[ChildSpec, ...]:
     listener = listener or ListenerSettings(drain_s=1.0)
     return gateway_children(
-        attrs.evolve(listener, bind="127.0.0.1:0"), settings or GatewaySettings(), database
+        attrs.evolve(listener, bind="127.0.0.1:0"), settings or GatewaySettings(), database, cache
     )
 
 

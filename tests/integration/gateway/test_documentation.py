@@ -10,6 +10,7 @@ import pytest
 from gateway.application import all_routes
 from gateway.settings import GatewaySettings
 from runtime import ActorSystem
+from runtime.cache import CacheHandle
 from runtime.storage import DatabaseHandle
 from tests.integration.gateway.helpers import running_stubs
 
@@ -19,7 +20,7 @@ METHODS = {"get", "put", "post", "delete", "patch"}
 
 
 def routes_of_the_code() -> set[tuple[str, str]]:
-    routes = all_routes(ActorSystem(), GatewaySettings(), DatabaseHandle())
+    routes = all_routes(ActorSystem(), GatewaySettings(), DatabaseHandle(), CacheHandle())
     return {(route.path, route.method.lower()) for route in routes}
 
 

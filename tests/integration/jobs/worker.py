@@ -10,11 +10,13 @@ import structlog
 import trio
 
 from runtime import INFINITE, ActorSystem, ChildSpec, host
+from runtime.cache import CacheHandle
 from runtime.jobs import Delays, Job, JobsSpec, Leases, QueuePolicy
 from runtime.ownership import Ownership
 from runtime.ports import system_ports
 from runtime.storage import DatabaseHandle, Entry, Statement, Write
 from supervisors.application import MIGRATIONS
+from supervisors.cache import cache_child
 from supervisors.platform import DatabaseSpec, platform
 
 CONNECTIONS = 6
@@ -58,7 +60,13 @@ async def main(url: str, name: str) -> None:
     root = ChildSpec(
         "platform",
         lambda: platform(
-            DatabaseSpec(url, CONNECTIONS), handle, MIGRATIONS, {}, Ownership(name), jobs
+            DatabaseSpec(url, CONNECTIONS),
+            handle,
+            MIGRATIONS,
+            {},
+            Ownership(name),
+            cache_child(None, CacheHandle()),
+            jobs,
         ),
         shutdown_s=INFINITE,
     )

@@ -227,6 +227,7 @@ async def calm(world: World, faults: Faults) -> None:
                 await restart(world.tree, supervisor, child.id)
         for child in await world.tree.system.ref(supervisor).ask(WhichChildren()):
             assert child.state is ChildState.RUNNING, child
+    await world.tree.put_back_dead()
     with trio.fail_after(600):
         await world.tree.delivered()
 

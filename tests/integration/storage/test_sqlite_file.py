@@ -106,7 +106,7 @@ async def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
 
 
 async def test_a_url_of_another_kind_is_refused() -> None:
-    for url in ("postgresql://localhost/x", "sqlite://host/x", "sqlite:///", "nonsense"):
+    for url in ("mysql://localhost/x", "sqlite://host/x", "sqlite:///", "nonsense"):
         with pytest.raises(StorageError, match="sqlite:///path"):
             await open_database(url)
 

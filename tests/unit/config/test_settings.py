@@ -107,6 +107,9 @@ def test_a_database_in_memory_is_left_alone() -> None:
         ("database_url", "sqlite:///", "sqlite:///FILE"),
         ("redis_url", "http://x", "redis://"),
         ("redis_url", "redis://host:99999", "redis://"),
+        ("redis_url", "redis://host/0?db=1", "redis://"),
+        ("redis_url", "unix://", "unix://"),
+        ("redis_url", "unix://host/socket", "unix://"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_source_and_what_is_allowed(
@@ -190,6 +193,13 @@ def test_passwords_are_masked_wherever_a_url_is_shown() -> None:
     assert "cret" not in repr(settings)
     assert "cret" not in refused({"redis_url": "redis://me:secret@cache/none"})
     assert "cret" not in refused({"redis_url": "redis:me:secret@cache"})
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://cache", "rediss://:secret@cache:6380/2", "unix:///run/redis.sock"]
+)
+def test_a_redis_is_named_by_host_or_by_socket(url: str) -> None:
+    assert load({"redis_url": url}).redis_url == url
 
 
 def test_every_setting_can_be_set_by_each_of_its_names() -> None:

@@ -9,6 +9,7 @@ import attrs
 import trio
 
 from runtime import INFINITE, ActorSystem, ChildSpec, RestartChild, TerminateChild
+from runtime.cache import CacheHandle
 from runtime.jobs import (
     JOBS,
     Delays,
@@ -25,6 +26,7 @@ from runtime.ownership import Ownership
 from runtime.ports import Ports, seeded_ports
 from runtime.storage import DatabaseHandle, Entry, Statement, Write
 from supervisors.application import MIGRATIONS
+from supervisors.cache import cache_child
 from supervisors.platform import DatabaseSpec, platform
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -154,7 +156,15 @@ async def job_world(
     jobs = JobsSpec(queues=policies or (MAIL,), handlers=handlers, **spec)
     root = ChildSpec(
         "platform",
-        lambda: platform(DatabaseSpec(url), handle, MIGRATIONS, {}, Ownership(), jobs),
+        lambda: platform(
+            DatabaseSpec(url),
+            handle,
+            MIGRATIONS,
+            {},
+            Ownership(),
+            cache_child(None, CacheHandle()),
+            jobs,
+        ),
         shutdown_s=INFINITE,
         name=PLATFORM_NAME,
     )

@@ -1,4 +1,4 @@
-"""The journal and the outbox relay, on a real database in memory and on disk."""
+"""The journal, on a real database in memory and on disk."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -10,10 +10,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from runtime import Actor, ActorDown, ActorError, ActorSystem, ChildSpec, MailboxSpec, Outcome
+from runtime import ActorDown, ActorError, ActorSystem, ChildSpec, MailboxSpec, Outcome
 from runtime.journal import JOURNAL, MAX_BATCH, Append, Journal, Rejected
-from runtime.outbox import RELAY, Deliver, GetBacklog, Nudge, OutboxEvent
-from runtime.outbox_relay import OutboxRelay
 from runtime.storage import (
     RUNTIME_MIGRATIONS,
     Database,
@@ -21,12 +19,10 @@ from runtime.storage import (
     Statement,
     StorageError,
     StorageFull,
-    StorageUnavailable,
     Write,
     migrate,
     open_database,
 )
-from runtime.storage.outbox import outbox_write
 from tests.unit.runtime.helpers import START, running, settle
 
 CREATE_LINES = "CREATE TABLE lines (number BIGINT NOT NULL PRIMARY KEY CHECK (number >= 0))"
@@ -38,19 +34,6 @@ def lines(*numbers: int) -> Entry:
     return tuple(Write(INSERT_LINE, (number,)) for number in numbers)
 
 
-def event(number: int, topic: str = "topic", key: str = "k") -> Entry:
-    return (
-        outbox_write(
-            merchant_id="m",
-            event_id=f"e{number:04}",
-            topic=topic,
-            key=key,
-            payload={"number": number},
-            created_at=START,
-        ),
-    )
-
-
 class Gated:
     """A real database whose commits wait for a gate, are counted, and fail on request."""
 
@@ -60,12 +43,6 @@ class Gated:
         self.gate.set()
         self.batches: list[int] = []
         self.failures: list[Exception] = []
-        self.read_failures: list[Exception] = []
-
-    async def fetch_value(self, sql: str, *values: Any) -> Any:
-        if self.read_failures:
-            raise self.read_failures.pop()
-        return await self._database.fetch_value(sql, *values)
 
     async def append(self, entries: Sequence[Entry]) -> None:
         self.batches.append(len(entries))
@@ -92,18 +69,16 @@ class World:
 
 @asynccontextmanager
 async def journal(
-    url: str = "sqlite:///:memory:", *others: ChildSpec, subscriptions: Any = None
+    url: str = "sqlite:///:memory:",
 ) -> AsyncIterator[World]:
-    """A tree with a journal, a relay where there are `subscriptions`, and `others`."""
+    """A tree with a journal."""
     store: Any = Gated(await open_database(url))
     await migrate(store, [RUNTIME_MIGRATIONS], START)
     await store.execute(CREATE_LINES.replace("TABLE", "TABLE IF NOT EXISTS"))
     mailbox = MailboxSpec(capacity=4096)
     children = [ChildSpec("journal", lambda: Journal(store), name=JOURNAL, mailbox=mailbox)]
-    if subscriptions is not None:
-        children.append(ChildSpec("relay", lambda: OutboxRelay(store, subscriptions), name=RELAY))
     try:
-        async with running([*others, *children]) as system:
+        async with running(children) as system:
             yield World(system, store)
     finally:
         await store.close()
@@ -259,156 +234,3 @@ async def test_entry_whose_asker_gave_up_may_become_durable(autojump_clock: Mock
         world.store.gate.set()
         await settle()
         assert await world.lines() == [1]
-
-
-# The relay
-
-
-class Consumer(Actor):
-    """Takes events, and fails as often as it is told to."""
-
-    def __init__(self, got: list[OutboxEvent], failures: list[Exception]) -> None:
-        self.got = got
-        self.failures = failures
-
-    async def receive(self, message: Any) -> object:
-        match message:
-            case Deliver():
-                if self.failures:
-                    self.envelope.fail(self.failures.pop())
-                    return None
-                self.got += message.events
-                return None
-        return await super().receive(message)
-
-
-def consumer(name: str, got: list[OutboxEvent], *failures: Exception) -> ChildSpec:
-    pending = list(failures)
-    return ChildSpec(name, lambda: Consumer(got, pending), name=name)
-
-
-def numbers(events: Sequence[OutboxEvent]) -> list[int]:
-    return [int(event.event_id[1:]) for event in events]
-
-
-async def test_events_reach_every_subscriber_in_order_and_are_deleted() -> None:
-    """Clause J4."""
-    one: list[OutboxEvent] = []
-    two: list[OutboxEvent] = []
-    subscriptions = {"topic": ("one", "two")}
-    specs = (consumer("one", one), consumer("two", two))
-    async with journal("sqlite:///:memory:", *specs, subscriptions=subscriptions) as world:
-        for number in (3, 1, 2):
-            await world.append(event(number), publishes=True)
-        await trio.testing.wait_all_tasks_blocked()
-        assert await world.system.ref(RELAY).ask(GetBacklog()) == 0
-        assert one == two
-        assert sorted(numbers(one)) == [1, 2, 3]
-        assert one[0].payload == {"number": numbers(one)[0]}
-
-
-async def test_backlog_is_delivered_in_the_order_of_the_ids() -> None:
-    """Clause J4."""
-    got: list[OutboxEvent] = []
-    specs = (consumer("one", got),)
-    topics = {"a": ("one",), "b": ("one",)}
-    async with journal("sqlite:///:memory:", *specs, subscriptions=topics) as world:
-        entries = [event(number, "ab"[number % 2]) for number in (4, 2, 5, 1, 3)]
-        await world.append(tuple(write for entry in entries for write in entry), publishes=True)
-        await trio.testing.wait_all_tasks_blocked()
-        assert numbers(got) == [1, 2, 3, 4, 5]
-
-
-async def test_event_without_a_subscriber_is_deleted() -> None:
-    """Clause J4."""
-    async with journal(subscriptions={}) as world:
-        await world.append(event(1), publishes=True)
-        await trio.testing.wait_all_tasks_blocked()
-        assert await world.system.ref(RELAY).ask(GetBacklog()) == 0
-
-
-@pytest.mark.parametrize(
-    "failure", [StorageUnavailable("no database"), ActorError("x", None, "busy")]
-)
-async def test_consumer_that_fails_gets_the_events_again_before_those_behind(
-    autojump_clock: MockClock, failure: Exception
-) -> None:
-    """Clause J4."""
-    got: list[OutboxEvent] = []
-    specs = (consumer("one", got, failure, failure, failure),)
-    async with journal("sqlite:///:memory:", *specs, subscriptions={"topic": ("one",)}) as world:
-        await world.append(event(1), publishes=True)
-        await trio.testing.wait_all_tasks_blocked()
-        await world.append(event(2), publishes=True)
-        assert got == []
-        await trio.sleep(10)
-        assert numbers(got) == [1, 2]
-        statistics = await world.system.ref(RELAY).inspect()
-        assert statistics.incarnation == 1
-
-
-async def test_lost_nudge_costs_a_second(autojump_clock: MockClock) -> None:
-    """Clause J4."""
-    got: list[OutboxEvent] = []
-    specs = (consumer("one", got),)
-    async with journal("sqlite:///:memory:", *specs, subscriptions={"topic": ("one",)}) as world:
-        await trio.testing.wait_all_tasks_blocked()
-        await world.append(event(1))
-        await trio.testing.wait_all_tasks_blocked()
-        assert got == []
-        await trio.sleep(1.1)
-        assert numbers(got) == [1]
-
-
-async def test_event_is_delivered_again_when_its_deletion_failed(
-    autojump_clock: MockClock,
-) -> None:
-    """Clause J4: at least once, and the consumer recognises it."""
-    got: list[OutboxEvent] = []
-    specs = (consumer("one", got),)
-    async with journal("sqlite:///:memory:", *specs, subscriptions={"topic": ("one",)}) as world:
-        await world.append(event(1))
-        world.store.failures.append(StorageError("lost"))
-        world.system.ref(RELAY).tell(Nudge())
-        await trio.sleep(5)
-        assert numbers(got) == [1, 1]
-        assert await world.system.ref(RELAY).ask(GetBacklog()) == 0
-
-
-class Particular(Consumer):
-    """Never takes event 2."""
-
-    async def receive(self, message: Any) -> object:
-        if isinstance(message, Deliver) and 2 in numbers(message.events):
-            self.envelope.fail(ActorError("one", None, "event 2 cannot be read"))
-            return None
-        return await super().receive(message)
-
-
-async def test_event_that_is_never_taken_holds_up_its_own_key_only(
-    autojump_clock: MockClock,
-) -> None:
-    """Clause J4."""
-    got: list[OutboxEvent] = []
-    spec = ChildSpec("one", lambda: Particular(got, []), name="one")
-    subscriptions = {"topic": ("one",)}
-    async with journal("sqlite:///:memory:", spec, subscriptions=subscriptions) as world:
-        entries = [event(1, key="a"), event(2, key="b"), event(3, key="b"), event(4, key="a")]
-        await world.append(tuple(write for entry in entries for write in entry))
-        await trio.sleep(30)
-        assert numbers(got) == [1, 4]
-        assert await world.system.ref(RELAY).ask(GetBacklog()) == 2
-        await world.append(event(5, key="c"))
-        await trio.sleep(30)
-        assert numbers(got) == [1, 4, 5]
-
-
-async def test_relay_survives_a_backlog_that_cannot_be_counted() -> None:
-    """Clause J4."""
-    async with journal(subscriptions={}) as world:
-        relay = world.system.ref(RELAY)
-        world.store.read_failures.append(StorageError("lost"))
-        with pytest.raises(StorageError):
-            await relay.ask(GetBacklog())
-        assert await relay.ask(GetBacklog()) == 0
-        assert (await relay.inspect()).incarnation == 1

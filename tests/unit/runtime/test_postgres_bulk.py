@@ -2,9 +2,13 @@
 
 import pytest
 
-from runtime.storage.postgres_bulk import BulkStatement, bulk_statement
+from runtime.storage.postgres_bulk import BulkStatement, Unsplittable, bulk_statement, joined
 
 TEXT, NUMBER, JSON = "text", "int8", "jsonb"
+
+
+def split(number: int) -> str:
+    return f"string_to_array(${number}, E'\\x1f', E'\\x1e')"
 
 
 def bulk(sql: str, *types: str) -> BulkStatement:
@@ -17,7 +21,7 @@ def test_an_insert_selects_from_arrays() -> None:
     statement = bulk("INSERT INTO t (a, b, c) VALUES ($1, $2, $2)", TEXT, NUMBER)
     assert statement.sql == (
         "INSERT INTO t (a, b, c) SELECT u.p1, u.p2, u.p2"
-        " FROM unnest(CAST($1 AS text[]), CAST($2 AS int8[])) AS u (p1, p2)"
+        f" FROM unnest({split(1)}, CAST($2 AS int8[])) AS u (p1, p2)"
     )
     assert statement.key == ()
 
@@ -25,8 +29,11 @@ def test_an_insert_selects_from_arrays() -> None:
 def test_json_travels_as_text() -> None:
     statement = bulk("INSERT INTO t (a) VALUES ($1)", JSON)
     assert statement.sql == (
-        "INSERT INTO t (a) SELECT CAST(u.p1 AS jsonb) FROM unnest(CAST($1 AS text[])) AS u (p1)"
+        f"INSERT INTO t (a) SELECT CAST(u.p1 AS jsonb) FROM unnest({split(1)}) AS u (p1)"
     )
+    assert statement.arguments([({"a": "\x1f"},), (None,), ([1],)]) == [
+        '{"a":"\\u001f"}\x1f\x1e\x1f[1]'
+    ]
 
 
 def test_an_insert_keeps_what_it_does_on_conflict_and_knows_which_row_that_is() -> None:
@@ -48,7 +55,7 @@ def test_an_update_joins_with_the_arrays_and_knows_its_row() -> None:
     statement = bulk("UPDATE t SET n = n + $3 WHERE m = $1 AND id = $2", TEXT, TEXT, NUMBER)
     assert statement.sql == (
         "UPDATE t SET n = n + u.p3 FROM"
-        " unnest(CAST($1 AS text[]), CAST($2 AS text[]), CAST($3 AS int8[])) AS u (p1, p2, p3)"
+        f" unnest({split(1)}, {split(2)}, CAST($3 AS int8[])) AS u (p1, p2, p3)"
         " WHERE m = u.p1 AND id = u.p2"
     )
     assert statement.key == (0, 1)
@@ -57,7 +64,7 @@ def test_an_update_joins_with_the_arrays_and_knows_its_row() -> None:
 def test_a_delete_joins_with_the_arrays() -> None:
     statement = bulk("DELETE FROM t WHERE m = $1 AND id = $2", TEXT, TEXT)
     assert statement.sql == (
-        "DELETE FROM t USING unnest(CAST($1 AS text[]), CAST($2 AS text[])) AS u (p1, p2)"
+        f"DELETE FROM t USING unnest({split(1)}, {split(2)}) AS u (p1, p2)"
         " WHERE m = u.p1 AND id = u.p2"
     )
 
@@ -88,3 +95,12 @@ def test_rows_are_cut_where_one_would_be_written_twice() -> None:
     ]
     new = bulk("INSERT INTO t (id, n) VALUES ($1, $2)", TEXT, NUMBER)
     assert list(new.runs(rows)) == [rows]
+
+
+def test_texts_are_joined_with_what_none_of_them_holds() -> None:
+    assert joined(["a", None, ""]) == "a\x1f\x1e\x1f"
+    for texts in (["a\x1fb", "c"], ["\x1e", "c"], ["\x1e", None]):
+        with pytest.raises(Unsplittable):
+            joined(texts)
+    with pytest.raises(ValueError, match="not a text"):
+        joined(["a", 1])  # type: ignore[list-item]

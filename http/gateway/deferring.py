@@ -1,0 +1,144 @@
+"""Earnings that are put off while the database is away: 202 instead of 503."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+
+from actors.points.messages import (
+    DEFERRALS,
+    QUERIES,
+    Defer,
+    Deferral,
+    DeferralStatus,
+    DeferredEarn,
+    FindDeferrals,
+    FoundDeferrals,
+    GetDeferral,
+    Receipt,
+)
+from actors.vocabulary import Idempotency, Refusal
+from gateway.points_bodies import Mutated, mutated
+from gateway.problems import Problem, ProblemDocument, not_found, problem_of_refusal
+from gateway.routes import Answer, ApiRequest, answer
+from runtime import ActorError
+from runtime.context import time_left_s
+
+STATUS_PATH: Final = "/v1/points/deferrals/{deferral_id}"
+
+FIND_TIMEOUT_S: Final = 0.5
+"""What is queued is looked up in memory; who does not answer by then is no reason to wait."""
+
+PATIENCE: Final = 2 / 3
+"""The part of the time left that the account gets. The rest is for the disk."""
+
+
+class Queued(msgspec.Struct, frozen=True):
+    """The points are promised, and will be posted when the database is back. `status_url` tells
+    what became of them."""
+
+    status: Literal["queued"]
+    deferral_id: str
+    status_url: str
+
+
+class DeferralView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`result` when it was applied, `problem` when it was refused or is dead: the status that the
+    request would have been answered with."""
+
+    deferral_id: str
+    customer_id: str
+    status: DeferralStatus
+    deferred_at: datetime
+    finished_at: datetime | None = None
+    result: Mutated | None = None
+    problem: ProblemDocument | None = None
+
+
+def queued(deferral: Deferral) -> Queued:
+    url = STATUS_PATH.replace("{deferral_id}", deferral.deferral_id)
+    return Queued("queued", deferral.deferral_id, url)
+
+
+def queued_answer(deferral: Deferral) -> Answer:
+    body = queued(deferral)
+    told = answer(body, 202)
+    return Answer(told.body, 202, headers=(("location", body.status_url),))
+
+
+def patience_s() -> float:
+    """How long an account may take, so that enough is left to put an earning off."""
+    return time_left_s() * PATIENCE
+
+
+async def find(request: ApiRequest, keys: Sequence[Idempotency]) -> FoundDeferrals:
+    """What is queued under these keys."""
+    question = FindDeferrals(request.merchant_id, tuple(keys))
+    try:
+        return await request.system.ref(DEFERRALS).ask(question, timeout_s=FIND_TIMEOUT_S)
+    except ActorError:
+        return FoundDeferrals((None,) * len(keys), away=False)
+
+
+async def find_one(request: ApiRequest) -> tuple[Deferral | None, bool]:
+    """What is queued under the request's key, and whether the database is known to be away.
+
+    Raises `Problem` when the key belongs to another request.
+    """
+    found = await find(request, [request.key])
+    (deferral,) = found.by_key
+    if isinstance(deferral, Refusal):
+        raise problem_of_refusal(deferral)
+    return deferral, found.away
+
+
+async def put_off(request: ApiRequest, earning: DeferredEarn, error: Exception | None) -> Answer:
+    """Queue an earning. Raises `Problem` when it is not kept, and `error`, which is why it is
+    put off, when nobody could be asked."""
+    try:
+        (told,) = await request.system.ref(DEFERRALS).ask(Defer(request.merchant_id, (earning,)))
+    except ActorError as failure:
+        raise (error or failure) from None
+    if isinstance(told, Refusal):
+        raise problem_of_refusal(told)
+    return queued_answer(told)
+
+
+async def put_all_off(
+    request: ApiRequest, earnings: Sequence[DeferredEarn]
+) -> Sequence[Deferral | Refusal | None]:
+    """Queue earnings; None for each when nobody could be asked."""
+    try:
+        message = Defer(request.merchant_id, tuple(earnings))
+        return await request.system.ref(DEFERRALS).ask(message)
+    except ActorError:
+        return (None,) * len(earnings)
+
+
+async def status(request: ApiRequest) -> Answer:
+    """What became of a deferral: from memory where it is queued, or else from the database."""
+    question = GetDeferral(request.merchant_id, request.path["deferral_id"])
+    try:
+        found = await request.system.ref(DEFERRALS).ask(question, timeout_s=FIND_TIMEOUT_S)
+    except ActorError:
+        found = None
+    if found is None:
+        found = await request.system.ref(QUERIES).ask(question)
+    if found is None:
+        raise not_found("there is no such deferral")
+    return answer(_view(found, request.trace_id))
+
+
+def _view(deferral: Deferral, trace_id: str) -> DeferralView:
+    result = deferral.result
+    problem: Problem | None = problem_of_refusal(result) if isinstance(result, Refusal) else None
+    return DeferralView(
+        deferral_id=deferral.deferral_id,
+        customer_id=deferral.customer_id,
+        status=deferral.status,
+        deferred_at=deferral.deferred_at,
+        finished_at=deferral.finished_at,
+        result=mutated(result) if isinstance(result, Receipt) else None,
+        problem=problem.document(trace_id, None) if problem is not None else None,
+    )

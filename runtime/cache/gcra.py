@@ -1,0 +1,122 @@
+"""The generic cell rate algorithm (GCRA), once in Lua for Redis and once for this process.
+
+A key's whole state is its theoretical arrival time: when it would be idle again if it had kept
+to the rate. A call is admitted when that time, with the call added, lies at most `burst`
+emission intervals ahead. Source: ITU-T I.371, in its virtual scheduling form.
+"""
+
+from array import array
+from hashlib import blake2b
+from itertools import chain
+from random import Random
+from sys import getsizeof
+
+from runtime.cache.port import Limit, Verdict
+
+MICROSECONDS = 1_000_000
+
+LUA = """
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local interval, burst, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local room = burst * interval
+local kept = tonumber(redis.call('GET', KEYS[1]) or now)
+local arrival = math.min(math.max(kept, now), now + room)
+local wait = arrival + cost * interval - room - now
+if wait <= 0 then
+    arrival = arrival + cost * interval
+end
+local idle_in = arrival - now
+if arrival ~= kept and idle_in > 0 then
+    redis.call('SET', KEYS[1], string.format('%.0f', arrival), 'PX', math.ceil(idle_in / 1000))
+end
+return {wait <= 0 and 1 or 0, math.max(wait, 0), math.floor((room - idle_in) / interval)}
+"""
+"""Keys: the limit's. Arguments: emission interval in µs, burst, cost.
+
+Whole numbers below 2^53 throughout, which Lua's floats hold exactly. An arrival time further
+ahead than a burst can only come from a clock that was set back; it is cut to the burst.
+"""
+
+
+def decide(arrival_us: int, now_us: int, limit: Limit, cost: int) -> tuple[Verdict, int]:
+    """The same as `LUA`: the verdict, and the new theoretical arrival time."""
+    interval = limit.interval_us
+    room = limit.burst * interval
+    arrival = min(max(arrival_us, now_us), now_us + room)
+    wait = arrival + cost * interval - room - now_us
+    if wait > 0:
+        return verdict(False, wait, (room - (arrival - now_us)) // interval), arrival
+    arrival += cost * interval
+    return verdict(True, 0, (room - (arrival - now_us)) // interval), arrival
+
+
+def verdict(allowed: bool, wait_us: int, remaining: int) -> Verdict:
+    return Verdict(allowed, wait_us / MICROSECONDS, remaining)
+
+
+BUCKETS = 1 << 16
+BUCKET_KEYS_MAX = 32
+"""At most this many keys share a bucket; the one that is idle soonest makes room."""
+
+
+class LocalLimits:
+    """Arrival times of up to `BUCKETS * BUCKET_KEYS_MAX` keys in this process.
+
+    A dictionary of a million keys takes 150 MB; here a key is a 64-bit fingerprint and takes
+    some 30 bytes. Fingerprints depend on a random secret, so that nobody can choose keys that
+    crowd one bucket; two of 10⁶ keys are the same with a chance of 3 in 10⁸. Keys that are idle
+    make room for new ones in their bucket.
+    """
+
+    def __init__(self, random: Random, buckets: int = BUCKETS) -> None:
+        self._secret = random.randbytes(16)
+        self._prints: list[array[int] | None] = [None] * buckets
+        self._arrivals: list[array[int] | None] = [None] * buckets
+
+    def __len__(self) -> int:
+        """Keys that are remembered."""
+        return sum(len(prints) for prints in self._prints if prints is not None)
+
+    def __sizeof__(self) -> int:
+        """Bytes of memory, those of its tables included."""
+        tables = chain(self._prints, self._arrivals)
+        lists = getsizeof(self._prints) + getsizeof(self._arrivals)
+        return lists + sum(getsizeof(table) for table in tables if table is not None)
+
+    def take(self, key: str, limit: Limit, cost: int, now_us: int) -> Verdict:
+        """Decide about one call at `now_us`, in microseconds of a clock that never goes back."""
+        number, print_ = self._place(key)
+        prints, arrivals = self._bucket(number)
+        try:
+            index = prints.index(print_)
+        except ValueError:
+            index = -1
+        answer, arrival = decide(arrivals[index] if index >= 0 else 0, now_us, limit, cost)
+        if index >= 0:
+            arrivals[index] = arrival
+        else:
+            self._add(number, print_, arrival, now_us)
+        return answer
+
+    def _place(self, key: str) -> tuple[int, int]:
+        digest = blake2b(key.encode(), digest_size=10, key=self._secret).digest()
+        number = int.from_bytes(digest[:2], "big") % len(self._prints)
+        return number, int.from_bytes(digest[2:], "big")
+
+    def _bucket(self, number: int) -> "tuple[array[int], array[int]]":
+        prints, arrivals = self._prints[number], self._arrivals[number]
+        if prints is None or arrivals is None:
+            prints = self._prints[number] = array("Q")
+            arrivals = self._arrivals[number] = array("q")
+        return prints, arrivals
+
+    def _add(self, number: int, print_: int, arrival: int, now_us: int) -> None:
+        prints, arrivals = self._bucket(number)
+        soonest = min(arrivals, default=now_us + 1)
+        if soonest <= now_us or len(prints) == BUCKET_KEYS_MAX:
+            index = arrivals.index(soonest)
+            prints[index], arrivals[index] = print_, arrival
+        else:
+            prints.append(print_)
+            arrivals.append(arrival)

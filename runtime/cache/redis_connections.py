@@ -1,0 +1,140 @@
+"""Connections to one Redis: lent to one command at a time, thrown away when in doubt.
+
+redis-py's own pool is not used. Its clients have more than once left the answer of a cancelled
+command on a connection, for the next command to take as its own (redis-py #2624, #2665), or
+lost a cancelled connection from the pool (#4121). Here a connection returns only after a whole
+answer has been read; whatever else happens, it is closed.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import redis.asyncio.connection as redis_py
+import trio
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
+
+from runtime import host
+from runtime.cache.errors import Away, CacheRefused, CacheUnavailable
+
+Command: TypeAlias = Sequence[str | bytes | int]
+
+PLAIN_ANSWERS = 2
+"""Version of the protocol: its answers are lists, numbers and bytes."""
+
+
+class Connections:
+    """At most `size` connections, made when needed."""
+
+    def __init__(self, url: str, size: int) -> None:
+        self._options: dict[str, Any] = dict(redis_py.parse_url(url))
+        self._kind = self._options.pop("connection_class", redis_py.Connection)
+        self._free = trio.Semaphore(size, max_value=size)
+        self._size = size
+        self._idle: list[redis_py.AbstractConnection] = []
+        self._closed = False
+
+    @property
+    def lent(self) -> int:
+        """Connections in use."""
+        return self._size - self._free.value
+
+    async def ask(self, command: Command, timeout_s: float) -> Any:
+        """Send one command, and give its answer.
+
+        `timeout_s` bounds everything: waiting for a free connection, connecting, the answer.
+        Raises `CacheUnavailable`, `CacheRefused`. Cancelled, it returns at once, and its
+        connection is closed.
+        """
+        why = Away.BUSY
+        with trio.move_on_after(timeout_s), translated():
+            async with self._free:
+                why = Away.SLOW
+                return await self._exchange(command)
+        if why is Away.SLOW:
+            # The way to the server may be dead without a word: the idle ones go the same way.
+            await self._close_idle()
+        raise CacheUnavailable(why, f"no answer within {timeout_s * 1000:.0f} ms")
+
+    async def _exchange(self, command: Command) -> Any:
+        connection = self._idle.pop() if self._idle else self.new()
+        clean = False
+        try:
+            answer = await host.call(_exchange, connection, command)
+            clean = True
+        except ResponseError:
+            clean = True
+            raise
+        except (RedisError, OSError):
+            # The server went away: the idle ones lead to it as well.
+            await self._close_idle()
+            raise
+        finally:
+            if clean and not self._closed:
+                self._idle.append(connection)
+            elif connection.is_connected:
+                # Also after a call that was cancelled before it began.
+                await close(connection)
+        return answer
+
+    def new(self) -> redis_py.AbstractConnection:
+        """A connection that is not connected yet and belongs to the caller.
+
+        It has no time limits and repeats nothing by itself.
+        """
+        connection: redis_py.AbstractConnection = self._kind(
+            **self._options,
+            protocol=PLAIN_ANSWERS,
+            socket_timeout=None,
+            socket_connect_timeout=None,
+            driver_info=None,
+        )
+        return connection
+
+    async def close(self) -> None:
+        """Close what is idle now, and what is lent when it comes back."""
+        self._closed = True
+        await self._close_idle()
+
+    async def _close_idle(self) -> None:
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            await close(connection)
+
+
+async def _exchange(connection: redis_py.AbstractConnection, command: Command) -> Any:
+    """In asyncio. A connection that does not end with a whole answer is closed at once."""
+    whole = False
+    try:
+        if connection.is_connected and await connection.can_read():
+            # Closed by the server, or holding what nobody asked for.
+            await connection.disconnect(nowait=True)
+        await connection.send_command(*command)
+        answer = await connection.read_response()
+        whole = True
+    except ResponseError:
+        whole = True
+        raise
+    finally:
+        if not whole:
+            await connection.disconnect(nowait=True)
+    return answer
+
+
+async def close(connection: redis_py.AbstractConnection) -> None:
+    """Close a connection without waiting for the server, also in a scope that is cancelled."""
+    with trio.CancelScope(shield=True):
+        await host.call(connection.disconnect, True)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """redis-py's errors as ours; the original is kept as the cause."""
+    try:
+        yield
+    except (OutOfMemoryError, ReadOnlyError) as error:
+        raise CacheUnavailable(Away.UNREACHABLE, str(error)) from error
+    except ResponseError as error:
+        raise CacheRefused(str(error)) from error
+    except (RedisError, OSError, host.AsyncioCancelled) as error:
+        raise CacheUnavailable(Away.UNREACHABLE, str(error) or type(error).__name__) from error

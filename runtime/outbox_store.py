@@ -1,0 +1,138 @@
+"""What the relay reads and writes: fresh events, late deliveries, dead ones."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+import attrs
+
+from runtime.errors import ActorError, Outcome
+from runtime.journal import JOURNAL, Append, Rejected
+from runtime.outbox import DeadEvent, Lane, OutboxEvent
+from runtime.storage import Database, Row, Superseded, Write
+from runtime.storage import late_deliveries as late
+from runtime.storage.outbox import COUNT_EVENTS, FETCH_EVENTS, OLDEST_EVENT
+from runtime.system import ActorSystem
+
+PAGE = 500
+"""Events taken from a table at once."""
+
+WRITE_TIMEOUT_S = 30.0
+
+
+@attrs.frozen
+class Page:
+    """The oldest events of the outbox; `behind` are, by consumer, the lanes that have to wait
+    because earlier events of theirs are late."""
+
+    events: tuple[OutboxEvent, ...]
+    behind: Mapping[str, frozenset[Lane]]
+
+
+@attrs.frozen
+class LateDelivery:
+    """An event that a consumer is late with. `failures` are those of its lane."""
+
+    event: OutboxEvent
+    failures: int = 0
+    attempts: int = 0
+    history: late.History = attrs.field(factory=list)
+
+
+class OutboxStore:
+    """Reads from the database, writes through the journal. All raise `StorageError` or
+    `ActorError`.
+
+    After a write whose outcome is unknown, the next read waits until the journal has dealt with
+    it, so that no decision rests on what is about to change.
+    """
+
+    def __init__(self, system: ActorSystem, database: Database) -> None:
+        self._journal = system.ref(JOURNAL)
+        self._database = database
+        self._doubts = 0
+        self._resolved = 0
+
+    async def write(self, entry: Iterable[Write]) -> None:
+        """All of the entry or nothing. Raises `ConstraintViolation` when it was rejected."""
+        try:
+            answer = await self._journal.ask(Append(tuple(entry)), timeout_s=WRITE_TIMEOUT_S)
+        except ActorError as error:
+            if error.outcome is Outcome.UNKNOWN:
+                self._doubts += 1
+            raise
+        if isinstance(answer, Rejected):
+            raise answer.violation
+
+    async def page(self, late_consumers: Sequence[str]) -> Page:
+        await self._settled()
+        queries = [(late.SELECT_BEHIND, (PAGE, consumer)) for consumer in late_consumers]
+        rows, *behind = await self._database.fetch_many([(FETCH_EVENTS, (PAGE,)), *queries])
+        lanes = [frozenset(Lane(*row) for row in found) for found in behind]
+        return Page(
+            tuple(OutboxEvent(*row) for row in rows),
+            dict(zip(late_consumers, lanes, strict=True)),
+        )
+
+    async def due(
+        self, consumer: str, now: datetime, limit: int, *, again: bool
+    ) -> list[LateDelivery]:
+        await self._settled()
+        sql, values = late.due_query(consumer, now, limit, again=again)
+        return [_late_of(row) for row in await self._database.fetch(sql, *values)]
+
+    async def next_due(self, consumer: str) -> tuple[datetime | None, datetime | None]:
+        """When the next lane without failures is due, and the next that failed before."""
+        await self._settled()
+        queries = [(sql, (consumer,)) for sql in (late.SELECT_NEXT, late.SELECT_NEXT_AGAIN)]
+        fresh, again = await self._database.fetch_many(queries)
+        return (fresh[0][0] if fresh else None), (again[0][0] if again else None)
+
+    async def backlog(self) -> int:
+        counts = await self._database.fetch_many([(COUNT_EVENTS, ()), (late.COUNT, ())])
+        return sum(rows[0][0] for rows in counts)
+
+    async def oldest(self) -> datetime | None:
+        """When the oldest event was published that is not delivered and not dead."""
+        found = await self._database.fetch_many([(OLDEST_EVENT, ()), (late.SELECT_OLDEST, ())])
+        return min((rows[0][0] for rows in found if rows), default=None)
+
+    async def dead(self, after: tuple[str, str], limit: int) -> tuple[DeadEvent, ...]:
+        rows = await self._database.fetch(late.SELECT_DEAD, *after, limit)
+        return tuple(map(_dead_of, rows))
+
+    async def one_dead(self, merchant_id: str, consumer: str, event_id: str) -> DeadEvent | None:
+        row = await self._database.fetch_row(late.SELECT_ONE_DEAD, merchant_id, consumer, event_id)
+        return _dead_of(row) if row is not None else None
+
+    async def revive(self, dead: DeadEvent, record: dict[str, str], now: datetime) -> bool:
+        """Put a dead event back into its lane; false when somebody did so meanwhile."""
+        history = [*dead.history, record]
+        event = dead.event
+        try:
+            await self.write(
+                late.revive_writes(event.lane, dead.consumer, event.event_id, history, now)
+            )
+        except Superseded:
+            return False
+        return True
+
+    async def _settled(self) -> None:
+        doubts = self._doubts
+        if self._resolved != doubts:
+            await self._journal.ask(Append(()), timeout_s=WRITE_TIMEOUT_S)
+            self._resolved = doubts
+
+
+def _event_of(row: Row) -> OutboxEvent:
+    merchant_id, event_id, topic, key, payload, created_at, *_ = row
+    return OutboxEvent(merchant_id, event_id, topic, key, payload, created_at)
+
+
+def _late_of(row: Row) -> LateDelivery:
+    return LateDelivery(_event_of(row), row["failures"], row["attempts"], row["history"])
+
+
+def _dead_of(row: Row) -> DeadEvent:
+    return DeadEvent(
+        _event_of(row), row["consumer"], row["attempts"], tuple(row["history"]), row["dead_at"]
+    )

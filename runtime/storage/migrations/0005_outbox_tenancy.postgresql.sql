@@ -1,0 +1,3 @@
+SELECT loyalnest_protect('late_deliveries');
+
+SELECT loyalnest_protect('inbox');

@@ -1,0 +1,39 @@
+"""The cache's place in the platform."""
+
+import trio
+
+from runtime import Actor, ChildSpec, ExitReason
+from runtime.cache import CacheHandle, open_cache
+from runtime.ports import Ports
+
+CACHE = "platform.cache"
+
+
+class CacheKeeper(Actor):
+    """Opens the cache, whether Redis is there or not, and closes it at the end."""
+
+    def __init__(self, url: str | None, handle: CacheHandle) -> None:
+        self._url = url
+        self._handle = handle
+        self._opened = trio.Event()
+
+    async def started(self) -> None:
+        self.start_task(self._keep)
+        await self._opened.wait()
+
+    async def _keep(self) -> None:
+        ports = Ports(self.system.clock, self.system.ids, self.system.random)
+        async with open_cache(self._url, ports, self.system.metrics) as cache:
+            self._handle.attach(cache, self.system.metrics)
+            self._opened.set()
+            try:
+                await trio.sleep_forever()
+            finally:
+                self._handle.detach()
+
+    async def stopped(self, reason: ExitReason) -> None:
+        self._handle.detach()
+
+
+def cache_child(url: str | None, handle: CacheHandle) -> ChildSpec:
+    return ChildSpec("cache", lambda: CacheKeeper(url, handle), name=CACHE)

@@ -1,0 +1,34 @@
+"""What the tests of the cache's faults share."""
+
+from collections.abc import Callable
+
+import attrs
+import trio
+
+from runtime.cache.redis import RedisCache
+from runtime.telemetry import Metrics
+from tests.servers import RedisServer
+
+POLL_S = 0.01
+POLLS_MAX = 1_500
+
+
+@attrs.frozen
+class Faulty:
+    """A cache whose server the test may freeze, kill and restart."""
+
+    server: RedisServer
+    cache: RedisCache
+    metrics: Metrics
+
+    def sample(self, metric: str, /, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(f"loyalnest_{metric}", labels) or 0.0
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return when the condition holds. Fails when it never does."""
+    for _ in range(POLLS_MAX):
+        if condition():
+            return
+        await trio.sleep(POLL_S)
+    raise AssertionError(f"{condition} never held")

@@ -1,0 +1,264 @@
+"""A real Redis that is frozen, killed and restarted under the cache."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+import trio
+
+from runtime import host
+from runtime.cache import (
+    STREAM_START,
+    Away,
+    CacheRefused,
+    CacheUnavailable,
+    Limit,
+    Missed,
+    Notice,
+    Presence,
+)
+from runtime.cache.breaker import BreakerState
+from runtime.cache.redis import BREAKER, CONNECTIONS_MAX, TIMEOUT_S, RedisCache, open_redis
+from runtime.ports import system_ports
+from runtime.telemetry import Metrics
+from tests.integration.cache.helpers import Faulty, until
+from tests.integration.cache.proxy import Proxy
+from tests.servers import RedisServer
+
+pytestmark = [pytest.mark.slow, pytest.mark.trio(run=host.run)]
+
+MARGIN_S = 0.05
+RECOVERY_MAX_S = 10.0
+REJECTION_MAX_S = 0.005
+LIMIT = Limit(1_000_000, 1.0, 1_000_000)
+CANCELLATIONS = 1_000
+KEYS = 50
+
+
+def operations(cache: RedisCache) -> list[Callable[[], Awaitable[object]]]:
+    return [
+        lambda: cache.get("k"),
+        lambda: cache.set("k", b"v", 60),
+        lambda: cache.delete("k"),
+        lambda: cache.take("k", LIMIT),
+        lambda: cache.publish("c", b"v"),
+        lambda: cache.append("s", b"v", 10),
+        lambda: cache.read("s", STREAM_START, 10, wait_s=5),
+        lambda: cache.last_id("s"),
+    ]
+
+
+async def timed(use: Callable[[], Awaitable[object]]) -> tuple[float, Away]:
+    """How long a use took that must fail, and why it failed."""
+    started_at = trio.current_time()
+    with pytest.raises(CacheUnavailable) as caught:
+        await use()
+    return trio.current_time() - started_at, caught.value.reason
+
+
+async def open_breaker(faulty: Faulty) -> None:
+    """Call until the breaker has seen enough."""
+    for _ in range(BREAKER.calls_min):
+        with pytest.raises(CacheUnavailable):
+            await faulty.cache.get("k")
+        if faulty.cache.breaker.state is BreakerState.OPEN:
+            return
+    raise AssertionError("the breaker never opened")
+
+
+async def test_every_operation_on_a_frozen_redis_ends_in_time(faulty: Faulty) -> None:
+    """Clause C2."""
+    faulty.server.pause()
+    for use in operations(faulty.cache):
+        seconds, reason = await timed(use)
+        assert seconds < TIMEOUT_S + MARGIN_S
+        assert reason is Away.SLOW
+    assert faulty.cache.connections_lent == 0
+
+
+async def test_an_open_breaker_rejects_at_once_and_sends_nothing(faulty: Faulty) -> None:
+    """Clause C8."""
+    faulty.server.pause()
+    await open_breaker(faulty)
+    seconds = []
+    for use in operations(faulty.cache):
+        took_s, reason = await timed(use)
+        assert reason is Away.REJECTED
+        seconds.append(took_s)
+    assert min(seconds) < REJECTION_MAX_S
+    assert sorted(seconds)[len(seconds) // 2] < REJECTION_MAX_S
+    assert faulty.sample("breaker_state", name="redis", state="open") == 1
+    assert faulty.sample("breaker_calls_total", name="redis", outcome="rejected") == 8
+
+
+@pytest.mark.parametrize("fault", ["freeze", "kill"])
+async def test_it_is_used_again_soon_after_it_is_back(faulty: Faulty, fault: str) -> None:
+    """Clause C9."""
+    server, cache = faulty.server, faulty.cache
+    server.pause() if fault == "freeze" else server.kill()
+    await open_breaker(faulty)
+    await until(lambda: cache.presence is Presence.DOWN)
+    assert faulty.sample("dependency_up", dependency="redis") == 0
+    if fault == "freeze":
+        server.resume()
+    else:
+        await trio.to_thread.run_sync(server.start)
+    with trio.fail_after(RECOVERY_MAX_S):
+        await until_used(cache)
+        await until(lambda: cache.presence is Presence.UP)
+    assert faulty.sample("dependency_up", dependency="redis") == 1
+
+
+async def until_used(cache: RedisCache) -> None:
+    """Until the breaker is closed and a value comes back."""
+    while True:
+        try:
+            await cache.set("k", b"v", 60)
+            if cache.breaker.state is BreakerState.CLOSED and await cache.get("k") == b"v":
+                return
+        except CacheUnavailable:
+            await trio.sleep(0.05)
+
+
+async def test_a_restart_costs_at_most_one_failure(faulty: Faulty) -> None:
+    """Connections that the old server closed are not mistaken for good ones."""
+    cache, failures = faulty.cache, 0
+    async with trio.open_nursery() as nursery:
+        for _ in range(CONNECTIONS_MAX):
+            nursery.start_soon(cache.set, "k", b"v", 60)
+    await trio.to_thread.run_sync(faulty.server.restart)
+    for _ in range(CONNECTIONS_MAX):
+        try:
+            await cache.get("k")
+        except CacheUnavailable:
+            failures += 1
+    assert failures <= 1
+
+
+async def test_connections_that_went_silent_cost_at_most_one_failure(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    """As after a firewall forgot them: no word comes back, while new ones work."""
+    proxy, failures = Proxy(server.url, tmp_path / "proxy.sock"), 0
+    async with trio.open_nursery() as nursery:
+        await nursery.start(proxy.run)
+        async with open_redis(proxy.url, system_ports().random, Metrics()) as cache:
+            await until(lambda: cache.listener.up)
+            async with trio.open_nursery() as uses:
+                for _ in range(CONNECTIONS_MAX):
+                    uses.start_soon(cache.set, "k", b"v", 60)
+            proxy.silence()
+            for _ in range(CONNECTIONS_MAX):
+                try:
+                    await cache.get("k")
+                except CacheUnavailable:
+                    failures += 1
+            async with cache.subscribe("news") as news:
+                with trio.fail_after(RECOVERY_MAX_S):
+                    assert await news.receive() == Missed()
+        nursery.cancel_scope.cancel()
+    assert failures == 1
+
+
+async def test_subscriptions_outlive_a_restart_and_are_told_what_they_may_have_missed(
+    faulty: Faulty,
+) -> None:
+    """Clause C5."""
+    cache = faulty.cache
+    async with cache.subscribe("news") as news, cache.subscribe("other") as other:
+        await cache.publish("news", b"before")
+        with trio.fail_after(5):
+            assert await news.receive() == Notice(b"before")
+        faulty.server.kill()
+        await until(lambda: not cache.listener.up)
+        await trio.to_thread.run_sync(faulty.server.start)
+        with trio.fail_after(RECOVERY_MAX_S):
+            assert await news.receive() == Missed()
+            assert await other.receive() == Missed()
+            await cache.publish("news", b"after")
+            assert await news.receive() == Notice(b"after")
+
+
+async def test_a_thousand_cancellations_leave_the_pool_whole_and_no_answer_astray(
+    faulty: Faulty,
+) -> None:
+    """Clause C2: every value says which key it belongs to."""
+    cache, random = faulty.cache, Random(7)
+    for number in range(KEYS):
+        await cache.set(f"key-{number}", b"value-%d" % number, 600)
+    cancelled: list[bool] = []
+
+    async def use(number: int, delay_s: float) -> None:
+        with trio.move_on_after(delay_s) as scope:
+            if number % 3 == 0:
+                await cache.set(f"key-{number}", b"value-%d" % number, 600)
+            elif number % 3 == 1:
+                assert (await cache.take("limit", LIMIT)).allowed
+            else:
+                assert await cache.get(f"key-{number}") == b"value-%d" % number
+        cancelled.append(scope.cancelled_caught)
+
+    for _ in range(CANCELLATIONS // 20):
+        async with trio.open_nursery() as nursery:
+            for _ in range(20):
+                nursery.start_soon(use, random.randrange(KEYS), random.uniform(0, 0.003))
+    assert CANCELLATIONS / 20 < sum(cancelled) < CANCELLATIONS
+    assert cache.connections_lent == 0
+    assert cache.breaker.state is BreakerState.CLOSED
+    assert faulty.sample("breaker_calls_total", name="redis", outcome="failure") == 0
+    for number in range(KEYS):
+        assert await cache.get(f"key-{number}") == b"value-%d" % number
+
+
+async def test_a_cancelled_use_of_a_frozen_redis_returns_at_once(faulty: Faulty) -> None:
+    """Clause C2."""
+    faulty.server.pause()
+    for use in operations(faulty.cache):
+        started_at = trio.current_time()
+        with trio.move_on_after(0.01) as scope:
+            await use()
+        assert scope.cancelled_caught
+        assert trio.current_time() - started_at < MARGIN_S
+    assert faulty.cache.breaker.state is BreakerState.CLOSED
+
+
+async def test_a_full_pool_is_no_failure_of_redis(faulty: Faulty) -> None:
+    faulty.server.pause()
+    reasons: list[Away] = []
+
+    async def use() -> None:
+        reasons.append((await timed(lambda: faulty.cache.get("k")))[1])
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(CONNECTIONS_MAX * 3):
+            nursery.start_soon(use)
+    assert reasons.count(Away.SLOW) == CONNECTIONS_MAX
+    assert reasons.count(Away.BUSY) == CONNECTIONS_MAX * 2
+    assert faulty.cache.breaker.state is BreakerState.CLOSED
+
+
+async def test_what_redis_refuses_is_no_failure_and_keeps_the_connection(faulty: Faulty) -> None:
+    cache = faulty.cache
+    for _ in range(BREAKER.calls_min * 2):
+        with pytest.raises(CacheRefused, match="Invalid stream ID"):
+            await cache.read("s", "nonsense", 10)
+    assert cache.breaker.state is BreakerState.CLOSED
+    await cache.set("k", b"v", 60)
+    assert await cache.get("k") == b"v"
+
+
+async def test_a_redis_that_is_away_at_the_start_is_used_when_it_comes(
+    server: RedisServer,
+) -> None:
+    server.kill()
+    async with (
+        open_redis(server.url, system_ports().random, Metrics()) as cache,
+        cache.subscribe("news") as news,
+    ):
+        assert (await timed(lambda: cache.get("k")))[1] is Away.UNREACHABLE
+        await trio.to_thread.run_sync(server.start)
+        with trio.fail_after(RECOVERY_MAX_S):
+            assert await news.receive() == Missed()
+            await cache.publish("news", b"after")
+            assert await news.receive() == Notice(b"after")

@@ -1,0 +1,226 @@
+"""The breaker, with the defects that breakers are known for."""
+
+from collections.abc import Callable
+from random import Random
+
+import pytest
+import trio
+
+from runtime.cache.breaker import Breaker, BreakerOpen, BreakerPolicy, BreakerState, Permit
+from runtime.telemetry import Metrics
+from tests.virtual import run_virtually
+
+pytestmark = pytest.mark.trio(run=run_virtually)
+
+POLICY = BreakerPolicy(jitter=0.0)
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def breaker(metrics: Metrics) -> Breaker:
+    return Breaker("store", POLICY, Random(1), metrics)
+
+
+def fail(breaker: Breaker, times: int) -> None:
+    for _ in range(times):
+        breaker.admit().failed()
+
+
+def succeed(breaker: Breaker, times: int) -> None:
+    for _ in range(times):
+        breaker.admit().succeeded()
+
+
+def is_rejected(breaker: Breaker) -> bool:
+    try:
+        breaker.admit().abandoned()
+    except BreakerOpen:
+        return True
+    return False
+
+
+def count(metrics: Metrics, metric: str, **labels: str) -> float:
+    return metrics.registry.get_sample_value(f"loyalnest_{metric}", labels) or 0.0
+
+
+def state_of(breaker: Breaker) -> BreakerState:
+    """Read anew each time, which a type checker does not know of properties."""
+    return breaker.state
+
+
+async def test_nineteen_failures_of_nineteen_leave_it_closed_and_the_twentieth_opens(
+    breaker: Breaker,
+) -> None:
+    """Clause C8."""
+    fail(breaker, 19)
+    assert state_of(breaker) is BreakerState.CLOSED
+    fail(breaker, 1)
+    assert state_of(breaker) is BreakerState.OPEN
+    with pytest.raises(BreakerOpen, match=r"store: open for another 5\.0 s"):
+        breaker.admit()
+
+
+async def test_less_than_half_failed_leaves_it_closed(breaker: Breaker) -> None:
+    """Clause C8."""
+    succeed(breaker, 20)
+    fail(breaker, 19)
+    assert state_of(breaker) is BreakerState.CLOSED
+    fail(breaker, 1)
+    assert state_of(breaker) is BreakerState.OPEN
+
+
+async def test_what_is_older_than_the_window_is_forgotten(breaker: Breaker) -> None:
+    fail(breaker, 19)
+    await trio.sleep(POLICY.window_s)
+    fail(breaker, 19)
+    assert state_of(breaker) is BreakerState.CLOSED
+    await trio.sleep(POLICY.window_s - 1)
+    fail(breaker, 1)
+    assert state_of(breaker) is BreakerState.OPEN
+
+
+async def test_a_success_does_not_open_it(breaker: Breaker) -> None:
+    fail(breaker, 19)
+    succeed(breaker, 5)
+    assert state_of(breaker) is BreakerState.CLOSED
+
+
+async def test_a_caller_that_gives_up_counts_for_nothing(breaker: Breaker) -> None:
+    """Clause C8."""
+    for _ in range(100):
+        breaker.admit().abandoned()
+    fail(breaker, 19)
+    assert state_of(breaker) is BreakerState.CLOSED
+
+
+async def test_of_a_hundred_callers_three_try_and_their_success_closes_it(
+    breaker: Breaker,
+) -> None:
+    """Clause C9."""
+    fail(breaker, 20)
+    await trio.sleep(POLICY.open_s)
+    permits: list[Permit] = []
+    rejected = 0
+    for _ in range(100):
+        try:
+            permits.append(breaker.admit())
+        except BreakerOpen:
+            rejected += 1
+    assert (len(permits), rejected) == (3, 97)
+    for permit in permits[:2]:
+        permit.succeeded()
+        assert state_of(breaker) is BreakerState.HALF_OPEN
+    permits[2].succeeded()
+    assert state_of(breaker) is BreakerState.CLOSED
+
+
+async def test_it_stays_open_twice_as_long_after_each_failed_trial_up_to_a_bound(
+    breaker: Breaker,
+) -> None:
+    """Clause C9."""
+    fail(breaker, 20)
+    for open_s in (5, 10, 20, 40, 60, 60):
+        await trio.sleep(open_s - 0.002)
+        assert is_rejected(breaker)
+        await trio.sleep(0.002)
+        breaker.admit().failed()
+        assert state_of(breaker) is BreakerState.OPEN
+    await trio.sleep(60)
+    succeed(breaker, 3)
+    fail(breaker, 20)
+    await trio.sleep(5)
+    assert state_of(breaker) is BreakerState.HALF_OPEN
+
+
+async def test_the_time_open_is_spread_by_the_jitter() -> None:
+    policy = BreakerPolicy(jitter=0.1)
+    opened_s = set()
+    for seed in range(50):
+        breaker = Breaker("store", policy, Random(seed))
+        fail(breaker, 20)
+        with trio.fail_after(policy.open_s * 1.2):
+            passed_s = 0.0
+            while breaker.state is BreakerState.OPEN:
+                await trio.sleep(0.05)
+                passed_s += 0.05
+        opened_s.add(round(passed_s, 2))
+    assert min(opened_s) >= 4.5
+    assert max(opened_s) <= 5.55
+    assert len(opened_s) > 5
+
+
+async def test_a_hung_trial_opens_it_again_after_its_time(breaker: Breaker) -> None:
+    """Clause C9."""
+    fail(breaker, 20)
+    await trio.sleep(POLICY.open_s)
+    hung = [breaker.admit() for _ in range(3)]
+    await trio.sleep(POLICY.half_open_s - 0.001)
+    assert state_of(breaker) is BreakerState.HALF_OPEN
+    await trio.sleep(0.001)
+    assert state_of(breaker) is BreakerState.OPEN
+    for permit in hung:
+        permit.succeeded()
+    assert state_of(breaker) is BreakerState.OPEN
+
+
+async def test_a_trial_that_is_given_up_leaves_its_permit_to_others(breaker: Breaker) -> None:
+    fail(breaker, 20)
+    await trio.sleep(POLICY.open_s)
+    for _ in range(10):
+        permits = [breaker.admit() for _ in range(3)]
+        assert is_rejected(breaker)
+        for permit in permits:
+            permit.abandoned()
+    succeed(breaker, 3)
+    assert state_of(breaker) is BreakerState.CLOSED
+
+
+@pytest.mark.parametrize("end", [Permit.succeeded, Permit.failed])
+async def test_a_result_of_an_older_generation_is_ignored(
+    breaker: Breaker, end: Callable[[Permit], None]
+) -> None:
+    """Clause C9."""
+    old = [breaker.admit() for _ in range(40)]
+    fail(breaker, 20)
+    for permit in old[:10]:
+        end(permit)
+    assert state_of(breaker) is BreakerState.OPEN
+    await trio.sleep(POLICY.open_s)
+    assert state_of(breaker) is BreakerState.HALF_OPEN
+    for permit in old[10:20]:
+        end(permit)
+    assert state_of(breaker) is BreakerState.HALF_OPEN
+    succeed(breaker, 3)
+    for permit in old[20:]:
+        end(permit)
+    assert state_of(breaker) is BreakerState.CLOSED
+
+
+async def test_a_permit_ends_once(breaker: Breaker, metrics: Metrics) -> None:
+    permit = breaker.admit()
+    permit.failed()
+    permit.succeeded()
+    permit.abandoned()
+    assert count(metrics, "breaker_calls_total", name="store", outcome="failure") == 1
+    assert count(metrics, "breaker_calls_total", name="store", outcome="success") == 0
+    assert count(metrics, "breaker_calls_total", name="store", outcome="abandoned") == 0
+
+
+async def test_every_transition_is_counted_once(breaker: Breaker, metrics: Metrics) -> None:
+    permits = [breaker.admit() for _ in range(20)]
+    fail(breaker, 20)
+    for permit in permits:
+        permit.failed()
+    assert is_rejected(breaker)
+    await trio.sleep(POLICY.open_s)
+    succeed(breaker, 3)
+    for before, after in (("closed", "open"), ("open", "half_open"), ("half_open", "closed")):
+        labels = {"name": "store", "from": before, "to": after}
+        assert count(metrics, "breaker_transitions_total", **labels) == 1
+    assert count(metrics, "breaker_state", name="store", state="closed") == 1
+    assert count(metrics, "breaker_state", name="store", state="open") == 0
+    assert count(metrics, "breaker_calls_total", name="store", outcome="rejected") == 1

@@ -1,0 +1,156 @@
+"""The backlog of deferred earnings: who is next, what may be acknowledged, what is found."""
+
+from datetime import UTC, datetime, timedelta
+from math import inf
+
+from actors.points.deferral_backlog import PER_ACCOUNT, RECENT, ROUND, Backlog, Waiting
+from actors.points.deferral_records import DeferredRecord, decode_record, encode_record
+from actors.points.deferral_replay import as_promised
+from actors.points.messages import AccountKey, Deferral, DeferralStatus, Earn
+from actors.vocabulary import KEY_REUSED, Idempotency
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def record(number: int, customer: str = "ann", **earn: object) -> DeferredRecord:
+    idempotency = Idempotency(f"key-{number}", "print")
+    return DeferredRecord(
+        deferral_id=f"def_{number}",
+        merchant_id="shop",
+        customer_id=customer,
+        deferred_at=NOON + timedelta(seconds=number),
+        earn=Earn(idempotency=idempotency, amount=number, reason="test", **earn),  # type: ignore[arg-type]
+    )
+
+
+def end(backlog: Backlog, waiting: Waiting) -> None:
+    kept = waiting.record
+    status = DeferralStatus.APPLIED
+    backlog.finish(waiting, Deferral(kept.deferral_id, "ann", status, kept.deferred_at, NOON))
+
+
+def numbers(groups: list[list[Waiting]]) -> list[list[int]]:
+    return [[waiting.sequence for waiting in group] for group in groups]
+
+
+def test_a_record_comes_back_from_the_disk_as_it_was() -> None:
+    whole = record(
+        7,
+        order_id="o-1",
+        effective_at=NOON,
+        expires_at=NOON + timedelta(days=9),
+        pending_until=NOON,
+    )
+    assert decode_record(encode_record(whole)) == whole
+
+
+def test_what_is_done_is_acknowledged_up_to_the_first_that_is_not() -> None:
+    backlog = Backlog(10)
+    for sequence in (11, 12, 13):
+        backlog.add(sequence, record(sequence, f"customer-{sequence}"))
+    waiting = {group[0].sequence: group[0] for group in backlog.ready(0)}
+    end(backlog, waiting[12])
+    assert backlog.done_through == 10
+    end(backlog, waiting[11])
+    assert backlog.done_through == 12
+    end(backlog, waiting[13])
+    assert (backlog.done_through, len(backlog), backlog.oldest) == (13, 0, None)
+
+
+def test_what_arrives_out_of_turn_is_not_acknowledged_before_what_is_missing() -> None:
+    backlog = Backlog(0)
+    backlog.add(2, record(2))
+    ((waiting,),) = backlog.ready(0)
+    end(backlog, waiting)
+    assert backlog.done_through == 0, "the first may be on the disk already"
+    backlog.add(1, record(1))
+    assert backlog.done_through == 0
+    ((waiting,),) = backlog.ready(0)
+    end(backlog, waiting)
+    assert backlog.done_through == 2
+
+
+def test_what_could_not_be_read_holds_nothing_up() -> None:
+    backlog = Backlog(0)
+    backlog.add(3, record(3))
+    backlog.recovered(5)
+    assert backlog.done_through == 2
+    ((waiting,),) = backlog.ready(0)
+    end(backlog, waiting)
+    assert backlog.done_through == 5
+
+
+def test_accounts_take_turns_and_each_keeps_its_order() -> None:
+    backlog = Backlog(0)
+    for sequence in range(1, 2 * ROUND + 1):
+        backlog.add(sequence, record(sequence, "busy"))
+    backlog.add(2 * ROUND + 1, record(2 * ROUND + 1, "quiet"))
+    busy = list(range(1, PER_ACCOUNT + 1))
+    assert numbers(backlog.ready(0)) == [busy, [2 * ROUND + 1]]
+    assert numbers(backlog.ready(0)) == [busy, [2 * ROUND + 1]]
+    many = Backlog(0)
+    for sequence in range(1, 2 * ROUND + 1):
+        many.add(sequence, record(sequence, f"customer-{sequence}"))
+    first, second = many.ready(0), many.ready(0)
+    assert len(first) == len(second) == ROUND
+    assert {group[0].sequence for group in first + second} == set(range(1, 2 * ROUND + 1))
+
+
+def test_an_account_that_failed_waits_and_goes_one_by_one_while_others_go_on() -> None:
+    backlog = Backlog(0)
+    for sequence in range(1, 5):
+        backlog.add(sequence, record(sequence, "bad"))
+    backlog.add(5, record(5, "good"))
+    backlog.hold(AccountKey("shop", "bad"), until=7.0)
+    assert numbers(backlog.ready(6.9)) == [[5]]
+    assert backlog.next_at() == -inf
+    assert sorted(numbers(backlog.ready(7.0))) == [[1], [5]]
+    (good,) = [group[0] for group in backlog.ready(7.0) if group[0].sequence == 5]
+    end(backlog, good)
+    assert backlog.next_at() == 7.0
+    for _ in range(4):
+        ((waiting,),) = backlog.ready(8.0)
+        end(backlog, waiting)
+    assert backlog.next_at() == inf
+
+
+def test_keys_are_found_while_they_wait_and_only_by_their_own_request() -> None:
+    backlog = Backlog(0)
+    backlog.add(1, record(1))
+    found = backlog.find("shop", Idempotency("key-1", "print"))
+    assert isinstance(found, Deferral)
+    assert (found.deferral_id, found.status) == ("def_1", DeferralStatus.QUEUED)
+    assert backlog.find("shop", Idempotency("key-1", "another")) == KEY_REUSED
+    assert backlog.find("rival", Idempotency("key-1", "print")) is None
+    assert backlog.get("rival", "def_1") is None
+    ((waiting,),) = backlog.ready(0)
+    end(backlog, waiting)
+    assert backlog.find("shop", Idempotency("key-1", "print")) is None
+    ended = backlog.get("shop", "def_1")
+    assert ended is not None
+    assert ended.status is DeferralStatus.APPLIED
+
+
+def test_outcomes_in_memory_are_bounded() -> None:
+    backlog = Backlog(0)
+    for sequence in range(1, RECENT + 2):
+        backlog.add(sequence, record(sequence))
+        ((waiting,),) = backlog.ready(0)
+        end(backlog, waiting)
+    assert backlog.get("shop", "def_1") is None
+    assert backlog.get("shop", "def_2") is not None
+
+
+def test_points_count_from_when_they_were_promised() -> None:
+    kept = record(30)
+    later = NOON + timedelta(minutes=5)
+    assert as_promised(kept, later).effective_at == kept.deferred_at
+    assert as_promised(kept, NOON).effective_at == NOON, "the clock was set back"
+    dated = record(31, effective_at=NOON - timedelta(days=1))
+    assert as_promised(dated, later).effective_at == NOON - timedelta(days=1)
+
+
+def test_a_pending_time_that_has_passed_meanwhile_is_over() -> None:
+    kept = record(1, pending_until=NOON + timedelta(minutes=1))
+    assert as_promised(kept, NOON + timedelta(minutes=2)).pending_until is None
+    assert as_promised(kept, NOON).pending_until == NOON + timedelta(minutes=1)
