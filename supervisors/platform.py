@@ -1,4 +1,4 @@
-"""The platform: what every domain stands on. Database, journal, outbox relay, cache."""
+"""The platform: what every domain stands on. Database, journal, relay, cache, job queue."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,6 +16,7 @@ from runtime import (
     Strategy,
     Supervisor,
 )
+from runtime.jobs import JobsSpec, jobs_children
 from runtime.journal import JOURNAL, Journal
 from runtime.outbox import RELAY
 from runtime.outbox_relay import OutboxRelay
@@ -104,6 +105,7 @@ def platform(
     subscriptions: Mapping[str, Sequence[str]],
     ownership: Ownership,
     cache: ChildSpec,
+    jobs: JobsSpec | None = None,
 ) -> Supervisor:
     """rest_for_one: what stands on a failed part restarts with it.
 
@@ -131,6 +133,7 @@ def platform(
                 name=RELAY,
             ),
             cache,
+            *jobs_children(handle.share("jobs"), jobs if jobs is not None else JobsSpec()),
         ),
         strategy=Strategy.REST_FOR_ONE,
         intensity=PLATFORM_INTENSITY,
