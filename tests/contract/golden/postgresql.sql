@@ -5,6 +5,15 @@ BEGIN
     RAISE EXCEPTION 'ledger entries never change';
 END
 $$;
+CREATE FUNCTION public.loyalnest_expect(name text, changed bigint, expected bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF changed <> expected THEN
+        RAISE EXCEPTION '%', name USING ERRCODE = 'LN001';
+    END IF;
+END
+$$;
 CREATE FUNCTION public.loyalnest_make_append_only(name text) RETURNS void
     LANGUAGE plpgsql
     AS $$
