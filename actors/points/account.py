@@ -46,7 +46,7 @@ MAX_ATTEMPTS = 5
 DECISIONS_AT_ONCE = 32
 """Decisions before other tasks get a turn; about a millisecond."""
 
-RECENT_ANSWERS = 256
+RECENT_ANSWERS = 16
 """Answers kept in memory, so that a quick repetition costs no query."""
 
 
