@@ -142,6 +142,8 @@ CREATE TABLE public.journal_partitions (
     owner text NOT NULL,
     epoch bigint NOT NULL,
     commits bigint NOT NULL,
+    address text,
+    announced_at timestamp with time zone,
     CONSTRAINT journal_partitions_commits_check CHECK ((commits >= 0)),
     CONSTRAINT journal_partitions_epoch_check CHECK ((epoch >= 1))
 );
