@@ -106,8 +106,8 @@ class Children:
         return None
 
     def adopt(self, id_: str, spec: ChildSpec, arguments: tuple[Any, ...] = ()) -> Child:
-        """Add a child that is down. Raises `NameTaken`."""
-        cell = self.host.system.cell(self._address(id_), spec.mailbox, spec.name)
+        """Add a child that is down."""
+        cell = self.host.system.make_cell(self._address(id_), spec.mailbox)
         child = self._by_id[id_] = Child(id_, spec, cell, self.host.cell, arguments)
         return child
 
@@ -152,7 +152,10 @@ class Children:
         return self._came_up(child, incarnation)
 
     def _move_in(self, child: Child) -> None:
-        """Make the address ready for an actor, by what the specification says now."""
+        """Make the address ready for an actor, by what the specification says now.
+
+        Raises `NameTaken`: never do two actors share an address.
+        """
         spec = child.spec
         if spec.name is not None:
             child.cell = self.host.system.cell(self._address(child.id), spec.mailbox, spec.name)

@@ -103,10 +103,7 @@ class Supervisor(Actor):
                 raise StartFailed(f"{address} did not start: {clipped(str(error))}") from error
 
     async def _boot(self, spec: ChildSpec) -> BaseException | None:
-        try:
-            child = self._children.adopt(spec.id, spec)
-        except NameTaken as taken:
-            return taken
+        child = self._children.adopt(spec.id, spec)
         error = await self._children.start(child)
         if error is not None:
             self._children.report(ReportKind.START_ERROR, child, error)
@@ -270,11 +267,7 @@ class Supervisor(Actor):
     async def _start_new(
         self, id_: str, spec: ChildSpec, arguments: tuple[Any, ...]
     ) -> Started | Refused:
-        try:
-            child = self._children.adopt(id_, spec, arguments)
-        except NameTaken as error:
-            there = self.system.ref(spec.name) if spec.name is not None else None
-            return Refused(AdminError.ALREADY_STARTED, str(error), there, error)
+        child = self._children.adopt(id_, spec, arguments)
         answer = await self._start(child)
         if isinstance(answer, Refused):
             self._children.forget(child)
@@ -282,6 +275,9 @@ class Supervisor(Actor):
 
     async def _start(self, child: Child) -> Started | Refused:
         error = await self._children.start(child)
+        if isinstance(error, NameTaken) and child.spec.name is not None:
+            holder = self.system.ref(child.spec.name)
+            return Refused(AdminError.ALREADY_STARTED, clipped(str(error)), holder, error)
         if error is not None:
             return Refused(AdminError.START_FAILED, clipped(repr(error)), error=error)
         if child.incarnation is None:
@@ -378,7 +374,7 @@ class Supervisor(Actor):
             ids.append(spec.id)
             child = self._children.find(spec.id)
             if child is None:
-                self._children.adopt(spec.id, attrs.evolve(spec, name=None)).spec = spec
+                self._children.adopt(spec.id, spec)
             else:
                 child.spec = spec
         self._children.reorder(ids)

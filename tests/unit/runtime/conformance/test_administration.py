@@ -271,7 +271,7 @@ async def test_restart_child_whose_name_was_taken_meanwhile() -> None:
         await root.ask(TerminateChild("a"))
         twin = attrs.evolve(probe("twin"), name="a")
         assert began(await root.ask(StartChild(twin))).alive
-        assert why(await root.ask(RestartChild("a"))) is AdminError.START_FAILED
+        assert why(await root.ask(RestartChild("a"))) is AdminError.ALREADY_STARTED
         assert await states(system) == {"a": DOWN, "twin": RUNNING}
         await root.ask(TerminateChild("twin"))
         assert began(await root.ask(RestartChild("a"))).address == "root/a"

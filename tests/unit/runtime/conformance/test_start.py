@@ -174,6 +174,16 @@ async def test_start_error_of_a_child_fails_the_supervisor(start: Any) -> None:
         assert [line[:2] for line in reported(system)] == [("start_error", "b")]
 
 
+async def test_start_under_a_name_that_is_taken_fails_the_supervisor() -> None:
+    """Clauses S2, S17."""
+    twin = attrs.evolve(probe("twin"), name="a")
+    async with running([probe("a")]) as system:
+        answer = await system.ref("root").ask(StartChild(supervisor("sup", [probe("b"), twin])))
+        assert why(answer) is AdminError.START_FAILED
+        assert [line[:2] for line in reported(system)] == [("start_error", "twin")]
+        assert not system.ref("b").alive
+
+
 @pytest.mark.parametrize("start", [Junk, lambda: None, lambda: 42, lambda: Probe])
 async def test_start_that_returns_junk_is_an_error(start: Any) -> None:
     """Clause S12."""
