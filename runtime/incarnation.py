@@ -76,6 +76,7 @@ class Incarnation:
     def launch_in(self, nursery: trio.Nursery) -> None:
         """Start in `nursery`, without the context of whoever asked for it."""
         self.cell.open()
+        self.cell.kill_scope = self._kill_scope
         ExecutionContext().run(partial(nursery.start_soon, self.run, name=self.cell.address))
 
     def launch(self, child: Incarnation) -> None:

@@ -149,7 +149,7 @@ async def crash(actor: Probe) -> None:
 
 
 async def kill(actor: Probe) -> None:
-    actor._incarnation.kill()
+    actor.ref.kill()
     await trio.sleep_forever()
 
 
