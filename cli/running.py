@@ -71,12 +71,18 @@ class Run:
     ) -> AsyncIterator[tuple[ActorSystem, DatabaseHandle]]:
         """The running application, stopped in order at the end.
 
+        With an edge it takes the database over from whoever has it.
+
         Raises `CommandFailed` when it ends because the database cannot be written.
         """
         prepare_data_dir(self.settings)
         handle, cache = WatchedHandle(), CacheHandle()
         spec = ApplicationSpec(
-            DatabaseSpec(self.settings.database_url, self.settings.database_connections_max),
+            DatabaseSpec(
+                self.settings.database_url,
+                self.settings.database_connections_max,
+                takes_over=edge is not None,
+            ),
             self.settings.data_dir,
             edge(handle, cache) if edge is not None else (),
             self.settings.redis_url,

@@ -17,12 +17,16 @@ from gateway.application import gateway_children
 from gateway.listener import ListenerSettings
 from gateway.messages import LISTENER, Address, GetAddress
 from gateway.settings import GatewaySettings
-from runtime import ChildSpec
+from runtime import ActorError, ActorSystem, ChildSpec
 from runtime.cache import CacheHandle
-from runtime.storage import Database, DatabaseHandle, StorageError
+from runtime.journal import JOURNAL, Append
+from runtime.storage import DatabaseHandle, StorageError
+from supervisors.platform import DATABASE, Announce
 
 ANNOUNCE_EVERY_S = 5.0
-"""A database that was opened again does not know where we serve."""
+"""A database that was opened again does not know where we serve, and others forget it."""
+
+ANNOUNCE_TIMEOUT_S = 2.0
 
 log = structlog.get_logger("loyalnest.serve")
 
@@ -46,14 +50,18 @@ async def serve_until_cancelled(run: Run, *, demo: bool) -> None:
         listener, gateway = gateway_settings(run.settings)
         return gateway_children(listener, gateway, handle, cache)
 
-    async with run.tree(edge) as (system, handle):
+    async with run.tree(edge) as (system, _):
         address = await system.ref(LISTENER).ask(GetAddress())
         shop = await demo_shop.seed_demo(system) if demo else None
-        await _announce(handle, address)
+        await _announce(system, address.url)
         _print_banner(run.settings, address, shop)
-        while True:
-            await trio.sleep(ANNOUNCE_EVERY_S)
-            await _announce(handle, address)
+        try:
+            while True:
+                await trio.sleep(ANNOUNCE_EVERY_S)
+                await _announce(system, address.url)
+        finally:
+            with trio.CancelScope(shield=True):
+                await _announce(system, None)
 
 
 def gateway_settings(settings: Settings) -> tuple[ListenerSettings, GatewaySettings]:
@@ -72,10 +80,12 @@ def gateway_settings(settings: Settings) -> tuple[ListenerSettings, GatewaySetti
     return listener, gateway
 
 
-async def _announce(database: Database, address: Address) -> None:
+async def _announce(system: ActorSystem, address: str | None) -> None:
+    """Once the journal has its partition: on a shared database only its owner is listened to."""
     try:
-        await database.announce(address.url)
-    except StorageError as error:
+        await system.ref(JOURNAL).ask(Append(()), timeout_s=ANNOUNCE_TIMEOUT_S)
+        await system.ref(DATABASE).ask(Announce(address), timeout_s=ANNOUNCE_TIMEOUT_S)
+    except (ActorError, StorageError) as error:
         log.warning("announce_failed", error=str(error))
 
 

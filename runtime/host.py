@@ -8,6 +8,8 @@ import outcome
 import structlog
 import trio
 
+from runtime.host_wait import wait_in_loop
+
 try:
     import uvloop
 
@@ -44,6 +46,7 @@ def run(
     A clock with autojump takes the time spent in `call` for idle time, and jumps.
     """
     _refuse_nesting()
+    wait_in_loop()
     loop = _new_event_loop()
     # uvloop owns the wake-up descriptor of signals; asyncio leaves it to Trio.
     owns_wakeup_fd = _new_event_loop is not asyncio.new_event_loop

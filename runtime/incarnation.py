@@ -291,7 +291,8 @@ class Incarnation:
             batch = self._take_batch()
             if batch:
                 await self._handle_batch(batch)
-            await checkpoint()
+            if self.cell.items or not batch:
+                await checkpoint()
 
     def _take_batch(self) -> list[Envelope]:
         if self.reason is not None:
@@ -385,5 +386,7 @@ def _single(error: Exception) -> BaseException:
 
 
 def _batch_context(cell: Cell, batch: list[Envelope]) -> Context:
+    if len(batch) == 1:
+        return Context(inf, batch[0].trace_id, batch[0].asking, cell, batch[0].number)
     askers = dict.fromkeys(asker for envelope in batch for asker in envelope.asking)
     return Context(inf, batch[0].trace_id, tuple(askers), cell, batch[0].number)

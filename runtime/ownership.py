@@ -34,6 +34,11 @@ class Ownership:
     _owner: str | None = None
     _lost: bool = False
 
+    @property
+    def owner(self) -> str | None:
+        """This process's name in the partition's row; None before the first claim."""
+        return self._owner
+
     async def claim(self, database: Database, ids: Ids) -> Tenure:
         """A new epoch, after every commit of the old one has ended.
 

@@ -16,6 +16,7 @@ from actors.products.supervisor import MIGRATIONS as PRODUCTS_MIGRATIONS
 from actors.products.supervisor import products_children
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
 from runtime.cache import CacheHandle
+from runtime.jobs import JOBS_MIGRATIONS
 from runtime.ownership import Ownership
 from runtime.storage import RUNTIME_MIGRATIONS, DatabaseHandle
 from supervisors.cache import cache_child
@@ -28,7 +29,13 @@ DOMAINS = "loyalnest.domains"
 SUBSCRIPTIONS = {ORDER_RECORDED: (INTAKE,)}
 """Which actors get which outbox topics."""
 
-MIGRATIONS = (RUNTIME_MIGRATIONS, CORE_MIGRATIONS, POINTS_MIGRATIONS, PRODUCTS_MIGRATIONS)
+MIGRATIONS = (
+    RUNTIME_MIGRATIONS,
+    JOBS_MIGRATIONS,
+    CORE_MIGRATIONS,
+    POINTS_MIGRATIONS,
+    PRODUCTS_MIGRATIONS,
+)
 
 DEFERRED = "deferred"
 """Folder of the data directory with the earnings that wait for the database."""

@@ -1,6 +1,7 @@
-"""The platform: what every domain stands on. Database, journal, outbox relay, cache."""
+"""The platform: what every domain stands on. Database, journal, relay, cache, job queue."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import attrs
 import structlog
@@ -10,12 +11,14 @@ from runtime import (
     INFINITE,
     Actor,
     Backoff,
+    Call,
     ChildSpec,
     ExitReason,
     MailboxSpec,
     Strategy,
     Supervisor,
 )
+from runtime.jobs import JobsSpec, jobs_children
 from runtime.journal import JOURNAL, Journal
 from runtime.outbox import RELAY
 from runtime.outbox_relay import OutboxRelay
@@ -24,6 +27,8 @@ from runtime.storage import (
     Database,
     DatabaseHandle,
     Migrations,
+    StorageError,
+    StorageLocked,
     StorageUnavailable,
     migrate,
     open_database,
@@ -45,10 +50,21 @@ PLATFORM_PERIOD_S = 30.0
 
 @attrs.frozen
 class DatabaseSpec:
-    """Where the data is. `connections` is the most that PostgreSQL is asked for."""
+    """Where the data is. `connections` is the most that PostgreSQL is asked for.
+
+    Without `takes_over` it is refused to open a store that another process serves from.
+    """
 
     url: str
     connections: int = CONNECTIONS
+    takes_over: bool = True
+
+
+@attrs.frozen
+class Announce(Call[None]):
+    """To `DATABASE`: tell other processes where this one serves, or (None) that it does not."""
+
+    address: str | None
 
 
 class DatabaseKeeper(Actor):
@@ -57,10 +73,17 @@ class DatabaseKeeper(Actor):
     A server that is away at first is waited for. Later it may come and go.
     """
 
+    passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError,)
+
     def __init__(
-        self, spec: DatabaseSpec, handle: DatabaseHandle, migrations: Sequence[Migrations]
+        self,
+        spec: DatabaseSpec,
+        handle: DatabaseHandle,
+        migrations: Sequence[Migrations],
+        ownership: Ownership,
     ) -> None:
         self._spec = spec
+        self._ownership = ownership
         self._handle = handle
         self._migrations = migrations
         self._database: Database | None = None
@@ -69,6 +92,7 @@ class DatabaseKeeper(Actor):
         database = await open_database(self._spec.url, connections=self._spec.connections)
         try:
             applied = await self._migrate(database)
+            await self._check_free(database)
         except BaseException:
             await database.close()
             raise
@@ -91,6 +115,21 @@ class DatabaseKeeper(Actor):
             await trio.sleep(TRY_AGAIN_S)
         raise AssertionError("unreachable")
 
+    async def _check_free(self, database: Database) -> None:
+        if self._spec.takes_over:
+            return
+        address = await database.announced()
+        if address is not None:
+            raise StorageLocked("the database", None, address)
+
+    async def receive(self, message: Any) -> object:
+        if not isinstance(message, Announce):
+            return await super().receive(message)
+        owner = self._ownership.owner
+        if self._database is not None and owner is not None:
+            await self._database.announce(message.address, owner)
+        return None
+
     async def stopped(self, reason: ExitReason) -> None:
         self._handle.detach()
         if self._database is not None:
@@ -104,6 +143,7 @@ def platform(
     subscriptions: Mapping[str, Sequence[str]],
     ownership: Ownership,
     cache: ChildSpec,
+    jobs: JobsSpec | None = None,
 ) -> Supervisor:
     """rest_for_one: what stands on a failed part restarts with it.
 
@@ -113,7 +153,7 @@ def platform(
         (
             ChildSpec(
                 "database",
-                lambda: DatabaseKeeper(spec, handle, migrations),
+                lambda: DatabaseKeeper(spec, handle, migrations, ownership),
                 name=DATABASE,
                 shutdown_s=10.0,
                 start_timeout_s=INFINITE,
@@ -131,6 +171,7 @@ def platform(
                 name=RELAY,
             ),
             cache,
+            *jobs_children(handle.share("jobs"), jobs if jobs is not None else JobsSpec()),
         ),
         strategy=Strategy.REST_FOR_ONE,
         intensity=PLATFORM_INTENSITY,

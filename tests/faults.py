@@ -150,8 +150,11 @@ class FaultyDatabase:
         if faults.crash("answer is lost", 0.05):
             raise StorageError("the connection broke during the commit (a test)")
 
-    async def announce(self, address: str) -> None:
-        await self._database.announce(address)
+    async def announce(self, address: str | None, owner: str) -> None:
+        await self._database.announce(address, owner)
+
+    async def announced(self) -> str | None:
+        return await self._database.announced()
 
     async def close(self) -> None:
         await self._database.close()

@@ -14,7 +14,7 @@ from actors.points.messages import (
     Reverse,
     VoidHold,
 )
-from actors.points.plan import NO_FACTS, Answer, Facts, Key
+from actors.points.plan import Answer, Facts, Key
 from actors.points.queries import (
     MAX_IDS,
     SELECT_BY_BUSINESS_KEY,
@@ -29,6 +29,9 @@ from actors.points.queries import (
 from actors.points.records import movement_of, receipt_of, stored_answer, transaction_of
 from actors.points.reversals import root_of
 from runtime.storage import Database, Row
+
+NAMING_THE_PAST = frozenset({Reverse, CaptureHold, VoidHold})
+"""Mutations of something that happened before."""
 
 FOREIGN = Answer(
     "\0", Receipt("", "", 0, NOTHING, 0, Balance(0, 0, 0, 0), datetime.max.replace(tzinfo=UTC))
@@ -64,14 +67,17 @@ async def find_answers(
     return answers
 
 
+def name_the_past(mutations: Iterable[Mutation]) -> bool:
+    """Whether any of them needs facts."""
+    return not NAMING_THE_PAST.isdisjoint(map(type, mutations))
+
+
 async def find_facts(
     database: Database, merchant_id: str, customer_id: str, mutations: Sequence[Mutation]
 ) -> Facts:
     """What the mutations name of this customer's past."""
     reversed_ids = [m.transaction_id for m in mutations if isinstance(m, Reverse)]
     hold_ids = [m.hold_id for m in mutations if isinstance(m, CaptureHold | VoidHold)]
-    if not reversed_ids and not hold_ids:
-        return NO_FACTS
     holds = await fetch_by_ids(database, SELECT_KNOWN_HOLDS, merchant_id, hold_ids)
     return Facts(
         await _find_histories(database, merchant_id, customer_id, reversed_ids),

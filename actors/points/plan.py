@@ -49,6 +49,7 @@ class Facts:
 
 
 NO_FACTS = Facts()
+HOLD_SETTLERS = (CaptureHold, VoidHold)
 
 
 def key_of(mutation: Mutation) -> Key:
@@ -118,7 +119,7 @@ class Plan:
     def _context(self, mutation: Mutation) -> Context:
         if isinstance(mutation, Reverse):
             return Context(self.moment, original=self._original(mutation.transaction_id))
-        if isinstance(mutation, CaptureHold | VoidHold):
+        if isinstance(mutation, HOLD_SETTLERS):
             return Context(self.moment, hold_known=self._knows_hold(mutation.hold_id))
         return Context(self.moment)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import attrs
+import msgspec
 
 from actors.points.ledger import GENESIS
 from actors.points.messages import DEFAULT_ASSET, AccountKey, Balance
@@ -45,12 +46,11 @@ NO_HOLDS: Holds = {}
 NO_PROMISES: Promises = {}
 
 
-@attrs.frozen
-class AccountState:
+class AccountState(msgspec.Struct, frozen=True):
     """A projection of the account's transactions up to `sequence`; 0 means that it has none.
 
     `lots` are those with something left, in the order in which they are spent. Their sum is
-    `max(0, posted)`.
+    `max(0, posted)`. A msgspec struct, because one is made for every transaction.
     """
 
     merchant_id: str

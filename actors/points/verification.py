@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 import attrs
+import msgspec
 import trio
 
 from actors.points.errors import LedgerCorrupt
@@ -159,7 +160,7 @@ def _follow(found: Findings, state: AccountState, row: Row, t: Transaction) -> A
         return evolve(state, Posted(t, state.head, stored_hash))
     except LedgerCorrupt as error:
         found.wrong(t.customer_id, "entry", f"transaction {t.transaction_id}: {error}")
-        return attrs.evolve(state, sequence=t.sequence, head=stored_hash)
+        return msgspec.structs.replace(state, sequence=t.sequence, head=stored_hash)
 
 
 def _check_projection(

@@ -77,8 +77,11 @@ class DatabaseHandle:
     def as_owner(self) -> AbstractAsyncContextManager[Database]:
         return self._attached.as_owner()
 
-    async def announce(self, address: str) -> None:
-        await self._attached.announce(address)
+    async def announce(self, address: str | None, owner: str) -> None:
+        await self._attached.announce(address, owner)
+
+    async def announced(self) -> str | None:
+        return await self._attached.announced()
 
     async def close(self) -> None:
         """Detach. Closing is the keeper's business."""

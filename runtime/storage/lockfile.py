@@ -42,7 +42,7 @@ class LockFile:
             raise
         self._write(None)
 
-    def announce(self, address: str) -> None:
+    def announce(self, address: str | None) -> None:
         """Note where the owner serves."""
         self._write(address)
 

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple, Protocol
 import attrs
 import trio
 
+ANNOUNCED_S = 15.0
+"""How long an announcement counts."""
+
 
 class Dialect(Enum):
     """The product behind the port, for the few statements that only one of them has."""
@@ -133,8 +136,12 @@ class Database(Protocol):
         Raises `MigrationError` when others have it for too long.
         """
 
-    async def announce(self, address: str) -> None:
-        """Tell other processes that come for the same store where this one serves."""
+    async def announce(self, address: str | None, owner: str) -> None:
+        """Tell other processes that come for the same store where this one serves: at `address`,
+        or no longer. Counts for `ANNOUNCED_S`, and only while `owner` has the journal."""
+
+    async def announced(self) -> str | None:
+        """Where another process serves from this store, if one has said so lately."""
 
     async def close(self) -> None:
         """Wait for what is under way, and close."""

@@ -18,7 +18,7 @@ from runtime.storage.errors import (
     StorageUnavailable,
 )
 from runtime.storage.grouping import Group, grouped
-from runtime.storage.port import AcrossMerchants, Database, Dialect, Entry, Query, Row
+from runtime.storage.port import ANNOUNCED_S, AcrossMerchants, Database, Dialect, Entry, Query, Row
 from runtime.storage.postgres_errors import is_bad_luck, translated, translated_connecting
 from runtime.storage.postgres_notices import NOTIFY, NoticeConnection, packed
 from runtime.storage.postgres_pool import CONNECT_TIMEOUT_S, PoolStatistics, SessionPool
@@ -40,6 +40,16 @@ OWN_CONNECTIONS = 2
 that listens."""
 
 CONNECTIONS_LEAST = OWN_CONNECTIONS + 1
+
+ANNOUNCE = (
+    "UPDATE journal_partitions SET address = CAST($1 AS TEXT), announced_at = now()"
+    " WHERE owner = $2"
+)
+
+SELECT_ADDRESS = (
+    "SELECT address FROM journal_partitions WHERE address IS NOT NULL"
+    " AND announced_at > now() - make_interval(secs => $1)"
+)
 
 MIGRATION_LOCK = 0x6C6F79616C  # "loyal"
 MIGRATION_LOCK_TIMEOUT_S = 60.0
@@ -110,8 +120,12 @@ class PostgresDatabase:
     async def attend(self) -> None:
         await self._notices.run()
 
-    async def announce(self, address: str) -> None:
-        """Nothing: processes may share this store."""
+    async def announce(self, address: str | None, owner: str) -> None:
+        await self.execute(ANNOUNCE, address, owner)
+
+    async def announced(self) -> str | None:
+        address: str | None = await self.fetch_value(SELECT_ADDRESS, ANNOUNCED_S)
+        return address
 
     @asynccontextmanager
     async def as_owner(self) -> AsyncIterator[Database]:

@@ -36,7 +36,8 @@ Rows = Sequence[tuple[Any, ...]]
 
 
 class Unsplittable(Exception):
-    """A text holds what separates texts, so these rows have to be written one by one."""
+    """Joined texts would not come apart as they were, so that rows have to be written one by one:
+    one holds a separator, or there is but one and it is empty."""
 
 
 @attrs.frozen
@@ -47,15 +48,26 @@ class BulkStatement:
     write the same row twice. It is empty where every row is a new one.
     """
 
+    table: str
     sql: str
     key: tuple[int, ...]
     types: tuple[str, ...]
 
+    def with_parameters_from(self, first: int) -> str:
+        """The SQL with its parameters numbered from `first`."""
+        return PARAMETER.sub(lambda match: f"${int(match[1]) + first - 1}", self.sql)
+
     def arguments(self, run: Rows) -> list[Any]:
-        """The values of the rows, by column. Raises `Unsplittable`."""
+        """The values of the rows, by column. Raises `Unsplittable`.
+
+        `unnest` fills short arrays with NULL: a column of nothing else is sent empty. The first
+        one, which has the merchants, is always full.
+        """
         columns: list[Any] = list(zip(*run, strict=True))
         for index, type_ in enumerate(self.types):
-            if type_ == "jsonb":
+            if index and columns[index][0] is None and columns[index].count(None) == len(run):
+                columns[index] = "" if type_ in TEXTS else ()
+            elif type_ == "jsonb":
                 columns[index] = joined([json_text(value) for value in columns[index]])
             elif type_ in TEXTS:
                 columns[index] = joined(columns[index])
@@ -91,11 +103,11 @@ def bulk_statement(sql: str, types: Sequence[str]) -> BulkStatement | None:
             return None
         changes, condition = _joined(update["changes"], types), _joined(update["condition"], types)
         text = f"UPDATE {update['table']} SET {changes} FROM {_source(types)} WHERE {condition}"  # noqa: S608
-        return BulkStatement(text, _parameters(update["condition"]), tuple(types))
+        return BulkStatement(update["table"], text, _parameters(update["condition"]), tuple(types))
     if delete := DELETE.fullmatch(sql):
         condition = _joined(delete["condition"], types)
         text = f"DELETE FROM {delete['table']} USING {_source(types)} WHERE {condition}"  # noqa: S608
-        return BulkStatement(text, _parameters(delete["condition"]), tuple(types))
+        return BulkStatement(delete["table"], text, _parameters(delete["condition"]), tuple(types))
     return None
 
 
@@ -110,10 +122,10 @@ def _bulk_insert(insert: re.Match[str], types: Sequence[str]) -> BulkStatement |
     )
     replaced = CONFLICT.fullmatch(conflict)
     if replaced is None:
-        return BulkStatement(text, (), tuple(types))
+        return BulkStatement(insert["table"], text, (), tuple(types))
     columns = dict(zip(_names(insert["columns"]), _names(insert["values"]), strict=True))
     key = _parameters(" ".join(columns[name] for name in _names(replaced["columns"])))
-    return BulkStatement(text, key, tuple(types))
+    return BulkStatement(insert["table"], text, key, tuple(types))
 
 
 def _columns(text: str) -> set[str]:
@@ -126,13 +138,13 @@ def _names(text: str) -> list[str]:
 
 
 def joined(texts: Sequence[str | None]) -> str:
-    """At least two texts as one. Raises `Unsplittable`, and `ValueError` for what is no text."""
+    """Texts as one. Raises `Unsplittable`, and `ValueError` for what is no text."""
     nulls = texts.count(None)
     try:
         text = SEPARATOR.join([NULL if t is None else t for t in texts] if nulls else texts)  # type: ignore[arg-type]
     except TypeError as error:
         raise ValueError(f"not a text: {error}") from error
-    if text.count(SEPARATOR) != len(texts) - 1 or text.count(NULL) != nulls:
+    if not text or text.count(SEPARATOR) != len(texts) - 1 or text.count(NULL) != nulls:
         raise Unsplittable
     return text
 

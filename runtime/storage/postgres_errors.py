@@ -12,7 +12,9 @@ from runtime.storage.errors import (
     StorageError,
     StorageFull,
     StorageUnavailable,
+    Superseded,
 )
+from runtime.storage.postgres_batch import SUPERSEDED
 
 DATA, INTEGRITY, TRANSACTION, CONNECTION = "22", "23", "40", "08"
 """Classes of SQLSTATE: the fault of a row (two of them), of bad luck, of the connection."""
@@ -72,6 +74,8 @@ def is_bad_luck(error: StorageError) -> bool:
 def _of_server(error: asyncpg.PostgresError, attempt: Attempt | None) -> StorageError:
     state = error.sqlstate or ""
     kind = state[:2]
+    if state == SUPERSEDED:
+        return Superseded(str(error))
     if kind in {INTEGRITY, DATA}:
         return ConstraintViolation(str(error))
     if kind == CONNECTION or state in SHUTTING_DOWN:

@@ -5,6 +5,7 @@ Everything here runs in asyncio, behind `host.call`.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -13,11 +14,13 @@ import attrs
 from runtime.storage.errors import Superseded
 from runtime.storage.grouping import Group
 from runtime.storage.port import Query, Row, Statement
-from runtime.storage.postgres_bulk import BulkStatement, Rows, Unsplittable, bulk_statement
+from runtime.storage.postgres_batch import Stage, Step, stages_of, steps_of
+from runtime.storage.postgres_bulk import BulkStatement, bulk_statement
 from runtime.storage.postgres_values import register
 
 APPLICATION = "loyalnest"
 STATEMENTS_CACHED = 512
+STAGES_PREPARED = 128
 COMMAND_TIMEOUT_S = 60.0
 """Behind all other limits: a command that ignored them ends then."""
 
@@ -49,14 +52,6 @@ class Context:
 
 
 @attrs.define(eq=False)
-class BulkPlan:
-    """A statement as this connection has prepared it for many rows."""
-
-    bulk: BulkStatement
-    prepared: Any
-
-
-@attrs.define(eq=False)
 class Session:
     """A connection that remembers its context. One task uses it at a time.
 
@@ -68,7 +63,8 @@ class Session:
     in_use: bool = False
     committing: bool = False
     _context: Context | None = None
-    _plans: dict[Statement, BulkPlan | None] = attrs.field(factory=dict)
+    _bulk: dict[Statement, BulkStatement | None] = attrs.field(factory=dict)
+    _prepared: dict[tuple[Statement, ...], Any] = attrs.field(factory=dict)
 
     @property
     def closed(self) -> bool:
@@ -126,11 +122,19 @@ class Session:
         await self._commit(write)
 
     async def append(self, groups: Sequence[Group]) -> None:
-        async def write() -> None:
-            for statement, rows in groups:
-                await self._write(statement, rows)
-
-        await self._commit(write)
+        steps = [
+            step
+            for statement, rows in groups
+            for step in steps_of(statement, await self._bulk_of(statement), rows)
+        ]
+        stages = stages_of(steps)
+        if len(stages) == 1 and stages[0].together:
+            prepared = await self._prepare(stages[0])
+            self.committing = True
+            await prepared.fetch(*stages[0].arguments())
+            self.committing = False
+        else:
+            await self._commit(partial(self._write_all, stages))
 
     async def _commit(self, write: Callable[[], Awaitable[None]]) -> None:
         await self.connection.execute("BEGIN")
@@ -144,51 +148,39 @@ class Session:
         await self.connection.execute("COMMIT")
         self.committing = False
 
-    async def _write(self, statement: Statement, rows: Rows) -> None:
-        plan = await self._plan(statement) if len(rows) > 1 else None
-        if plan is not None:
-            changed = await self._write_together(statement, plan, rows)
-        elif statement.exact or len(rows) == 1:
-            changed = await self._write_singly(statement, rows)
-        else:
-            await self.connection.executemany(statement.sql, rows)
-            return
-        if statement.exact and changed != len(rows):
-            raise Superseded(statement.name)
-
-    async def _write_together(self, statement: Statement, plan: BulkPlan, rows: Rows) -> int:
-        changed = 0
-        for run in plan.bulk.runs(rows):
-            try:
-                arguments = plan.bulk.arguments(run) if len(run) > 1 else None
-            except Unsplittable:
-                arguments = None
-            if arguments is None:
-                changed += await self._write_singly(statement, run)
+    async def _write_all(self, stages: Sequence[Stage]) -> None:
+        for stage in stages:
+            if stage.together:
+                await (await self._prepare(stage)).fetch(*stage.arguments())
             else:
-                await plan.prepared.fetch(*arguments)
-                changed += rows_changed(plan.prepared.get_statusmsg())
-        return changed
+                await self._write_singly(stage.steps[0])
 
-    async def _write_singly(self, statement: Statement, rows: Rows) -> int:
+    async def _write_singly(self, step: Step) -> None:
         """`execute` prepares a statement with values like `fetch` does, and tells its status."""
-        changed = 0
-        for row in rows:
-            changed += rows_changed(await self.connection.execute(statement.sql, *row))
-        return changed
+        statement = step.statement
+        if not statement.exact:
+            await self.connection.executemany(statement.sql, step.rows)
+            return
+        for row in step.rows:
+            if rows_changed(await self.connection.execute(statement.sql, *row)) != 1:
+                raise Superseded(statement.name)
 
-    async def _plan(self, statement: Statement) -> BulkPlan | None:
-        if statement not in self._plans:
-            self._plans[statement] = await self._prepare(statement)
-        return self._plans[statement]
+    async def _bulk_of(self, statement: Statement) -> BulkStatement | None:
+        if statement not in self._bulk:
+            single = await self.connection.prepare(statement.sql)
+            types = [parameter.name for parameter in single.get_parameters()]
+            self._bulk[statement] = bulk_statement(statement.sql, types)
+        return self._bulk[statement]
 
-    async def _prepare(self, statement: Statement) -> BulkPlan | None:
-        single = await self.connection.prepare(statement.sql)
-        types = [parameter.name for parameter in single.get_parameters()]
-        bulk = bulk_statement(statement.sql, types)
-        if bulk is None:
-            return None
-        return BulkPlan(bulk, await self.connection.prepare(bulk.sql))
+    async def _prepare(self, stage: Stage) -> Any:
+        """The statement of a stage, prepared before any commit begins."""
+        prepared = self._prepared.get(stage.statements)
+        if prepared is None:
+            while len(self._prepared) >= STAGES_PREPARED:
+                del self._prepared[next(iter(self._prepared))]
+            prepared = await self.connection.prepare(stage.sql())
+            self._prepared[stage.statements] = prepared
+        return prepared
 
     async def recover(self) -> bool:
         """Bring back to rest what was cut off; false when that failed.

@@ -84,8 +84,11 @@ class DatabaseShare:
     def as_owner(self) -> AbstractAsyncContextManager[Database]:
         return self._database.as_owner()
 
-    async def announce(self, address: str) -> None:
-        await self._database.announce(address)
+    async def announce(self, address: str | None, owner: str) -> None:
+        await self._database.announce(address, owner)
+
+    async def announced(self) -> str | None:
+        return await self._database.announced()
 
     async def close(self) -> None:
         """Nothing. Closing is the keeper's business."""

@@ -109,9 +109,13 @@ class SqliteDatabase:
         await trio.lowlevel.checkpoint()
         yield self
 
-    async def announce(self, address: str) -> None:
+    async def announce(self, address: str | None, owner: str) -> None:
         if self._lock is not None:
             self._lock.announce(address)
+
+    async def announced(self) -> str | None:
+        """Nowhere: whoever has the file open is alone."""
+        return None
 
     async def close(self) -> None:
         """Idempotent. Not cancelled half way."""

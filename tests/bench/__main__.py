@@ -1,15 +1,27 @@
-"""Runs the benchmarks, all or those named: messaging crashing mutations serving importing."""
+"""Runs the benchmarks, all or those named: `python -m tests.bench messaging serving`."""
 
 import sys
 
 from tests.bench.crashing import crashing
+from tests.bench.durable import durable
 from tests.bench.importing import importing
 from tests.bench.messaging import messaging
 from tests.bench.mutations import mutations
 from tests.bench.report import show, write
+from tests.bench.roundtrips import roundtrips
 from tests.bench.serving import serving
+from tests.bench.serving_on_postgresql import serving_on_postgresql
 
-ALL = (messaging, mutations, serving, importing, crashing)
+ALL = (
+    messaging,
+    mutations,
+    serving,
+    importing,
+    crashing,
+    roundtrips,
+    durable,
+    serving_on_postgresql,
+)
 
 
 def main(names: list[str]) -> None:

@@ -1,9 +1,13 @@
 """Measuring ratios: both sides in turns within one run, because machines are noisy."""
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from gc import get_threshold, set_threshold, unfreeze
 
 import attrs
+
+from cli.running import collect_rarely
 
 ROUNDS = 5
 
@@ -11,7 +15,7 @@ ROUNDS = 5
 @attrs.frozen
 class Figure:
     """One line of the result. `value` and `against` are in `unit`; `ratio` is the figure that
-    `goal` speaks of where there is something to compare with."""
+    `goal` speaks of where there is something to compare with. `met` is None without a goal."""
 
     name: str
     value: float
@@ -19,7 +23,7 @@ class Figure:
     against: float | None
     ratio: float | None
     goal: str
-    met: bool
+    met: bool | None
 
 
 def compare(
@@ -28,7 +32,7 @@ def compare(
     theirs: Callable[[], float],
     *,
     unit: str,
-    goal: float,
+    goal: float | None,
     rounds: int = ROUNDS,
 ) -> Figure:
     """Medians of both sides, and the median of the ratios of each round."""
@@ -40,6 +44,25 @@ def compare(
         unit,
         statistics.median(other for _, other in pairs),
         ratio,
-        f"ratio at least {goal:g}",
-        ratio >= goal,
+        f"ratio at least {goal:g}" if goal is not None else "none",
+        ratio >= goal if goal is not None else None,
     )
+
+
+def at_most(name: str, value: float, unit: str, limit: float | None) -> Figure:
+    """A figure that has nothing to compare with."""
+    if limit is None:
+        return Figure(name, value, unit, None, None, "none", None)
+    return Figure(name, value, unit, None, None, f"at most {limit:g} {unit}", value <= limit)
+
+
+@contextmanager
+def garbage_as_in_the_program() -> Iterator[None]:
+    """Collected as seldom as `loyalnest serve` has it."""
+    before = get_threshold()
+    collect_rarely()
+    try:
+        yield
+    finally:
+        unfreeze()
+        set_threshold(*before)

@@ -1,100 +1,92 @@
 """Durable mutations: entities and the journal against one transaction each."""
 
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import count
-from pathlib import Path
 
 import trio
 
-from actors.core.messages import MERCHANTS, RegisterMerchant
-from actors.points.messages import ACCOUNTS, AccountKey, Apply, Earn, EarnForOrder, Receipt
+from actors.points.messages import ACCOUNTS, AccountKey, Apply, Earn, Receipt
 from actors.points.plan import Plan
 from actors.points.posting import Moment
 from actors.points.records import entry_of
 from actors.points.state import AccountState, empty
 from actors.vocabulary import Idempotency
-from runtime import ActorSystem
-from runtime.storage import Database, DatabaseHandle
-from supervisors.application import ApplicationSpec, application
-from supervisors.platform import DatabaseSpec
 from tests.bench.harness import Figure, compare
+from tests.bench.product import MERCHANT, Product, with_product
 
 CONCURRENT = 64
 MUTATIONS = 6_400
-MERCHANT = "bench"
 number = count(1).__next__
 
-Mutate = Callable[[str, Earn], Awaitable[None]]
+Mutate = Callable[[int], Awaitable[None]]
+"""One earn of the customer with that number."""
 
 
 def mutations() -> list[Figure]:
+    def rate(make: Callable[[Product], Mutate]) -> float:
+        return with_product(partial(_rate_of, make), customers=CONCURRENT)
+
     return [
         compare(
             "durable mutations on SQLite, 64 concurrent, against one transaction each",
-            partial(trio.run, _measure, _journal),
-            partial(trio.run, _measure, _one_each),
+            partial(rate, through_the_journal),
+            partial(rate, _one_each),
             unit="mutations/s",
             goal=3,
         )
     ]
 
 
-async def _measure(make: Callable[[ActorSystem, Database], Mutate]) -> float:
-    with tempfile.TemporaryDirectory() as directory:
-        handle = DatabaseHandle()
-        spec = ApplicationSpec(DatabaseSpec(f"sqlite:///{directory}/bench.db"), Path(directory))
-        async with ActorSystem().run(application(spec, handle)) as system:
-            await _prepare(system)
-            mutate = make(system, handle)
-            start = time.perf_counter()
-            async with trio.open_nursery() as nursery:
-                for worker in range(CONCURRENT):
-                    nursery.start_soon(_worker, mutate, f"customer-{worker}")
-            return MUTATIONS / (time.perf_counter() - start)
+async def _rate_of(make: Callable[[Product], Mutate], product: Product) -> float:
+    return await rate_of(make(product), concurrent=CONCURRENT, mutations=MUTATIONS)
 
 
-async def _prepare(system: ActorSystem) -> None:
-    """Every customer has an account, so that both sides only add to it."""
-    await system.ref(MERCHANTS).ask(RegisterMerchant(MERCHANT, "Bench", "USD"))
-    for worker in range(CONCURRENT):
-        order = EarnForOrder(
-            order_id=f"order-{worker}",
-            total_minor=100,
-            currency="USD",
-            ordered_at=system.clock.now(),
-        )
-        await system.entities(ACCOUNTS).ref(_key(f"customer-{worker}")).ask(Apply((order,)))
+async def rate_of(mutate: Mutate, *, concurrent: int, mutations: int) -> float:
+    """Mutations per second when so many ask, each for a customer of its own, once the accounts
+    are in memory."""
+
+    async def asker(customer: int, times: int) -> None:
+        for _ in range(times):
+            await mutate(customer)
+
+    async def all_ask(times: int) -> float:
+        start = time.perf_counter()
+        async with trio.open_nursery() as nursery:
+            for customer in range(concurrent):
+                nursery.start_soon(asker, customer, times)
+        return concurrent * times / (time.perf_counter() - start)
+
+    await all_ask(1)
+    return await all_ask(mutations // concurrent)
 
 
-async def _worker(mutate: Mutate, customer: str) -> None:
-    for _ in range(MUTATIONS // CONCURRENT):
-        key = Idempotency(f"key-{number()}", "fingerprint")
-        await mutate(customer, Earn(idempotency=key, amount=1, reason="bench"))
+def an_earn() -> Earn:
+    key = Idempotency(f"key-{number()}", "fingerprint")
+    return Earn(idempotency=key, amount=1, reason="bench")
 
 
-def _journal(system: ActorSystem, _database: Database) -> Mutate:
-    accounts = system.entities(ACCOUNTS)
+def through_the_journal(product: Product) -> Mutate:
+    accounts = product.system.entities(ACCOUNTS)
 
-    async def mutate(customer: str, earn: Earn) -> None:
-        (receipt,) = await accounts.ref(_key(customer)).ask(Apply((earn,)))
+    async def mutate(customer: int) -> None:
+        (receipt,) = await accounts.ref(_key(f"customer-{customer}")).ask(Apply((an_earn(),)))
         assert isinstance(receipt, Receipt)
 
     return mutate
 
 
-def _one_each(system: ActorSystem, database: Database) -> Mutate:
+def _one_each(product: Product) -> Mutate:
     """The same decision and the same statements, in a transaction of their own."""
-    states: dict[str, AccountState] = {}
-    moment = Moment(system.clock.now(), system.ids.new)
+    states: dict[int, AccountState] = {}
+    moment = Moment(product.system.clock.now(), product.system.ids.new)
 
-    async def mutate(customer: str, earn: Earn) -> None:
+    async def mutate(customer: int) -> None:
         state = states.get(customer) or empty(_key(f"alone-{customer}"))
         plan = Plan(state, moment)
-        assert isinstance(plan.apply(earn), Receipt)
-        await database.append([entry_of(plan.state, plan.events, plan.answers)])
+        assert isinstance(plan.apply(an_earn()), Receipt)
+        await product.database.append([entry_of(plan.state, plan.events, plan.answers)])
         states[customer] = plan.state
 
     return mutate

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.disk import disk, filesystem_of
 from tests.bench.harness import Figure
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -19,7 +20,7 @@ HEAD = """# Benchmarks
 Written by `make bench`; do not edit. Both sides of a ratio ran in turns within one run, and the
 ratio is the median over the rounds: compare ratios, not absolute figures, between machines.
 
-Machine: {machine}. Python {python}. {date}.
+Machine: {machine}, {filesystem}. Python {python}. {date}.
 
 | what | measured | against | ratio | goal | met |
 |---|---|---|---|---|---|
@@ -37,7 +38,12 @@ def write(figures: Sequence[Figure]) -> None:
     """`docs/benchmarks.md` and `docs/benchmarks.json`."""
     lines = ["| " + " | ".join(_cells(figure)) + " |" for figure in figures]
     date = datetime.now(UTC).strftime("%Y-%m-%d")
-    head = HEAD.format(machine=_machine(), python=platform.python_version(), date=date)
+    head = HEAD.format(
+        machine=_machine(),
+        filesystem=filesystem_of(disk()) or "unknown filesystem",
+        python=platform.python_version(),
+        date=date,
+    )
     (DOCS / "benchmarks.md").write_text(head + "\n".join(lines) + "\n")
     keys = ("name", "value", "unit", "against", "ratio", "goal")
     rows = [{key: getattr(figure, key) for key in keys} for figure in figures]
@@ -51,7 +57,7 @@ def _cells(figure: Figure) -> tuple[str, ...]:
         f"{figure.against:,.0f}" if figure.against is not None else "",
         f"{figure.ratio:.2f}" if figure.ratio is not None else "",
         figure.goal,
-        "yes" if figure.met else "no",
+        {True: "yes", False: "no", None: ""}[figure.met],
     )
 
 

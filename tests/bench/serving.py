@@ -1,10 +1,7 @@
 """`POST /v1/points/earn` against an empty route on the same listener."""
 
-import os
-import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +11,6 @@ from quart_trio import QuartTrio
 from actors.auth.keys import load_signing_key
 from actors.auth.messages import Role
 from actors.auth.tokens import issue_token
-from actors.core.messages import CUSTOMERS, MERCHANTS, CreateCustomer, RegisterMerchant
-from cli.logs import LogWriter, logging_to
 from gateway.application import gateway_children
 from gateway.listener import Listener, ListenerSettings
 from gateway.messages import LISTENER, GetAddress
@@ -23,62 +18,60 @@ from gateway.settings import GatewaySettings
 from runtime import ActorSystem, ChildSpec
 from runtime.cache import CacheHandle
 from runtime.storage import DatabaseHandle
-from supervisors.application import ApplicationSpec, application
-from supervisors.platform import DatabaseSpec
+from tests.bench.client import CONNECTIONS
 from tests.bench.harness import Figure, compare
+from tests.bench.product import MERCHANT, Edge, Product, with_product
 
-MERCHANT = "bench"
 LISTENING = ListenerSettings(bind="127.0.0.1:0")
-CLIENT = Path(__file__).with_name("client.py")
+ROOT = Path(__file__).parents[2]
+EARN = "/v1/points/earn"
 
 
 def serving() -> list[Figure]:
     return [
         compare(
-            "POST /v1/points/earn, 32 connections, against an empty Quart-Trio route",
-            partial(_serve, "/v1/points/earn", _gateway),
-            partial(_serve, "/empty", _empty),
+            f"POST {EARN}, {CONNECTIONS} connections, against an empty Quart-Trio route",
+            partial(served, "earns", EARN),
+            partial(served, "earns", "/empty", edge=_empty),
             unit="requests/s",
             goal=0.6,
         )
     ]
 
 
-def _serve(path: str, edge: Callable[[DatabaseHandle], Sequence[ChildSpec]]) -> float:
-    """With the log as the program writes it, but to nowhere."""
-    with Path(os.devnull).open("w") as nowhere:
-        writer = LogWriter(nowhere.fileno())
-        with logging_to(writer, level="info", console=False):
-            rate = trio.run(_measure, path, edge)
-    return rate
+def served(
+    mode: str,
+    path: str,
+    *,
+    url: str | None = None,
+    customers: int = CONNECTIONS,
+    edge: Edge | None = None,
+) -> float:
+    """What the client says first of a product that serves in this process."""
+
+    async def measure(product: Product) -> float:
+        address = await product.system.ref(LISTENER).ask(GetAddress())
+        token = owner_token(product.system, product.directory)
+        return (await drive(mode, address.port, path, token))[0]
+
+    return with_product(measure, customers=customers, url=url, edge=edge or gateway)
 
 
-async def _measure(path: str, edge: Callable[[DatabaseHandle], Sequence[ChildSpec]]) -> float:
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        handle = DatabaseHandle()
-        url = f"sqlite:///{directory}/bench.db"
-        spec = ApplicationSpec(DatabaseSpec(url), directory, tuple(edge(handle)))
-        async with ActorSystem().run(application(spec, handle)) as system:
-            await system.ref(MERCHANTS).ask(RegisterMerchant(MERCHANT, "Bench", "USD"))
-            for number in range(32):
-                customer = CreateCustomer(MERCHANT, f"customer-{number}", None)
-                await system.ref(CUSTOMERS).ask(customer)
-            address = await system.ref(LISTENER).ask(GetAddress())
-            return await _drive(address.port, path, _token(system, directory))
-
-
-async def _drive(port: int, path: str, token: str) -> float:
-    """Requests per second of a client in a process of its own."""
+async def drive(mode: str, port: int, path: str, token: str) -> list[float]:
+    """The figures of a client in a process of its own."""
     done = await trio.run_process(
-        [sys.executable, str(CLIENT), str(port), path, token],
+        client_command(mode, port, path, token),
         capture_stdout=True,
-        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
     )
-    return float(done.stdout)
+    return [float(figure) for figure in done.stdout.split()]
 
 
-def _token(system: ActorSystem, directory: Path) -> str:
+def client_command(mode: str, port: int, path: str, token: str) -> list[str]:
+    return [sys.executable, "-m", "tests.bench.client", mode, str(port), path, token]
+
+
+def owner_token(system: ActorSystem, directory: Path) -> str:
     return issue_token(
         load_signing_key(directory),
         subject="bench",
@@ -91,7 +84,7 @@ def _token(system: ActorSystem, directory: Path) -> str:
     )
 
 
-def _gateway(handle: DatabaseHandle) -> Sequence[ChildSpec]:
+def gateway(handle: DatabaseHandle) -> Sequence[ChildSpec]:
     return gateway_children(LISTENING, GatewaySettings(), handle, CacheHandle())
 
 

@@ -237,3 +237,10 @@ async def test_texts_of_one_append_may_hold_anything(things: Database) -> None:
     await things.append([(Write(INSERT, (name, 1, None, [name], None, None)),) for name in names])
     rows = await things.fetch(AcrossMerchants("SELECT merchant_id, data FROM things"))
     assert sorted((row[0], row[1][0]) for row in rows) == sorted(zip(names, names, strict=True))
+
+
+async def test_what_is_nothing_in_some_rows_or_in_all_of_them_stays_so(things: Database) -> None:
+    rows = [("m", 1, None, None, True, None), ("m", 2, None, [2], None, None)]
+    await things.append([(Write(INSERT, row),) for row in rows])
+    found = await things.fetch("SELECT * FROM things ORDER BY id")
+    assert [tuple(row) for row in found] == rows

@@ -82,6 +82,15 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION loyalnest_expect(name TEXT, changed BIGINT, expected BIGINT) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF changed <> expected THEN
+        RAISE EXCEPTION '%', name USING ERRCODE = 'LN001';
+    END IF;
+END
+$$;
+
 GRANT SELECT ON schema_migrations TO loyalnest_app;
 
 GRANT SELECT, INSERT, UPDATE ON journal_partitions TO loyalnest_app;

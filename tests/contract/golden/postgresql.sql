@@ -5,6 +5,15 @@ BEGIN
     RAISE EXCEPTION 'ledger entries never change';
 END
 $$;
+CREATE FUNCTION public.loyalnest_expect(name text, changed bigint, expected bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF changed <> expected THEN
+        RAISE EXCEPTION '%', name USING ERRCODE = 'LN001';
+    END IF;
+END
+$$;
 CREATE FUNCTION public.loyalnest_make_append_only(name text) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -93,11 +102,48 @@ CREATE TABLE public.inbox (
     event_id text NOT NULL,
     recorded_at timestamp with time zone NOT NULL
 );
+CREATE TABLE public.job_schedule_runs (
+    merchant_id text NOT NULL,
+    schedule text NOT NULL,
+    slot text NOT NULL,
+    scheduled_for timestamp with time zone NOT NULL,
+    job_id text,
+    created_at timestamp with time zone NOT NULL
+);
+CREATE TABLE public.jobs (
+    merchant_id text NOT NULL,
+    job_id text NOT NULL,
+    queue text NOT NULL,
+    name text NOT NULL,
+    key text,
+    unique_key text,
+    priority bigint NOT NULL,
+    payload jsonb NOT NULL,
+    trace_id text,
+    state text NOT NULL,
+    attempt bigint NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    run_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    lease bigint NOT NULL,
+    worker text,
+    leased_until timestamp with time zone,
+    finished_at timestamp with time zone,
+    errors jsonb NOT NULL,
+    history jsonb NOT NULL,
+    CONSTRAINT jobs_attempt_check CHECK ((attempt >= 0)),
+    CONSTRAINT jobs_check CHECK (((state = 'running'::text) = (leased_until IS NOT NULL))),
+    CONSTRAINT jobs_check1 CHECK (((state = ANY (ARRAY['succeeded'::text, 'dead'::text, 'cancelled'::text])) = (finished_at IS NOT NULL))),
+    CONSTRAINT jobs_lease_check CHECK ((lease >= 0)),
+    CONSTRAINT jobs_state_check CHECK ((state = ANY (ARRAY['available'::text, 'running'::text, 'succeeded'::text, 'retryable'::text, 'dead'::text, 'cancelled'::text])))
+);
 CREATE TABLE public.journal_partitions (
     partition text NOT NULL,
     owner text NOT NULL,
     epoch bigint NOT NULL,
     commits bigint NOT NULL,
+    address text,
+    announced_at timestamp with time zone,
     CONSTRAINT journal_partitions_commits_check CHECK ((commits >= 0)),
     CONSTRAINT journal_partitions_epoch_check CHECK ((epoch >= 1))
 );
@@ -388,6 +434,10 @@ ALTER TABLE ONLY public.idempotency_keys_p0
     ADD CONSTRAINT idempotency_keys_p0_pkey PRIMARY KEY (merchant_id, key);
 ALTER TABLE ONLY public.inbox
     ADD CONSTRAINT inbox_pkey PRIMARY KEY (merchant_id, consumer, event_id);
+ALTER TABLE ONLY public.job_schedule_runs
+    ADD CONSTRAINT job_schedule_runs_pkey PRIMARY KEY (merchant_id, schedule, slot);
+ALTER TABLE ONLY public.jobs
+    ADD CONSTRAINT jobs_pkey PRIMARY KEY (merchant_id, job_id);
 ALTER TABLE ONLY public.journal_partitions
     ADD CONSTRAINT journal_partitions_pkey PRIMARY KEY (partition);
 ALTER TABLE ONLY public.late_deliveries
@@ -431,6 +481,16 @@ ALTER TABLE ONLY public.products
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (component, number);
 CREATE INDEX inbox_by_age ON public.inbox USING btree (recorded_at);
+CREATE INDEX job_schedule_runs_to_prune ON public.job_schedule_runs USING btree (created_at);
+CREATE INDEX jobs_dead ON public.jobs USING btree (finished_at, job_id) WHERE (state = 'dead'::text);
+CREATE INDEX jobs_dead_by_id ON public.jobs USING btree (job_id) WHERE (state = 'dead'::text);
+CREATE INDEX jobs_in_line ON public.jobs USING btree (merchant_id, queue, key, due_at, job_id) WHERE ((finished_at IS NULL) AND (key IS NOT NULL));
+CREATE INDEX jobs_running ON public.jobs USING btree (queue, leased_until) WHERE (leased_until IS NOT NULL);
+CREATE UNIQUE INDEX jobs_running_by_key ON public.jobs USING btree (merchant_id, queue, key) WHERE ((leased_until IS NOT NULL) AND (key IS NOT NULL));
+CREATE INDEX jobs_to_claim ON public.jobs USING btree (queue, priority DESC, due_at, job_id) WHERE ((finished_at IS NULL) AND (leased_until IS NULL));
+CREATE INDEX jobs_to_prune ON public.jobs USING btree (finished_at) WHERE (state = ANY (ARRAY['succeeded'::text, 'cancelled'::text]));
+CREATE INDEX jobs_unfinished ON public.jobs USING btree (queue, state) WHERE (state = ANY (ARRAY['available'::text, 'running'::text, 'retryable'::text, 'dead'::text]));
+CREATE UNIQUE INDEX jobs_unique ON public.jobs USING btree (merchant_id, queue, unique_key) WHERE ((finished_at IS NULL) AND (unique_key IS NOT NULL));
 CREATE INDEX late_deliveries_dead ON public.late_deliveries USING btree (event_id, consumer) WHERE (dead_at IS NOT NULL);
 CREATE INDEX late_deliveries_due ON public.late_deliveries USING btree (consumer, available_at, event_id) WHERE ((available_at IS NOT NULL) AND (failures = 0));
 CREATE INDEX late_deliveries_due_again ON public.late_deliveries USING btree (consumer, available_at, event_id) WHERE ((available_at IS NOT NULL) AND (failures > 0));
@@ -476,11 +536,15 @@ ALTER TABLE public.orders
 ALTER TABLE public.customers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.idempotency_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.inbox ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.job_schedule_runs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.jobs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.late_deliveries ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.merchants ENABLE ROW LEVEL SECURITY;
 CREATE POLICY of_merchant ON public.customers USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.idempotency_keys USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.inbox USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.job_schedule_runs USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.jobs USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.late_deliveries USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.merchants USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.orders USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -511,6 +575,8 @@ GRANT USAGE ON SCHEMA public TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customers TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.inbox TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.job_schedule_runs TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.jobs TO loyalnest_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.journal_partitions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.late_deliveries TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.merchants TO loyalnest_app;

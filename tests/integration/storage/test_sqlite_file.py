@@ -31,7 +31,7 @@ from runtime.storage import open_database
 
 async def main():
     database = await open_database(sys.argv[1])
-    await database.announce("http://127.0.0.1:9")
+    await database.announce("http://127.0.0.1:9", "me")
     print("open", flush=True)
     await trio.sleep_forever()
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import attrs
+import msgspec
 import pytest
 
 from actors.points.decide import MAX_HOLDS, MAX_PROMISES
@@ -215,7 +216,7 @@ def test_a_reversal_does_not_exceed_the_limit_of_a_balance() -> None:
 
 def test_too_many_holds_at_once(account: Account) -> None:
     holds = {str(number): Hold(str(number), 1, at(9)) for number in range(MAX_HOLDS)}
-    account.state = attrs.evolve(account.state, holds=holds)
+    account.state = msgspec.structs.replace(account.state, holds=holds)
     account.wait(1)
     assert account.refused(place(1)) == "too_many_holds"
 
@@ -223,7 +224,7 @@ def test_too_many_holds_at_once(account: Account) -> None:
 def test_too_many_pending_earnings_at_once() -> None:
     promises = {str(number): Promise(str(number), 1, at(9), None) for number in range(MAX_PROMISES)}
     account = Account()
-    account.state = attrs.evolve(account.state, promises=promises, pending=MAX_PROMISES)
+    account.state = msgspec.structs.replace(account.state, promises=promises, pending=MAX_PROMISES)
     assert account.refused(earn(1, pending_until=at(3))) == "too_many_pending"
 
 

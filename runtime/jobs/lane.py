@@ -1,0 +1,79 @@
+"""A lane: the jobs of one queue that this process runs, and how many more it may take."""
+
+import attrs
+import trio
+
+from runtime.jobs.model import Job, QueuePolicy, Token
+
+CLAIM_BATCH = 32
+"""Jobs claimed at once."""
+
+
+@attrs.frozen
+class Leases:
+    """How long a claimed job is its worker's alone, and how often that is renewed.
+
+    A runner looks every `rescue_s` for jobs whose worker is gone.
+    """
+
+    lease_s: float = 30.0
+    heartbeat_s: float = 10.0
+    rescue_s: float = 5.0
+
+
+@attrs.define(eq=False)
+class Attempt:
+    """A claimed job in the hands of its worker; times on Trio's clock.
+
+    `scope` is that of its handler. It ends with the lease, which heartbeats put off, whatever
+    the wall clock says.
+    """
+
+    job: Job
+    claimed_at: float
+    leased_until: float
+    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    released: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self.scope.deadline = self.leased_until
+
+    def renew(self, leased_until: float) -> None:
+        self.leased_until = self.scope.deadline = leased_until
+
+    def release(self) -> None:
+        """Stop the handler, so that the job can be given back."""
+        self.released = True
+        self.scope.cancel()
+
+
+@attrs.define(eq=False)
+class Lane:
+    """The bulkhead of one queue in this process."""
+
+    policy: QueuePolicy
+    attempts: dict[Token, Attempt] = attrs.field(factory=dict)
+    claiming: trio.Lock = attrs.field(factory=trio.Lock)
+    _changed: trio.Event = attrs.field(factory=trio.Event)
+
+    @property
+    def room(self) -> int:
+        """How many jobs may be claimed now."""
+        return min(self.policy.concurrency - len(self.attempts), CLAIM_BATCH)
+
+    def enter(self, attempt: Attempt) -> None:
+        self.attempts[attempt.job.token] = attempt
+
+    def leave(self, attempt: Attempt) -> None:
+        """The work is truly over: its place is free, and its key may be."""
+        del self.attempts[attempt.job.token]
+        self.nudge()
+
+    def nudge(self) -> None:
+        """There may be something to claim, or room for it."""
+        self._changed.set()
+
+    def expect(self) -> trio.Event:
+        """Set by the next nudge."""
+        self._changed = trio.Event()
+        return self._changed

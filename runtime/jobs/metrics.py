@@ -1,0 +1,75 @@
+"""The metrics of jobs, in the registry of the actor system."""
+
+from weakref import WeakKeyDictionary
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from runtime.jobs.model import Job
+from runtime.telemetry import PREFIX
+
+log = structlog.get_logger("loyalnest.jobs")
+
+BUCKETS = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0)
+
+
+class JobMetrics:
+    """Counts and times jobs by queue.
+
+    Outcomes of an attempt: `succeeded`, `retried`, `postponed`, `dead`, and `lost` when the
+    lease was another's by the end.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.attempts = Counter(
+            "jobs", "Attempts ended", ("queue", "outcome"), PREFIX, registry=registry
+        )
+        self.seconds = Histogram(
+            "job_duration_seconds",
+            "Time from the claim of a job to the end of the attempt",
+            ("queue",),
+            PREFIX,
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        self.rescued = Counter(
+            "jobs_rescued",
+            "Jobs taken from workers whose lease ran out",
+            ("queue",),
+            PREFIX,
+            registry=registry,
+        )
+        self.dead = Counter("jobs_dead", "Jobs that died", ("queue",), PREFIX, registry=registry)
+        self.depth = Gauge(
+            "queue_depth", "Jobs by state", ("queue", "state"), PREFIX, registry=registry
+        )
+        self.depth_limit = Gauge(
+            "queue_depth_limit",
+            "Jobs waiting or running at which enqueueing is refused",
+            ("queue",),
+            PREFIX,
+            registry=registry,
+        )
+        self.oldest = Gauge(
+            "queue_oldest_age_seconds",
+            "How long ago the job that waits longest came due",
+            ("queue",),
+            PREFIX,
+            registry=registry,
+        )
+
+    def died(self, job: Job) -> None:
+        """A job became a dead letter."""
+        self.dead.labels(job.queue).inc()
+        log.error("job_dead", job=job.job_id, queue=job.queue, trace_id=job.trace_id)
+
+
+_metrics: WeakKeyDictionary[CollectorRegistry, JobMetrics] = WeakKeyDictionary()
+
+
+def job_metrics(registry: CollectorRegistry) -> JobMetrics:
+    """The metrics in a registry; actors that restart count on."""
+    metrics = _metrics.get(registry)
+    if metrics is None:
+        metrics = _metrics[registry] = JobMetrics(registry)
+    return metrics

@@ -1,0 +1,3 @@
+SELECT loyalnest_protect('jobs');
+
+SELECT loyalnest_protect('job_schedule_runs');

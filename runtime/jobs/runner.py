@@ -1,0 +1,285 @@
+"""The job runner: claims jobs, runs their handlers, renews the leases."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+import trio
+
+from runtime.actor import Actor
+from runtime.child import Backoff
+from runtime.context import Context, current
+from runtime.errors import ActorError
+from runtime.exits import ExitReason
+from runtime.jobs.endings import (
+    Done,
+    Ending,
+    Failed,
+    Lost,
+    Postponed,
+    ending_of,
+    outcome_of,
+    verdict_of,
+)
+from runtime.jobs.handlers import JobHandler
+from runtime.jobs.lane import Attempt, Lane, Leases
+from runtime.jobs.messages import (
+    CHANNEL,
+    JOBS,
+    GetRunnerStatistics,
+    JobsAdded,
+    QueueStatistics,
+    RunnerStatistics,
+)
+from runtime.jobs.metrics import JobMetrics, job_metrics
+from runtime.jobs.model import Job, JobState, QueuePolicy
+from runtime.jobs.queries import INSERT_JOB
+from runtime.jobs.rescue import Rescuer
+from runtime.jobs.settling import COMMIT_TIMEOUT_S, Settler
+from runtime.jobs.store import JobStore
+from runtime.journal import JOURNAL, Append
+from runtime.parking import monotonic
+from runtime.storage import ConstraintViolation, Database, StorageError
+
+log = structlog.get_logger("loyalnest.jobs")
+
+POLL_S = 1.0
+"""How often a queue is looked at without a notice: a job starts at most so much too late."""
+
+GRACE_S = 2.0
+"""How long a stop waits for handlers to end by themselves."""
+
+UNKNOWN_NAME_DELAY_S = 60.0
+"""A job that no handler here knows is left to a newer process for so long."""
+
+
+class JobRunner(Actor):
+    """Runs the jobs of its queues, each queue a bulkhead of its own.
+
+    While the store is away it waits and goes on. When it stops, jobs whose handlers do not end
+    within `GRACE_S` are given back without counting the attempt.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        policies: Sequence[QueuePolicy],
+        handlers: Mapping[str, JobHandler],
+        leases: Leases | None = None,
+    ) -> None:
+        self._database = database
+        self._store = JobStore(database)
+        self._lanes = {policy.name: Lane(policy) for policy in policies}
+        self._handlers = handlers
+        self._leases = leases if leases is not None else Leases()
+        self._backoff = Backoff()
+        self._stopping = False
+        self._worker = ""
+        self._skew = timedelta()
+        self._metrics: JobMetrics
+        self._settler: Settler
+        self._rescuer: Rescuer
+
+    async def started(self) -> None:
+        self._worker = self.system.ids.new("worker")
+        self._metrics = job_metrics(self.system.metrics.registry)
+        self._settler = Settler(self.system, self._store)
+        self._rescuer = Rescuer(self.system, self._store, self._metrics)
+        self.start_task(self._listen)
+        for lane in self._lanes.values():
+            self.start_task(self._serve, lane)
+            self.start_task(self._keep_leases, lane)
+            self.start_task(self._keep_rescuing, lane)
+
+    async def receive(self, message: Any) -> object:
+        if not isinstance(message, GetRunnerStatistics):
+            return await super().receive(message)
+        return RunnerStatistics(
+            self._worker,
+            tuple(
+                QueueStatistics(lane.policy.name, len(lane.attempts), lane.policy.concurrency)
+                for lane in self._lanes.values()
+            ),
+        )
+
+    async def stopped(self, reason: ExitReason) -> None:
+        self._stopping = True
+        lanes = self._lanes.values()
+        for lane in lanes:
+            async with lane.claiming:
+                lane.nudge()
+        # Without a journal nothing can be committed, and whoever restarts it waits for this.
+        if self.system.ref(JOURNAL).alive:
+            with trio.move_on_after(GRACE_S):
+                await self._idle()
+        for lane in lanes:
+            for attempt in lane.attempts.values():
+                attempt.release()
+        await self._idle()
+
+    async def _idle(self) -> None:
+        for lane in self._lanes.values():
+            while lane.attempts:
+                await lane.expect().wait()
+
+    async def _store_now(self) -> datetime:
+        """The time on the store's clock; how far ours is off is kept for `_now`."""
+        now = await self._store.now(self.system.clock)
+        self._skew = now - self.system.clock.now()
+        return now
+
+    def _now(self) -> datetime:
+        """The time on the store's clock, as far as it is known."""
+        return self.system.clock.now() + self._skew
+
+    async def _serve(self, lane: Lane) -> None:
+        failures = 0
+        while not self._stopping:
+            changed = lane.expect()
+            try:
+                more = await self._claim(lane)
+                failures = 0
+            except (ActorError, StorageError) as error:
+                failures += 1
+                log.warning("claim_failed", queue=lane.policy.name, error=str(error)[:500])
+                await trio.sleep(self._backoff.delay_s(failures + 1, self.system.random))
+                continue
+            if not more:
+                with trio.move_on_after(POLL_S):
+                    await changed.wait()
+
+    async def _claim(self, lane: Lane) -> bool:
+        """Take jobs as far as there is room; whether there may be more of both."""
+        room = lane.room
+        if room <= 0:
+            return False
+        lease_s = self._leases.lease_s
+        # A journal that cannot commit (its partition was taken over) could not end a job either.
+        await self.system.ref(JOURNAL).ask(Append(()), timeout_s=COMMIT_TIMEOUT_S)
+        async with lane.claiming:
+            if self._stopping:
+                return False
+            asked_at = monotonic()
+            now = await self._store_now()
+            jobs = await self._store.claim(
+                lane.policy.name,
+                limit=room,
+                worker=self._worker,
+                now=now,
+                until=now + timedelta(seconds=lease_s),
+            )
+            for job in jobs:
+                attempt = Attempt(job, asked_at, asked_at + lease_s)
+                lane.enter(attempt)
+                self.start_task(self._run, lane, attempt)
+        return len(jobs) == room and lane.room > 0
+
+    async def _listen(self) -> None:
+        """Wake lanes when a job of theirs was announced."""
+        while True:
+            try:
+                async with self._database.listen(CHANNEL) as notices:
+                    async for queue in notices:
+                        self._nudge(queue)
+            except StorageError as error:
+                log.info("not_listening_for_jobs", error=str(error)[:500])
+            await trio.sleep(POLL_S)
+
+    def _nudge(self, queue: str) -> None:
+        """An empty notice says that others may have been lost."""
+        for name, lane in self._lanes.items():
+            if queue in ("", name):
+                lane.nudge()
+
+    async def _run(self, lane: Lane, attempt: Attempt) -> None:
+        job, policy = attempt.job, lane.policy
+        try:
+            ending = await self._handle(policy, attempt)
+            current.set(Context(trace_id=job.trace_id))
+            outcome = await self._settle(policy, attempt, ending)
+            seconds = monotonic() - attempt.claimed_at
+            self._metrics.attempts.labels(policy.name, outcome).inc()
+            self._metrics.seconds.labels(policy.name).observe(seconds)
+        finally:
+            lane.leave(attempt)
+
+    async def _handle(self, policy: QueuePolicy, attempt: Attempt) -> Ending:
+        """Run the handler, within the lease and the attempt's own time."""
+        job = attempt.job
+        handler = self._handlers.get(job.name)
+        if handler is None:
+            return Postponed(UNKNOWN_NAME_DELAY_S, f"no handler for {job.name} here")
+        timeout_s = policy.attempt_timeout_s
+        current.set(Context(deadline=monotonic() + timeout_s, trace_id=job.trace_id))
+        try:
+            with attempt.scope:
+                with trio.move_on_after(timeout_s):
+                    return Done(tuple(await handler(job, self.system)))
+                return Failed(f"the attempt took longer than {timeout_s:g} s")
+        except Exception as error:
+            return ending_of(error)
+        return Postponed(0.0, "the program stopped") if attempt.released else Lost()
+
+    async def _settle(self, policy: QueuePolicy, attempt: Attempt, ending: Ending) -> str:
+        """Write what became of the attempt; its outcome for the metrics."""
+        job = attempt.job
+        if isinstance(ending, Lost):
+            return self._lost(job)
+        now, random = self._now(), self.system.random
+        effects = ending.effects if isinstance(ending, Done) else ()
+        verdict = verdict_of(ending, job, policy, now, random)
+        settled = await self._settler.settle(attempt, verdict, effects, now)
+        if isinstance(settled, ConstraintViolation) and effects:
+            broken = Failed(f"{type(settled).__name__}: {settled}")
+            return await self._settle(policy, attempt, broken)
+        if settled is not None:
+            return self._lost(job)
+        self._report(job, ending, verdict.state)
+        for queue in {write.row[2] for write in effects if write.statement is INSERT_JOB}:
+            self.system.ref(JOBS).tell(JobsAdded(queue))
+        return outcome_of(ending, verdict)
+
+    def _lost(self, job: Job) -> str:
+        log.warning("job_lease_lost", job=job.job_id, queue=job.queue, name=job.name)
+        return "lost"
+
+    def _report(self, job: Job, ending: Ending, state: JobState) -> None:
+        if isinstance(ending, Failed):
+            log.warning(
+                "job_failed",
+                job=job.job_id,
+                queue=job.queue,
+                name=job.name,
+                attempt=job.attempt,
+                error=ending.error[:500],
+                trace_id=job.trace_id,
+            )
+        if state is JobState.DEAD:
+            self._metrics.died(job)
+
+    async def _keep_leases(self, lane: Lane) -> None:
+        while True:
+            await trio.sleep(self._leases.heartbeat_s)
+            try:
+                await self._beat(lane)
+            except StorageError as error:
+                log.warning("heartbeat_failed", queue=lane.policy.name, error=str(error)[:500])
+
+    async def _beat(self, lane: Lane) -> None:
+        if not lane.attempts:
+            return
+        lease_s = self._leases.lease_s
+        asked_at = monotonic()
+        until = await self._store_now() + timedelta(seconds=lease_s)
+        renewed = await self._store.beat(lane.policy.name, worker=self._worker, until=until)
+        for token in renewed & lane.attempts.keys():
+            lane.attempts[token].renew(asked_at + lease_s)
+
+    async def _keep_rescuing(self, lane: Lane) -> None:
+        while True:
+            try:
+                await self._rescuer.rescue(lane, await self._store_now())
+            except StorageError as error:
+                log.warning("rescue_failed", queue=lane.policy.name, error=str(error)[:500])
+            await trio.sleep(self._leases.rescue_s)

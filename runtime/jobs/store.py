@@ -1,0 +1,231 @@
+"""The job tables: writes for journal entries, and what the queue's actors ask of the store."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import attrs
+import msgspec
+
+from runtime.jobs.model import (
+    ENDED,
+    HISTORY_KEPT,
+    Job,
+    JobError,
+    JobNote,
+    JobState,
+    NewJob,
+    Token,
+    Verdict,
+    storable,
+)
+from runtime.jobs.queries import (
+    BEAT,
+    CANCEL,
+    CLAIM,
+    COUNT_UNFINISHED,
+    DATABASE_NOW,
+    END_ATTEMPT,
+    INSERT_JOB,
+    LIST_DEAD,
+    PRUNE_JOBS,
+    PRUNE_RUNS,
+    PUT_BACK,
+    RESCUE,
+    SELECT_DEAD,
+    SELECT_EXPIRED,
+    SELECT_JOB,
+    SELECT_LAST_SLOT,
+    SELECT_OLDEST,
+    SELECT_UNIQUE,
+)
+from runtime.ports import Clock
+from runtime.storage import ConstraintViolation, Database, Dialect, Query, Row, Write
+
+CLAIM_TRIES = 3
+
+
+def job_write(job: NewJob, *, job_id: str, now: datetime, trace_id: str | None) -> Write:
+    """Enqueue `job` as part of a journal entry: it exists if and when the entry is durable.
+
+    Without effect while another live job has its `unique_key`. Tell `JOBS` of it afterwards
+    (`JobsAdded`), or it starts up to a second later.
+    """
+    run_at = job.run_at if job.run_at is not None else now
+    row: tuple[Any, ...] = (
+        job.merchant_id,
+        job_id,
+        job.queue,
+        job.name,
+        job.key,
+        job.unique_key,
+        job.priority,
+        job.payload,
+        trace_id,
+        JobState.AVAILABLE.value,
+        run_at,
+        now,
+        [],
+        [],
+    )
+    return Write(INSERT_JOB, row)
+
+
+def end_write(job: Job, verdict: Verdict, now: datetime) -> Write:
+    """End the attempt that `job` is; undoes its entry when the lease is another's by now."""
+    return Write(END_ATTEMPT, _end_row(job, verdict, now))
+
+
+def rescue_write(job: Job, verdict: Verdict, now: datetime) -> Write:
+    """As `end_write`, for a job whose lease had run out at `now`, unless it was renewed."""
+    return Write(RESCUE, (*_end_row(job, verdict, now), now))
+
+
+def _end_row(job: Job, verdict: Verdict, now: datetime) -> tuple[Any, ...]:
+    return (
+        job.merchant_id,
+        job.job_id,
+        job.lease,
+        verdict.state.value,
+        verdict.attempt,
+        verdict.run_at,
+        now if verdict.state in ENDED else None,
+        msgspec.to_builtins(list(verdict.errors)),
+    )
+
+
+def put_back_write(job: Job, note: JobNote) -> Write:
+    """A dead job is available again, at the end of its line, with all its attempts."""
+    return Write(PUT_BACK, (job.merchant_id, job.job_id, note.at, _history(job, note)))
+
+
+def cancel_write(job: Job, note: JobNote) -> Write:
+    """A live job is cancelled; the worker that may run it is fenced."""
+    return Write(CANCEL, (job.merchant_id, job.job_id, note.at, _history(job, note)))
+
+
+def _history(job: Job, note: JobNote) -> Any:
+    told = attrs.evolve(note, by=storable(note.by), reason=storable(note.reason))
+    return msgspec.to_builtins([*job.history, told][-HISTORY_KEPT:])
+
+
+def job_of(row: Row) -> Job:
+    """A row of the columns of `COLUMNS`."""
+    *plain, errors, history = row
+    merchant_id, job_id, queue, name, key, unique_key, priority, payload, trace_id, *rest = plain
+    state, attempt, due_at, run_at, created_at, lease, worker, leased_until, finished_at = rest
+    return Job(
+        merchant_id=merchant_id,
+        job_id=job_id,
+        queue=queue,
+        name=name,
+        key=key,
+        unique_key=unique_key,
+        priority=priority,
+        payload=payload,
+        trace_id=trace_id,
+        state=JobState(state),
+        attempt=attempt,
+        due_at=due_at,
+        run_at=run_at,
+        created_at=created_at,
+        lease=lease,
+        worker=worker,
+        leased_until=leased_until,
+        finished_at=finished_at,
+        errors=msgspec.convert(errors, tuple[JobError, ...]),
+        history=msgspec.convert(history, tuple[JobNote, ...]),
+    )
+
+
+@attrs.frozen
+class JobStore:
+    """Queries about jobs. Every method raises `StorageError`, and may be cancelled."""
+
+    _database: Database
+
+    async def now(self, clock: Clock) -> datetime:
+        """The time that leases are measured by: the database's own where processes share one."""
+        if self._database.dialect is Dialect.SQLITE:
+            return clock.now()
+        moment: datetime = await self._database.fetch_value(DATABASE_NOW)
+        return moment
+
+    async def claim(
+        self, queue: str, *, limit: int, worker: str, now: datetime, until: datetime
+    ) -> list[Job]:
+        """Take up to `limit` jobs that may run, best first, and count their attempts.
+
+        None when others take from the same lines at the same moment, again and again.
+        """
+        sql = CLAIM[self._database.dialect]
+        for _ in range(CLAIM_TRIES):
+            try:
+                rows = await self._database.execute(sql, queue, now, limit, worker, until)
+            except ConstraintViolation:
+                continue
+            jobs = map(job_of, rows)
+            return sorted(jobs, key=lambda job: (-job.priority, job.due_at, job.job_id))
+        return []
+
+    async def beat(self, queue: str, *, worker: str, until: datetime) -> set[Token]:
+        """Renew the leases of a worker's running jobs; those renewed, with their tokens."""
+        sql = BEAT[self._database.dialect]
+        rows = await self._database.execute(sql, queue, worker, until)
+        return {(row[0], row[1], row[2]) for row in rows}
+
+    async def expired(self, queue: str, *, now: datetime, limit: int) -> list[Job]:
+        """Running jobs whose lease has run out, the longest ago first."""
+        return list(map(job_of, await self._database.fetch(SELECT_EXPIRED, queue, now, limit)))
+
+    async def get(self, merchant_id: str, job_id: str) -> Job | None:
+        row = await self._database.fetch_row(SELECT_JOB, merchant_id, job_id)
+        return job_of(row) if row is not None else None
+
+    async def live_twin(self, job: NewJob) -> str | None:
+        """The id of the live job with the same unique key."""
+        values = (job.merchant_id, job.queue, job.unique_key)
+        twin: str | None = await self._database.fetch_value(SELECT_UNIQUE, *values)
+        return twin
+
+    async def dead(self, job_id: str) -> Job | None:
+        """The dead letter with this id, of whatever merchant."""
+        row = await self._database.fetch_row(SELECT_DEAD, job_id)
+        return job_of(row) if row is not None else None
+
+    async def list_dead(self, before: tuple[datetime, str], limit: int) -> list[Job]:
+        """Dead letters of all merchants, the latest first, from before this time and id."""
+        return list(map(job_of, await self._database.fetch(LIST_DEAD, *before, limit)))
+
+    async def counts(self) -> dict[str, dict[JobState, int]]:
+        """How many unfinished and dead jobs each queue has, by state."""
+        counts: dict[str, dict[JobState, int]] = {}
+        for queue, state, count in await self._database.fetch(COUNT_UNFINISHED):
+            counts.setdefault(queue, {})[JobState(state)] = count
+        return counts
+
+    async def oldest(self, queues: Sequence[str]) -> dict[str, datetime]:
+        """When the job that waits longest in each queue came due."""
+        if not queues:
+            return {}
+        queries: list[Query] = [(SELECT_OLDEST, (queue,)) for queue in queues]
+        found = await self._database.fetch_many(queries)
+        return {queue: rows[0]["due_at"] for queue, rows in zip(queues, found, strict=True) if rows}
+
+    async def last_slot(self, merchant_id: str, schedule: str) -> str | None:
+        slot: str | None = await self._database.fetch_value(SELECT_LAST_SLOT, merchant_id, schedule)
+        return slot
+
+    async def prune_jobs(self, before: datetime, limit: int) -> int:
+        """Delete up to `limit` jobs that succeeded or were cancelled before then."""
+        sql = PRUNE_JOBS[self._database.dialect]
+        return len(await self._database.execute(sql, before, limit))
+
+    async def prune_runs(self, before: datetime, limit: int) -> int:
+        """Delete up to `limit` records of runs from before then."""
+        sql = PRUNE_RUNS[self._database.dialect]
+        return len(await self._database.execute(sql, before, limit))
+
+    async def notify(self, channel: str, queue: str) -> None:
+        """Tell the runners of every process that a queue has got a job."""
+        await self._database.notify(channel, queue)
