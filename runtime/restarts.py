@@ -31,9 +31,9 @@ class Restarts:
         backoff = self.flags.backoff
         return backoff.delay_s(len(self._times), random) if backoff is not None else 0.0
 
-    @property
-    def in_period(self) -> int:
-        """Restarts in the period, as of the last `admit`."""
+    def in_period(self, now: float) -> int:
+        """Restarts in the period that ends at `now`."""
+        self._forget_before(now - self.flags.period_s)
         return len(self._times)
 
     def _forget_before(self, threshold: float) -> None:

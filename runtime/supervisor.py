@@ -106,7 +106,7 @@ class Supervisor(Actor):
         child = self._children.adopt(spec.id, spec)
         error = await self._children.start(child)
         if error is not None:
-            self._children.report(ReportKind.START_ERROR, child, error)
+            self._report(ReportKind.START_ERROR, child, error)
         self._forget_if_ignored(child)
         return error
 
@@ -163,8 +163,7 @@ class Supervisor(Actor):
         child.ended(reason)
         restart = child.spec.restart
         if restart is Restart.PERMANENT or not reason.expected:
-            in_period = self._restarts.in_period
-            self._children.report(ReportKind.CHILD_TERMINATED, child, reason, in_period=in_period)
+            self._report(ReportKind.CHILD_TERMINATED, child, reason)
         if restart.applies_to(reason):
             await self._restart(child)
         else:
@@ -176,8 +175,7 @@ class Supervisor(Actor):
         """Count a restart, then start the child and those that share its fate."""
         if not self._restarts.admit(monotonic()):
             child.state = ChildState.DOWN
-            in_period = self._restarts.in_period
-            self._children.report(ReportKind.SHUTDOWN, child, MAX_INTENSITY, in_period=in_period)
+            self._report(ReportKind.SHUTDOWN, child, MAX_INTENSITY)
             self.stop(ExitReason(ExitKind.SHUTDOWN, MAX_INTENSITY))
             return
         delay = self._restarts.delay_s(self.system.random)
@@ -196,12 +194,18 @@ class Supervisor(Actor):
         for sibling in self._fate_sharers(child):
             error = await self._children.start(sibling)
             if error is not None:
-                in_period = self._restarts.in_period
-                self._children.report(ReportKind.START_ERROR, sibling, error, in_period=in_period)
+                self._report(ReportKind.START_ERROR, sibling, error)
                 self._restart_later(sibling, 0.0, RestartAgain(sibling))
                 return
             self._forget_if_ignored(sibling)
-            self.system.metrics.restarted(sibling.spec.name or sibling.spec.id)
+            if sibling.state is ChildState.RUNNING:
+                self.system.metrics.restarted(sibling.spec.name or sibling.spec.id)
+
+    def _report(
+        self, kind: ReportKind, child: Child, reason: ExitReason | BaseException | str
+    ) -> None:
+        in_period = self._restarts.in_period(monotonic())
+        self._children.report(kind, child, reason, in_period=in_period)
 
     async def _stop_group(self, child: Child) -> None:
         for sibling in reversed(self._fate_sharers(child)):
