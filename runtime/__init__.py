@@ -1,14 +1,29 @@
 """The actor runtime. It knows nothing of loyalty; `docs/semantics.md` states its guarantees."""
 
 from runtime.actor import DEFERRED, Actor
+from runtime.administration import (
+    AdminError,
+    ChildCounts,
+    ChildStatus,
+    CountChildren,
+    DeleteChild,
+    GetChildSpec,
+    Reconfigure,
+    Refused,
+    RestartChild,
+    StartChild,
+    Started,
+    TerminateChild,
+    WhichChildren,
+)
 from runtime.child import (
     BRUTAL,
     INFINITE,
     Backoff,
     ChildSpec,
     ChildState,
+    ChildType,
     Restart,
-    Strategy,
 )
 from runtime.context import request_context
 from runtime.entity import Entities, Entity
@@ -19,26 +34,21 @@ from runtime.errors import (
     AskCycle,
     AskTimeout,
     Expired,
+    InvalidSpec,
     MailboxFull,
+    NameTaken,
     Outcome,
     StartFailed,
 )
-from runtime.exits import ExitKind, ExitReason
+from runtime.exits import KILLED, NORMAL, SHUTDOWN, ExitKind, ExitReason
+from runtime.flags import AutoShutdown, Strategy, SupervisorFlags, check_children, check_flags
 from runtime.mailbox import REFUSING, MailboxSpec, Overflow
 from runtime.message import Call, Cast, Message
 from runtime.ref import ActorRef, ask_all
 from runtime.region import EntityRef, Region
-from runtime.supervisor import (
-    AdminError,
-    ChildStatus,
-    CountChildren,
-    DeleteChild,
-    RestartChild,
-    StartChild,
-    Supervisor,
-    TerminateChild,
-    WhichChildren,
-)
+from runtime.reports import Offender, ReportKind, SupervisorReport, SupervisorReports
+from runtime.starting import IGNORE, Ignore, StartInfo
+from runtime.supervisor import Supervisor
 from runtime.system import ActorSystem, RootDown
 from runtime.system_messages import Down, Inspect, Resume, Stop, Suspend
 from runtime.workers import Workers
@@ -46,8 +56,12 @@ from runtime.workers import Workers
 __all__ = [
     "BRUTAL",
     "DEFERRED",
+    "IGNORE",
     "INFINITE",
+    "KILLED",
+    "NORMAL",
     "REFUSING",
+    "SHUTDOWN",
     "Actor",
     "ActorDown",
     "ActorError",
@@ -56,12 +70,15 @@ __all__ = [
     "AdminError",
     "AskCycle",
     "AskTimeout",
+    "AutoShutdown",
     "Backoff",
     "Call",
     "Cast",
+    "ChildCounts",
     "ChildSpec",
     "ChildState",
     "ChildStatus",
+    "ChildType",
     "CountChildren",
     "DeleteChild",
     "Down",
@@ -72,26 +89,41 @@ __all__ = [
     "ExitKind",
     "ExitReason",
     "Expired",
+    "GetChildSpec",
+    "Ignore",
     "Inspect",
+    "InvalidSpec",
     "MailboxFull",
     "MailboxSpec",
     "Message",
+    "NameTaken",
+    "Offender",
     "Outcome",
     "Overflow",
+    "Reconfigure",
+    "Refused",
     "Region",
+    "ReportKind",
     "Restart",
     "RestartChild",
     "Resume",
     "RootDown",
     "StartChild",
     "StartFailed",
+    "StartInfo",
+    "Started",
     "Stop",
     "Strategy",
     "Supervisor",
+    "SupervisorFlags",
+    "SupervisorReport",
+    "SupervisorReports",
     "Suspend",
     "TerminateChild",
     "WhichChildren",
     "Workers",
     "ask_all",
+    "check_children",
+    "check_flags",
     "request_context",
 ]

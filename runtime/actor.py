@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from runtime.envelope import Envelope
 from runtime.exits import NORMAL, ExitReason
+from runtime.starting import Ignore, StartInfo
 from runtime.system_messages import SystemMessage
 
 if TYPE_CHECKING:
@@ -64,8 +65,14 @@ class Actor:
             raise RuntimeError("no message in hand")
         return envelope
 
-    async def started(self) -> None:
-        """Called before the first message. Raising is a failed start."""
+    async def started(self) -> StartInfo | Ignore | None:
+        """Called before the first message. Raising is a failed start.
+
+        Returns nothing, or `IGNORE` when the actor is not to run after all (it then ends in
+        order, without `stopped`), or a `StartInfo` for who asked for the start. Anything else
+        is a failed start.
+        """
+        return None
 
     async def receive(self, message: Any) -> object:
         """Handle one message; the return value answers a `Call`.

@@ -38,6 +38,7 @@ class Cell:
         "handled",
         "in_hand",
         "items",
+        "kill_scope",
         "limit",
         "parked",
         "room",
@@ -62,6 +63,7 @@ class Cell:
         self.handled = 0
         self.limit = 0
         self.in_hand: Envelope | None = None
+        self.kill_scope: CancelScope | None = None
         self.scope: CancelScope | None = None
         self.cancelled = False
         self.configure(spec)
@@ -154,6 +156,7 @@ class Cell:
         self.limit = 0
         self.parked = None
         self.cancelled = False
+        self.kill_scope = None
         if self.in_hand is not None:
             in_hand = (self.in_hand, *in_hand)
             self.in_hand = None

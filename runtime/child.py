@@ -1,6 +1,6 @@
-"""What a supervisor knows of a child: specification, restart rules, state."""
+"""The specification of a child: how to start it, when to restart it, how to stop it."""
 
-from collections import deque
+import inspect
 from collections.abc import Callable
 from enum import Enum
 from math import inf
@@ -10,10 +10,10 @@ from typing import Any
 import attrs
 
 from runtime.actor import Actor
-from runtime.cell import Cell
+from runtime.errors import StartFailed
 from runtime.exits import ExitReason
-from runtime.incarnation import Incarnation
 from runtime.mailbox import MailboxSpec
+from runtime.starting import Ignore
 
 BRUTAL = 0.0
 """`shutdown_s` of a child that is killed without being asked to stop."""
@@ -38,54 +38,56 @@ class Restart(Enum):
         return self is Restart.PERMANENT
 
 
-class Strategy(Enum):
-    """Who is restarted when a child ends: it alone, all children, or it and those after it.
+class ChildType(Enum):
+    """`SUPERVISOR` makes `shutdown_s` infinite by default."""
 
-    SIMPLE_ONE_FOR_ONE: like one_for_one, for any number of children made from one template.
-    """
+    WORKER = "worker"
+    SUPERVISOR = "supervisor"
 
-    ONE_FOR_ONE = "one_for_one"
-    ONE_FOR_ALL = "one_for_all"
-    REST_FOR_ONE = "rest_for_one"
-    SIMPLE_ONE_FOR_ONE = "simple_one_for_one"
+
+def _default_shutdown_s(spec: "ChildSpec") -> float:
+    return INFINITE if spec.type is ChildType.SUPERVISOR else DEFAULT_SHUTDOWN_S
 
 
 @attrs.frozen
 class ChildSpec:
-    """How to start, restart and stop a child.
+    """How to start, restart and stop a child. Plain data: the supervisor that takes it checks it.
 
-    `start` makes a fresh actor for each incarnation; with SIMPLE_ONE_FOR_ONE it gets the
-    arguments of `StartChild`. `name` registers the child's address for `system.ref`.
+    `start` makes a fresh actor for each incarnation, or says `IGNORE`; what it raises, and
+    anything else it returns, is a failed start. With SIMPLE_ONE_FOR_ONE it gets the arguments
+    of `StartChild`. `name` registers the child's address for `system.ref`. `shutdown_s` is
+    5 s, or infinite for what is declared a supervisor. Without a `type`, a child counts as a
+    supervisor when its actor is one. `significant` children end their supervisor, see
+    `AutoShutdown`.
     """
 
     id: str
-    start: Callable[..., Actor]
+    start: Callable[..., Actor | Ignore]
     restart: Restart = Restart.PERMANENT
-    shutdown_s: float = DEFAULT_SHUTDOWN_S
+    type: ChildType | None = attrs.field(default=None, kw_only=True)
+    shutdown_s: float = attrs.field(default=attrs.Factory(_default_shutdown_s, takes_self=True))
     mailbox: MailboxSpec = attrs.field(factory=MailboxSpec)
     name: str | None = None
     start_timeout_s: float = DEFAULT_START_TIMEOUT_S
+    significant: bool = attrs.field(default=False, kw_only=True)
+
+    def make(self, arguments: tuple[Any, ...] = ()) -> Actor | Ignore:
+        """A fresh actor, or `IGNORE`. Raises what `start` raises, and `StartFailed` for junk."""
+        made: object = self.start(*arguments)
+        if isinstance(made, Actor | Ignore):
+            return made
+        if inspect.iscoroutine(made):
+            made.close()
+        raise StartFailed(f"start of {self.id} returned {type(made).__name__}, not an actor")
 
 
 class ChildState(Enum):
-    """`RESTARTING` includes the wait of a backoff. `DOWN`: ended and not to be restarted."""
+    """`RESTARTING` includes the wait of a backoff. `DOWN`: not running and not to be started,
+    or not before those in front of it, when a group is restarted."""
 
     RUNNING = "running"
     RESTARTING = "restarting"
     DOWN = "down"
-
-
-@attrs.define(eq=False)
-class Child:
-    """A child and its present incarnation."""
-
-    spec: ChildSpec
-    cell: Cell
-    arguments: tuple[Any, ...] = ()
-    state: ChildState = ChildState.DOWN
-    incarnation: Incarnation | None = None
-    starts: int = 0
-    last_exit: ExitReason | None = None
 
 
 @attrs.frozen
@@ -100,26 +102,10 @@ class Backoff:
     def delay_s(self, restarts_in_period: int, random: Random) -> float:
         if restarts_in_period <= 1:
             return 0.0
-        delay = min(self.max_s, self.initial_s * 2.0 ** (restarts_in_period - 2))
+        exponent = min(restarts_in_period - 2, _EXPONENT_MAX)
+        delay = min(self.max_s, self.initial_s * 2.0**exponent)
         return delay * random.uniform(1 - self.jitter, 1 + self.jitter)
 
 
-@attrs.define
-class Intensity:
-    """At most `limit` restarts in any `period_s`, counted in a sliding window."""
-
-    limit: int
-    period_s: float
-    _times: deque[float] = attrs.field(factory=deque)
-
-    def admit(self, now: float) -> bool:
-        """Count a restart at `now`; false when it is one too many."""
-        while self._times and self._times[0] <= now - self.period_s:
-            self._times.popleft()
-        self._times.append(now)
-        return len(self._times) <= self.limit
-
-    @property
-    def count(self) -> int:
-        """Restarts in the window, as of the last `admit`."""
-        return len(self._times)
+_EXPONENT_MAX = 64
+"""Beyond any `max_s`; an unbounded one would overflow after a thousand restarts."""

@@ -67,3 +67,11 @@ class AskTimeout(ActorError):
 
 class StartFailed(Exception):
     """An actor did not come up. `__cause__` says why, where an exception did."""
+
+
+class NameTaken(StartFailed):
+    """Another actor runs under the name."""
+
+
+class InvalidSpec(ValueError):
+    """Flags or specifications that no supervisor takes."""

@@ -37,4 +37,8 @@ NOT_RUNNING = ExitReason(ExitKind.SHUTDOWN, "not running")
 
 def crashed(error: BaseException) -> ExitReason:
     """The exit of an actor that raised `error`."""
-    return ExitReason(ExitKind.CRASHED, f"{type(error).__name__}: {error}", error)
+    try:
+        text = str(error)
+    except Exception:
+        text = "an exception without a text"
+    return ExitReason(ExitKind.CRASHED, f"{type(error).__name__}: {text}", error)

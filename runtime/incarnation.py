@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable
 from contextvars import Context as ExecutionContext
 from functools import partial
@@ -18,10 +17,11 @@ from runtime.cell import Cell
 from runtime.context import Context, current, current_trace_id
 from runtime.deadletters import DeadReason
 from runtime.envelope import DONE, QUEUED, TAKEN, Envelope
-from runtime.errors import AskTimeout
-from runtime.exits import KILLED, ExitReason, crashed
+from runtime.errors import AskTimeout, StartFailed
+from runtime.exits import KILLED, NORMAL, ExitReason, crashed
 from runtime.parking import monotonic, park
 from runtime.ref import ActorRef
+from runtime.starting import IGNORE, StartInfo
 from runtime.system_messages import (
     ActorStatistics,
     Inspect,
@@ -59,6 +59,8 @@ class Incarnation:
         self._batch: list[Envelope] = []
         self.reason: ExitReason | None = None
         self.start_error: BaseException | None = None
+        self.ignored = False
+        self.info: object = None
         self.started = trio.Event()
         self.exited = trio.Event()
         self.number = 0
@@ -67,13 +69,14 @@ class Incarnation:
         self._kill_scope = trio.CancelScope()
         self._suspended = False
         self._stopping = False
-        self._stashed: deque[Envelope] = deque()
+        self._stashed: list[Envelope] = []
         self._deferred: list[Envelope] = []
         actor._incarnation = self
 
     def launch_in(self, nursery: trio.Nursery) -> None:
         """Start in `nursery`, without the context of whoever asked for it."""
         self.cell.open()
+        self.cell.kill_scope = self._kill_scope
         ExecutionContext().run(partial(nursery.start_soon, self.run, name=self.cell.address))
 
     def launch(self, child: Incarnation) -> None:
@@ -142,7 +145,7 @@ class Incarnation:
         return reason
 
     def _finish(self, reason: ExitReason) -> None:
-        if not self.started.is_set():
+        if not self.started.is_set() and not self.ignored:
             self.start_error = reason.error or trio.TooSlowError("killed while starting")
         self.unstash_all()
         self.cell.close(reason, (*self._batch, *self._deferred))
@@ -161,7 +164,9 @@ class Incarnation:
         context.run(partial(nursery.start_soon, function, *args, name=self.cell.address))
 
     async def _serve(self) -> ExitReason:
-        await self.actor.started()
+        self._come_up(await self.actor.started())
+        if self.ignored:
+            return NORMAL
         self.started.set()
         work = self._work_batches if self.actor.batch_max > 1 else self._work
         while self.reason is None:
@@ -173,6 +178,16 @@ class Incarnation:
                 self._pass_on(error)
             self._put_down()
         return self.reason
+
+    def _come_up(self, answer: object) -> None:
+        """Take what `started` returned."""
+        if isinstance(answer, StartInfo):
+            self.info = answer.value
+        elif answer is IGNORE:
+            self.ignored = True
+        elif answer is not None:
+            kind, actor = type(answer).__name__, type(self.actor).__name__
+            raise StartFailed(f"{actor}.started returned {kind}, not what a start may return")
 
     async def _ready(self) -> None:
         """Wait until there is a message to handle, or the end."""

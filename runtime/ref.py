@@ -91,6 +91,16 @@ class ActorRef:
         """Deliver through the system lane, past everything in the mailbox."""
         return self._cell.signal(message)
 
+    def kill(self) -> bool:
+        """End the actor at its next checkpoint, without `stopped`. Its supervisor decides then.
+
+        False when none is there. To end it in order, signal `Stop`.
+        """
+        scope = self._cell.kill_scope
+        if scope is not None:
+            scope.cancel()
+        return scope is not None
+
     def watched_by(self, watcher: Cell) -> None:
         """See `Actor.watch`."""
         self._cell.watch(watcher)

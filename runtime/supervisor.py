@@ -1,128 +1,61 @@
 """Supervisors: start children in order, restart them by strategy, stop them in reverse.
 
-Terms and behaviour are those of OTP's `supervisor`.
+Terms and behaviour are those of OTP's `supervisor`; `docs/supervision.md` compares the two.
 """
 
-from collections.abc import Sequence
-from enum import Enum
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import attrs
-import structlog
-import trio
 
 from runtime.actor import Actor
-from runtime.child import (
-    BRUTAL,
-    Backoff,
-    Child,
-    ChildSpec,
-    ChildState,
-    Intensity,
-    Restart,
-    Strategy,
+from runtime.administration import (
+    AdminError,
+    ChildCounts,
+    CountChildren,
+    DeleteChild,
+    GetChildSpec,
+    Reconfigure,
+    Refused,
+    RestartChild,
+    StartChild,
+    Started,
+    TerminateChild,
+    WhichChildren,
 )
-from runtime.errors import StartFailed
-from runtime.exits import SHUTDOWN, ExitKind, ExitReason
-from runtime.incarnation import Incarnation
-from runtime.message import Call, Cast
+from runtime.child import Backoff, ChildSpec, ChildState, ChildType, Restart
+from runtime.children import Child, ChildExited, Children
+from runtime.errors import InvalidSpec, NameTaken, StartFailed
+from runtime.exits import ExitKind, ExitReason
+from runtime.flags import (
+    AutoShutdown,
+    Strategy,
+    SupervisorFlags,
+    check_children,
+    check_flags,
+    check_template,
+)
+from runtime.message import Cast
 from runtime.parking import monotonic
-from runtime.system_messages import Stop, SystemMessage
-
-log = structlog.get_logger("loyalnest.supervisor")
+from runtime.ref import ActorRef
+from runtime.reports import ReportKind, clipped
+from runtime.restarts import Restarts
+from runtime.system_messages import SystemMessage
 
 MAX_INTENSITY = "reached_max_restart_intensity"
-
-
-@attrs.frozen
-class ChildStatus:
-    """`restarts` counts the starts after the first one, `kind` is the actor's class."""
-
-    id: str
-    state: ChildState
-    address: str
-    restarts: int
-    kind: str
-    is_supervisor: bool
-    last_exit: str | None
-
-
-class AdminError(Enum):
-    """Why a supervisor did not do what it was asked to."""
-
-    ALREADY_PRESENT = "already_present"
-    RUNNING = "running"
-    RESTARTING = "restarting"
-    NOT_FOUND = "not_found"
-    NOT_SUPPORTED = "not_supported"
-    START_FAILED = "start_failed"
-
-
-@attrs.frozen
-class WhichChildren(Call[tuple[ChildStatus, ...]]):
-    """The children in the order of their start."""
-
-
-@attrs.frozen
-class ChildCounts:
-    specs: int
-    active: int
-    supervisors: int
-    workers: int
-
-
-@attrs.frozen
-class CountChildren(Call[ChildCounts]):
-    pass
-
-
-@attrs.frozen
-class StartChild(Call[str | AdminError]):
-    """Add a child and start it; answers its address. SIMPLE_ONE_FOR_ONE takes `arguments`
-    for its template, the other strategies take a `spec`."""
-
-    spec: ChildSpec | None = None
-    arguments: tuple[Any, ...] = ()
-
-
-@attrs.frozen
-class TerminateChild(Call[AdminError | None]):
-    """Stop a child and keep its specification (SIMPLE_ONE_FOR_ONE and temporary: forget it)."""
-
-    id: str
-
-
-@attrs.frozen
-class RestartChild(Call[str | AdminError]):
-    """Start a child that is down; answers its address."""
-
-    id: str
-
-
-@attrs.frozen
-class DeleteChild(Call[AdminError | None]):
-    """Forget a child that is down."""
-
-    id: str
-
-
-@attrs.frozen
-class ChildExited(SystemMessage):
-    child: Child
-    incarnation: Incarnation
-    reason: ExitReason
+AUTO_SHUTDOWN = "auto_shutdown"
 
 
 @attrs.frozen
 class RestartDue(Cast):
-    """To itself: start `child` again, with those that share its fate."""
+    """To itself, by a timer: the wait of the backoff is over."""
 
     child: Child
 
 
 @attrs.frozen
-class RetryRestart(SystemMessage):
-    """To itself: a restart failed. A message, so that a request to stop gets in between."""
+class RestartAgain(Cast):
+    """To itself, by a timer without delay: a restart failed. Requests get in between."""
 
     child: Child
 
@@ -132,6 +65,8 @@ class Supervisor(Actor):
 
     More than `intensity` restarts within `period_s` end the supervisor itself (shutdown,
     "reached_max_restart_intensity"), after stopping its children: the fault is passed up.
+    `auto_shutdown` says whether it also ends (shutdown, "auto_shutdown") when significant
+    children have. Raises `InvalidSpec` for flags and children that do not go together.
     """
 
     cancellable: ClassVar[bool] = False
@@ -143,284 +78,323 @@ class Supervisor(Actor):
         strategy: Strategy = Strategy.ONE_FOR_ONE,
         intensity: int = 1,
         period_s: float = 5.0,
+        auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
         backoff: Backoff | None = None,
         template: ChildSpec | None = None,
     ) -> None:
-        ids = [spec.id for spec in children]
-        if len(set(ids)) != len(ids):
-            raise ValueError(f"children with the same id: {ids}")
-        if (strategy is Strategy.SIMPLE_ONE_FOR_ONE) != (template is not None):
-            raise ValueError("a template belongs to simple_one_for_one, and only to it")
+        flags = SupervisorFlags(strategy, intensity, period_s, auto_shutdown, backoff)
+        _check(flags, children, template)
         self._specs = tuple(children)
-        self._strategy = strategy
-        self._intensity = Intensity(intensity, period_s)
-        self._backoff = backoff
         self._template = template
-        self._children: dict[str, Child] = {}
+        self._restarts = Restarts(flags)
         self._made = 0
 
+    @property
+    def _flags(self) -> SupervisorFlags:
+        return self._restarts.flags
+
     async def started(self) -> None:
-        try:
-            for spec in self._specs:
-                await self._boot(spec)
-        except StartFailed:
-            await self._stop_all()
-            raise
+        self._children = Children(self._incarnation, Supervisor)
+        for spec in self._specs:
+            error = await self._boot(spec)
+            if error is not None:
+                await self._children.stop_in_order()
+                address = f"{self.ref.address}/{spec.id}"
+                raise StartFailed(f"{address} did not start: {clipped(str(error))}") from error
+
+    async def _boot(self, spec: ChildSpec) -> BaseException | None:
+        child = self._children.adopt(spec.id, spec)
+        error = await self._children.start(child)
+        if error is not None:
+            self._report(ReportKind.START_ERROR, child, error)
+        self._forget_if_ignored(child)
+        return error
 
     async def stopped(self, reason: ExitReason) -> None:
-        await self._stop_all()
+        if self._template is not None:
+            await self._children.stop_at_once(self._template)
+        else:
+            await self._children.stop_in_order()
 
     async def receive_system(self, message: SystemMessage) -> None:
-        match message:
-            case ChildExited():
-                await self._child_exited(message)
-            case RetryRestart(child=child):
-                if child.state is ChildState.RESTARTING:
-                    await self._schedule_restart(child)
+        if isinstance(message, ChildExited):
+            await self._child_exited(message)
 
     async def receive(self, message: Any) -> object:
         match message:
-            case WhichChildren():
-                return tuple(_status(child) for child in self._children.values())
-            case CountChildren():
-                return self._count()
+            case RestartDue():
+                await self._restart_group(message.child)
+            case RestartAgain():
+                await self._restart(message.child)
+            case TerminateChild():
+                return await self._admin_terminate(message.child)
             case StartChild():
                 return await self._admin_start(message)
-            case TerminateChild():
-                return await self._admin_terminate(message.id)
             case RestartChild():
                 return await self._admin_restart(message.id)
-            case DeleteChild():
-                return self._admin_delete(message.id)
-            case RestartDue():
-                await self._restart(message.child)
+            case DeleteChild() | Reconfigure():
+                return self._change(message)
+            case WhichChildren() | CountChildren() | GetChildSpec():
+                return self._tell(message)
             case _:
                 return await super().receive(message)
         return None
 
-    # Starting and stopping
+    def _tell(self, question: WhichChildren | CountChildren | GetChildSpec) -> object:
+        match question:
+            case WhichChildren():
+                return tuple(child.status() for child in self._children)
+            case CountChildren():
+                return self._count()
+            case GetChildSpec():
+                return self._spec_of(question.child)
 
-    async def _boot(self, spec: ChildSpec) -> None:
-        child = self._adopt(spec)
-        if not await self._start(child):
-            error = child.incarnation.start_error if child.incarnation else None
-            raise StartFailed(f"{child.cell.address} did not start: {error}") from error
-
-    def _adopt(self, spec: ChildSpec, arguments: tuple[Any, ...] = ()) -> Child:
-        cell = self.system.cell(f"{self.ref.address}/{spec.id}", spec.mailbox, spec.name)
-        child = self._children[spec.id] = Child(spec, cell, arguments)
-        return child
-
-    async def _start(self, child: Child) -> bool:
-        """Start an incarnation and wait until it is ready or has failed."""
-        try:
-            actor = child.spec.start(*child.arguments)
-        except Exception as error:
-            self._start_failed(child, error)
-            return False
-        incarnation = Incarnation(child.cell, actor, self.system, self._exit_of(child))
-        child.starts += 1
-        incarnation.number = child.starts
-        child.incarnation = incarnation
-        self._incarnation.launch(incarnation)
-        with trio.move_on_after(child.spec.start_timeout_s):
-            await incarnation.started.wait()
-        if not incarnation.started.is_set():
-            incarnation.kill()
-            await incarnation.exited.wait()
-        if incarnation.start_error is not None:
-            self._start_failed(child, incarnation.start_error)
-            return False
-        child.state = ChildState.RUNNING
-        return True
-
-    def _start_failed(self, child: Child, error: BaseException) -> None:
-        child.state = ChildState.DOWN
-        log.error("child_start_failed", child=child.cell.address, error=repr(error)[:500])
-
-    def _exit_of(self, child: Child) -> Any:
-        cell = self._incarnation.cell
-
-        def on_exit(incarnation: Incarnation, reason: ExitReason) -> None:
-            cell.signal(ChildExited(child, incarnation, reason))
-
-        return on_exit
-
-    async def _terminate(self, child: Child, state: ChildState) -> None:
-        """Stop the child and leave it in `state`."""
-        was_running = child.state is ChildState.RUNNING
-        child.state = state
-        self.timers.cancel(child.spec.id)
-        incarnation = child.incarnation
-        if not was_running or incarnation is None:
-            return
-        if child.spec.shutdown_s > BRUTAL:
-            child.cell.signal(Stop(SHUTDOWN))
-            with trio.move_on_after(child.spec.shutdown_s):
-                await incarnation.exited.wait()
-        if not incarnation.exited.is_set():
-            incarnation.kill()
-            await incarnation.exited.wait()
-        child.last_exit = incarnation.reason
-
-    async def _stop_all(self) -> None:
-        children = list(reversed(self._children.values()))
-        if self._strategy is not Strategy.SIMPLE_ONE_FOR_ONE:
-            for child in children:
-                await self._terminate(child, ChildState.DOWN)
-            return
-        async with trio.open_nursery() as nursery:
-            for child in children:
-                nursery.start_soon(self._terminate, child, ChildState.DOWN)
+    def _change(self, message: DeleteChild | Reconfigure) -> Refused | None:
+        if isinstance(message, DeleteChild):
+            return self._admin_delete(message.id)
+        return self._reconfigure(message)
 
     # Restarting
 
     async def _child_exited(self, event: ChildExited) -> None:
         child, reason = event.child, event.reason
-        if child.incarnation is not event.incarnation or child.state is not ChildState.RUNNING:
+        if child.incarnation is not event.incarnation:
             return
-        child.state = ChildState.DOWN
-        child.last_exit = reason
-        self._report(child, reason)
-        if child.spec.restart.applies_to(reason):
-            await self._schedule_restart(child)
-        elif self._is_forgotten(child):
-            self._forget(child)
+        child.ended(reason)
+        restart = child.spec.restart
+        if restart is Restart.PERMANENT or not reason.expected:
+            self._report(ReportKind.CHILD_TERMINATED, child, reason)
+        if restart.applies_to(reason):
+            await self._restart(child)
+        else:
+            if self._forgets(child):
+                self._children.forget(child)
+            self._shut_down_if_significant(child)
 
-    async def _schedule_restart(self, child: Child) -> None:
-        if not self._intensity.admit(monotonic()):
-            log.error("supervisor_gave_up", supervisor=self.ref.address, child=child.spec.id)
+    async def _restart(self, child: Child) -> None:
+        """Count a restart, then start the child and those that share its fate."""
+        if not self._restarts.admit(monotonic()):
+            child.state = ChildState.DOWN
+            self._report(ReportKind.SHUTDOWN, child, MAX_INTENSITY)
             self.stop(ExitReason(ExitKind.SHUTDOWN, MAX_INTENSITY))
             return
-        for sibling in reversed(self._fate_sharers(child)):
-            await self._terminate(sibling, ChildState.RESTARTING)
-            if sibling is not child and sibling.spec.restart is Restart.TEMPORARY:
-                self._forget(sibling)
-        delay = 0.0
-        if self._backoff is not None:
-            delay = self._backoff.delay_s(self._intensity.count, self.system.random)
+        delay = self._restarts.delay_s(self.system.random)
         if delay > 0:
-            self.timers.start(child.spec.id, delay, RestartDue(child))
+            await self._stop_group(child)
+            self._restart_later(child, delay, RestartDue(child))
         else:
-            await self._restart(child)
+            await self._restart_group(child)
+
+    def _restart_later(self, child: Child, delay_s: float, message: Cast) -> None:
+        child.state = ChildState.RESTARTING
+        self.timers.start(child, delay_s, message)
+
+    async def _restart_group(self, child: Child) -> None:
+        await self._stop_group(child)
+        for sibling in self._fate_sharers(child):
+            error = await self._children.start(sibling)
+            if error is not None:
+                self._report(ReportKind.START_ERROR, sibling, error)
+                self._restart_later(sibling, 0.0, RestartAgain(sibling))
+                return
+            self._forget_if_ignored(sibling)
+            if sibling.state is ChildState.RUNNING:
+                self.system.metrics.restarted(sibling.spec.name or sibling.spec.id)
+
+    def _report(
+        self, kind: ReportKind, child: Child, reason: ExitReason | BaseException | str
+    ) -> None:
+        in_period = self._restarts.in_period(monotonic())
+        self._children.report(kind, child, reason, in_period=in_period)
+
+    async def _stop_group(self, child: Child) -> None:
+        for sibling in reversed(self._fate_sharers(child)):
+            await self._stop(sibling)
+            if sibling is not child and sibling.spec.restart is Restart.TEMPORARY:
+                self._children.forget(sibling)
+
+    async def _stop(self, child: Child) -> None:
+        self.timers.cancel(child)
+        await self._children.stop(child)
 
     def _fate_sharers(self, child: Child) -> list[Child]:
         """The children that restart together with `child`, itself included, in order."""
-        children = list(self._children.values())
-        if self._strategy is Strategy.ONE_FOR_ALL:
-            return children
-        if self._strategy is Strategy.REST_FOR_ONE:
+        if self._flags.strategy is Strategy.ONE_FOR_ALL:
+            return list(self._children)
+        if self._flags.strategy is Strategy.REST_FOR_ONE:
+            children = list(self._children)
             return children[children.index(child) :]
         return [child]
 
-    async def _restart(self, child: Child) -> None:
-        if child.state is not ChildState.RESTARTING:
+    def _shut_down_if_significant(self, child: Child) -> None:
+        """`child` ended by itself and for good: end as well, where the flags say so."""
+        when = self._flags.auto_shutdown
+        if when is AutoShutdown.NEVER or not child.spec.significant:
             return
-        for sibling in self._fate_sharers(child):
-            if sibling.state is ChildState.RUNNING:
-                continue
-            if not await self._start(sibling):
-                sibling.state = ChildState.RESTARTING
-                self._incarnation.cell.signal(RetryRestart(sibling))
-                return
-            self.system.metrics.restarted(sibling.spec.name or sibling.spec.id)
-
-    def _report(self, child: Child, reason: ExitReason) -> None:
-        if reason.expected:
-            log.info("child_ended", child=child.cell.address, reason=str(reason)[:500])
-            return
-        log.error(
-            "child_crashed",
-            supervisor=self.ref.address,
-            child=child.cell.address,
-            reason=str(reason)[:500],
-            starts=child.starts,
-            exc_info=reason.error,
+        others = any(
+            each.spec.significant and each.state is not ChildState.DOWN for each in self._children
         )
+        if when is AutoShutdown.ANY_SIGNIFICANT or not others:
+            self.stop(ExitReason(ExitKind.SHUTDOWN, AUTO_SHUTDOWN))
 
     # Administration
 
-    def _is_forgotten(self, child: Child) -> bool:
-        simple = self._strategy is Strategy.SIMPLE_ONE_FOR_ONE
-        return simple or child.spec.restart is Restart.TEMPORARY
+    def _forgets(self, child: Child) -> bool:
+        """Whether nothing is kept of the child when it does not run."""
+        return self._template is not None or child.spec.restart is Restart.TEMPORARY
 
-    def _forget(self, child: Child) -> None:
-        self._children.pop(child.spec.id, None)
-        self.system.release(child.cell, child.spec.name)
+    def _forget_if_ignored(self, child: Child) -> None:
+        if child.state is ChildState.DOWN and self._forgets(child):
+            self._children.forget(child)
 
-    async def _admin_start(self, message: StartChild) -> str | AdminError:
-        spec = message.spec
+    async def _admin_start(self, message: StartChild) -> Started | Refused:
         if self._template is not None:
-            self._made += 1
-            spec = attrs.evolve(self._template, id=f"{self._template.id}-{self._made}")
+            return await self._start_from(self._template, message)
+        spec = message.spec
         if spec is None:
-            return AdminError.NOT_SUPPORTED
-        if spec.id in self._children:
-            running = self._children[spec.id].state is ChildState.RUNNING
-            return AdminError.RUNNING if running else AdminError.ALREADY_PRESENT
+            return Refused(AdminError.INVALID_SPEC, "no specification of a child")
         try:
-            child = self._adopt(spec, message.arguments)
-        except StartFailed as error:
-            log.error("child_start_failed", child=spec.id, error=repr(error)[:500])
-            return AdminError.START_FAILED
-        if not await self._start(child):
-            self._forget(child)
-            return AdminError.START_FAILED
-        return child.cell.address
+            check_children((spec,), self._flags.auto_shutdown)
+        except InvalidSpec as error:
+            return Refused(AdminError.INVALID_SPEC, str(error))
+        present = self._children.find(spec.id)
+        if present is not None:
+            return _in_the_way(present)
+        return await self._start_new(spec.id, spec, ())
 
-    async def _admin_terminate(self, id_: str) -> AdminError | None:
-        child = self._children.get(id_)
-        if child is None:
-            return AdminError.NOT_FOUND
-        await self._terminate(child, ChildState.DOWN)
-        if self._is_forgotten(child):
-            self._forget(child)
+    async def _start_from(self, template: ChildSpec, message: StartChild) -> Started | Refused:
+        if message.spec is not None:
+            return Refused(AdminError.SIMPLE_ONE_FOR_ONE, "it takes arguments for its template")
+        self._made += 1
+        return await self._start_new(f"{template.id}-{self._made}", template, message.arguments)
+
+    async def _start_new(
+        self, id_: str, spec: ChildSpec, arguments: tuple[Any, ...]
+    ) -> Started | Refused:
+        child = self._children.adopt(id_, spec, arguments)
+        answer = await self._start(child)
+        if isinstance(answer, Refused):
+            self._children.forget(child)
+        return answer
+
+    async def _start(self, child: Child) -> Started | Refused:
+        error = await self._children.start(child)
+        if isinstance(error, NameTaken) and child.spec.name is not None:
+            holder = self.system.ref(child.spec.name)
+            return Refused(AdminError.ALREADY_STARTED, clipped(str(error)), holder, error)
+        if error is not None:
+            return Refused(AdminError.START_FAILED, clipped(repr(error)), error=error)
+        if child.incarnation is None:
+            self._forget_if_ignored(child)
+            return Started(None)
+        return Started(ActorRef(child.cell), child.incarnation.info)
+
+    async def _admin_terminate(self, target: str | ActorRef) -> Refused | None:
+        child = self._target(target)
+        if isinstance(child, Child):
+            await self._stop(child)
+            if self._forgets(child):
+                self._children.forget(child)
+            return None
+        return child
+
+    def _target(self, target: str | ActorRef) -> Child | Refused | None:
+        """The child that is meant. None: one of the template's that is no more."""
+        if self._template is None:
+            child = self._children.find(target) if isinstance(target, str) else None
+            return child if child is not None else Refused(AdminError.NOT_FOUND)
+        if not isinstance(target, ActorRef):
+            return Refused(AdminError.SIMPLE_ONE_FOR_ONE, "children are found by reference")
+        child = self._children.find_at(target)
+        return Refused(AdminError.NOT_FOUND) if child is None and target.alive else child
+
+    def _spec_of(self, target: str | ActorRef) -> ChildSpec | Refused:
+        template = self._template
+        if template is not None and isinstance(target, str):
+            return template if target == template.id else Refused(AdminError.NOT_FOUND)
+        child = self._target(target)
+        if isinstance(child, Child):
+            return child.spec
+        return child or template or Refused(AdminError.NOT_FOUND)
+
+    async def _admin_restart(self, id_: str) -> Started | Refused:
+        child = self._one_that_is_down(id_)
+        return child if isinstance(child, Refused) else await self._start(child)
+
+    def _admin_delete(self, id_: str) -> Refused | None:
+        child = self._one_that_is_down(id_)
+        if isinstance(child, Refused):
+            return child
+        self._children.forget(child)
         return None
 
-    async def _admin_restart(self, id_: str) -> str | AdminError:
-        child = self._children.get(id_)
-        refusal = self._refusal(child)
-        if refusal is not None or child is None:
-            return refusal or AdminError.NOT_FOUND
-        return child.cell.address if await self._start(child) else AdminError.START_FAILED
-
-    def _admin_delete(self, id_: str) -> AdminError | None:
-        child = self._children.get(id_)
-        refusal = self._refusal(child)
-        if refusal is None and child is not None:
-            self._forget(child)
-        return refusal
-
-    def _refusal(self, child: Child | None) -> AdminError | None:
-        """Why a child that should be down cannot be started or deleted."""
-        if self._strategy is Strategy.SIMPLE_ONE_FOR_ONE:
-            return AdminError.NOT_SUPPORTED
+    def _one_that_is_down(self, id_: str) -> Child | Refused:
+        """The child to be started or deleted, or why it cannot be."""
+        if self._template is not None:
+            return Refused(AdminError.SIMPLE_ONE_FOR_ONE)
+        child = self._children.find(id_)
         if child is None:
-            return AdminError.NOT_FOUND
-        if child.state is ChildState.RUNNING:
-            return AdminError.RUNNING
-        return AdminError.RESTARTING if child.state is ChildState.RESTARTING else None
+            return Refused(AdminError.NOT_FOUND)
+        if child.state is ChildState.DOWN:
+            return child
+        running = child.state is ChildState.RUNNING
+        return Refused(AdminError.RUNNING if running else AdminError.RESTARTING)
 
     def _count(self) -> ChildCounts:
-        children = list(self._children.values())
-        active = sum(child.state is ChildState.RUNNING for child in children)
-        supervisors = sum(_is_supervisor(child) for child in children)
-        specs = 1 if self._template is not None else len(children)
-        return ChildCounts(specs, active, supervisors, len(children) - supervisors)
+        total = active = supervisors = 0
+        for child in self._children:
+            total += 1
+            active += child.state is ChildState.RUNNING
+            supervisors += child.type is ChildType.SUPERVISOR
+        specs = 1 if self._template is not None else total
+        return ChildCounts(specs, active, supervisors, total - supervisors)
+
+    # Changing
+
+    def _reconfigure(self, message: Reconfigure) -> Refused | None:
+        flags = message.flags if message.flags is not None else self._flags
+        template = message.template if message.template is not None else self._template
+        children = message.children
+        try:
+            if children is None and template is None:
+                _check(flags, [child.spec for child in self._children], None)
+            else:
+                _check(flags, children or (), template)
+            if flags.simple != self._flags.simple:
+                raise InvalidSpec("simple_one_for_one cannot be taken up or given up")
+        except InvalidSpec as error:
+            return Refused(AdminError.INVALID_SPEC, str(error))
+        self._restarts.flags, self._template = flags, template
+        if template is not None:
+            for child in self._children:
+                child.spec = template
+        elif children is not None:
+            self._take_on(children)
+        return None
+
+    def _take_on(self, specs: Iterable[ChildSpec]) -> None:
+        ids = []
+        for spec in specs:
+            ids.append(spec.id)
+            child = self._children.find(spec.id)
+            if child is None:
+                self._children.adopt(spec.id, spec)
+            else:
+                child.spec = spec
+        self._children.reorder(ids)
 
 
-def _is_supervisor(child: Child) -> bool:
-    return child.incarnation is not None and isinstance(child.incarnation.actor, Supervisor)
+def _in_the_way(present: Child) -> Refused:
+    if present.state is ChildState.RUNNING:
+        return Refused(AdminError.ALREADY_STARTED, ref=ActorRef(present.cell))
+    return Refused(AdminError.ALREADY_PRESENT)
 
 
-def _status(child: Child) -> ChildStatus:
-    actor = child.incarnation.actor if child.incarnation is not None else None
-    return ChildStatus(
-        id=child.spec.id,
-        state=child.state,
-        address=child.cell.address,
-        restarts=max(0, child.starts - 1),
-        kind=type(actor).__name__,
-        is_supervisor=_is_supervisor(child),
-        last_exit=str(child.last_exit) if child.last_exit is not None else None,
-    )
+def _check(
+    flags: SupervisorFlags, children: Sequence[ChildSpec], template: ChildSpec | None
+) -> None:
+    check_flags(flags)
+    check_template(template, flags)
+    if flags.simple and children:
+        raise InvalidSpec("simple_one_for_one takes a template, and no children")
+    check_children(children, flags.auto_shutdown)

@@ -9,15 +9,19 @@ from runtime.askdeadlines import AskDeadlines
 from runtime.cell import Cell
 from runtime.child import BRUTAL, ChildSpec
 from runtime.deadletters import DeadLetter, DeadLetters
-from runtime.errors import StartFailed
+from runtime.errors import NameTaken, StartFailed
 from runtime.exits import SHUTDOWN, ExitReason
 from runtime.incarnation import Incarnation
 from runtime.mailbox import MailboxSpec
 from runtime.ports import Ports, system_ports
 from runtime.ref import ActorRef
 from runtime.region import Region
+from runtime.reports import SupervisorReports
+from runtime.starting import Ignore
 from runtime.system_messages import Stop
 from runtime.telemetry import Metrics
+
+IGNORED_ROOT = "the root of the tree said that it is not to run"
 
 
 class RootDown(Exception):
@@ -25,7 +29,7 @@ class RootDown(Exception):
 
 
 class ActorSystem:
-    """Registry, dead letters, deadlines, ports and metrics of one supervision tree."""
+    """Registry, dead letters, reports, deadlines, ports and metrics of one supervision tree."""
 
     def __init__(self, ports: Ports | None = None, metrics: Metrics | None = None) -> None:
         ports = ports if ports is not None else system_ports()
@@ -34,6 +38,7 @@ class ActorSystem:
         self.random = ports.random
         self.metrics = metrics if metrics is not None else Metrics()
         self.dead_letters = DeadLetters(observer=self._count_dead_letter)
+        self.reports = SupervisorReports()
         self.deadlines = AskDeadlines()
         self._names: dict[str, Cell] = {}
         self._regions: dict[str, Region] = {}
@@ -68,7 +73,7 @@ class ActorSystem:
             return self.make_cell(address, mailbox)
         cell = self._named(name)
         if cell.accepting:
-            raise StartFailed(f"the name {name} is taken by {cell.address}")
+            raise NameTaken(f"the name {name} is taken by {cell.address}")
         cell.address = address
         cell.configure(mailbox)
         return cell
@@ -98,6 +103,8 @@ class ActorSystem:
             try:
                 with block:
                     await incarnation.started.wait()
+                    if incarnation.ignored:
+                        raise StartFailed(IGNORED_ROOT)
                     if incarnation.start_error is None:
                         yield self
             except Exception as error:
@@ -119,7 +126,10 @@ class ActorSystem:
             block.cancel()
 
         cell = self.cell(root.id, root.mailbox, root.name)
-        return Incarnation(cell, root.start(), self, on_exit)
+        actor = root.make()
+        if isinstance(actor, Ignore):
+            raise StartFailed(IGNORED_ROOT)
+        return Incarnation(cell, actor, self, on_exit)
 
 
 async def _pass_on_cancellation(block: trio.CancelScope) -> None:

@@ -13,11 +13,14 @@ from runtime import (
     ActorDown,
     ActorRef,
     ActorSystem,
+    AdminError,
     Call,
     Cast,
     ChildSpec,
     ChildState,
     ChildStatus,
+    Refused,
+    Started,
     Supervisor,
     WhichChildren,
 )
@@ -146,7 +149,7 @@ async def crash(actor: Probe) -> None:
 
 
 async def kill(actor: Probe) -> None:
-    actor._incarnation.kill()
+    actor.ref.kill()
     await trio.sleep_forever()
 
 
@@ -177,3 +180,16 @@ async def states(system: ActorSystem, supervisor: str = "root") -> dict[str, Chi
 def supervisor(id_: str, specs: Sequence[ChildSpec] = (), **options: Any) -> ChildSpec:
     """The specification of a supervisor registered under its id."""
     return ChildSpec(id_, lambda: Supervisor(specs, **options), name=id_, shutdown_s=float("inf"))
+
+
+def why(answer: object) -> AdminError:
+    """Why a supervisor refused."""
+    assert isinstance(answer, Refused), answer
+    return answer.why
+
+
+def began(answer: object) -> ActorRef:
+    """The child that a supervisor started."""
+    assert isinstance(answer, Started), answer
+    assert answer.ref is not None
+    return answer.ref

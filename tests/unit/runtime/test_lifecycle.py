@@ -222,10 +222,8 @@ async def test_kill_ends_a_busy_actor_at_once() -> None:
     """Clauses A4, L4."""
     async with running([temporary(Probe)]) as system, trio.open_nursery() as nursery:
         ref = system.ref("probe")
-        actors: list[Probe] = []
 
-        async def hang(actor: Probe) -> None:
-            actors.append(actor)
+        async def hang(_: Probe) -> None:
             await trio.sleep_forever()
 
         async def ask() -> None:
@@ -235,9 +233,10 @@ async def test_kill_ends_a_busy_actor_at_once() -> None:
 
         nursery.start_soon(ask)
         await settle()
-        actors[0]._incarnation.kill()
+        assert ref.kill()
         await settle()
         assert not ref.alive
+        assert not ref.kill()
 
 
 async def test_task_that_shields_itself_outlives_its_kill(autojump_clock: MockClock) -> None:

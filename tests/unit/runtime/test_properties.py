@@ -381,7 +381,7 @@ def test_supervisor_gives_up_exactly_when_a_window_holds_too_many(
         for count, pause_s in enumerate(times, 1):
             now += pause_s
             crashes.append(now)
-            if sum(moment > now - period_s for moment in crashes) > intensity:
+            if sum(moment >= now - period_s for moment in crashes) > intensity:
                 return count
         return None
 
