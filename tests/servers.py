@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
@@ -24,6 +25,7 @@ from typing import Any, ClassVar, TypeVar
 import attrs
 import pytest
 
+PROGRAM = Path(__file__).parents[1] / "main.py"
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 POLL_S = 0.02
@@ -176,6 +178,7 @@ class PostgresServer(Server):
     stop_signal = signal.SIGINT  # "fast": ends the sessions instead of waiting for them
 
     real_commits: bool = attrs.field(default=False, kw_only=True)
+    _template: str | None = None
     _database_numbers: "count[int]" = attrs.field(factory=lambda: count(1))
 
     @property
@@ -194,11 +197,22 @@ class PostgresServer(Server):
         """The URL of a database by way of a proxy on 127.0.0.1."""
         return f"postgresql://postgres@127.0.0.1:{port}/{database}"
 
-    def new_database(self) -> str:
-        """Create an empty database and give its URL."""
+    def new_database(self, *options: str) -> str:
+        """Create an empty database and give its URL. `options` are for `createdb`."""
         name = f"test_{next(self._database_numbers)}"
-        self.tool("createdb", "-h", str(self.directory), "-U", "postgres", name)
+        self.tool("createdb", "-h", str(self.directory), "-U", "postgres", *options, name)
         return self.url_of(name)
+
+    def migrated_database(self) -> str:
+        """Create a database with the whole schema: a copy of one that the program made once."""
+        if self._template is None:
+            url = self.new_database()
+            migrate = [sys.executable, str(PROGRAM), "migrate", "--database-url", url]
+            subprocess.run(
+                [*migrate, "--data-dir", str(self.directory)], check=True, capture_output=True
+            )
+            self._template = url.partition("?")[0].rpartition("/")[2]
+        return self.new_database("--template", self._template)
 
     def tool(self, name: str, *args: str) -> str:
         """Run one of PostgreSQL's own programs, and give its output."""

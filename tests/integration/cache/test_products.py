@@ -107,7 +107,7 @@ async def test_a_price_change_is_seen_by_the_other_process(
     url = "sqlite:///:memory:"
     if store == "postgresql":
         postgres: PostgresServer = request.getfixturevalue("postgres")
-        url = postgres.new_database()
+        url = postgres.migrated_database()
     async with two_processes(server.url, tmp_path, url) as (one, two):
         await until(lambda: one.cache.presence is two.cache.presence is Presence.UP)
         await one.put(100)

@@ -12,5 +12,5 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store of each kind; with `trio(run=host.run)` only."""
     if request.param == "postgresql":
         server: PostgresServer = request.getfixturevalue("postgres")
-        return server.new_database()
+        return server.migrated_database()
     return f"sqlite:///{tmp_path}/loyalnest.db"

@@ -72,7 +72,7 @@ class Queue:
 
 @pytest.fixture
 async def queue(postgres: PostgresServer) -> AsyncIterator[Queue]:
-    url = postgres.new_database()
+    url = postgres.migrated_database()
     database = PostgresDatabase(url, 4, role=None)
     await migrate(database, MIGRATIONS, datetime.now(UTC))
     await database.execute(CREATE_EFFECTS)

@@ -15,7 +15,7 @@ CONNECTIONS = 6
 
 @pytest.fixture
 def url(postgres: PostgresServer) -> str:
-    return postgres.new_database()
+    return postgres.migrated_database()
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ async def test_a_process_that_was_replaced_does_not_come_back(url: str) -> None:
 async def test_writers_that_race_for_the_takeover_lose_nothing_and_write_nothing_twice(
     postgres: PostgresServer,
 ) -> None:
-    url = postgres.new_database()
+    url = postgres.migrated_database()
     receipts: list[Receipt] = []
 
     async def earn(process: int, customer: str) -> None:
