@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 import trio
+import trio.testing
 
 from runtime import host
 from runtime.cache import (
@@ -224,18 +225,17 @@ async def test_a_cancelled_use_of_a_frozen_redis_returns_at_once(faulty: Faulty)
 
 
 async def test_a_full_pool_is_no_failure_of_redis(faulty: Faulty) -> None:
+    cache = faulty.cache
     faulty.server.pause()
-    reasons: list[Away] = []
-
-    async def use() -> None:
-        reasons.append((await timed(lambda: faulty.cache.get("k")))[1])
-
-    async with trio.open_nursery() as nursery:
-        for _ in range(CONNECTIONS_MAX * 3):
-            nursery.start_soon(use)
-    assert reasons.count(Away.SLOW) == CONNECTIONS_MAX
-    assert reasons.count(Away.BUSY) == CONNECTIONS_MAX * 2
-    assert faulty.cache.breaker.state is BreakerState.CLOSED
+    async with trio.open_nursery() as holders:
+        for _ in range(CONNECTIONS_MAX):
+            holders.start_soon(cache._connections.ask, ("PING",), 60.0)
+        while cache.connections_lent < CONNECTIONS_MAX:
+            await trio.testing.wait_all_tasks_blocked()
+        reasons = [(await timed(lambda: cache.get("k")))[1] for _ in range(3)]
+        holders.cancel_scope.cancel()
+    assert reasons == [Away.BUSY] * 3
+    assert cache.breaker.state is BreakerState.CLOSED
 
 
 async def test_what_redis_refuses_is_no_failure_and_keeps_the_connection(faulty: Faulty) -> None:
