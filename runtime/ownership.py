@@ -4,7 +4,7 @@ import attrs
 import structlog
 
 from runtime.ports import Ids
-from runtime.storage import CommitUnknown, Database, StorageUnavailable, TakenOver
+from runtime.storage import CommitUnknown, Database, StorageFull, StorageUnavailable, TakenOver
 from runtime.storage.partitions import CLAIM, CLAIM_AGAIN, SELECT_OWNER
 
 MAIN = "main"
@@ -49,7 +49,7 @@ class Ownership:
         sql = CLAIM if self._owner is None else CLAIM_AGAIN
         try:
             rows = await database.execute(sql, self.partition, owner)
-        except CommitUnknown as error:
+        except (CommitUnknown, StorageFull) as error:
             raise StorageUnavailable(f"{error} (of a claim)") from error
         if not rows:
             self._lose()
