@@ -35,8 +35,7 @@ async def test_who_waits_for_another_ones_migration_outlasts_it(
         async with database.as_owner() as owner:
             assert await owner.fetch_value("SELECT count(*) FROM first") == 0
 
-    async with trio.open_nursery() as nursery:
-        async with database.as_owner() as first:
-            await nursery.start(second)
-            await trio.sleep(3 * COMMAND_S)
-            await first.execute("CREATE TABLE first (number BIGINT)")
+    async with trio.open_nursery() as nursery, database.as_owner() as first:
+        await nursery.start(second)
+        await trio.sleep(3 * COMMAND_S)
+        await first.execute("CREATE TABLE first (number BIGINT)")
