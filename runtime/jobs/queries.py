@@ -21,8 +21,9 @@ INSERT_JOB = Statement(
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, $11, $12, 0, $13, $14)"
     f" ON CONFLICT (merchant_id, queue, unique_key) WHERE {LIVE}"
     " AND unique_key IS NOT NULL DO NOTHING",
-    70,
+    75,
 )
+"""Behind the ends of other jobs, whose unique keys are free then."""
 
 _END = (
     "UPDATE jobs SET state = $4, attempt = $5, run_at = $6, finished_at = $7, errors = $8,"
