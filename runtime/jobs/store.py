@@ -9,6 +9,7 @@ import msgspec
 
 from runtime.jobs.model import (
     ENDED,
+    ERROR_CHARACTERS_MAX,
     HISTORY_KEPT,
     Job,
     JobError,
@@ -17,7 +18,6 @@ from runtime.jobs.model import (
     NewJob,
     Token,
     Verdict,
-    storable,
 )
 from runtime.jobs.queries import (
     BEAT,
@@ -41,6 +41,7 @@ from runtime.jobs.queries import (
 )
 from runtime.ports import Clock
 from runtime.storage import ConstraintViolation, Database, Dialect, Query, Row, Write
+from runtime.texts import storable
 
 CLAIM_TRIES = 3
 
@@ -105,7 +106,8 @@ def cancel_write(job: Job, note: JobNote) -> Write:
 
 
 def _history(job: Job, note: JobNote) -> Any:
-    told = attrs.evolve(note, by=storable(note.by), reason=storable(note.reason))
+    by, reason = (storable(text, ERROR_CHARACTERS_MAX) for text in (note.by, note.reason))
+    told = attrs.evolve(note, by=by, reason=reason)
     return msgspec.to_builtins([*job.history, told][-HISTORY_KEPT:])
 
 

@@ -301,6 +301,22 @@ async def test_poison_is_dead_after_exactly_five_attempts_and_frees_its_lane(
         assert await world.backlog() == 0
 
 
+@pytest.mark.parametrize("text", ["\ud800", "\0", "\ud800" * 2_000])
+async def test_what_a_consumer_says_of_its_failure_holds_nobody_up(
+    text: str, autojump_clock: MockClock
+) -> None:
+    """Clause J8: however little a store can keep of it."""
+    failing = Consumer("failing", poison(1, error=ValueError(text)))
+    other = Consumer("other")
+    async with relaying(failing, other) as world:
+        await world.publish(event(1, key="bad"), event(2))
+        await trio.sleep(100)
+        assert failing.got == [2]
+        assert other.got == [1, 2]
+        (dead,) = await world.dead()
+        assert len(dead.history) == 5
+
+
 async def test_waits_of_a_failing_lane_grow_and_are_spread(autojump_clock: MockClock) -> None:
     """Clause J8."""
     times: list[float] = []
