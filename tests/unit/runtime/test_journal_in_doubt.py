@@ -30,14 +30,16 @@ from tests.unit.runtime.test_journal import ALL_LINES, CREATE_LINES, lines
 
 @attrs.define(eq=False)
 class Breaking:
-    """A real database whose connection breaks on request, before or after a commit; which has
-    no room for the next `full` claims; and whose commits wait for a gate."""
+    """A real database whose connection breaks on request, before or after a commit; that has
+    no room for the next `full` claims; whose reads take `read_s`; and whose commits wait for a
+    gate."""
 
     _database: Database
     away: bool = False
     breaks: list[str] = attrs.field(factory=list)
     claims: int = 0
     full: int = 0
+    read_s: float = 0.0
     gate: trio.Event = attrs.field(factory=trio.Event)
 
     async def append(self, entries: Sequence[Entry]) -> None:
@@ -60,6 +62,7 @@ class Breaking:
 
     async def fetch_value(self, sql: str, *values: Any) -> Any:
         self._check()
+        await trio.sleep(self.read_s)
         return await self._database.fetch_value(sql, *values)
 
     def _check(self) -> None:
@@ -229,6 +232,33 @@ async def test_a_full_disk_says_nothing_about_a_commit_in_doubt(autojump_clock: 
         assert 2 in there
         assert it.answers[2] is None
         assert it.answers[3] is None or 3 not in there
+
+
+async def test_who_asks_whether_the_journal_can_write_hears_of_a_takeover_at_once(
+    autojump_clock: MockClock,
+) -> None:
+    """Clauses J5 and Q10: with an empty entry, before work is claimed whose end it could not
+    write."""
+    async with world() as it:
+        await it.append(1)
+        assert await it.system.ref(JOURNAL).ask(Append(())) is None
+        await Ownership().claim(it.store, it.system.ids)
+        with pytest.raises(StorageUnavailable, match="another process"):
+            await it.system.ref(JOURNAL).ask(Append(()))
+
+
+async def test_readers_that_take_all_connections_do_not_hold_up_the_journal(
+    autojump_clock: MockClock,
+) -> None:
+    """Clause J5: whose the partition is, is looked up among them."""
+    async with world() as it:
+        await it.append(0)
+        it.store.read_s = 2.0
+        for number in range(1, 100):
+            asked_at = trio.current_time()
+            await it.append(number)
+            assert trio.current_time() - asked_at < 0.3
+            await trio.sleep(0.1)
 
 
 @pytest.mark.parametrize("seed", range(20))
