@@ -154,16 +154,26 @@ class JobStore:
         return moment
 
     async def claim(
-        self, queue: str, *, limit: int, worker: str, now: datetime, until: datetime
+        self,
+        queue: str,
+        *,
+        limit: int,
+        worker: str,
+        now: datetime,
+        until: datetime,
+        here: datetime | None = None,
     ) -> list[Job]:
         """Take up to `limit` jobs that may run, best first, and count their attempts.
 
+        Those that were never tried got their times from the clocks of programs: they may run
+        when it is time on the store's clock or, where that comes first, on ours (`here`).
         None when others take from the same lines at the same moment, again and again.
         """
         sql = CLAIM[self._database.dialect]
+        due = now if here is None else max(now, here)
         for _ in range(CLAIM_TRIES):
             try:
-                rows = await self._database.execute(sql, queue, now, limit, worker, until)
+                rows = await self._database.execute(sql, queue, now, limit, worker, until, due)
             except ConstraintViolation:
                 continue
             jobs = map(job_of, rows)
