@@ -4,6 +4,7 @@ A stderr that nobody reads blocks that thread only. What finds the queue full is
 counted, and reported in a line as soon as there is room.
 """
 
+import json
 import logging
 import os
 import queue
@@ -178,4 +179,8 @@ def _add_service(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
 
 
 def _encode(event: EventDict, **_options: Any) -> bytes:
-    return msgspec.json.encode(event, enc_hook=repr)
+    """Whoever logs must not fail over it: half a surrogate pair, which is no UTF-8, is escaped."""
+    try:
+        return msgspec.json.encode(event, enc_hook=repr)
+    except UnicodeEncodeError:
+        return json.dumps(event, default=repr).encode()

@@ -16,7 +16,7 @@ from runtime.envelope import Envelope
 from runtime.errors import ActorDown, Outcome
 from runtime.message import Call, Cast
 from runtime.outbox import RELAY, Nudge
-from runtime.ownership import Ownership, Tenure
+from runtime.ownership import TAKEN_OVER, Ownership, Tenure
 from runtime.parking import monotonic
 from runtime.storage import (
     CommitUnknown,
@@ -26,6 +26,7 @@ from runtime.storage import (
     StorageFull,
     StorageUnavailable,
     Superseded,
+    TakenOver,
 )
 from runtime.storage.partitions import COUNT_COMMIT, commit_write
 
@@ -62,7 +63,8 @@ class Append(Call[Rejected | None]):
     ends with the outcome unknown, the entry may be durable: look before writing again. Raises
     `StorageUnavailable` or `StorageFull` when nothing was written.
 
-    An empty entry is answered when everything before it is known to be durable or not.
+    An empty entry is answered when everything before it is known to be durable or not, and
+    nobody else is known to have the partition.
     """
 
     entry: Entry
@@ -113,8 +115,7 @@ class Journal(Actor):
             case LookAgain():
                 await self._look()
             case CheckOwner():
-                if not await self._ownership.still_mine(self._database):
-                    self._tenure = None
+                self.start_task(self._ownership.still_mine, self._database)
             case _:
                 return await super().receive(message)
         return None
@@ -137,7 +138,17 @@ class Journal(Actor):
         except StorageUnavailable as error:
             self._refuse(batch, error)
         else:
+            if any(entries):
+                self._done(batch)
+            else:
+                self.start_task(self._answer_if_mine, batch)
+
+    async def _answer_if_mine(self, batch: Sequence[Envelope]) -> None:
+        """Beside the commits, which do not wait for the readers that this may have to wait for."""
+        if await self._ownership.still_mine(self._database):
             self._done(batch)
+        else:
+            self._refuse(batch, TakenOver(TAKEN_OVER))
 
     async def _append(self, tenure: Tenure, entries: Sequence[Entry]) -> None:
         count = commit_write(tenure.partition, tenure.epoch, tenure.commits + 1)
@@ -172,7 +183,7 @@ class Journal(Actor):
 
         Raises `StorageUnavailable` when neither can be had now.
         """
-        if self._tenure is None:
+        if self._tenure is None or self._ownership.lost:
             tenure = await self._ownership.claim(self._database, self.system.ids)
             self._end_doubt(tenure.commits)
             self._tenure = tenure

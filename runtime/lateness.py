@@ -20,6 +20,7 @@ from runtime.storage.late_deliveries import (
     restart_writes,
     taken_write,
 )
+from runtime.texts import storable
 
 MAX_ATTEMPTS = 5
 """Failed deliveries of an event for itself after which it is dead."""
@@ -135,11 +136,12 @@ class Ledger:
         return timedelta(seconds=backoff.delay_s(failures + 1, self.random))
 
     def _record(self, error: Exception | None) -> dict[str, Any]:
-        text = f"{type(error).__name__}: {error}"[:ERROR_CHARACTERS]
+        text = storable(f"{type(error).__name__}: {error}", ERROR_CHARACTERS)
         return {"at": self.now.isoformat(), "what": "failed", "error": text}
 
 
 def put_back_record(now: datetime, who: str, why: str) -> dict[str, Any]:
+    who, why = storable(who, ERROR_CHARACTERS), storable(why, ERROR_CHARACTERS)
     return {"at": now.isoformat(), "what": "put back", "who": who, "why": why}
 
 

@@ -2,13 +2,19 @@
 
 import attrs
 import structlog
+import trio
 
 from runtime.ports import Ids
-from runtime.storage import CommitUnknown, Database, StorageUnavailable, TakenOver
+from runtime.storage import CommitUnknown, Database, StorageFull, StorageUnavailable, TakenOver
 from runtime.storage.partitions import CLAIM, CLAIM_AGAIN, SELECT_OWNER
 
 MAIN = "main"
 """The partition of a tree that is not sharded."""
+
+LOOK_S = 0.25
+"""How long a look at the owner may take, as readers may have all the connections."""
+
+TAKEN_OVER = "another process has taken over this database"
 
 log = structlog.get_logger("loyalnest.journal")
 
@@ -39,6 +45,11 @@ class Ownership:
         """This process's name in the partition's row; None before the first claim."""
         return self._owner
 
+    @property
+    def lost(self) -> bool:
+        """Whether another process is known to have it."""
+        return self._lost
+
     async def claim(self, database: Database, ids: Ids) -> Tenure:
         """A new epoch, after every commit of the old one has ended.
 
@@ -49,7 +60,7 @@ class Ownership:
         sql = CLAIM if self._owner is None else CLAIM_AGAIN
         try:
             rows = await database.execute(sql, self.partition, owner)
-        except CommitUnknown as error:
+        except (CommitUnknown, StorageFull) as error:
             raise StorageUnavailable(f"{error} (of a claim)") from error
         if not rows:
             self._lose()
@@ -60,8 +71,10 @@ class Ownership:
         """Whether nobody else has claimed it; true when that cannot be found out now."""
         if self._owner is None or self._lost:
             return not self._lost
+        owner = self._owner
         try:
-            owner = await database.fetch_value(SELECT_OWNER, self.partition)
+            with trio.move_on_after(LOOK_S):
+                owner = await database.fetch_value(SELECT_OWNER, self.partition)
         except StorageUnavailable:
             return True
         if owner != self._owner:
@@ -70,7 +83,7 @@ class Ownership:
 
     def _check(self) -> None:
         if self._lost:
-            raise TakenOver("another process has taken over this database")
+            raise TakenOver(TAKEN_OVER)
 
     def _lose(self) -> None:
         self._note_loss()

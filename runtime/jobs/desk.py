@@ -26,7 +26,7 @@ from runtime.jobs.messages import (
     QueueFull,
 )
 from runtime.jobs.metrics import JobMetrics, job_metrics
-from runtime.jobs.model import LIVE, Job, JobNote, JobState, QueuePolicy
+from runtime.jobs.model import LIVE, Job, JobNote, JobState, NewJob, QueuePolicy
 from runtime.jobs.store import JobStore, cancel_write, job_write, put_back_write
 from runtime.journal import JOURNAL, Append
 from runtime.storage import (
@@ -39,6 +39,9 @@ from runtime.storage import (
 from runtime.workers import Workers
 
 log = structlog.get_logger("loyalnest.jobs")
+
+ENQUEUE_TRIES = 3
+"""How often a job is written whose twins end just then."""
 
 COUNT_S = 5.0
 """How often the queues are counted."""
@@ -90,13 +93,20 @@ class JobDesk(Workers):
         depth = self._depth(job.queue)
         if depth.full:
             return QueueFull(job.queue, depth.depth, COUNT_S)
+        for _ in range(ENQUEUE_TRIES):
+            enqueued = await self._write(job)
+            if enqueued is not None:
+                return enqueued
+        return QueueFull(job.queue, depth.depth, COUNT_S)
+
+    async def _write(self, job: NewJob) -> Enqueued | None:
+        """None when a live twin kept the job from being written, and is not live any more."""
         job_id = self.system.ids.new("job")
         now = self.system.clock.now()
         await self._append((job_write(job, job_id=job_id, now=now, trace_id=current_trace_id()),))
-        if job.unique_key is not None:
+        if job.unique_key is not None and await self._store.get(job.merchant_id, job_id) is None:
             twin = await self._store.live_twin(job)
-            if twin not in (None, job_id):
-                return Enqueued(str(twin), duplicate=True)
+            return Enqueued(twin, duplicate=True) if twin is not None else None
         self._depths.added(job.queue)
         await self._announce(job.queue)
         return Enqueued(job_id)

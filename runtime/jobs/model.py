@@ -7,6 +7,8 @@ from typing import Any
 
 import attrs
 
+from runtime.texts import storable
+
 PLATFORM = "-"
 """The merchant of jobs that belong to none; no merchant's id begins like that."""
 
@@ -191,10 +193,6 @@ def postponement(
 
 
 def _with_error(job: Job, error: str, now: datetime) -> tuple[JobError, ...]:
-    return (*job.errors, JobError(now, job.attempt, storable(error)))[-ERRORS_KEPT:]
-
-
-def storable(text: str) -> str:
-    """Text of bounded length that every store can keep."""
-    cut = text[:ERROR_CHARACTERS_MAX].replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return cut.encode("utf-8", "replace").decode()
+    return (*job.errors, JobError(now, job.attempt, storable(error, ERROR_CHARACTERS_MAX)))[
+        -ERRORS_KEPT:
+    ]

@@ -21,8 +21,9 @@ INSERT_JOB = Statement(
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, $11, $12, 0, $13, $14)"
     f" ON CONFLICT (merchant_id, queue, unique_key) WHERE {LIVE}"
     " AND unique_key IS NOT NULL DO NOTHING",
-    70,
+    75,
 )
+"""Behind the ends of other jobs, whose unique keys are free then."""
 
 _END = (
     "UPDATE jobs SET state = $4, attempt = $5, run_at = $6, finished_at = $7, errors = $8,"
@@ -116,7 +117,8 @@ def _each(sql: str) -> dict[Dialect, AcrossMerchants]:
 CLAIM = _each(
     "WITH chosen AS MATERIALIZED ("
     "SELECT merchant_id AS chosen_merchant, job_id AS chosen_job FROM jobs"
-    f" WHERE queue = $1 AND {WAITING} AND due_at <= $2 AND run_at <= $2"
+    f" WHERE queue = $1 AND {WAITING} AND due_at <= $6"
+    " AND run_at <= CASE WHEN lease = 0 THEN $6 ELSE $2 END"
     f" AND (key IS NULL OR (NOT EXISTS ({_SAME_LINE} AND other.leased_until IS NOT NULL)"
     f" AND NOT EXISTS ({_SAME_LINE} AND other.finished_at IS NULL"
     " AND (other.due_at, other.job_id) < (jobs.due_at, jobs.job_id))))"

@@ -168,6 +168,7 @@ class JobRunner(Actor):
                 worker=self._worker,
                 now=now,
                 until=now + timedelta(seconds=lease_s),
+                here=self.system.clock.now(),
             )
             for job in jobs:
                 attempt = Attempt(job, asked_at, asked_at + lease_s)

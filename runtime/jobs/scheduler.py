@@ -22,6 +22,8 @@ log = structlog.get_logger("loyalnest.scheduler")
 LOOK_S = 30.0
 """Longest sleep between two looks at the clock, which may be set meanwhile."""
 
+LOOK = timedelta(seconds=LOOK_S)
+
 SHORTEST_S = 0.05
 
 
@@ -64,16 +66,17 @@ class Scheduler(Actor):
     async def _look(self, schedule: Schedule) -> None:
         """Enqueue the job of the latest slot, unless that was done before.
 
-        A clock that was set back makes the latest slot an earlier one, which has had its run.
+        After a clock was set back by more than `LOOK_S`, slots come that may have been passed
+        over: whether they have had their run is decided by the primary key of its row.
         """
         now = self.system.clock.now()
         slot = schedule.timing.latest(now)
-        if self._seen.get(schedule.name, "") >= slot.name:
+        if self._seen.get(schedule.name) == slot.name:
             return
         last = await self._store.last_slot(PLATFORM, schedule.name)
         if last is None:
             await self._record(schedule, slot, None, now)
-        elif last < slot.name:
+        elif last < slot.name or schedule.timing.latest(now + LOOK).name < last:
             await self._enqueue(schedule, slot, now)
         self._seen[schedule.name] = slot.name
 
@@ -88,7 +91,7 @@ class Scheduler(Actor):
         write = job_write(job, job_id=job_id, now=now, trace_id=self.system.ids.new("cron"))
         if not await self._record(schedule, slot, job_id, now, write):
             return
-        late = now - slot.moment > timedelta(seconds=LOOK_S)
+        late = now - slot.moment > LOOK
         log.info("job_scheduled", schedule=schedule.name, slot=slot.name, caught_up=late)
         self.system.ref(JOBS).tell(JobsAdded(schedule.queue))
 

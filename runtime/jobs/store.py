@@ -9,6 +9,7 @@ import msgspec
 
 from runtime.jobs.model import (
     ENDED,
+    ERROR_CHARACTERS_MAX,
     HISTORY_KEPT,
     Job,
     JobError,
@@ -17,7 +18,6 @@ from runtime.jobs.model import (
     NewJob,
     Token,
     Verdict,
-    storable,
 )
 from runtime.jobs.queries import (
     BEAT,
@@ -41,6 +41,7 @@ from runtime.jobs.queries import (
 )
 from runtime.ports import Clock
 from runtime.storage import ConstraintViolation, Database, Dialect, Query, Row, Write
+from runtime.texts import storable
 
 CLAIM_TRIES = 3
 
@@ -105,7 +106,8 @@ def cancel_write(job: Job, note: JobNote) -> Write:
 
 
 def _history(job: Job, note: JobNote) -> Any:
-    told = attrs.evolve(note, by=storable(note.by), reason=storable(note.reason))
+    by, reason = (storable(text, ERROR_CHARACTERS_MAX) for text in (note.by, note.reason))
+    told = attrs.evolve(note, by=by, reason=reason)
     return msgspec.to_builtins([*job.history, told][-HISTORY_KEPT:])
 
 
@@ -152,16 +154,26 @@ class JobStore:
         return moment
 
     async def claim(
-        self, queue: str, *, limit: int, worker: str, now: datetime, until: datetime
+        self,
+        queue: str,
+        *,
+        limit: int,
+        worker: str,
+        now: datetime,
+        until: datetime,
+        here: datetime | None = None,
     ) -> list[Job]:
         """Take up to `limit` jobs that may run, best first, and count their attempts.
 
+        Those that were never tried got their times from the clocks of programs: they may run
+        when it is time on the store's clock or, where that comes first, on ours (`here`).
         None when others take from the same lines at the same moment, again and again.
         """
         sql = CLAIM[self._database.dialect]
+        due = now if here is None else max(now, here)
         for _ in range(CLAIM_TRIES):
             try:
-                rows = await self._database.execute(sql, queue, now, limit, worker, until)
+                rows = await self._database.execute(sql, queue, now, limit, worker, until, due)
             except ConstraintViolation:
                 continue
             jobs = map(job_of, rows)

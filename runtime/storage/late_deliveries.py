@@ -6,11 +6,14 @@ without one. `failures` counts what went wrong with the lane since it last got o
 waits; `attempts` counts what speaks against the event itself. A dead event is in no lane.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from runtime.outbox import Lane, OutboxEvent
 from runtime.storage.port import AcrossMerchants, Query, Statement, Write
+
+WAIT_MAX = timedelta(minutes=1)
+"""No lane is told to wait longer. A later time was written before the clock was set back."""
 
 _OF_LANE = "merchant_id = $1 AND consumer = $2 AND topic = $3 AND key = $4"
 _LIVING = f"SELECT event_id FROM late_deliveries WHERE {_OF_LANE} AND dead_at IS NULL"  # noqa: S608
@@ -73,10 +76,15 @@ _COLUMNS = (
     "merchant_id, event_id, topic, key, payload, created_at, consumer, failures, attempts, history"
 )
 
+_DUE = (
+    f"SELECT * FROM (SELECT {_COLUMNS} FROM late_deliveries"  # noqa: S608
+    " WHERE consumer = $1 AND available_at IS NOT NULL AND failures = 0 AND available_at {when}"
+    " ORDER BY available_at, event_id LIMIT $3) AS {name}"
+)
+
 SELECT_DUE = AcrossMerchants(
-    f"SELECT {_COLUMNS} FROM late_deliveries"  # noqa: S608
-    " WHERE consumer = $1 AND available_at IS NOT NULL AND failures = 0 AND available_at <= $2"
-    " ORDER BY available_at, event_id LIMIT $3"
+    f"{_DUE.format(when='<= $2', name='due')} UNION ALL"
+    f" {_DUE.format(when='> $4', name='misdated')} LIMIT $3"
 )
 
 SELECT_DUE_AGAIN = AcrossMerchants(SELECT_DUE.replace("failures = 0", "failures > 0"))
@@ -165,4 +173,4 @@ def revive_writes(
 
 def due_query(consumer: str, now: datetime, limit: int, *, again: bool) -> Query:
     """What may be tried by now: lanes without failures, or those that failed before."""
-    return SELECT_DUE_AGAIN if again else SELECT_DUE, (consumer, now, limit)
+    return SELECT_DUE_AGAIN if again else SELECT_DUE, (consumer, now, limit, now + WAIT_MAX)

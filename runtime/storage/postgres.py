@@ -54,6 +54,8 @@ SELECT_ADDRESS = (
 MIGRATION_LOCK = 0x6C6F79616C  # "loyal"
 MIGRATION_LOCK_TIMEOUT_S = 60.0
 MIGRATION_TIMEOUT_S = 600.0
+"""For one statement, on the server; the driver would cut it off after twice that."""
+
 TAKE_LOCK = "SELECT pg_advisory_lock(CAST($1 AS BIGINT))"
 
 
@@ -130,7 +132,9 @@ class PostgresDatabase:
     @asynccontextmanager
     async def as_owner(self) -> AsyncIterator[Database]:
         with translated_connecting():
-            session = await host.call(connect, self._url, 0, CONNECT_TIMEOUT_S, {})
+            session = await host.call(
+                connect, self._url, 0, CONNECT_TIMEOUT_S, {}, 2 * MIGRATION_TIMEOUT_S
+            )
         try:
             owner = _Owner(session)
             await owner.lock()

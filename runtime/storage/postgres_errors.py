@@ -16,8 +16,9 @@ from runtime.storage.errors import (
 )
 from runtime.storage.postgres_batch import SUPERSEDED
 
-DATA, INTEGRITY, TRANSACTION, CONNECTION = "22", "23", "40", "08"
-"""Classes of SQLSTATE: the fault of a row (two of them), of bad luck, of the connection."""
+DATA, INTEGRITY, LIMIT, TRANSACTION, CONNECTION = "22", "23", "54", "40", "08"
+"""Classes of SQLSTATE: the fault of a row (three of them: the last is one that is too large for
+an index, say, or nested too deep), of bad luck, of the connection."""
 
 SHUTTING_DOWN = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "25P03"})
 """The server ends the session, or does not begin one."""
@@ -76,7 +77,7 @@ def _of_server(error: asyncpg.PostgresError, attempt: Attempt | None) -> Storage
     kind = state[:2]
     if state == SUPERSEDED:
         return Superseded(str(error))
-    if kind in {INTEGRITY, DATA}:
+    if kind in {INTEGRITY, DATA, LIMIT}:
         return ConstraintViolation(str(error))
     if kind == CONNECTION or state in SHUTTING_DOWN:
         return _lost(attempt, error)

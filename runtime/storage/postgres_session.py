@@ -218,13 +218,18 @@ def rows_changed(status: str) -> int:
 
 
 async def connect(
-    url: str, generation: int, timeout_s: float, settings: Mapping[str, str]
+    url: str,
+    generation: int,
+    timeout_s: float,
+    settings: Mapping[str, str],
+    command_timeout_s: float | None = None,
 ) -> Session:
-    """Open a session. `settings` are of the server, beside those that every session has."""
+    """Open a session. `settings` are of the server, beside those that every session has; a
+    command is cut off after `command_timeout_s`, or `COMMAND_TIMEOUT_S`."""
     connection = await asyncpg.connect(
         url,
         timeout=timeout_s,
-        command_timeout=COMMAND_TIMEOUT_S,
+        command_timeout=command_timeout_s or COMMAND_TIMEOUT_S,
         statement_cache_size=STATEMENTS_CACHED,
         max_cached_statement_lifetime=0,
         server_settings={**SERVER_SETTINGS, **settings},

@@ -59,9 +59,17 @@ class Queue:
         return job_id
 
     async def claim(
-        self, limit: int = 100, worker: str = "w", now: datetime = NOW, queue: str = "mail"
+        self,
+        limit: int = 100,
+        worker: str = "w",
+        now: datetime = NOW,
+        queue: str = "mail",
+        here: datetime | None = None,
     ) -> list[Job]:
-        return await self.store.claim(queue, limit=limit, worker=worker, now=now, until=now + LEASE)
+        until = now + LEASE
+        return await self.store.claim(
+            queue, limit=limit, worker=worker, now=now, until=until, here=here
+        )
 
     async def claim_ids(self, limit: int = 100, **options: Any) -> list[str]:
         return [job.job_id for job in await self.claim(limit, **options)]
@@ -341,6 +349,17 @@ async def test_a_dead_job_that_is_put_back_stands_at_the_end_of_its_line(queue: 
     assert (kept.by, kept.reason) == ("operator\N{REPLACEMENT CHARACTER}", note.reason)
     (job,) = await queue.claim(now=NOW + SECOND)
     assert job.job_id == "j2"
+
+
+async def test_a_new_job_may_come_due_by_the_clock_of_its_runner(queue: Queue) -> None:
+    """Clauses Q5 and Q10: another attempt waits by the clock of the store, as it was told to."""
+    later = NOW + timedelta(hours=1)
+    await queue.add("j1", at=later)
+    assert await queue.claim() == []
+    (job,) = await queue.claim(here=later)
+    assert job.leased_until == NOW + LEASE
+    await queue.fail(job)
+    assert await queue.claim(here=later) == []
 
 
 async def test_a_dead_job_whose_unique_key_is_live_again_stays_dead(queue: Queue) -> None:

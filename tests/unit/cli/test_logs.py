@@ -62,6 +62,17 @@ def test_a_line_is_json_with_time_level_service_and_trace(pipe: tuple[int, int])
     assert event["timestamp"].endswith("Z")
 
 
+def test_a_line_about_text_that_is_no_unicode_is_written_all_the_same(
+    pipe: tuple[int, int],
+) -> None:
+    reading, writing = pipe
+    with logging_to(LogWriter(writing), level="info", console=False):
+        structlog.get_logger("any").error("it_failed", error="\ud800", odd=object)
+    (line,) = lines(reading)
+    event = json.loads(line)
+    assert (event["event"], event["error"]) == ("it_failed", "\ud800")
+
+
 def test_an_exception_is_in_its_line(pipe: tuple[int, int]) -> None:
     reading, writing = pipe
     with logging_to(LogWriter(writing), level="error", console=False):

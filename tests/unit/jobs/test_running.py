@@ -32,6 +32,7 @@ from runtime.jobs.runner import POLL_S, UNKNOWN_NAME_DELAY_S
 from runtime.journal import JOURNAL, Append, Rejected
 from runtime.storage import Entry
 from runtime.storage.outbox import COUNT_EVENTS, outbox_write
+from tests.unit.jobs.trouble import Trouble
 from tests.unit.jobs.world import MAIL, World, effect, job_world
 
 
@@ -107,6 +108,35 @@ async def test_one_unique_key_is_live_once(autojump_clock: MockClock) -> None:
         answer = await world.system.ref(JOBS).ask(Enqueue(new))
         assert isinstance(answer, Enqueued)
         assert (answer.duplicate, answer.job_id == first) == (False, False)
+
+
+async def test_a_job_whose_twin_ends_at_that_moment_is_enqueued(autojump_clock: MockClock) -> None:
+    """Clause Q1: the twin is live when the job is written, and not when it is looked for."""
+    handle = Trouble()
+    async with job_world(handle=handle) as world:
+        first = await world.enqueue(unique_key="report", sleep=5)
+        await trio.sleep(4.5)
+        handle.hesitant_s = 0.7
+        second = await world.enqueue(unique_key="report")
+        handle.hesitant_s = 0.0
+        assert second != first
+        assert (await world.ends(second)).state is JobState.SUCCEEDED
+
+
+async def test_a_job_may_enqueue_the_next_of_its_unique_key(autojump_clock: MockClock) -> None:
+    """Clause Q1: its own end is part of the same entry."""
+
+    async def chained(job: Job, system: ActorSystem) -> Entry:
+        if job.job_id == "next":
+            return ()
+        new = NewJob(queue="mail", name="send", merchant_id="m", unique_key="report")
+        return (job_write(new, job_id="next", now=system.clock.now(), trace_id=None),)
+
+    async with job_world() as world:
+        world.worker.behaviour = chained
+        await world.enqueue(unique_key="report")
+        await trio.sleep(10)
+        assert await world.state("next") is JobState.SUCCEEDED
 
 
 async def test_duplicate_in_an_entry_leaves_the_rest_of_it_alone(

@@ -18,6 +18,7 @@ class Trouble(DatabaseHandle):
     deaf: bool = False
     slow_s: float = 0.0
     stale_s: float = 0.0
+    hesitant_s: float = 0.0
     collisions: int = 0
     commits: list[Exception | None] = attrs.field(factory=list)
     late_s: float = 0.0
@@ -37,10 +38,12 @@ class Trouble(DatabaseHandle):
 
     async def fetch_row(self, sql: str, *values: Any) -> Any:
         self._check()
+        await trio.sleep(self.hesitant_s)
         return await super().fetch_row(sql, *values)
 
     async def fetch_value(self, sql: str, *values: Any) -> Any:
         self._check()
+        await trio.sleep(self.hesitant_s)
         value = await super().fetch_value(sql, *values)
         await trio.sleep(self.stale_s)
         return value

@@ -27,6 +27,7 @@ from runtime.storage import (
     Database,
     Entry,
     Row,
+    StorageFull,
     StorageUnavailable,
     migrate,
     open_database,
@@ -37,14 +38,20 @@ from tests.unit.runtime.test_journal import ALL_LINES, CREATE_LINES, lines
 
 @attrs.define(eq=False)
 class Breaking:
-    """A real database whose connection breaks on request: before or after a commit."""
+    """A real database whose connection breaks on request, before or after a commit; that has
+    no room for the next `full` claims; whose reads take `read_s`; and whose commits wait for a
+    gate."""
 
     _database: Database
     away: bool = False
     breaks: list[str] = attrs.field(factory=list)
     claims: int = 0
+    full: int = 0
+    read_s: float = 0.0
+    gate: trio.Event = attrs.field(factory=trio.Event)
 
     async def append(self, entries: Sequence[Entry]) -> None:
+        await self.gate.wait()
         self._check()
         when = self.breaks.pop(0) if self.breaks else ""
         if when == "before":
@@ -56,10 +63,14 @@ class Breaking:
     async def execute(self, sql: str, *values: Any) -> list[Row]:
         self._check()
         self.claims += 1
+        if self.full:
+            self.full -= 1
+            raise StorageFull("no space is left (a test)")
         return await self._database.execute(sql, *values)
 
     async def fetch_value(self, sql: str, *values: Any) -> Any:
         self._check()
+        await trio.sleep(self.read_s)
         return await self._database.fetch_value(sql, *values)
 
     def _check(self) -> None:
@@ -80,7 +91,7 @@ class World:
         """Notes what line `number` was answered: None, a rejection, or the error."""
         try:
             self.answers[number] = await self.system.ref(JOURNAL).ask(Append(lines(number)))
-        except (ActorError, StorageUnavailable) as error:
+        except (ActorError, StorageUnavailable, StorageFull) as error:
             self.answers[number] = error
 
     async def lines(self) -> list[int]:
@@ -90,6 +101,7 @@ class World:
 @asynccontextmanager
 async def world() -> AsyncIterator[World]:
     store: Any = Breaking(await open_database("sqlite:///:memory:"))
+    store.gate.set()
     await migrate(store, [RUNTIME_MIGRATIONS], START)
     await store.execute(CREATE_LINES)
     ownership = Ownership()
@@ -197,6 +209,64 @@ async def test_a_journal_notices_a_takeover_without_writing(autojump_clock: Mock
         await trio.sleep(CHECK_EVERY_S + 1)
         with pytest.raises(StorageUnavailable, match="another process"):
             await it.system.ref(JOURNAL).ask(Append(()))
+
+
+async def test_a_disk_that_is_full_leaves_no_commit_in_doubt_for_good(
+    autojump_clock: MockClock,
+) -> None:
+    """Clause J3: finding out takes a write of its own, which has no room at first."""
+    async with world() as it, trio.open_nursery() as nursery:
+        await it.append(0)
+        it.store.breaks.append("after")
+        it.store.full = 3
+        nursery.start_soon(it.append, 1)
+        await trio.sleep(4)
+        assert it.answers == {0: None, 1: None}
+
+
+async def test_a_full_disk_says_nothing_about_a_commit_in_doubt(autojump_clock: MockClock) -> None:
+    """Clause J3: a batch is split, the first half is in doubt, and the second finds no room."""
+    async with world() as it, trio.open_nursery() as nursery:
+        await it.append(0)
+        it.store.gate = trio.Event()
+        for number in (1, 2, 3, 0):
+            nursery.start_soon(it.append, number)
+            await settle()
+        it.store.breaks += ["", "", "after"]
+        it.store.full = 1
+        it.store.gate.set()
+        await trio.sleep(4)
+        there = await it.lines()
+        assert 2 in there
+        assert it.answers[2] is None
+        assert it.answers[3] is None or 3 not in there
+
+
+async def test_who_asks_whether_the_journal_can_write_hears_of_a_takeover_at_once(
+    autojump_clock: MockClock,
+) -> None:
+    """Clauses J5 and Q10: with an empty entry, before work is claimed whose end it could not
+    write."""
+    async with world() as it:
+        await it.append(1)
+        assert await it.system.ref(JOURNAL).ask(Append(())) is None
+        await Ownership().claim(it.store, it.system.ids)
+        with pytest.raises(StorageUnavailable, match="another process"):
+            await it.system.ref(JOURNAL).ask(Append(()))
+
+
+async def test_readers_that_take_all_connections_do_not_hold_up_the_journal(
+    autojump_clock: MockClock,
+) -> None:
+    """Clause J5: whose the partition is, is looked up among them."""
+    async with world() as it:
+        await it.append(0)
+        it.store.read_s = 2.0
+        for number in range(1, 100):
+            asked_at = trio.current_time()
+            await it.append(number)
+            assert trio.current_time() - asked_at < 0.3
+            await trio.sleep(0.1)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -25,6 +25,7 @@ from runtime.journal import Append
 from runtime.lateness import MAX_ATTEMPTS
 from runtime.outbox import RELAY, Deliver, GetDeadEvent, ListDeadEvents, Nudge, PutBackEvent
 from runtime.outbox_store import PAGE
+from runtime.ports import VirtualClock
 from runtime.storage import CommitUnknown, StorageError, StorageFull, StorageUnavailable
 from runtime.storage.inbox import inbox_write
 from tests.unit.runtime.helpers import START
@@ -299,6 +300,41 @@ async def test_poison_is_dead_after_exactly_five_attempts_and_frees_its_lane(
         assert world.metric("outbox_events_total", topic="topic", outcome="dead") == 1
         assert [entry["event"] for entry in logs].count("event_dead") == 1
         assert await world.backlog() == 0
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\0", "\ud800" * 2_000])
+async def test_what_a_consumer_says_of_its_failure_holds_nobody_up(
+    text: str, autojump_clock: MockClock
+) -> None:
+    """Clause J8: however little a store can keep of it."""
+    failing = Consumer("failing", poison(1, error=ValueError(text)))
+    other = Consumer("other")
+    async with relaying(failing, other) as world:
+        await world.publish(event(1, key="bad"), event(2))
+        await trio.sleep(100)
+        assert failing.got == [2]
+        assert other.got == [1, 2]
+        (dead,) = await world.dead()
+        assert len(dead.history) == 5
+
+
+async def test_a_clock_that_was_set_back_makes_no_lane_wait_longer(
+    autojump_clock: MockClock,
+) -> None:
+    """Clause J8: waits are short, whatever the times in the table say."""
+    failures = [ValueError("not yet")] * 3
+    flaky = Consumer("flaky", lambda _events: failures.pop() if failures else None)
+    async with relaying(flaky) as world:
+        clock = world.system.clock
+        assert isinstance(clock, VirtualClock)
+        clock.start += timedelta(days=1)
+        await world.publish(event(1), event(2))
+        await quiet()
+        assert flaky.got == []
+        failures.clear()
+        clock.start -= timedelta(days=1)
+        await trio.sleep(60)
+        assert flaky.got == [1, 2]
 
 
 async def test_waits_of_a_failing_lane_grow_and_are_spread(autojump_clock: MockClock) -> None:
