@@ -16,9 +16,10 @@ from runtime.envelope import Envelope
 from runtime.errors import ActorDown, Outcome
 from runtime.message import Call, Cast
 from runtime.outbox import RELAY, Nudge
-from runtime.ownership import TAKEN_OVER, Ownership, Tenure
+from runtime.ownership import Ownership, Tenure
 from runtime.parking import monotonic
 from runtime.storage import (
+    TAKEN_OVER,
     CommitUnknown,
     ConstraintViolation,
     Database,
@@ -42,7 +43,7 @@ LOOK_EVERY_S = 0.5
 PATIENCE_S = 1.0
 """How long askers wait to hear what became of a commit in doubt."""
 
-CHECK_EVERY_S = 5.0
+CHECK_EVERY_S = 2.0
 """How often it looks whether the partition is still its own."""
 
 log = structlog.get_logger("loyalnest.journal")

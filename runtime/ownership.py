@@ -1,11 +1,20 @@
 """Whose a journal partition is: one process at a time, the last one that came for it."""
 
+from collections.abc import Callable
+
 import attrs
 import structlog
 import trio
 
 from runtime.ports import Ids
-from runtime.storage import CommitUnknown, Database, StorageFull, StorageUnavailable, TakenOver
+from runtime.storage import (
+    TAKEN_OVER,
+    CommitUnknown,
+    Database,
+    StorageFull,
+    StorageUnavailable,
+    TakenOver,
+)
 from runtime.storage.partitions import CLAIM, CLAIM_AGAIN, SELECT_OWNER
 
 MAIN = "main"
@@ -13,8 +22,6 @@ MAIN = "main"
 
 LOOK_S = 0.25
 """How long a look at the owner may take, as readers may have all the connections."""
-
-TAKEN_OVER = "another process has taken over this database"
 
 log = structlog.get_logger("loyalnest.journal")
 
@@ -33,10 +40,11 @@ class Ownership:
     """A process's claim to a partition. It outlives the journal's incarnations.
 
     The first claim takes the partition from whoever has it, so that a new process can replace an
-    old one. Later claims do not: a process that was replaced stays so.
+    old one. Later claims do not: a process that was replaced stays so, and `on_loss` is told once.
     """
 
     partition: str = MAIN
+    on_loss: Callable[[], None] = lambda: None
     _owner: str | None = None
     _lost: bool = False
 
@@ -91,4 +99,5 @@ class Ownership:
 
     def _note_loss(self) -> None:
         self._lost = True
+        self.on_loss()
         log.error("journal_taken_over", partition=self.partition)

@@ -70,7 +70,7 @@ def application(
     `cache` is for those outside the tree that want to look at it.
     """
     shared = cache if cache is not None else CacheHandle()
-    ownership = Ownership()
+    ownership = Ownership(on_loss=handle.retire)
 
     def root() -> Supervisor:
         return Supervisor(

@@ -9,7 +9,7 @@ from runtime import ActorError, ActorSystem, ChildState, ChildStatus, WhichChild
 from runtime.cache import CacheHandle
 from runtime.journal import JOURNAL, Append
 from runtime.parking import monotonic
-from runtime.storage import Database, StorageError
+from runtime.storage import DatabaseHandle, StorageError
 from supervisors.application import DOMAINS
 
 CHECK_TIMEOUT_S = 1.0
@@ -30,7 +30,7 @@ class TreeHealth:
     """Asks the supervisors, the database and the cache; cheap enough for any rate of probes."""
 
     _system: ActorSystem
-    _database: Database
+    _database: DatabaseHandle
     _cache: CacheHandle
     _database_up: bool = False
     _checked_at: float | None = None
@@ -67,6 +67,12 @@ class TreeHealth:
                 self._database_up = await self._ping()
                 self._checked_at = monotonic()
         return self._database_up
+
+    def describe(self, database_up: bool) -> str:
+        """The database in a word or two."""
+        if self._database.retired:
+            return "taken over"
+        return "up" if database_up else "down"
 
     def cache(self) -> str:
         """How the cache is. It is never required: nothing fails without it."""

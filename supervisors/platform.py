@@ -40,6 +40,11 @@ log = structlog.get_logger("loyalnest.platform")
 DATABASE = "platform.database"
 JOURNAL_CAPACITY = 8_192
 
+SILENCE_S = 7.0
+LONG_AGO_S = 10 * 365 * 86_400.0
+"""A server that has not said that it stopped gets time to say that it lives: it may have been
+without the database itself."""
+
 TRIES = 20
 TRY_AGAIN_S = 0.5
 """For a database server that is away when the program starts."""
@@ -93,6 +98,7 @@ class DatabaseKeeper(Actor):
         try:
             applied = await self._migrate(database)
             await self._check_free(database)
+            await _check_role(database)
         except BaseException:
             await database.close()
             raise
@@ -119,6 +125,10 @@ class DatabaseKeeper(Actor):
         if self._spec.takes_over:
             return
         address = await database.announced()
+        if address is None and await database.announced(LONG_AGO_S) is not None:
+            log.info("waiting_for_the_server_to_say_that_it_lives")
+            await trio.sleep(SILENCE_S)
+            address = await database.announced()
         if address is not None:
             raise StorageLocked("the database", None, address)
 
@@ -134,6 +144,16 @@ class DatabaseKeeper(Actor):
         self._handle.detach()
         if self._database is not None:
             await self._database.close()
+
+
+async def _check_role(database: Database) -> None:
+    """A login that may not work as the application is no outage. Raises `StorageError`."""
+    try:
+        await database.fetch_value("SELECT 1")
+    except StorageUnavailable as error:
+        if type(error.__cause__) is StorageError:
+            raise error.__cause__ from error
+        raise
 
 
 def platform(

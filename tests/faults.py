@@ -20,7 +20,7 @@ from runtime.storage import (
     StorageFull,
     StorageUnavailable,
 )
-from runtime.storage.port import Query
+from runtime.storage.port import ANNOUNCED_S, Query
 from tests.trees import Tree
 
 Result = TypeVar("Result")
@@ -153,8 +153,8 @@ class FaultyDatabase:
     async def announce(self, address: str | None, owner: str) -> None:
         await self._database.announce(address, owner)
 
-    async def announced(self) -> str | None:
-        return await self._database.announced()
+    async def announced(self, within_s: float = ANNOUNCED_S) -> str | None:
+        return await self._database.announced(within_s)
 
     async def close(self) -> None:
         await self._database.close()

@@ -140,7 +140,7 @@ async def running_tree(
     earnings."""
     disk = disk if disk is not None else MemoryDisk()
     handle = handle if handle is not None else DatabaseHandle()
-    spec, ownership = DatabaseSpec(url), Ownership()
+    spec, ownership = DatabaseSpec(url), Ownership(on_loss=handle.retire)
 
     async def spool() -> MemorySpool:
         return await MemorySpool.open(disk, disk_limits)

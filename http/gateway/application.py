@@ -25,7 +25,7 @@ from gateway.routes import Route
 from gateway.settings import GatewaySettings
 from runtime import ActorSystem, ChildSpec
 from runtime.cache import CacheHandle
-from runtime.storage import Database
+from runtime.storage import DatabaseHandle
 from supervisors.health import TreeHealth
 
 SHUTDOWN_MARGIN_S: Final = 5.0
@@ -33,7 +33,7 @@ SHUTDOWN_MARGIN_S: Final = 5.0
 
 
 def all_routes(
-    system: ActorSystem, settings: GatewaySettings, database: Database, cache: CacheHandle
+    system: ActorSystem, settings: GatewaySettings, database: DatabaseHandle, cache: CacheHandle
 ) -> tuple[Route, ...]:
     """Every route there is, in the order of the documentation."""
     routes = (
@@ -52,11 +52,12 @@ def all_routes(
 
 
 def make_app(
-    system: ActorSystem, settings: GatewaySettings, database: Database, cache: CacheHandle
+    system: ActorSystem, settings: GatewaySettings, database: DatabaseHandle, cache: CacheHandle
 ) -> Gateway:
     """The application, ready to be served by a `Listener`.
 
-    `database` and `cache` are for the health check.
+    `database` tells when another process has taken it over; it and `cache` are for the health
+    check.
     """
     keys = VerificationKeys(system, settings.keys_timeout_s)
     app = Gateway(
@@ -65,6 +66,7 @@ def make_app(
             settings,
             Authenticator(system, keys, settings.cached_tokens_max),
             http_metrics(system.metrics.registry),
+            database,
             operations(all_routes(system, settings, database, cache), settings),
         )
     )
@@ -76,7 +78,7 @@ def make_app(
 def gateway_children(
     listener: ListenerSettings,
     settings: GatewaySettings,
-    database: Database,
+    database: DatabaseHandle,
     cache: CacheHandle,
 ) -> tuple[ChildSpec, ...]:
     """The children of the edge."""

@@ -18,10 +18,11 @@ from gateway.bodies import ID_PATTERN, Decode, body_decoder, query_decoder
 from gateway.head import Head, read_head
 from gateway.idempotency import InFlight, fingerprint, read_key
 from gateway.metrics import UNMATCHED, HttpMetrics
-from gateway.problems import PROBLEM_JSON, Problem, not_found, problem_of_error
+from gateway.problems import PROBLEM_JSON, Problem, not_found, problem_of_error, taken_over
 from gateway.routes import JSON, Answer, ApiRequest, Route, encode_json
 from gateway.settings import GatewaySettings
 from runtime import ActorSystem, request_context
+from runtime.storage import DatabaseHandle
 
 log = structlog.get_logger("loyalnest.http")
 
@@ -84,6 +85,7 @@ class Dispatcher:
     _settings: GatewaySettings
     _authenticator: Authenticator
     _metrics: HttpMetrics
+    _database: DatabaseHandle
     operations: Mapping[str, Operation]
     _in_flight: InFlight = attrs.field(factory=InFlight)
 
@@ -123,6 +125,8 @@ class Dispatcher:
         with request_context(deadline=deadline, trace_id=exchange.trace_id):
             head.check()
             if not route.public:
+                if self._database.retired:
+                    raise taken_over()
                 exchange.principal = await self._authorise(route, head)
             check_ids(parameters)
             query = operation.query(request.query_string)

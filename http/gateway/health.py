@@ -57,7 +57,7 @@ class HealthRoutes:
         return Health(
             Status.OK if up else Status.DEGRADED,
             domains,
-            "up" if database_up else "down",
+            self._tree.describe(database_up),
             self._tree.cache(),
         )
 

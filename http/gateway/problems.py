@@ -10,7 +10,14 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from actors.vocabulary import Refusal, RefusalKind
 from runtime import ActorError, AskTimeout, Expired, MailboxFull, Outcome
-from runtime.storage import CommitUnknown, StorageError, StorageFull, StorageUnavailable
+from runtime.storage import (
+    TAKEN_OVER,
+    CommitUnknown,
+    StorageError,
+    StorageFull,
+    StorageUnavailable,
+    TakenOver,
+)
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER = (("retry-after", "1"),)
@@ -65,6 +72,11 @@ def unavailable(code: str, detail: str) -> Problem:
     return Problem(503, code, detail, RETRY_AFTER)
 
 
+def taken_over() -> Problem:
+    """Trying again helps when it reaches the process that has the database now."""
+    return unavailable("taken_over", f"{TAKEN_OVER}; nothing was changed")
+
+
 def not_found(detail: str = "there is no such resource") -> Problem:
     return Problem(404, "not_found", detail)
 
@@ -91,6 +103,8 @@ def problem_of_error(error: BaseException) -> Problem | None:
         return error
     if isinstance(error, ActorError):
         return _of_actor_error(error)
+    if isinstance(error, TakenOver):
+        return taken_over()
     if isinstance(error, StorageError):
         return _of_storage_error(error)
     if isinstance(error, HTTPException):

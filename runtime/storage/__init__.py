@@ -1,6 +1,7 @@
 """Storage: the database port, its adapters, and the tables every domain shares."""
 
 from runtime.storage.errors import (
+    TAKEN_OVER,
     CommitUnknown,
     ConstraintViolation,
     MigrationError,
@@ -27,6 +28,7 @@ from runtime.storage.schema import RUNTIME_MIGRATIONS, Migrations, migrate, pend
 
 __all__ = [
     "RUNTIME_MIGRATIONS",
+    "TAKEN_OVER",
     "AcrossMerchants",
     "CommitUnknown",
     "ConstraintViolation",

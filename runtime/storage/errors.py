@@ -9,6 +9,9 @@ class StorageUnavailable(StorageError):
     """The database cannot be reached at the moment, or took too long. Nothing was done."""
 
 
+TAKEN_OVER = "another process has taken over this database"
+
+
 class TakenOver(StorageUnavailable):
     """Another process has taken over the database, and this one never writes to it again."""
 

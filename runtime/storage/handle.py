@@ -6,19 +6,20 @@ from typing import Any
 
 import trio
 
-from runtime.storage.errors import StorageUnavailable
-from runtime.storage.port import Database, Dialect, Entry, Query, Row
+from runtime.storage.errors import TAKEN_OVER, StorageUnavailable, TakenOver
+from runtime.storage.port import ANNOUNCED_S, Database, Dialect, Entry, Query, Row
 from runtime.storage.share import DatabaseShare
 
 
 class DatabaseHandle:
     """Passes everything on to the attached database.
 
-    Raises `StorageUnavailable` while there is none.
+    Raises `StorageUnavailable` while there is none, and `TakenOver` once it is retired.
     """
 
     def __init__(self) -> None:
         self._database: Database | None = None
+        self._retired = False
 
     def attach(self, database: Database) -> None:
         self._database = database
@@ -26,12 +27,22 @@ class DatabaseHandle:
     def detach(self) -> None:
         self._database = None
 
+    def retire(self) -> None:
+        """Another process has the store now: for good, everything here raises `TakenOver`."""
+        self._retired = True
+
+    @property
+    def retired(self) -> bool:
+        return self._retired
+
     def share(self, name: str) -> DatabaseShare:
         """The store for one domain, which cannot take all of its connections."""
         return DatabaseShare(self, name)
 
     @property
     def _attached(self) -> Database:
+        if self._retired:
+            raise TakenOver(TAKEN_OVER)
         if self._database is None:
             raise StorageUnavailable("the database is not open")
         return self._database
@@ -80,8 +91,8 @@ class DatabaseHandle:
     async def announce(self, address: str | None, owner: str) -> None:
         await self._attached.announce(address, owner)
 
-    async def announced(self) -> str | None:
-        return await self._attached.announced()
+    async def announced(self, within_s: float = ANNOUNCED_S) -> str | None:
+        return await self._attached.announced(within_s)
 
     async def close(self) -> None:
         """Detach. Closing is the keeper's business."""

@@ -140,8 +140,8 @@ class Database(Protocol):
         """Tell other processes that come for the same store where this one serves: at `address`,
         or no longer. Counts for `ANNOUNCED_S`, and only while `owner` has the journal."""
 
-    async def announced(self) -> str | None:
-        """Where another process serves from this store, if one has said so lately."""
+    async def announced(self, within_s: float = ANNOUNCED_S) -> str | None:
+        """Where another process serves from this store, if one has said so within that time."""
 
     async def close(self) -> None:
         """Wait for what is under way, and close."""

@@ -125,8 +125,8 @@ class PostgresDatabase:
     async def announce(self, address: str | None, owner: str) -> None:
         await self.execute(ANNOUNCE, address, owner)
 
-    async def announced(self) -> str | None:
-        address: str | None = await self.fetch_value(SELECT_ADDRESS, ANNOUNCED_S)
+    async def announced(self, within_s: float = ANNOUNCED_S) -> str | None:
+        address: str | None = await self.fetch_value(SELECT_ADDRESS, within_s)
         return address
 
     @asynccontextmanager

@@ -8,10 +8,13 @@ from importlib import resources
 
 import attrs
 
-from runtime.storage.errors import MigrationError
+from runtime.storage.errors import MigrationError, StorageError
 from runtime.storage.port import Database, Dialect, Query
 
 FILE_NAME = re.compile(r"(\d{4})_(\w+?)(?:\.(sqlite|postgresql))?\.sql")
+
+FORBIDDEN = "42501"
+"""SQLSTATE of what the login has no privilege for."""
 
 STATEMENT = re.compile(r"\s*(\S(?:\$\$.*?\$\$|.)*?);[ \t]*(?:\n|$)", re.DOTALL)
 
@@ -78,10 +81,15 @@ async def migrate(database: Database, components: Sequence[Migrations], now: dat
     """
     async with database.as_owner() as owner:
         missing = await _missing(owner, components)
-        if missing and not await _has_table(owner):
-            await owner.execute(CREATE_TABLE)
-        for component, migration in missing:
-            await _apply(owner, component, migration, now)
+        try:
+            await _apply_all(owner, missing, now)
+        except StorageError as error:
+            if getattr(error.__cause__, "sqlstate", None) != FORBIDDEN:
+                raise
+            raise MigrationError(
+                f"{len(missing)} migrations are missing, and this login may not make them"
+                f" ({error}); run `loyalnest migrate` with one that may"
+            ) from error
     return [_name(component, migration) for component, migration in missing]
 
 
@@ -129,6 +137,15 @@ async def _has_table(database: Database) -> bool:
 
 def _name(component: str, migration: Migration) -> str:
     return f"{component}/{migration.number:04}_{migration.name}"
+
+
+async def _apply_all(
+    owner: Database, missing: Sequence[tuple[str, Migration]], now: datetime
+) -> None:
+    if missing and not await _has_table(owner):
+        await owner.execute(CREATE_TABLE)
+    for component, migration in missing:
+        await _apply(owner, component, migration, now)
 
 
 async def _apply(database: Database, component: str, migration: Migration, now: datetime) -> None:

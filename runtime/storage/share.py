@@ -9,7 +9,7 @@ import attrs
 import trio
 
 from runtime.storage.deadlines import until_deadline
-from runtime.storage.port import Database, Dialect, Entry, Query, Row
+from runtime.storage.port import ANNOUNCED_S, Database, Dialect, Entry, Query, Row
 
 LARGEST_SHARE = 0.5
 """Of the store's connections, for one domain."""
@@ -87,8 +87,8 @@ class DatabaseShare:
     async def announce(self, address: str | None, owner: str) -> None:
         await self._database.announce(address, owner)
 
-    async def announced(self) -> str | None:
-        return await self._database.announced()
+    async def announced(self, within_s: float = ANNOUNCED_S) -> str | None:
+        return await self._database.announced(within_s)
 
     async def close(self) -> None:
         """Nothing. Closing is the keeper's business."""

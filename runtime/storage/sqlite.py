@@ -18,7 +18,7 @@ from runtime.storage.errors import ConstraintViolation, StorageError, StorageFul
 from runtime.storage.grouping import Group, grouped
 from runtime.storage.lockfile import LockFile
 from runtime.storage.notices import Notices
-from runtime.storage.port import Database, Dialect, Entry, Query, Row
+from runtime.storage.port import ANNOUNCED_S, Database, Dialect, Entry, Query, Row
 from runtime.storage.sqlite_values import register, sqlite_sql
 
 Result = TypeVar("Result")
@@ -113,7 +113,7 @@ class SqliteDatabase:
         if self._lock is not None:
             self._lock.announce(address)
 
-    async def announced(self) -> str | None:
+    async def announced(self, within_s: float = ANNOUNCED_S) -> str | None:
         """Nowhere: whoever has the file open is alone."""
         return None
 

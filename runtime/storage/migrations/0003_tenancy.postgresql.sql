@@ -1,16 +1,19 @@
 DO $$
 BEGIN
-    CREATE ROLE loyalnest_app NOLOGIN;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'loyalnest_app') THEN
+        CREATE ROLE loyalnest_app NOLOGIN;
+    END IF;
 EXCEPTION
     WHEN duplicate_object OR unique_violation THEN NULL;
 END
 $$;
 
 DO $$
+DECLARE
+    may_take_it CONSTANT TEXT :=
+        CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END;
 BEGIN
-    IF NOT pg_has_role(current_user, 'loyalnest_app', 'MEMBER') OR EXISTS
-        (SELECT 1 FROM pg_roles WHERE rolname = current_user AND rolsuper)
-    THEN
+    IF NOT pg_has_role(current_user, 'loyalnest_app', may_take_it) THEN
         EXECUTE format('GRANT loyalnest_app TO %I', current_user);
     END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO loyalnest_app', current_schema());

@@ -23,7 +23,7 @@ from gateway.settings import GatewaySettings
 from runtime import Actor, ActorSystem, ChildSpec, Entity, MailboxSpec, Supervisor
 from runtime.cache import CacheHandle
 from runtime.ports import system_ports
-from runtime.storage import Database, DatabaseHandle
+from runtime.storage import DatabaseHandle
 from runtime.telemetry import Metrics
 from supervisors.application import ApplicationSpec, application
 from supervisors.platform import DatabaseSpec
@@ -203,7 +203,7 @@ async def running_stubs(
 def edge(
     settings: GatewaySettings | None,
     listener: ListenerSettings | None,
-    database: Database,
+    database: DatabaseHandle,
     cache: CacheHandle,
 ) -> tuple[ChildSpec, ...]:
     listener = listener or ListenerSettings(drain_s=1.0)

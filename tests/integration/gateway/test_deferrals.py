@@ -186,7 +186,7 @@ def metric(api: Api, name: str, **labels: str) -> float | None:
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(StorageFull, "storage_full"), (TakenOver, "storage_unavailable")]
+    ("error", "code"), [(StorageFull, "storage_full"), (TakenOver, "taken_over")]
 )
 async def test_a_store_that_is_full_or_somebody_elses_is_not_away(
     tmp_path: Path, error: type[Exception], code: str

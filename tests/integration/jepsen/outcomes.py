@@ -4,7 +4,14 @@ from tests.history import Acknowledged, Balance, Deferred, Outcome, Refused, Unk
 from tests.integration.jepsen.http import Answer
 
 NOT_DONE = frozenset(
-    {"overloaded", "unavailable", "timeout_not_started", "storage_unavailable", "storage_full"}
+    {
+        "overloaded",
+        "unavailable",
+        "timeout_not_started",
+        "storage_unavailable",
+        "storage_full",
+        "taken_over",
+    }
 )
 """Codes of 503 and 504 that promise that nothing was changed, and say so in words."""
 
