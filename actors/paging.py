@@ -40,8 +40,10 @@ def decode_cursor(cursor: str | None, key_type: type[Key], start: Key) -> Key | 
 
 
 def _storable(part: object) -> bool:
-    """Our times are in UTC; others may have no equivalent there."""
-    return not isinstance(part, datetime) or not part.utcoffset()
+    """Our times are in UTC, others may have no equivalent there. PostgreSQL knows no NUL."""
+    if isinstance(part, datetime):
+        return not part.utcoffset()
+    return not isinstance(part, str) or "\0" not in part
 
 
 def clamp_limit(limit: int) -> int:

@@ -13,9 +13,11 @@ import structlog
 
 from runtime.actor import Actor
 from runtime.envelope import Envelope
+from runtime.errors import ActorDown, Outcome
 from runtime.message import Call, Cast
 from runtime.outbox import RELAY, Nudge
 from runtime.ownership import TAKEN_OVER, Ownership, Tenure
+from runtime.parking import monotonic
 from runtime.storage import (
     CommitUnknown,
     ConstraintViolation,
@@ -36,6 +38,9 @@ MAX_BATCH = 128
 
 LOOK_EVERY_S = 0.5
 """How often a journal with a commit in doubt tries to find out by itself."""
+
+PATIENCE_S = 1.0
+"""How long askers wait to hear what became of a commit in doubt."""
 
 CHECK_EVERY_S = 5.0
 """How often it looks whether the partition is still its own."""
@@ -76,12 +81,13 @@ class CheckOwner(Cast):
     """To itself: look whether the partition is still its own."""
 
 
-@attrs.frozen
+@attrs.define
 class Doubt:
     """A commit that the connection was lost in. `number` is its place in the partition."""
 
     batch: Sequence[Envelope]
     number: int
+    since: float
 
 
 class Journal(Actor):
@@ -186,7 +192,7 @@ class Journal(Actor):
     def _begin_doubt(self, batch: Sequence[Envelope], error: CommitUnknown) -> None:
         log.warning("commit_in_doubt", error=str(error), entries=len(batch))
         if self._tenure is not None:
-            self._doubt = Doubt(batch, self._tenure.commits + 1)
+            self._doubt = Doubt(batch, self._tenure.commits + 1, monotonic())
         self._tenure = None
         self.timers.start("look", LOOK_EVERY_S, LookAgain())
 
@@ -194,7 +200,17 @@ class Journal(Actor):
         try:
             await self._held_tenure()
         except StorageUnavailable:
+            self._lose_patience()
             self.timers.start("look", LOOK_EVERY_S, LookAgain())
+
+    def _lose_patience(self) -> None:
+        """Tell those who have waited long enough that nobody knows; their keys will."""
+        if self._doubt is None or monotonic() - self._doubt.since < PATIENCE_S:
+            return
+        for envelope in self._doubt.batch:
+            detail = "the connection was lost during the commit"
+            envelope.fail(ActorDown(JOURNAL, envelope.message, detail, outcome=Outcome.UNKNOWN))
+        self._doubt.batch = ()
 
     def _end_doubt(self, commits: int) -> None:
         """Nobody can commit under the old epoch any more, so the count is final."""

@@ -94,11 +94,13 @@ class GetDeadEvent(Call[DeadEvent | None]):
 
 
 @attrs.frozen
-class PutBackEvent(Call[bool]):
-    """To the relay: try a dead event again, with all its attempts; false when it is not dead.
+class PutBackEvent(Call[DeadEvent | None]):
+    """To the relay: try a dead event again, with all its attempts; None when it is not dead.
 
     It comes before what still waits in its lane, and after what was delivered meanwhile. `who`
-    and `why` are kept in its history. Raises `StorageError` or `ActorError` when not sure.
+    and `why` are kept in its history. Answered with the event as it waits then: no attempts
+    spent, and `dead_at` saying when it had died. Raises `StorageError` or `ActorError` when not
+    sure.
     """
 
     merchant_id: str

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, ClassVar
 
+import attrs
 import structlog
 import trio
 
@@ -11,8 +12,9 @@ from runtime.actor import Actor
 from runtime.child import Backoff
 from runtime.dispatcher import Dispatcher
 from runtime.errors import ActorError
-from runtime.lateness import put_back_record
+from runtime.lateness import appended, put_back_record
 from runtime.outbox import (
+    DeadEvent,
     GetBacklog,
     GetDeadEvent,
     ListDeadEvents,
@@ -80,27 +82,28 @@ class OutboxRelay(Actor):
                 return await self._put_back(message)
         return await super().receive(message)
 
-    async def _put_back(self, request: PutBackEvent) -> bool:
+    async def _put_back(self, request: PutBackEvent) -> DeadEvent | None:
         dead = await self._store.one_dead(request.merchant_id, request.consumer, request.event_id)
         if dead is None:
-            return False
+            return None
         now = self.system.clock.now()
-        record = put_back_record(now, request.who, request.why)
+        history = appended(dead.history, put_back_record(now, request.who, request.why))
         try:
-            done = await self._store.revive(dead, record, now)
+            done = await self._store.revive(dead, history, now)
         finally:
             outlet = self._outlets.get(request.consumer)
             if outlet is not None:
                 outlet.moved()
-        if done:
-            self.system.metrics.outbox.count("put back", (dead.event,))
-            log.info(
-                "event_put_back",
-                consumer=request.consumer,
-                event_id=request.event_id,
-                who=request.who,
-            )
-        return done
+        if not done:
+            return None
+        self.system.metrics.outbox.count("put back", (dead.event,))
+        log.info(
+            "event_put_back",
+            consumer=request.consumer,
+            event_id=request.event_id,
+            who=request.who,
+        )
+        return attrs.evolve(dead, attempts=0, history=tuple(history))
 
     async def _run(self) -> None:
         failures = 0

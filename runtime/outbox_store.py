@@ -104,9 +104,8 @@ class OutboxStore:
         row = await self._database.fetch_row(late.SELECT_ONE_DEAD, merchant_id, consumer, event_id)
         return _dead_of(row) if row is not None else None
 
-    async def revive(self, dead: DeadEvent, record: dict[str, str], now: datetime) -> bool:
+    async def revive(self, dead: DeadEvent, history: late.History, now: datetime) -> bool:
         """Put a dead event back into its lane; false when somebody did so meanwhile."""
-        history = [*dead.history, record]
         event = dead.event
         try:
             await self.write(

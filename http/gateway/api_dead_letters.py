@@ -5,12 +5,12 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.auth.messages import Role
 from actors.paging import Moment, decode_cursor, page
 from actors.vocabulary import Page, Refusal, RefusalKind
-from gateway.bodies import Body, PageQuery, Text
+from gateway.bodies import PageQuery
 from gateway.problems import not_found
-from gateway.routes import Answer, ApiRequest, Response, Route, accepted, answer
+from gateway.putting_back import TAG, Intervention, PutBackBody
+from gateway.routes import OPERATORS, Answer, ApiRequest, Response, Route, accepted, answer
 from runtime.jobs import (
     JOBS,
     PLATFORM,
@@ -21,9 +21,6 @@ from runtime.jobs import (
     PutBack,
 )
 from runtime.jobs.model import JobState
-
-ROLES: Final = frozenset({Role.PLATFORM})
-TAG: Final = "Platform"
 
 NEWEST: Final = (datetime.max.replace(tzinfo=UTC), "")
 
@@ -38,12 +35,6 @@ NOT_NOW: Final = {
         RefusalKind.CONFLICT, "job_is_live", "a job with the same unique key is live"
     ),
 }
-
-
-class PutBackBody(Body, frozen=True, kw_only=True):
-    """`reason` is kept with the job, beside the caller's name."""
-
-    reason: Text
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,15 +55,6 @@ class FailedAttempt(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     attempt: int
     error: str
-
-
-class Intervention(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody did to a job, and why."""
-
-    at: datetime
-    action: str
-    by: str
-    reason: str
 
 
 class JobDetails(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,7 +153,7 @@ ROUTES: Final = (
         handler=list_,
         summary="Jobs that failed for good, of all merchants, the latest first",
         tag=TAG,
-        roles=ROLES,
+        roles=OPERATORS,
         query=PageQuery,
         responses={200: Response("One page of dead letters", Page[DeadLetter])},
     ),
@@ -181,7 +163,7 @@ ROUTES: Final = (
         handler=show,
         summary="One dead letter, with its payload and every failed attempt",
         tag=TAG,
-        roles=ROLES,
+        roles=OPERATORS,
         responses={200: Response("The dead letter", JobDetails)},
     ),
     Route(
@@ -190,7 +172,7 @@ ROUTES: Final = (
         handler=put_back,
         summary="Give a dead letter all its attempts again",
         tag=TAG,
-        roles=ROLES,
+        roles=OPERATORS,
         body=PutBackBody,
         responses={200: Response("The job as it waits now", JobDetails)},
         problems=(409,),

@@ -2,7 +2,14 @@
 
 from typing import Final
 
-from gateway import api_admin, api_auth, api_customers, api_dead_letters, api_merchant
+from gateway import (
+    api_admin,
+    api_auth,
+    api_customers,
+    api_dead_events,
+    api_dead_letters,
+    api_merchant,
+)
 from gateway.api_orders import order_routes
 from gateway.api_points import points_routes
 from gateway.api_products import product_routes
@@ -38,6 +45,7 @@ def all_routes(
         *api_auth.ROUTES,
         *api_admin.ROUTES,
         *api_dead_letters.ROUTES,
+        *api_dead_events.ROUTES,
         *health_routes(TreeHealth(system, database, cache)),
     )
     return (*routes, *document_routes(routes, settings, system.metrics.registry))

@@ -10,10 +10,11 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from actors.vocabulary import Refusal, RefusalKind
 from runtime import ActorError, AskTimeout, Expired, MailboxFull, Outcome
-from runtime.storage import StorageError
+from runtime.storage import CommitUnknown, StorageError, StorageFull, StorageUnavailable
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER = (("retry-after", "1"),)
+INTERRUPTED = "interrupted; it may have happened, ask again with the same key"
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -91,7 +92,7 @@ def problem_of_error(error: BaseException) -> Problem | None:
     if isinstance(error, ActorError):
         return _of_actor_error(error)
     if isinstance(error, StorageError):
-        return unavailable("storage_unavailable", "the database cannot be reached")
+        return _of_storage_error(error)
     if isinstance(error, HTTPException):
         return _of_http_exception(error)
     return None
@@ -114,9 +115,20 @@ def _of_actor_error(error: ActorError) -> Problem:
     if isinstance(error, Expired):
         return Problem(504, "timeout_not_started", "no answer in time; nothing was changed")
     if error.outcome is Outcome.UNKNOWN:
-        detail = "interrupted; it may have happened, ask again with the same key"
-        return unavailable("interrupted_outcome_unknown", detail)
+        return unavailable("interrupted_outcome_unknown", INTERRUPTED)
     return unavailable("unavailable", "this part is not running; nothing was changed")
+
+
+def _of_storage_error(error: StorageError) -> Problem:
+    if isinstance(error, StorageUnavailable):
+        detail = "the database cannot be reached; nothing was changed"
+        return unavailable("storage_unavailable", detail)
+    if isinstance(error, StorageFull):
+        return unavailable("storage_full", "the database is full; nothing was changed")
+    if isinstance(error, CommitUnknown):
+        return unavailable("interrupted_outcome_unknown", INTERRUPTED)
+    detail = "the database failed; it may have happened, ask again with the same key"
+    return unavailable("storage_failed", detail)
 
 
 def _of_http_exception(error: HTTPException) -> Problem:

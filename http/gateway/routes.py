@@ -16,6 +16,7 @@ OWNERS: Final = frozenset({Role.OWNER, Role.MANAGER})
 WRITERS: Final = OWNERS | {Role.MACHINE}
 STAFF: Final = WRITERS | {Role.SUPPORT}
 MEMBERS: Final = STAFF | {Role.CUSTOMER}
+OPERATORS: Final = frozenset({Role.PLATFORM})
 EVERYONE: Final = frozenset(Role)
 
 JSON: Final = "application/json"

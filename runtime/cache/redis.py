@@ -48,9 +48,10 @@ LUA_SHA = sha1(LUA.encode(), usedforsecurity=False).hexdigest()
 
 
 class RedisCache:
-    """The port's promises on one Redis, within `TIMEOUT_S`. Made by `open_redis`."""
+    """The port's promises on one Redis, within `timeout_s`. Made by `open_redis`."""
 
-    def __init__(self, url: str, random: Random, metrics: Metrics) -> None:
+    def __init__(self, url: str, random: Random, metrics: Metrics, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
         self._connections = Connections(url, CONNECTIONS_MAX)
         self._waiting = Connections(url, WAITING_CONNECTIONS_MAX)
         self._subscriptions = Subscriptions()
@@ -86,7 +87,7 @@ class RedisCache:
         check_key(key)
         check_cost(limit, cost)
         arguments = (1, f"{PREFIX}limit:{key}", limit.interval_us, limit.burst, cost)
-        ends_at = monotonic() + TIMEOUT_S
+        ends_at = monotonic() + self._timeout_s
         try:
             answer = await self._ask("EVALSHA", LUA_SHA, *arguments)
         except CacheRefused as error:
@@ -102,12 +103,12 @@ class RedisCache:
 
     @asynccontextmanager
     async def subscribe(self, channel: str) -> AsyncIterator[Subscription]:
-        """Enters when the server has confirmed the channel, or after `TIMEOUT_S` all the same."""
+        """Enters when the server has confirmed the channel, or after the timeout all the same."""
         with self._subscriptions.added(channel) as subscription:
             try:
                 self.listener.channels_changed()
                 if self.listener.up:
-                    with trio.move_on_after(TIMEOUT_S):
+                    with trio.move_on_after(self._timeout_s):
                         await self.listener.confirmed(channel)
                 yield subscription
             finally:
@@ -129,7 +130,7 @@ class RedisCache:
         answer = await self._ask("XREAD", "COUNT", limit, *streams)
         if not answer and wait_s > 0:
             command = ("XREAD", "COUNT", limit, "BLOCK", ceil(wait_s * 1000), *streams)
-            answer = await self._waiting.ask(command, wait_s + TIMEOUT_S)
+            answer = await self._waiting.ask(command, wait_s + self._timeout_s)
         return [_entry(raw) for raw in answer[0][1]] if answer else []
 
     async def last_id(self, stream: str) -> str:
@@ -142,7 +143,7 @@ class RedisCache:
         await self._connections.close()
         await self._waiting.close()
 
-    async def _ask(self, *command: str | bytes | int, timeout_s: float = TIMEOUT_S) -> Any:
+    async def _ask(self, *command: str | bytes | int, timeout_s: float | None = None) -> Any:
         """One command past the breaker, which learns how it ended."""
         try:
             permit = self.breaker.admit()
@@ -150,7 +151,8 @@ class RedisCache:
             await trio.lowlevel.checkpoint()
             raise CacheUnavailable(Away.REJECTED, str(error)) from None
         try:
-            answer = await self._connections.ask(command, timeout_s)
+            limit_s = timeout_s if timeout_s is not None else self._timeout_s
+            answer = await self._connections.ask(command, limit_s)
         except CacheUnavailable as error:
             if error.reason is not Away.BUSY:
                 permit.failed()
@@ -180,12 +182,14 @@ def _entry(raw: Any) -> StreamEntry:
 
 
 @asynccontextmanager
-async def open_redis(url: str, random: Random, metrics: Metrics) -> AsyncIterator[RedisCache]:
+async def open_redis(
+    url: str, random: Random, metrics: Metrics, *, timeout_s: float = TIMEOUT_S
+) -> AsyncIterator[RedisCache]:
     """The cache at `url`, for the duration of the block, whether Redis is there or not.
 
     `redis://…`, `rediss://…` or `unix://PATH`. Works only under `host.run`.
     """
-    cache = RedisCache(url, random, metrics)
+    cache = RedisCache(url, random, metrics, timeout_s)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(cache.listener.run)
         try:

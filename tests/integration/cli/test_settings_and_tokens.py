@@ -47,9 +47,9 @@ def test_config_as_a_table_masks_passwords(tmp_path: Path) -> None:
         (("token",), {}, "needs a merchant"),
         (("no-such-command",), {}, "No such command"),
         (
-            ("serve", "--database-url", "postgresql://me:secret@db/x"),
+            ("serve", "--database-url", "postgresql://me:secret@db"),
             {},
-            "not supported yet by this version",
+            "postgresql://user:password@host:port/database",
         ),
     ],
 )

@@ -20,25 +20,20 @@ from tests.integration.gateway.helpers import (
     running_stubs,
     running_tree,
 )
-from tests.integration.gateway.test_hostile_input import (
-    FORGED,
-    INVALID,
-    JSON,
-    MALFORMED,
-    NOT_FOUND,
-    UNKNOWN_FIELD,
-    Case,
-    ask,
-    forged_cursor,
-    get,
+from tests.integration.gateway.putting_back import (
+    REASON,
+    back,
+    lists_refused,
+    put_backs_refused,
+    wrong_outcomes,
 )
+from tests.integration.gateway.test_hostile_input import NOT_FOUND, Case, get
 
 pytestmark = pytest.mark.slow
 
 PATH = "/v1/admin/dead-letters"
 ONE, PUT_BACK = f"{PATH}/{{job_id}}", f"{PATH}/{{job_id}}/put-back"
 BACK = f"{PATH}/job_a/put-back"
-REASON = {"reason": "the number was corrected"}
 SOME_TIME = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 KILL = Statement(
@@ -164,56 +159,23 @@ async def test_without_the_desk_the_routes_say_so(tmp_path: Path) -> None:
         assert reply.headers["retry-after"]
 
 
-def post(name: str, expected: tuple[int, str], body: Any, path: str = BACK) -> Case:
-    template = PUT_BACK if path != PUT_BACK else path
-    return Case(name=name, expected=expected, path=path, json=body, key=None, template=template)
-
-
 HOSTILE = [
-    post("no reason", INVALID, {}),
-    post("reason empty", INVALID, {"reason": ""}),
-    post("reason too long", INVALID, {"reason": "x" * 201}),
-    post("reason with a newline", INVALID, {"reason": "a\nb"}),
-    post("reason with NUL", INVALID, {"reason": "a\0b"}),
-    post("reason a number", INVALID, {"reason": 7}),
-    post("somebody else's name", UNKNOWN_FIELD, REASON | {"by": "the owner"}),
-    post("another payload", UNKNOWN_FIELD, REASON | {"payload": {}}),
-    post("an array", INVALID, []),
-    post("letter of nobody", NOT_FOUND, REASON, f"{PATH}/nothing/put-back"),
-    post("letter with a path", NOT_FOUND, REASON, f"{PATH}/%2e%2e%2fjob_a/put-back"),
-    post("letter with NUL", NOT_FOUND, REASON, f"{PATH}/job_a%00/put-back"),
-    post("letter with SQL", NOT_FOUND, REASON, f"{PATH}/job_a'%20OR%20'1'='1/put-back"),
-    Case(name="not JSON", expected=MALFORMED, path=BACK, content=b"reason", headers=JSON, key=None),
-    Case(name="no content type", expected=(415, "unsupported_media_type"), path=BACK,
-         content=b'{"reason":"x"}', key=None),
+    *lists_refused(PATH),
+    *put_backs_refused(BACK, PUT_BACK),
+    back("letter of nobody", NOT_FOUND, f"{PATH}/nothing/put-back", PUT_BACK),
+    back("letter with a path", NOT_FOUND, f"{PATH}/%2e%2e%2fjob_a/put-back", PUT_BACK),
+    back("letter with NUL", NOT_FOUND, f"{PATH}/job_a%00/put-back", PUT_BACK),
+    back("letter with SQL", NOT_FOUND, f"{PATH}/job_a'%20OR%20'1'='1/put-back", PUT_BACK),
     Case(name="wrong method", expected=(405, "method_not_allowed"), method="DELETE",
          path=f"{PATH}/job_a", key=None),
     get("letter of nobody, read", NOT_FOUND, f"{PATH}/nothing", ONE),
     get("letter not UTF-8", NOT_FOUND, f"{PATH}/%ff", ONE),
-    get("limit zero", INVALID, f"{PATH}?limit=0", PATH),
-    get("limit huge", INVALID, f"{PATH}?limit=201", PATH),
-    get("parameter nobody knows", UNKNOWN_FIELD, f"{PATH}?merchant_id={MERCHANT}", PATH),
-    *(
-        get(f"forged cursor {value}", (422, "invalid_cursor"),
-            f"{PATH}?cursor={forged_cursor(value)}", PATH)
-        for value in FORGED
-    ),
 ]  # fmt: skip
 
 
 async def test_hostile_input_is_refused_and_puts_nothing_back(tmp_path: Path) -> None:
     async with running_tree(tmp_path) as api:
         await bury_three(api)
-        documented = (await api.client.get("/v1/openapi.json")).json()["paths"]
         before = await listed(api)
-        token = api.token(Role.PLATFORM)
-        wrong = {}
-        for case in HOSTILE:
-            reply = await ask(api, case, token)
-            if outcome_of(reply) != case.expected:
-                wrong[case.name] = (outcome_of(reply), case.expected)
-            operation = documented.get(case.template, {}).get(case.method.lower())
-            if operation is not None:
-                assert str(reply.status_code) in operation["responses"], case.name
-        assert wrong == {}
+        assert await wrong_outcomes(api, HOSTILE) == {}
         assert await listed(api) == before

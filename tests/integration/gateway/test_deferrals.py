@@ -185,13 +185,15 @@ def metric(api: Api, name: str, **labels: str) -> float | None:
     return api.system.metrics.registry.get_sample_value(f"loyalnest_{name}", labels)
 
 
-@pytest.mark.parametrize("error", [StorageFull, TakenOver])
+@pytest.mark.parametrize(
+    ("error", "code"), [(StorageFull, "storage_full"), (TakenOver, "storage_unavailable")]
+)
 async def test_a_store_that_is_full_or_somebody_elses_is_not_away(
-    tmp_path: Path, error: type[Exception]
+    tmp_path: Path, error: type[Exception], code: str
 ) -> None:
     async with running(tmp_path) as away:
         away.database.error = error
-        assert outcome_of(await away.earn()) == (503, "storage_unavailable")
+        assert outcome_of(await away.earn()) == (503, code)
         assert metric(away.api, "points_deferred_backlog") == 0
 
 
@@ -250,7 +252,7 @@ async def test_items_of_a_batch_are_put_off_like_single_earnings(tmp_path: Path)
         assert single.status_code == 202
         first = await away.batch(*items)
         assert [item["status"] for item in first] == [202, 503, 202, 422]
-        assert first[1]["problem"]["code"] == "storage_unavailable"
+        assert first[1]["problem"]["code"] == "storage_outcome_unknown"
         assert first[2]["deferred"] == single.json(), "a batch item is a retry of the single one"
         again = await away.batch(*items, earn_item("item-1", amount=6))
         assert [item["status"] for item in again] == [202, 503, 202, 422, 422]

@@ -9,7 +9,7 @@ from actors.vocabulary import Refusal, RefusalKind
 from gateway.dispatch import explain
 from gateway.problems import problem_of_error, problem_of_refusal
 from runtime import ActorDown, AskCycle, AskTimeout, Expired, MailboxFull, Outcome
-from runtime.storage import StorageUnavailable
+from runtime.storage import CommitUnknown, StorageError, StorageFull, StorageUnavailable
 
 FORESEEN: list[tuple[BaseException, int, str]] = [
     (MailboxFull("a", None, "full"), 503, "overloaded"),
@@ -19,6 +19,9 @@ FORESEEN: list[tuple[BaseException, int, str]] = [
     (AskTimeout("a", None, "late"), 504, "timeout_outcome_unknown"),
     (AskCycle("a", None, ("a", "b", "a")), 503, "unavailable"),
     (StorageUnavailable("gone"), 503, "storage_unavailable"),
+    (StorageFull("full"), 503, "storage_full"),
+    (CommitUnknown("lost"), 503, "interrupted_outcome_unknown"),
+    (StorageError("broken"), 503, "storage_failed"),
     (MethodNotAllowed(["GET"]), 405, "method_not_allowed"),
     (ImATeapot(), 418, "i_m_a_teapot"),
 ]
@@ -30,6 +33,28 @@ def test_an_error_that_was_foreseen(error: BaseException, status: int, code: str
     assert problem is not None
     assert (problem.status, problem.code) == (status, code)
     assert (("retry-after", "1") in problem.headers) is (status == 503)
+
+
+@pytest.mark.parametrize(
+    ("error", "promised"),
+    [
+        (MailboxFull("a", None, "full"), True),
+        (ActorDown("a", None), True),
+        (Expired("a", None, "late"), True),
+        (StorageUnavailable("gone"), True),
+        (StorageFull("full"), True),
+        (ActorDown("a", None, outcome=Outcome.UNKNOWN), False),
+        (AskTimeout("a", None, "late"), False),
+        (CommitUnknown("lost"), False),
+        (StorageError("broken"), False),
+    ],
+)
+def test_a_problem_promises_that_nothing_was_changed_only_where_that_is_known(
+    error: Exception, promised: bool
+) -> None:
+    problem = problem_of_error(error)
+    assert problem is not None
+    assert ("nothing was changed" in problem.detail) is promised
 
 
 @pytest.mark.parametrize(

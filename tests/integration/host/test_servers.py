@@ -1,5 +1,8 @@
 """What the test servers promise to the tests that torment them."""
 
+import select
+import subprocess
+
 import pytest
 
 from tests.servers import PostgresServer, RedisServer, Server, running
@@ -47,3 +50,66 @@ def test_a_paused_redis_answers_again_after_it_resumes() -> None:
         assert not server.ready(0.05)
         server.resume()
         assert server.ready()
+
+
+def session(server: PostgresServer) -> "subprocess.Popen[str]":
+    """A client with a session of its own, which answers line by line."""
+    return subprocess.Popen(
+        [str(server.binary("psql")), "-qAt", server.url],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ask(client: "subprocess.Popen[str]", sql: str) -> None:
+    assert client.stdin is not None
+    client.stdin.write(sql + ";\n")
+    client.stdin.flush()
+
+
+def answer(client: "subprocess.Popen[str]") -> str:
+    assert client.stdout is not None
+    return client.stdout.readline().strip()
+
+
+def is_over(pid: int) -> bool:
+    """Whether a process has ended, though nobody may have asked for its exit status yet."""
+    states = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], check=False, capture_output=True, text=True
+    )
+    return states.stdout.strip()[:1] in ("", "Z")
+
+
+def test_a_frozen_postgresql_is_silent_in_its_sessions_too_until_it_resumes() -> None:
+    with running(PostgresServer) as server, session(server) as client:
+        ask(client, "SELECT 'before'")
+        assert answer(client) == "before"
+        server.freeze_all()
+        ask(client, "SELECT 'frozen'")
+        assert client.stdout is not None
+        readable, _, _ = select.select([client.stdout], [], [], 0.2)
+        assert readable == []
+        server.resume_all()
+        assert answer(client) == "frozen"
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_kill_ends_the_sessions_of_postgresql_too(frozen: bool) -> None:
+    with running(PostgresServer) as server, session(server) as client:
+        ask(client, "SELECT pg_backend_pid()")
+        pid = int(answer(client))
+        if frozen:
+            server.freeze_all()
+        server.kill()
+        ask(client, "SELECT 'nobody'")
+        assert client.wait(10) != 0
+        assert is_over(pid)
+        server.start()
+        assert query(server, server.url, "SELECT 1") == "1"
+
+
+@pytest.mark.parametrize(("real", "setting"), [(True, "on"), (False, "off")])
+def test_commits_are_real_where_a_test_asks_for_it(real: bool, setting: str) -> None:
+    with running(PostgresServer, real_commits=real) as server:
+        assert query(server, server.url, "SHOW fsync") == setting

@@ -11,7 +11,15 @@ import trio
 from trio.testing import MockClock
 
 from runtime import ActorError, ActorSystem, ChildSpec, Outcome
-from runtime.journal import CHECK_EVERY_S, JOURNAL, Append, Journal, Rejected
+from runtime.journal import (
+    CHECK_EVERY_S,
+    JOURNAL,
+    LOOK_EVERY_S,
+    PATIENCE_S,
+    Append,
+    Journal,
+    Rejected,
+)
 from runtime.ownership import Ownership
 from runtime.storage import (
     RUNTIME_MIGRATIONS,
@@ -210,7 +218,7 @@ async def test_a_disk_that_is_full_leaves_no_commit_in_doubt_for_good(
     async with world() as it, trio.open_nursery() as nursery:
         await it.append(0)
         it.store.breaks.append("after")
-        it.store.full = 3
+        it.store.full = 1
         nursery.start_soon(it.append, 1)
         await trio.sleep(4)
         assert it.answers == {0: None, 1: None}
@@ -288,3 +296,23 @@ async def test_whatever_breaks_every_answer_is_true(seed: int, autojump_clock: M
                 assert isinstance(answer, ActorError)
                 assert answer.outcome in Outcome
         assert sum(answer is None for answer in it.answers.values()) > 20
+
+
+async def test_askers_are_not_kept_waiting_for_a_store_that_stays_away(
+    autojump_clock: MockClock,
+) -> None:
+    """Clause J3."""
+    async with world() as it, trio.open_nursery() as nursery:
+        await it.append(0)
+        it.store.breaks.append("after")
+        nursery.start_soon(it.append, 1)
+        await settle()
+        it.store.away = True
+        await trio.sleep(PATIENCE_S + LOOK_EVERY_S + 0.1)
+        unknown = it.answers[1]
+        assert isinstance(unknown, ActorError)
+        assert unknown.outcome is Outcome.UNKNOWN
+        it.store.away = False
+        await it.append(2)
+        assert it.answers[2] is None
+        assert await it.lines() == [0, 1, 2]
