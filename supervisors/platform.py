@@ -24,6 +24,7 @@ from runtime.outbox import RELAY
 from runtime.outbox_relay import OutboxRelay
 from runtime.ownership import Ownership
 from runtime.storage import (
+    CommitUnknown,
     Database,
     DatabaseHandle,
     Migrations,
@@ -109,11 +110,14 @@ class DatabaseKeeper(Actor):
             log.info("schema_migrated", applied=applied)
 
     async def _migrate(self, database: Database) -> list[str]:
-        """Raises `StorageUnavailable` when the server has not come after `TRIES`."""
+        """Raises `StorageUnavailable` when the server has not come after `TRIES`.
+
+        What was cut off is looked at again: it is there or not, and not applied twice.
+        """
         for tries_left in reversed(range(TRIES)):
             try:
                 return await migrate(database, self._migrations, self.system.clock.now())
-            except StorageUnavailable as error:
+            except (StorageUnavailable, CommitUnknown) as error:
                 if not tries_left:
                     raise
                 if tries_left == TRIES - 1:

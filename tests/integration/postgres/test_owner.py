@@ -1,16 +1,32 @@
 """Changing the schema: it has limits of its own, far from those of other commands."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
 import pytest
 import trio
 
 from runtime import host
+from runtime.ports import system_ports
 from runtime.storage import postgres_session
 from runtime.storage.postgres import PostgresDatabase
+from tests.trees import running_tree
 
 pytestmark = [pytest.mark.trio(run=host.run), pytest.mark.slow]
 
 COMMAND_S = 0.2
 """What other commands are given here, so that nobody has to wait for a minute."""
+
+LOOK_S = 0.05
+LOOKS_MAX = 150
+
+CUT_OFF_CREATOR = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND query LIKE 'CREATE TABLE schema_migrations%'"
+    " AND wait_event_type = 'Lock'"
+)
+"""It waits for the table of the same name whose creation is not committed yet."""
 
 
 @pytest.fixture
@@ -39,3 +55,37 @@ async def test_who_waits_for_another_ones_migration_outlasts_it(
         await nursery.start(second)
         await trio.sleep(3 * COMMAND_S)
         await first.execute("CREATE TABLE first (number BIGINT)")
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await host.call(asyncpg.connect, url)
+    try:
+        yield connection
+    finally:
+        connection.terminate()
+
+
+async def test_a_program_whose_first_migration_is_cut_off_tries_it_again(url: str) -> None:
+    started = trio.Event()
+
+    async def program() -> None:
+        async with running_tree(url, system_ports()) as tree:
+            await tree.create("ann")
+            started.set()
+
+    async def cut_off() -> None:
+        async with connected(url) as watcher:
+            for _ in range(LOOKS_MAX):
+                if await host.call(watcher.fetchval, CUT_OFF_CREATOR):
+                    return
+                await trio.sleep(LOOK_S)
+        raise AssertionError("nobody waits")
+
+    async with connected(url) as blocker, trio.open_nursery() as nursery:
+        await host.call(blocker.execute, "BEGIN; CREATE TABLE schema_migrations (number BIGINT)")
+        nursery.start_soon(program)
+        with trio.fail_after(10):
+            await cut_off()
+            await host.call(blocker.execute, "ROLLBACK")
+            await started.wait()

@@ -218,7 +218,7 @@ async def test_a_disk_that_is_full_leaves_no_commit_in_doubt_for_good(
     async with world() as it, trio.open_nursery() as nursery:
         await it.append(0)
         it.store.breaks.append("after")
-        it.store.full = 3
+        it.store.full = 1
         nursery.start_soon(it.append, 1)
         await trio.sleep(4)
         assert it.answers == {0: None, 1: None}
