@@ -30,13 +30,14 @@ class Trouble:
     """Something that fails, is tried again, and works again. Does not wait, and raises nothing.
 
     The first failure is a warning, or the first after `REMIND_EVERY_S` when it is a `Passing`
-    error; then there is a warning every `REMIND_EVERY_S`. What is in between, and all that is
+    error, unless `_at_once`; then there is a warning every `REMIND_EVERY_S`. What is in between, and all that is
     `Told`, is for debugging. The end is told to those who were told of the trouble.
     """
 
     _log: structlog.typing.FilteringBoundLogger
     _event: str
     _over: str
+    _at_once: bool = False
     _failures: int = 0
     _since: float = 0.0
     _warn_at: float = 0.0
@@ -59,7 +60,8 @@ class Trouble:
     def _due(self, error: BaseException, now: float) -> bool:
         if _told(error):
             return False
-        return now >= self._warn_at or not (self._warned or isinstance(error, Passing))
+        patient = self._warned or (isinstance(error, Passing) and not self._at_once)
+        return now >= self._warn_at or not patient
 
     def ended(self, **details: Any) -> None:
         """It worked, whether or not there was any trouble."""

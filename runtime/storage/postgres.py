@@ -77,7 +77,7 @@ class PostgresDatabase:
         async def open_session(generation: int, timeout_s: float) -> Session:
             return await connect(url, generation, timeout_s, settings)
 
-        away = Trouble(log, "database_away", "database_reached_again")
+        away = Trouble(log, "database_away", "database_reached_again", at_once=True)
         self._pool = SessionPool(open_session, max(1, connections - OWN_CONNECTIONS), away)
         self._appending = SessionPool(open_session, 1, away)
         self._notices = NoticeConnection(partial(open_session, 0, CONNECT_TIMEOUT_S), away)

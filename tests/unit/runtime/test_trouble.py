@@ -85,6 +85,13 @@ async def test_what_passes_by_itself_is_told_only_when_it_lasts(
     assert levels(logged) == ["debug"] * 60 + ["warning", "info"]
 
 
+async def test_whoever_answers_for_it_tells_at_once_what_may_pass(logged: Logged) -> None:
+    trouble = Trouble(structlog.get_logger("any"), "store_away", "store_is_back", at_once=True)
+    await fails_for(trouble, 3, Passing("no connection"))
+    trouble.ended()
+    assert levels(logged) == ["warning", "debug", "debug", "info"]
+
+
 async def test_what_is_worse_than_what_went_before_is_told_at_once(
     trouble: Trouble, logged: Logged
 ) -> None:
