@@ -9,8 +9,10 @@ import attrs
 import trio
 
 from cli.errors import CommandFailed
+from gateway.authentication import FOREIGN_KEY
 
 TIMEOUT_S = 30.0
+USE_ITS_KEY = "; use the server's --data-dir, where its key is"
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 
@@ -25,12 +27,13 @@ class HttpAnswer:
     def problem(self) -> str:
         """What the server said was wrong."""
         if isinstance(self.body, dict) and "detail" in self.body:
-            return f"{self.status} {self.body.get('code')}: {self.body['detail']}"
+            said = f"{self.status} {self.body.get('code')}: {self.body['detail']}"
+            return said + USE_ITS_KEY if self.body["detail"] == FOREIGN_KEY else said
         return f"status {self.status}"
 
 
 class Unreachable(Exception):
-    """There was no answer; what was asked may have happened."""
+    """There was no answer; what was asked may have happened. The text does not name the server."""
 
 
 class HttpClient:
@@ -72,10 +75,10 @@ class HttpClient:
             response = connection.getresponse()
             raw = response.read(MAX_ANSWER_BYTES)
             if response.length:
-                raise Unreachable(f"{self.address}: the answer was cut off or is too long")
+                raise Unreachable("the answer was cut off or is too long")
             return HttpAnswer(response.status, _json(raw))
         except (OSError, http.client.HTTPException) as error:
-            raise Unreachable(f"{self.address}: {error}") from error
+            raise Unreachable(str(error) or type(error).__name__) from error
         finally:
             connection.close()
 

@@ -9,10 +9,12 @@ import logging
 import os
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import attrs
 import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
@@ -33,12 +35,20 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 QUIET_LIBRARIES = ("asyncio", "hypercorn", "quart")
 
 
+@attrs.frozen
+class _Line:
+    """`discards` is how often what was held back had been dropped before."""
+
+    text: bytes
+    written_at: float
+    discards: int
+
+
 class LogWriter:
     """Takes lines without ever waiting, and writes them to a file descriptor in order.
 
-    The first line is written after `hold_s` (`None`: never by itself), or when `release` is
-    called, so that a program that fails at its start can drop its log in favour of one clear
-    line.
+    Until `release` is called each line is held back for `hold_s` (`None`: for ever), so that a
+    program that fails at its start can drop the last ones in favour of one clear line.
     """
 
     def __init__(self, descriptor: int = STDERR, *, hold_s: float | None = 0.0) -> None:
@@ -47,14 +57,15 @@ class LogWriter:
         self._descriptor = descriptor
         self._hold_s = hold_s
         self._released = threading.Event()
-        self._lines: queue.Queue[bytes | None] = queue.Queue(CAPACITY)
+        self._discards = 0
+        self._lines: queue.Queue[_Line | None] = queue.Queue(CAPACITY)
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
     def write(self, line: bytes) -> None:
         """Queue a line (without its newline); drop it when the queue is full."""
         try:
-            self._lines.put_nowait(line)
+            self._lines.put_nowait(_Line(line, time.monotonic(), self._discards))
         except queue.Full:
             self.dropped += 1
 
@@ -64,8 +75,8 @@ class LogWriter:
 
     def discard_held(self) -> None:
         """Drop what is held back, uncounted, if anything still is."""
-        while not self._released.is_set() and not self._lines.empty():
-            self._lines.get_nowait()
+        if not self._released.is_set():
+            self._discards += 1
 
     def count_dropped_in(self, registry: CollectorRegistry) -> None:
         """Show the number of dropped lines as a metric."""
@@ -82,13 +93,20 @@ class LogWriter:
         self._thread.join(CLOSE_TIMEOUT_S)
 
     def _run(self) -> None:
-        self._released.wait(self._hold_s)
-        self._released.set()
         while (line := self._lines.get()) is not None:
-            if self._write(line):
+            self._hold_back(line)
+            if line.discards < self._discards:
+                continue
+            if self._write(line.text):
                 self._report()
             else:
                 self.dropped += 1
+
+    def _hold_back(self, line: _Line) -> None:
+        if self._hold_s is None:
+            self._released.wait()
+        else:
+            self._released.wait(max(0.0, line.written_at + self._hold_s - time.monotonic()))
 
     def _report(self) -> None:
         dropped = self.dropped - self._reported

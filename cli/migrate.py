@@ -13,7 +13,7 @@ from runtime.storage import open_database, pending
 from supervisors.application import MIGRATIONS
 
 
-@click.command("migrate")
+@click.command("migrate", short_help="Bring the database's schema up to date.")
 @click.option("--check", is_flag=True, help="change nothing; exit code 1 when something is missing")
 @settings_options(*STORAGE)
 def migrate(settings: Settings, check: bool) -> None:

@@ -21,6 +21,7 @@ from runtime import ActorError, ActorSystem, ChildSpec
 from runtime.cache import CacheHandle
 from runtime.journal import JOURNAL, Append
 from runtime.storage import DatabaseHandle, StorageError
+from runtime.trouble import Trouble
 from supervisors.platform import DATABASE, Announce
 
 ANNOUNCE_EVERY_S = 5.0
@@ -31,7 +32,7 @@ ANNOUNCE_TIMEOUT_S = 2.0
 log = structlog.get_logger("loyalnest.serve")
 
 
-@click.command("serve")
+@click.command("serve", short_help="Run the application until a signal.")
 @click.option("--demo", is_flag=True, help="add a demo merchant with a year of orders")
 @settings_options()
 def serve(settings: Settings, demo: bool) -> None:
@@ -53,15 +54,16 @@ async def serve_until_cancelled(run: Run, *, demo: bool) -> None:
     async with run.tree(edge) as (system, _):
         address = await system.ref(LISTENER).ask(GetAddress())
         shop = await demo_shop.seed_demo(system) if demo else None
-        await _announce(system, address.url)
+        trouble = Trouble(log, "announce_failed", "announced_again")
+        await _announce(system, address.url, trouble)
         _print_banner(run.settings, address, shop)
         try:
             while True:
                 await trio.sleep(ANNOUNCE_EVERY_S)
-                await _announce(system, address.url)
+                await _announce(system, address.url, trouble)
         finally:
             with trio.CancelScope(shield=True):
-                await _announce(system, None)
+                await _announce(system, None, trouble)
 
 
 def gateway_settings(settings: Settings) -> tuple[ListenerSettings, GatewaySettings]:
@@ -80,13 +82,15 @@ def gateway_settings(settings: Settings) -> tuple[ListenerSettings, GatewaySetti
     return listener, gateway
 
 
-async def _announce(system: ActorSystem, address: str | None) -> None:
+async def _announce(system: ActorSystem, address: str | None, trouble: Trouble) -> None:
     """Once the journal has its partition: on a shared database only its owner is listened to."""
     try:
         await system.ref(JOURNAL).ask(Append(()), timeout_s=ANNOUNCE_TIMEOUT_S)
         await system.ref(DATABASE).ask(Announce(address), timeout_s=ANNOUNCE_TIMEOUT_S)
     except (ActorError, StorageError) as error:
-        log.warning("announce_failed", error=str(error))
+        trouble.failed(error)
+    else:
+        trouble.ended()
 
 
 def _print_banner(settings: Settings, address: Address, shop: demo_shop.Shop | None) -> None:

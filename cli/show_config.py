@@ -9,7 +9,7 @@ from config import Settings
 from config.settings import specs
 
 
-@click.command("config")
+@click.command("config", short_help="Show every setting and where it came from.")
 @click.option("--json", "as_json", is_flag=True, help="print JSON instead of a table")
 @settings_options()
 def show_config(settings: Settings, as_json: bool) -> None:

@@ -35,7 +35,7 @@ class Duration(click.ParamType[int]):
         return int(match[1]) * UNITS_S[match[2] or "s"]
 
 
-@click.command("token")
+@click.command("token", short_help="Make an access token.")
 @click.option("--merchant", metavar="ID", help="the merchant (not for the role platform)")
 @click.option(
     "--role",

@@ -21,7 +21,7 @@ VERIFY_TIMEOUT_S = 600.0
 COUNTS = ("accounts", "transactions", "postings", "points_outstanding")
 
 
-@click.command("verify")
+@click.command("verify", short_help="Recompute a merchant's points from their entries.")
 @click.option("--merchant", required=True, metavar="ID")
 @settings_options(*STORAGE)
 def verify(settings: Settings, merchant: str) -> None:
@@ -65,7 +65,7 @@ async def _verify_there(address: str, run: Run, merchant_id: str) -> dict[str, A
     try:
         answer = await HttpClient(address).get("/v1/points/verify", token, VERIFY_TIMEOUT_S)
     except Unreachable as error:
-        raise CommandFailed(str(error)) from error
+        raise CommandFailed(f"{address}: {error}") from error
     if answer.status != 200 or not isinstance(answer.body, dict):
         raise CommandFailed(f"server at {address}: {answer.problem}")
     return answer.body

@@ -33,7 +33,7 @@ def _version_of(distribution: str) -> str:
         return UNKNOWN
 
 
-@click.command("version")
+@click.command("version", short_help="Show the version.")
 def version() -> None:
     """Print the version, and those of what it stands on."""
     print(f"loyalnest {program_version()}")

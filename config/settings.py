@@ -71,7 +71,7 @@ class Settings:
     )
     data_dir: Path = attrs.field(
         metadata=_row(
-            parsers.directory, "./data", "directory for the database, the keys and check points"
+            parsers.directory, "./data", "directory for the database, the keys and checkpoints"
         )
     )
     database_url: str = attrs.field(

@@ -2,6 +2,8 @@
 
 from enum import Enum
 
+from runtime.trouble import Passing
+
 
 class Outcome(Enum):
     """What a sender knows about a message that was not answered."""
@@ -10,7 +12,7 @@ class Outcome(Enum):
     UNKNOWN = "unknown"
 
 
-class ActorError(Exception):
+class ActorError(Passing):
     """A message was not answered.
 
     `message` is the message, given back unsent or unanswered; `address` the receiver;

@@ -25,6 +25,7 @@ from runtime.outbox_store import OutboxStore
 from runtime.outbox_upkeep import measure_for_ever, prune_for_ever
 from runtime.outlet import Outlet
 from runtime.storage import Database, StorageError
+from runtime.trouble import Trouble
 
 log = structlog.get_logger("loyalnest.relay")
 
@@ -106,15 +107,16 @@ class OutboxRelay(Actor):
         return attrs.evolve(dead, attempts=0, history=tuple(history))
 
     async def _run(self) -> None:
-        failures = 0
+        failures, trouble = 0, Trouble(log, "relay_waits", "relay_goes_on")
         while True:
             self._nudged = trio.Event()
             try:
                 while await self._dispatcher.empty_one_page():
                     failures = 0
+                trouble.ended()
             except (ActorError, StorageError) as error:
                 failures += 1
-                log.warning("relay_waits", error=str(error)[:500], failures=failures)
+                trouble.failed(error)
                 await trio.sleep(self._backoff.delay_s(failures + 1, self.system.random))
                 continue
             with trio.move_on_after(POLL_S):

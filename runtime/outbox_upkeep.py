@@ -10,10 +10,14 @@ from runtime.outbox_store import OutboxStore
 from runtime.storage import Database, StorageError
 from runtime.storage.inbox import PRUNE
 from runtime.system import ActorSystem
+from runtime.trouble import Trouble
 
 log = structlog.get_logger("loyalnest.relay")
 
 MEASURE_S = 5.0
+
+DEPENDENCY = "database"
+"""Under this name the metrics tell whether the store answers."""
 
 INBOX_RETENTION = timedelta(days=7)
 """How long a consumer recognises an event whose row is gone from the outbox."""
@@ -27,11 +31,14 @@ PRUNE_PAUSE_S = 0.2
 
 
 async def measure_for_ever(system: ActorSystem, store: OutboxStore) -> None:
-    """Keep the gauges up to date; while the store is away they stay as they were."""
+    """Keep the gauges up to date, also whether the store answers; while it does not, the others
+    stay as they were."""
     while True:
         try:
             await _measure(system, store)
+            system.metrics.dependency_up(DEPENDENCY, True)
         except (ActorError, StorageError) as error:
+            system.metrics.dependency_up(DEPENDENCY, False)
             log.debug("outbox_not_measured", error=str(error)[:500])
         await trio.sleep(MEASURE_S)
 
@@ -46,12 +53,14 @@ async def _measure(system: ActorSystem, store: OutboxStore) -> None:
 
 async def prune_for_ever(system: ActorSystem, database: Database) -> None:
     """Forget inbox rows past their retention, in small steps."""
+    trouble = Trouble(log, "inbox_not_pruned", "inbox_pruned_again")
     while True:
         full = False
         try:
             full = await _prune(system, database) == PRUNE_ROWS
+            trouble.ended()
         except StorageError as error:
-            log.warning("inbox_not_pruned", error=str(error)[:500])
+            trouble.failed(error)
         await trio.sleep(PRUNE_PAUSE_S if full else PRUNE_S)
 
 

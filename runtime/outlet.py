@@ -19,6 +19,7 @@ from runtime.outbox_metrics import OutboxMetrics
 from runtime.outbox_store import PAGE, LateDelivery, OutboxStore
 from runtime.storage import StorageError
 from runtime.system import ActorSystem
+from runtime.trouble import Trouble
 
 log = structlog.get_logger("loyalnest.relay")
 
@@ -132,17 +133,18 @@ class Outlet:
 
     async def _run(self) -> None:
         """Lanes that have not failed, and offers that were overdue."""
-        away = 0
+        away, trouble = 0, _trouble()
         while True:
             self._wake = trio.Event()
             try:
                 if await self._end_overdue() and await self._deliver_due():
                     away = 0
+                    trouble.ended(consumer=self.consumer)
                     self.open = not self.overdue
                     await self._sleep(self._wake, again=False)
                     continue
             except (ActorError, StorageError) as error:
-                self._log_away(error, away)
+                trouble.failed(error, consumer=self.consumer)
             away += 1
             await trio.sleep(self._pause_s(away))
 
@@ -152,22 +154,19 @@ class Outlet:
 
     async def _run_again(self) -> None:
         """Lanes that failed before."""
-        away = 0
+        away, trouble = 0, _trouble()
         while True:
             self._wake_again = trio.Event()
             try:
                 if await self._deliver_again():
                     away = 0
+                    trouble.ended(consumer=self.consumer)
                     await self._sleep(self._wake_again, again=True)
                     continue
             except (ActorError, StorageError) as error:
-                self._log_away(error, away)
+                trouble.failed(error, consumer=self.consumer)
             away += 1
             await trio.sleep(AWAY.delay_s(away + 1, self._system.random))
-
-    def _log_away(self, error: Exception, times: int) -> None:
-        if not times:
-            log.warning("outlet_waits", consumer=self.consumer, error=str(error)[:500])
 
     async def _sleep(self, wake: trio.Event, *, again: bool) -> None:
         """Until something is due, or has become late."""
@@ -239,6 +238,10 @@ class Outlet:
             self.count(ledger)
             self._wake.set()
             self._wake_again.set()
+
+
+def _trouble() -> Trouble:
+    return Trouble(log, "outlet_waits", "outlet_goes_on")
 
 
 def _by_topic(deliveries: Sequence[LateDelivery]) -> list[list[LateDelivery]]:

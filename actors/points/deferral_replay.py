@@ -27,6 +27,7 @@ from runtime.journal import JOURNAL, Append, Rejected
 from runtime.parking import monotonic
 from runtime.spool import Spool, SpoolError
 from runtime.storage import Database, StorageError, StorageUnavailable
+from runtime.trouble import Trouble
 
 log = structlog.get_logger("loyalnest.points")
 
@@ -72,20 +73,16 @@ class Replayer:
 
     async def run(self) -> None:
         """Replay whatever is in the backlog, until cancelled."""
-        failures = 0
+        failures, trouble = 0, Trouble(log, "replay_failed", "replay_works_again")
         while True:
             await self._wait_for_work()
             try:
                 await self._round()
                 failures = 0
+                trouble.ended(backlog=len(self._backlog))
             except (ActorError, StorageError, SpoolError) as error:
                 failures += 1
-                log.warning(
-                    "replay_failed",
-                    error=str(error)[:500],
-                    failures=failures,
-                    backlog=len(self._backlog),
-                )
+                trouble.failed(error, backlog=len(self._backlog))
                 await trio.sleep(AGAIN.delay_s(failures + 1, self._system.random))
 
     async def _wait_for_work(self) -> None:

@@ -29,6 +29,7 @@ from actors.vocabulary import KEY_REUSED, Refusal, RefusalKind
 from runtime import DEFERRED, Actor, Cast, Envelope
 from runtime.spool import Spool, SpoolError, SpoolFull
 from runtime.storage import Database, StorageError
+from runtime.trouble import Trouble
 
 log = structlog.get_logger("loyalnest.points")
 
@@ -88,6 +89,7 @@ class Deferrals(Actor):
         self._database = database
         self._open_spool = open_spool
         self._open: Open | None = None
+        self._closed = Trouble(log, "deferrals_not_open", "deferrals_open")
         self._writing: dict[tuple[str, str], trio.Event] = {}
         self._writes = 0
 
@@ -119,17 +121,18 @@ class Deferrals(Actor):
         try:
             spool = await self._open_spool()
         except SpoolError as error:
-            log.warning("deferrals_not_open", error=str(error)[:500])
+            self._closed.failed(error)
             return None
         try:
             backlog = await self._recovered(spool)
         except SpoolError as error:
             await spool.close()
-            log.warning("deferrals_not_open", error=str(error)[:500])
+            self._closed.failed(error)
             return None
         except BaseException:
             await spool.close()
             raise
+        self._closed.ended()
         replayer = Replayer(self.system, self._database, spool, backlog, self._metrics)
         return Open(spool, backlog, replayer)
 

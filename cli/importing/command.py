@@ -38,12 +38,12 @@ class Job:
     now: datetime = attrs.field(factory=lambda: datetime.now(UTC))
 
 
-@click.group("import")
+@click.group("import", short_help="Bring data in from files.")
 def import_() -> None:
     """Bring data in from files."""
 
 
-@import_.command("orders")
+@import_.command("orders", short_help="Import orders from a CSV file.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--merchant", required=True, metavar="ID", help="registered when unknown")
 @click.option("--currency", default="USD", show_default=True, help="of rows that don't name theirs")

@@ -37,6 +37,8 @@ INVALID_TOKEN: Final[Headers] = (
     ("www-authenticate", 'Bearer realm="loyalnest", error="invalid_token"'),
 )
 
+FOREIGN_KEY: Final = "the token is signed with a key that is not ours"
+
 
 def token_problem(detail: str) -> Problem:
     return Problem(401, "invalid_token", detail, INVALID_TOKEN)
@@ -113,7 +115,7 @@ class Authenticator:
             raise token_problem("the token cannot be read") from None
         key = await self._keys.get(_key_id(header))
         if key is None:
-            raise token_problem("the token is signed with a key that is not ours")
+            raise token_problem(FOREIGN_KEY)
         try:
             claims = jwt.decode(
                 token,
@@ -150,7 +152,7 @@ def _key_id(header: dict[str, Any]) -> str:
     kid = header.get("kid")
     type_ = header.get("typ")
     if not isinstance(kid, str) or any(name in header for name in FOREIGN_KEY_HEADERS):
-        raise token_problem("the token is signed with a key that is not ours")
+        raise token_problem(FOREIGN_KEY)
     if not isinstance(type_, str) or type_.lower() not in TOKEN_TYPES:
         raise token_problem("the token is not an access token")
     return kid

@@ -36,6 +36,7 @@ from runtime.storage import (
     StorageError,
     Superseded,
 )
+from runtime.trouble import Trouble
 from runtime.workers import Workers
 
 log = structlog.get_logger("loyalnest.jobs")
@@ -155,11 +156,13 @@ class JobDesk(Workers):
             raise answer.violation
 
     async def _keep_counting(self) -> None:
+        trouble = Trouble(log, "queues_not_counted", "queues_counted_again")
         while True:
             try:
                 await self._count()
+                trouble.ended()
             except StorageError as error:
-                log.info("queues_not_counted", error=str(error)[:500])
+                trouble.failed(error)
             await trio.sleep(COUNT_S)
 
     async def _count(self) -> None:

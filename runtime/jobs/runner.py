@@ -41,6 +41,7 @@ from runtime.jobs.store import JobStore
 from runtime.journal import JOURNAL, Append
 from runtime.parking import monotonic
 from runtime.storage import ConstraintViolation, Database, StorageError
+from runtime.trouble import Trouble
 
 log = structlog.get_logger("loyalnest.jobs")
 
@@ -134,15 +135,16 @@ class JobRunner(Actor):
         return self.system.clock.now() + self._skew
 
     async def _serve(self, lane: Lane) -> None:
-        failures = 0
+        failures, trouble = 0, Trouble(log, "claim_failed", "claims_work_again")
         while not self._stopping:
             changed = lane.expect()
             try:
                 more = await self._claim(lane)
                 failures = 0
+                trouble.ended(queue=lane.policy.name)
             except (ActorError, StorageError) as error:
                 failures += 1
-                log.warning("claim_failed", queue=lane.policy.name, error=str(error)[:500])
+                trouble.failed(error, queue=lane.policy.name)
                 await trio.sleep(self._backoff.delay_s(failures + 1, self.system.random))
                 continue
             if not more:
@@ -178,13 +180,15 @@ class JobRunner(Actor):
 
     async def _listen(self) -> None:
         """Wake lanes when a job of theirs was announced."""
+        trouble = Trouble(log, "not_listening_for_jobs", "listening_for_jobs_again")
         while True:
             try:
                 async with self._database.listen(CHANNEL) as notices:
+                    trouble.ended()
                     async for queue in notices:
                         self._nudge(queue)
             except StorageError as error:
-                log.info("not_listening_for_jobs", error=str(error)[:500])
+                trouble.failed(error)
             await trio.sleep(POLL_S)
 
     def _nudge(self, queue: str) -> None:
@@ -260,12 +264,14 @@ class JobRunner(Actor):
             self._metrics.died(job)
 
     async def _keep_leases(self, lane: Lane) -> None:
+        trouble = Trouble(log, "heartbeat_failed", "heartbeat_works_again")
         while True:
             await trio.sleep(self._leases.heartbeat_s)
             try:
                 await self._beat(lane)
+                trouble.ended(queue=lane.policy.name)
             except StorageError as error:
-                log.warning("heartbeat_failed", queue=lane.policy.name, error=str(error)[:500])
+                trouble.failed(error, queue=lane.policy.name)
 
     async def _beat(self, lane: Lane) -> None:
         if not lane.attempts:
@@ -278,9 +284,11 @@ class JobRunner(Actor):
             lane.attempts[token].renew(asked_at + lease_s)
 
     async def _keep_rescuing(self, lane: Lane) -> None:
+        trouble = Trouble(log, "rescue_failed", "rescue_works_again")
         while True:
             try:
                 await self._rescuer.rescue(lane, await self._store_now())
+                trouble.ended(queue=lane.policy.name)
             except StorageError as error:
-                log.warning("rescue_failed", queue=lane.policy.name, error=str(error)[:500])
+                trouble.failed(error, queue=lane.policy.name)
             await trio.sleep(self._leases.rescue_s)

@@ -16,6 +16,7 @@ from runtime.jobs.schedules import Schedule, Slot
 from runtime.jobs.store import JobStore, job_write
 from runtime.journal import JOURNAL, Append
 from runtime.storage import Database, StorageError, Write
+from runtime.trouble import Trouble
 
 log = structlog.get_logger("loyalnest.scheduler")
 
@@ -45,15 +46,16 @@ class Scheduler(Actor):
             self.start_task(self._run)
 
     async def _run(self) -> None:
-        failures = 0
+        failures, trouble = 0, Trouble(log, "schedule_failed", "schedule_works_again")
         while True:
             try:
                 for schedule in self._schedules:
                     await self._look(schedule)
                 failures = 0
+                trouble.ended()
             except (StorageError, ActorError) as error:
                 failures += 1
-                log.warning("schedule_failed", error=str(error)[:500])
+                trouble.failed(error)
                 await trio.sleep(self._backoff.delay_s(failures + 1, self.system.random))
                 continue
             await trio.sleep(self._pause_s())

@@ -1,12 +1,18 @@
 """Errors of the store, split by what their receiver can do about them."""
 
+from runtime.trouble import Passing, Told
+
 
 class StorageError(Exception):
     """The store did not do what it was asked to. The text is one line for the operator."""
 
 
-class StorageUnavailable(StorageError):
+class StorageUnavailable(StorageError, Passing):
     """The database cannot be reached at the moment, or took too long. Nothing was done."""
+
+
+class DatabaseAway(StorageUnavailable, Told):
+    """No connection can be opened. The log has it already."""
 
 
 TAKEN_OVER = "another process has taken over this database"
@@ -16,7 +22,7 @@ class TakenOver(StorageUnavailable):
     """Another process has taken over the database, and this one never writes to it again."""
 
 
-class CommitUnknown(StorageError):
+class CommitUnknown(StorageError, Passing):
     """The connection was lost during a commit: it may or may not have happened."""
 
 

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
 
+import structlog
 import trio
 
 from runtime import host
@@ -23,6 +24,7 @@ from runtime.storage.postgres_errors import is_bad_luck, translated, translated_
 from runtime.storage.postgres_notices import NOTIFY, NoticeConnection, packed
 from runtime.storage.postgres_pool import CONNECT_TIMEOUT_S, PoolStatistics, SessionPool
 from runtime.storage.postgres_session import Context, Session, connect
+from runtime.trouble import Trouble
 
 APPLICATION_ROLE = "loyalnest_app"
 """The role the application works under. It owns nothing, so row-level security holds for it."""
@@ -58,6 +60,8 @@ MIGRATION_TIMEOUT_S = 600.0
 
 TAKE_LOCK = "SELECT pg_advisory_lock(CAST($1 AS BIGINT))"
 
+log = structlog.get_logger("loyalnest.postgres")
+
 
 class PostgresDatabase:
     """A database on a server that other processes may use as well.
@@ -73,9 +77,10 @@ class PostgresDatabase:
         async def open_session(generation: int, timeout_s: float) -> Session:
             return await connect(url, generation, timeout_s, settings)
 
-        self._pool = SessionPool(open_session, max(1, connections - OWN_CONNECTIONS))
-        self._appending = SessionPool(open_session, 1)
-        self._notices = NoticeConnection(partial(open_session, 0, CONNECT_TIMEOUT_S))
+        away = Trouble(log, "database_away", "database_reached_again", at_once=True)
+        self._pool = SessionPool(open_session, max(1, connections - OWN_CONNECTIONS), away)
+        self._appending = SessionPool(open_session, 1, away)
+        self._notices = NoticeConnection(partial(open_session, 0, CONNECT_TIMEOUT_S), away)
         self._connections = max(1, connections - OWN_CONNECTIONS)
         self._closed = False
 
@@ -131,7 +136,7 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def as_owner(self) -> AsyncIterator[Database]:
-        with translated_connecting():
+        with translated_connecting(CONNECT_TIMEOUT_S):
             session = await host.call(
                 connect, self._url, 0, CONNECT_TIMEOUT_S, {}, 2 * MIGRATION_TIMEOUT_S
             )

@@ -28,6 +28,9 @@ NOT_NOW = frozenset({"53000", "53200", "53300", "57014", "55P03", "25006"})
 """Out of memory or connections, cancelled or too slow, locked, or a standby. Nothing was done."""
 
 
+AWAY = "the database cannot be reached"
+
+
 class Attempt(Protocol):
     """Whose failure is looked at: whether a commit was under way, and the connection lives."""
 
@@ -53,16 +56,18 @@ def translated(attempt: Attempt | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def translated_connecting() -> Iterator[None]:
-    """As `translated`, while connecting: what is wrong with the address or the login is a plain
-    `StorageError`, what may pass is `StorageUnavailable`."""
+def translated_connecting(timeout_s: float) -> Iterator[None]:
+    """As `translated`, while connecting within `timeout_s`: what is wrong with the address or the
+    login is a plain `StorageError`, what may pass is `StorageUnavailable`."""
     try:
         with translated():
             yield
-    except StorageUnavailable:
-        raise
+    except StorageUnavailable as error:
+        if not _is_timeout(error.__cause__):
+            raise
+        raise StorageUnavailable(f"{AWAY}: no answer in {timeout_s:g} s") from error
     except StorageError as error:
-        raise StorageError(f"cannot use the database: {error.__cause__ or error}") from error
+        raise StorageError(f"cannot use the database: {_said(error.__cause__ or error)}") from error
 
 
 def is_bad_luck(error: StorageError) -> bool:
@@ -76,20 +81,30 @@ def _of_server(error: asyncpg.PostgresError, attempt: Attempt | None) -> Storage
     state = error.sqlstate or ""
     kind = state[:2]
     if state == SUPERSEDED:
-        return Superseded(str(error))
+        return Superseded(_said(error))
     if kind in {INTEGRITY, DATA, LIMIT}:
-        return ConstraintViolation(str(error))
+        return ConstraintViolation(_said(error))
     if kind == CONNECTION or state in SHUTTING_DOWN:
         return _lost(attempt, error)
     if state in FULL:
         return StorageFull("no space is left for the database")
     if state in NOT_NOW or kind == TRANSACTION:
-        return StorageUnavailable(f"database: {error}")
-    return StorageError(f"database: {error}")
+        return StorageUnavailable(f"database: {_said(error)}")
+    return StorageError(f"database: {_said(error)}")
 
 
 def _lost(attempt: Attempt | None, error: Exception) -> StorageError:
-    reason = str(error) or type(error).__name__
+    reason = _said(error)
     if attempt is not None and attempt.committing:
         return CommitUnknown(f"the connection was lost during a commit: {reason}")
-    return StorageUnavailable(f"the database cannot be reached: {reason}")
+    return StorageUnavailable(f"{AWAY}: {reason}")
+
+
+def _said(error: BaseException) -> str:
+    """The message, without the detail and the hint that a server adds in further lines."""
+    text = str(error).partition("\n")[0]
+    return text or ("no answer in time" if _is_timeout(error) else type(error).__name__)
+
+
+def _is_timeout(error: BaseException | None) -> bool:
+    return isinstance(error, TimeoutError) and not error.args

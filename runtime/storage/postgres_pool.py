@@ -4,14 +4,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import attrs
-import structlog
 import trio
 
 from runtime import host
 from runtime.parking import monotonic
-from runtime.storage.errors import StorageError, StorageUnavailable
+from runtime.storage.errors import DatabaseAway, StorageError
 from runtime.storage.postgres_errors import translated_connecting
 from runtime.storage.postgres_session import Session
+from runtime.trouble import Trouble
 
 CONNECT_TIMEOUT_S = 1.0
 RECOVERY_S = 0.04
@@ -22,8 +22,6 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 
 Connect = Callable[[int, float], Awaitable[Session]]
 """Opens a session, given its generation and a time limit in seconds. Runs in asyncio."""
-
-log = structlog.get_logger("loyalnest.postgres")
 
 
 @attrs.frozen
@@ -43,10 +41,12 @@ class SessionPool:
     """Up to `size` sessions. Nobody shares one, and none comes back unless it is at rest.
 
     When one turns out to be dead, those that were opened before it are not trusted either.
+    `_away` is told whether sessions can be opened; all pools of one database share it.
     """
 
     _connect: Connect
     _size: int
+    _away: Trouble
     _permits: trio.Semaphore = attrs.field(init=False)
     _connecting: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _idle: list[Session] = attrs.field(factory=list, init=False)
@@ -65,7 +65,7 @@ class SessionPool:
     async def session(self) -> AsyncIterator[Session]:
         """A session for one task. Waits for a free one; cancellable until it is there.
 
-        Raises `StorageUnavailable` when there is none and none can be opened.
+        Raises `DatabaseAway` when there is none and none can be opened.
         """
         async with self._permits:
             session = self._take_idle() or await self._open()
@@ -85,15 +85,14 @@ class SessionPool:
     async def _open(self) -> Session:
         async with self._connecting:
             if monotonic() < self._not_before:
-                raise StorageUnavailable(self._reason)
+                raise DatabaseAway(self._reason)
             try:
-                with translated_connecting():
+                with translated_connecting(CONNECT_TIMEOUT_S):
                     session = await host.call(self._connect, self._generation, CONNECT_TIMEOUT_S)
             except StorageError as error:
                 self._postpone(error)
-                raise StorageUnavailable(self._reason) from error
-        if self._failures:
-            log.info("database_reached_again", failures=self._failures)
+                raise DatabaseAway(self._reason) from error
+        self._away.ended()
         self._failures = 0
         self._opened += 1
         return session
@@ -103,8 +102,7 @@ class SessionPool:
         pause_s = min(FIRST_PAUSE_S * 2**self._failures, LONGEST_PAUSE_S)
         self._failures = min(self._failures + 1, 16)
         self._not_before = monotonic() + pause_s
-        if self._failures == 1:
-            log.warning("database_away", reason=self._reason)
+        self._away.failed(error)
 
     async def _give_back(self, session: Session) -> None:
         if session.in_use and not session.closed and not await _recovered(session):

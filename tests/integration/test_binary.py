@@ -8,26 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.program import FIXTURE, ROOT
+from tests.binary import BinaryBuild
+from tests.integration.cli.program import FIXTURE
 
 pytestmark = pytest.mark.slow
 
-SPEC = "loyalnest.spec"
 TIMEOUT_S = 240
 
 
 @pytest.fixture(scope="module")
-def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def binary(binary_build: BinaryBuild) -> Path:
     """`dist/loyalnest`, built into a folder of the tests."""
-    folder = tmp_path_factory.mktemp("binary")
-    options = ["--noconfirm", "--log-level", "ERROR", "--distpath", str(folder)]
-    subprocess.run(
-        [sys.executable, "-m", "PyInstaller", *options, "--workpath", str(folder / "work"), SPEC],
-        cwd=ROOT,
-        check=True,
-        timeout=TIMEOUT_S,
-    )
-    return folder / "loyalnest"
+    return binary_build.wait()
 
 
 def run(binary: Path, folder: Path, arguments: Sequence[str | Path]) -> str:

@@ -9,7 +9,7 @@ import trio
 
 from actors.auth.messages import Role
 from runtime.jobs import PLATFORM, NewJob, job_write
-from runtime.jobs.queries import END_ATTEMPT
+from runtime.jobs.queries import INSERT_JOB
 from runtime.journal import JOURNAL, Append
 from runtime.storage import Statement, Write
 from tests.integration.gateway.helpers import (
@@ -40,7 +40,7 @@ KILL = Statement(
     "test.kill",
     "UPDATE jobs SET state = 'dead', attempt = 5, finished_at = $3, errors = $4"
     " WHERE merchant_id = $1 AND job_id = $2",
-    END_ATTEMPT.rank + 1,
+    INSERT_JOB.rank + 1,
 )
 
 

@@ -11,6 +11,7 @@ from runtime import host
 from runtime.ports import system_ports
 from runtime.storage import postgres_session
 from runtime.storage.postgres import PostgresDatabase
+from tests.servers import PostgresServer
 from tests.trees import running_tree
 
 pytestmark = [pytest.mark.trio(run=host.run), pytest.mark.slow]
@@ -66,7 +67,10 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
         connection.terminate()
 
 
-async def test_a_program_whose_first_migration_is_cut_off_tries_it_again(url: str) -> None:
+async def test_a_program_whose_first_migration_is_cut_off_tries_it_again(
+    postgres: PostgresServer,
+) -> None:
+    url = postgres.new_database()
     started = trio.Event()
 
     async def program() -> None:

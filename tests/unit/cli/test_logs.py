@@ -16,6 +16,8 @@ from runtime import request_context
 READ_BYTES = 1 << 20
 READ_TIMEOUT_S = 5.0
 
+HOLD_S = 0.1
+
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
@@ -130,6 +132,18 @@ def test_a_log_that_is_held_back_appears_once_released(pipe: tuple[int, int]) ->
         writer.discard_held()
     assert lines(reading) == ["kept"]
     assert writer.dropped == 0
+
+
+def test_only_the_last_lines_are_still_held_back(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    with closing(LogWriter(writing, hold_s=HOLD_S)) as writer:
+        writer.write(b"waiting for the database")
+        assert os.read(reading, READ_BYTES) == b"waiting for the database\n"
+        writer.write(b"noise of the end")
+        writer.discard_held()
+        writer.release()
+        writer.write(b"what comes then")
+    assert lines(reading) == ["what comes then"]
 
 
 def test_a_sink_that_is_gone_counts_as_dropped() -> None:

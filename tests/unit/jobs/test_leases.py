@@ -417,7 +417,7 @@ async def test_runner_backs_off_while_the_store_is_away(autojump_clock: MockCloc
         handle.away = True
         before = handle.calls
         await trio.sleep(100)
-        assert handle.calls - before < 200
+        assert handle.calls - before < 250
         depth = await world.system.ref(JOBS).ask(GetQueueDepth("mail"))
         assert depth.depth == 0
         with pytest.raises(StorageError):
