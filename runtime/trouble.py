@@ -30,8 +30,8 @@ class Trouble:
     """Something that fails, is tried again, and works again. Does not wait, and raises nothing.
 
     The first failure is a warning, or the first after `REMIND_EVERY_S` when it is a `Passing`
-    error, unless `_at_once`; then there is a warning every `REMIND_EVERY_S`. What is in between, and all that is
-    `Told`, is for debugging. The end is told to those who were told of the trouble.
+    error, unless `_at_once`; then there is a warning every `REMIND_EVERY_S`. What is in between,
+    and all that is `Told`, is for debugging. The end is told to those who were told of the trouble.
     """
 
     _log: structlog.typing.FilteringBoundLogger
