@@ -10,9 +10,10 @@ from runtime.storage.port import AcrossMerchants, Statement, Write
 CLAIM = AcrossMerchants(
     "INSERT INTO journal_partitions (partition, owner, epoch, commits) VALUES ($1, $2, 1, 0)"
     " ON CONFLICT (partition) DO UPDATE SET owner = excluded.owner,"
-    " epoch = journal_partitions.epoch + 1 RETURNING epoch, commits"
+    " epoch = journal_partitions.epoch + 1, address = NULL RETURNING epoch, commits"
 )
-"""Take the partition, from whoever has it. Waits for a commit of theirs that is under way."""
+"""Take the partition, from whoever has it, and forget where they served. Waits for a commit of
+theirs that is under way."""
 
 CLAIM_AGAIN = AcrossMerchants(
     "UPDATE journal_partitions SET epoch = epoch + 1 WHERE partition = $1 AND owner = $2"

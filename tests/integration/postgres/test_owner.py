@@ -76,6 +76,8 @@ async def test_a_program_whose_first_migration_is_cut_off_tries_it_again(
     async def program() -> None:
         async with running_tree(url, system_ports()) as tree:
             await tree.create("ann")
+            await tree.earn(10)
+            assert (await tree.balance()).posted == 10
             started.set()
 
     async def cut_off() -> None:

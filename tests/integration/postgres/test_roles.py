@@ -83,6 +83,7 @@ async def test_an_owner_that_may_grant_the_role_but_not_take_it_grants_it_to_its
     async with running_tree(logins.of(owner), system_ports()) as tree:
         await tree.create("ann")
         await tree.earn(10)
+        assert (await tree.balance()).posted == 10
 
 
 async def test_a_login_that_may_only_serve_is_told_who_has_to_migrate(logins: Logins) -> None:
