@@ -16,6 +16,7 @@ from gateway.api_products import product_routes
 from gateway.authentication import Authenticator, VerificationKeys
 from gateway.dispatch import Dispatcher, operations
 from gateway.documents import document_routes
+from gateway.domains import Domains, declare_domains
 from gateway.health import health_routes
 from gateway.listener import Listener, ListenerSettings
 from gateway.messages import LISTENER
@@ -25,6 +26,7 @@ from gateway.routes import Route
 from gateway.settings import GatewaySettings
 from runtime import ActorSystem, ChildSpec
 from runtime.cache import CacheHandle
+from runtime.policies import Policies
 from runtime.storage import DatabaseHandle
 from supervisors.health import TreeHealth
 
@@ -52,14 +54,20 @@ def all_routes(
 
 
 def make_app(
-    system: ActorSystem, settings: GatewaySettings, database: DatabaseHandle, cache: CacheHandle
+    system: ActorSystem,
+    settings: GatewaySettings,
+    database: DatabaseHandle,
+    cache: CacheHandle,
+    policies: Policies,
 ) -> Gateway:
     """The application, ready to be served by a `Listener`.
 
     `database` tells when another process has taken it over; it and `cache` are for the health
-    check.
+    check. `policies` get a pipeline for each domain.
     """
-    keys = VerificationKeys(system, settings.keys_timeout_s)
+    declare_domains(policies)
+    domains = Domains(system, policies)
+    keys = VerificationKeys(domains, settings.keys_timeout_s)
     app = Gateway(
         Dispatcher(
             system,
@@ -67,6 +75,7 @@ def make_app(
             Authenticator(system, keys, settings.cached_tokens_max),
             http_metrics(system.metrics.registry),
             database,
+            domains,
             operations(all_routes(system, settings, database, cache), settings),
         )
     )
@@ -80,11 +89,19 @@ def gateway_children(
     settings: GatewaySettings,
     database: DatabaseHandle,
     cache: CacheHandle,
+    policies: Policies | None = None,
 ) -> tuple[ChildSpec, ...]:
-    """The children of the edge."""
+    """The children of the edge. Without `policies` it has its own, which outlive its listeners."""
+    kept = policies
+
+    def app(system: ActorSystem) -> Gateway:
+        nonlocal kept
+        if kept is None:
+            kept = Policies(system.random, system.metrics.policies)
+        return make_app(system, settings, database, cache, kept)
 
     def start() -> Listener:
-        return Listener(lambda system: make_app(system, settings, database, cache), listener)
+        return Listener(app, listener)
 
     return (
         ChildSpec(

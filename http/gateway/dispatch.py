@@ -15,6 +15,7 @@ from actors.auth.messages import Principal
 from actors.vocabulary import Idempotency
 from gateway.authentication import Authenticator
 from gateway.bodies import ID_PATTERN, Decode, body_decoder, query_decoder
+from gateway.domains import Domains
 from gateway.head import Head, read_head
 from gateway.idempotency import InFlight, fingerprint, read_key
 from gateway.metrics import UNMATCHED, HttpMetrics
@@ -86,6 +87,7 @@ class Dispatcher:
     _authenticator: Authenticator
     _metrics: HttpMetrics
     _database: DatabaseHandle
+    _domains: Domains
     operations: Mapping[str, Operation]
     _in_flight: InFlight = attrs.field(factory=InFlight)
 
@@ -134,12 +136,14 @@ class Dispatcher:
             body = await _body(operation, exchange)
             call = ApiRequest(
                 system=self._system,
+                domains=self._domains,
                 principal=exchange.principal,
                 path=parameters,
                 body=body,
                 query=query,
                 idempotency=None,
                 trace_id=exchange.trace_id,
+                safe=route.method == "GET",
             )
             if key is None:
                 return await route.handler(call)
