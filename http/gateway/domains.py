@@ -57,6 +57,9 @@ DOMAIN_OF: Final[Mapping[str, str]] = {
 """By actor, the pipeline that asks to it go through. Earnings are put off when the rest of their
 domain does not answer, so that this has one of its own."""
 
+MESSAGES_OF: Final = {"platform": ("runtime.jobs.", "runtime.outbox")}
+"""Where the messages of a domain are defined, if not in its package below `actors`."""
+
 WITH_BULK: Final = frozenset({"core", "points", "products"})
 """Domains with requests that take long by nature: they have permits of their own, and say nothing
 about how fast the others should be."""
@@ -83,16 +86,17 @@ def judge_of(domain: str) -> Judge:
     """What an error says about a domain.
 
     That an actor of it is down, or did not answer in time, is its failure. What it says about the
-    store or about another domain it stands on, or because its mailbox is full, is not.
+    store or about another domain it stands on, or because its mailbox is full, is not. Whose
+    actor was asked is known by the message, which the error gives back.
     """
-    own = f"{domain}."
+    own = MESSAGES_OF.get(domain, (f"actors.{domain.partition('.')[0]}.",))
 
     def judge(error: Exception) -> Judgement:
         if isinstance(error, StorageError):
             return IGNORED
         if not isinstance(error, ActorError):
             return FAILED_FOR_GOOD
-        ours = f"{error.address}.".startswith(own)
+        ours = type(error.message).__module__.startswith(own)
         if isinstance(error, ActorDown):
             return FAILED if ours else ANOTHER_DOWN
         return FAILED_FOR_GOOD if ours and isinstance(error, AskTimeout | Expired) else IGNORED
