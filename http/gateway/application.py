@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from config.policy_loading import default_policies
 from gateway import (
     api_admin,
     api_auth,
@@ -16,7 +17,7 @@ from gateway.api_products import product_routes
 from gateway.authentication import Authenticator, VerificationKeys
 from gateway.dispatch import Dispatcher, operations
 from gateway.documents import document_routes
-from gateway.domains import Domains, declare_domains
+from gateway.domains import Domains
 from gateway.health import health_routes
 from gateway.listener import Listener, ListenerSettings
 from gateway.messages import LISTENER
@@ -29,6 +30,7 @@ from runtime.cache import CacheHandle
 from runtime.policies import Policies
 from runtime.storage import DatabaseHandle
 from supervisors.health import TreeHealth
+from supervisors.policies import domain_policies
 
 SHUTDOWN_MARGIN_S: Final = 5.0
 """How long a listener may take to stop, beyond its drain."""
@@ -63,9 +65,8 @@ def make_app(
     """The application, ready to be served by a `Listener`.
 
     `database` tells when another process has taken it over; it and `cache` are for the health
-    check. `policies` get a pipeline for each domain.
+    check. `policies` have a pipeline for each domain.
     """
-    declare_domains(policies)
     domains = Domains(system, policies)
     keys = VerificationKeys(domains, settings.keys_timeout_s)
     app = Gateway(
@@ -91,13 +92,14 @@ def gateway_children(
     cache: CacheHandle,
     policies: Policies | None = None,
 ) -> tuple[ChildSpec, ...]:
-    """The children of the edge. Without `policies` it has its own, which outlive its listeners."""
+    """The children of the edge. Without `policies` it has its own, for the domains and with the
+    default settings; they outlive its listeners."""
     kept = policies
 
     def app(system: ActorSystem) -> Gateway:
         nonlocal kept
         if kept is None:
-            kept = Policies(system.random, system.metrics.policies)
+            kept = domain_policies(default_policies(), system.random, system.metrics.policies)
         return make_app(system, settings, database, cache, kept)
 
     def start() -> Listener:
