@@ -14,7 +14,7 @@ from tests.integration.crash.client import CUSTOMERS, Journal, post, pound
 
 pytestmark = pytest.mark.slow
 
-SERVE = ("serve", "--http-bind", "127.0.0.1:0")
+SERVE = ("serve", "--http-bind", "127.0.0.1:0", "--shutdown-delay-s", "0")
 MERCHANT = "shop"
 WORKERS = 8
 TIMEOUT_S = 60.0
