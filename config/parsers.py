@@ -24,6 +24,11 @@ def bind_address(text: str) -> str:
     return text
 
 
+def optional_bind_address(text: str) -> str:
+    """As `bind_address`; empty for none."""
+    return bind_address(text) if text else text
+
+
 def directory(text: str) -> Path:
     """A path, relative to the working directory."""
     if not text or "\0" in text or not _is_unicode(text):

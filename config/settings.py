@@ -115,6 +115,25 @@ class Settings:
             parsers.seconds(0, 300), "15", "how long a stop waits for requests in progress"
         )
     )
+    shutdown_delay_s: float = attrs.field(
+        metadata=_row(
+            parsers.seconds(0, 300),
+            "5",
+            "how long requests are accepted after SIGTERM, while /health/ready is 503 already",
+        )
+    )
+    shutdown_max_s: float = attrs.field(
+        metadata=_row(
+            parsers.seconds(1, 3_600), "25", "after this a stop that hangs is ended by force"
+        )
+    )
+    probe_bind: str = attrs.field(
+        metadata=_row(
+            parsers.optional_bind_address,
+            "",
+            "address of a second port for probes, answered even while the program stands still",
+        )
+    )
     request_timeout_s: float = attrs.field(
         metadata=_row(parsers.seconds(0.1, 300), "3", "longest a request may take")
     )

@@ -11,6 +11,9 @@ FAST_BUCKETS = (1e-5, 5e-5, 2e-4, 1e-3, 5e-3, 2e-2, 0.1, 0.5, 2.0, 10.0)
 """Seconds; from a message between idle actors to one behind a stuck store."""
 
 
+LAG_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0)
+
+
 class Metrics:
     """Metrics of one actor system, in a registry of its own."""
 
@@ -21,6 +24,14 @@ class Metrics:
         )
         self._service = self._histogram(
             "actor_service_seconds", "Time in the handler (sampled)", ("actor",)
+        )
+        self.loop_lag = Histogram(
+            "loop_lag_seconds",
+            "How much too late the event loop wakes a task that sleeps",
+            (),
+            PREFIX,
+            buckets=LAG_BUCKETS,
+            registry=self.registry,
         )
         self._restarts = Counter(
             "actor_restarts", "Restarts by a supervisor", ("child",), PREFIX, registry=self.registry

@@ -25,15 +25,16 @@ from gateway.routes import Route
 from gateway.settings import GatewaySettings
 from runtime import ActorSystem, ChildSpec
 from runtime.cache import CacheHandle
+from runtime.pulse import Heart
 from runtime.storage import DatabaseHandle
-from supervisors.health import TreeHealth
+from supervisors.health import HealthBoard, HealthChecker
 
 SHUTDOWN_MARGIN_S: Final = 5.0
 """How long a listener may take to stop, beyond its drain."""
 
 
 def all_routes(
-    system: ActorSystem, settings: GatewaySettings, database: DatabaseHandle, cache: CacheHandle
+    system: ActorSystem, settings: GatewaySettings, board: HealthBoard
 ) -> tuple[Route, ...]:
     """Every route there is, in the order of the documentation."""
     routes = (
@@ -46,18 +47,17 @@ def all_routes(
         *api_admin.ROUTES,
         *api_dead_letters.ROUTES,
         *api_dead_events.ROUTES,
-        *health_routes(TreeHealth(system, database, cache)),
+        *health_routes(system, board, settings.version),
     )
     return (*routes, *document_routes(routes, settings, system.metrics.registry))
 
 
 def make_app(
-    system: ActorSystem, settings: GatewaySettings, database: DatabaseHandle, cache: CacheHandle
+    system: ActorSystem, settings: GatewaySettings, database: DatabaseHandle, board: HealthBoard
 ) -> Gateway:
     """The application, ready to be served by a `Listener`.
 
-    `database` tells when another process has taken it over; it and `cache` are for the health
-    check.
+    `database` tells when another process has taken it over.
     """
     keys = VerificationKeys(system, settings.keys_timeout_s)
     app = Gateway(
@@ -67,7 +67,7 @@ def make_app(
             Authenticator(system, keys, settings.cached_tokens_max),
             http_metrics(system.metrics.registry),
             database,
-            operations(all_routes(system, settings, database, cache), settings),
+            operations(all_routes(system, settings, board), settings),
         )
     )
     app.config["MAX_CONTENT_LENGTH"] = settings.batch_body_max_bytes
@@ -80,17 +80,25 @@ def gateway_children(
     settings: GatewaySettings,
     database: DatabaseHandle,
     cache: CacheHandle,
+    board: HealthBoard | None = None,
 ) -> tuple[ChildSpec, ...]:
-    """The children of the edge."""
+    """The children of the edge. `board` is for those who want to see it too, or stop the process.
+
+    The heart beats from before the first connection until after the last one; the checker comes
+    last, so that its crash takes nobody along.
+    """
+    seen = board if board is not None else HealthBoard()
 
     def start() -> Listener:
-        return Listener(lambda system: make_app(system, settings, database, cache), listener)
+        return Listener(lambda system: make_app(system, settings, database, seen), listener)
 
     return (
+        ChildSpec("heart", lambda: Heart(seen.pulse)),
         ChildSpec(
             "listener",
             start,
             name=LISTENER,
             shutdown_s=listener.drain_s + SHUTDOWN_MARGIN_S,
         ),
+        ChildSpec("health", lambda: HealthChecker(seen, database, cache)),
     )

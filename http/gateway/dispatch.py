@@ -128,6 +128,8 @@ class Dispatcher:
                 if self._database.retired:
                     raise taken_over()
                 exchange.principal = await self._authorise(route, head)
+            elif route.recognises and head.authorization is not None:
+                exchange.principal = await self._authenticator.principal(head.authorization)
             check_ids(parameters)
             query = operation.query(request.query_string)
             key = read_key(head.idempotency_key, route.keyed)

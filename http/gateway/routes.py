@@ -111,6 +111,7 @@ class Route:
     """An operation of the API.
 
     Nobody may use it unless `roles` names them or `public` says that no token is needed.
+    A public route that `recognises` its callers verifies a token if there is one.
     `problems` are the statuses of the route's own problems, beside those that every route has.
     With `body_optional` an empty body stands for the defaults. `deadline_s` takes the place of
     the deadline that requests usually have.
@@ -124,6 +125,7 @@ class Route:
     tag: str
     roles: frozenset[Role] = frozenset()
     public: bool = False
+    recognises: bool = False
     body: Any = None
     documented_body: Any = None
     body_optional: bool = False

@@ -26,6 +26,7 @@ from runtime.ports import system_ports
 from runtime.storage import DatabaseHandle
 from runtime.telemetry import Metrics
 from supervisors.application import ApplicationSpec, application
+from supervisors.health import HealthBoard
 from supervisors.platform import DatabaseSpec
 
 MERCHANT = "flora"
@@ -153,6 +154,7 @@ async def running_tree(
     handle: DatabaseHandle | None = None,
     url: str | None = None,
     redis_url: str | None = None,
+    board: HealthBoard | None = None,
 ) -> AsyncIterator[Api]:
     """The whole application with two merchants, and two customers of the first.
 
@@ -163,7 +165,7 @@ async def running_tree(
     spec = ApplicationSpec(
         DatabaseSpec(url or f"sqlite:///{tmp_path}/loyalnest.db"),
         tmp_path,
-        edge(settings, listener, handle, cache),
+        edge(settings, listener, handle, cache, board),
         redis_url,
     )
     async with ActorSystem(system_ports(), Metrics()).run(
@@ -205,10 +207,15 @@ def edge(
     listener: ListenerSettings | None,
     database: DatabaseHandle,
     cache: CacheHandle,
+    board: HealthBoard | None = None,
 ) -> tuple[ChildSpec, ...]:
     listener = listener or ListenerSettings(drain_s=1.0)
     return gateway_children(
-        attrs.evolve(listener, bind="127.0.0.1:0"), settings or GatewaySettings(), database, cache
+        attrs.evolve(listener, bind="127.0.0.1:0"),
+        settings or GatewaySettings(),
+        database,
+        cache,
+        board,
     )
 
 
