@@ -9,6 +9,7 @@ import attrs
 
 from config import parsers
 from config.parsers import Parser
+from config.policies import PolicySettings
 
 ENV_PREFIX = "LOYALNEST_"
 _SPEC = "loyalnest.setting"
@@ -149,6 +150,14 @@ class Settings:
             "largest body of a request with many orders or mutations",
         )
     )
+    chaos_allowed: bool = attrs.field(
+        metadata=_row(
+            parsers.yes_or_no,
+            "no",
+            "whether faults may be made on purpose; never in production",
+        )
+    )
+    policies: Mapping[str, PolicySettings] = attrs.field(factory=dict)
     sources: Mapping[str, Source] = attrs.field(factory=dict, eq=False)
 
     def shown(self, name: str) -> str:
@@ -156,6 +165,8 @@ class Settings:
         value = getattr(self, name)
         if value is None:
             return ""
+        if isinstance(value, bool):
+            return "yes" if value else "no"
         return parsers.masked_url(value) if name.endswith("_url") else str(value)
 
 
