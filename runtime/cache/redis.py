@@ -12,14 +12,10 @@ from redis.exceptions import NoScriptError
 
 from runtime.cache.breaker import Breaker, BreakerOpen, BreakerPolicy
 from runtime.cache.errors import Away, CacheRefused, CacheUnavailable
-from runtime.cache.gcra import LUA, verdict
 from runtime.cache.port import (
     STREAM_START,
-    Limit,
     Presence,
     StreamEntry,
-    Verdict,
-    check_cost,
     check_key,
     check_keys,
     check_read,
@@ -30,6 +26,8 @@ from runtime.cache.redis_connections import Connections
 from runtime.cache.redis_listener import Listener
 from runtime.cache.subscriptions import Subscription, Subscriptions
 from runtime.parking import monotonic
+from runtime.policies.gcra import LUA, verdict
+from runtime.policies.limits import Limit, Verdict, check_cost
 from runtime.telemetry import Metrics
 
 TIMEOUT_S = 0.1
