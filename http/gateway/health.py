@@ -73,6 +73,7 @@ def health_routes(tree: TreeHealth) -> tuple[Route, ...]:
             summary="Whether the process answers",
             tag=TAG,
             public=True,
+            unlimited=True,
             responses={200: Response("It does", Alive)},
         ),
         Route(
@@ -82,6 +83,7 @@ def health_routes(tree: TreeHealth) -> tuple[Route, ...]:
             summary="Whether database and domains can serve requests",
             tag=TAG,
             public=True,
+            unlimited=True,
             responses={
                 200: Response("They can", Health),
                 503: Response("They cannot, or not all of them", Health),
@@ -94,6 +96,7 @@ def health_routes(tree: TreeHealth) -> tuple[Route, ...]:
             summary="Every domain, the database and the cache",
             tag=TAG,
             public=True,
+            unlimited=True,
             responses={200: Response("How they are", Health)},
         ),
     )
