@@ -13,7 +13,9 @@ from runtime.policies.errors import NotAdmitted, RateLimited
 from runtime.policies.gcra import MICROSECONDS, LocalLimits
 from runtime.policies.limiters import LocalLimiter, SharedLimiter
 from runtime.policies.limits import Claim, Limit, Verdict, per_minute
+from runtime.policies.pipeline import Pipeline
 from runtime.policies.rate_limit import RateLimit, RateLimitSpec, RateLimitStatistics
+from runtime.policies.spec import PipelineSpec
 
 DAY_S = 86_400.0
 BUSY = Claim("all", "busy", Limit(10_000, DAY_S, 10_000))
@@ -164,6 +166,34 @@ async def test_the_burst_may_be_smaller_than_the_count(autojump_clock: MockClock
         await policy.admit()
     await trio.sleep(1.0)
     await policy.admit()
+
+
+async def test_each_share_may_have_the_limit_for_itself(autojump_clock: MockClock) -> None:
+    spec = RateLimitSpec(count=1, per_share=True)
+    policy = RateLimit("sms", spec, LocalLimiter(Random(1)))
+    await policy.admit("flora")
+    await policy.admit("rival")
+    with pytest.raises(RateLimited):
+        await policy.admit("flora")
+
+
+async def test_a_pipeline_asks_the_policy_first_and_repeats_nothing(
+    autojump_clock: MockClock,
+) -> None:
+    policy = RateLimit("sms", RateLimitSpec(count=2), LocalLimiter(Random(1)))
+    pipeline = Pipeline("sms", PipelineSpec(), Random(1), admissions=[policy])
+    calls = 0
+
+    async def call() -> None:
+        nonlocal calls
+        calls += 1
+
+    for _ in range(2):
+        await pipeline.call(call, repeatable=True)
+    with pytest.raises(RateLimited):
+        await pipeline.call(call, repeatable=True)
+    assert calls == 2
+    assert policy.statistics().rejected == 1
 
 
 @pytest.mark.slow
