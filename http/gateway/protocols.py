@@ -25,8 +25,8 @@ RawHeaders = list[tuple[bytes, bytes]]
 
 HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\n"
 
-FRAMING: Final = (b"\ncontent-length:", b"\ntransfer-encoding:")
-"""Of these a request may have one, once."""
+CONTENT_LENGTH: Final = b"\ncontent-length:"
+TRANSFER_ENCODING: Final = b"\ntransfer-encoding:"
 
 EXTENSIONS: Final = b"sec-websocket-extensions"
 """The only one is compression, by which a small message becomes a large one."""
@@ -72,7 +72,7 @@ def check_head(received: bytes, max_bytes: int) -> None:
     if b"\n " in head or b"\n\t" in head:
         raise h11.RemoteProtocolError("a header is folded")
     lowered = head.lower()
-    if sum(lowered.count(name) for name in FRAMING) > 1:
+    if lowered.count(CONTENT_LENGTH) + lowered.count(TRANSFER_ENCODING) > 1:
         raise h11.RemoteProtocolError("the length of the body is given twice")
 
 

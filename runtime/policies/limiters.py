@@ -33,7 +33,7 @@ class Limiter(Protocol):
 
 
 class LocalLimiter:
-    """Limits of this process alone, on Trio's clock where there is one."""
+    """Limits of this process alone, on Trio's clock."""
 
     def __init__(self, random: Random) -> None:
         self._limits = LocalLimits(random)

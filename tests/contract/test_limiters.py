@@ -60,12 +60,13 @@ async def test_a_limit_is_admitted_and_not_one_more(
 async def test_the_eleventh_on_a_route_and_the_hundred_and_first_in_all(
     limiter: Limiter, name: str
 ) -> None:
-    overall = Claim("all", name, per_minute(100))
-    one = Claim("route", f"{name}-one", per_minute(10))
+    overall = Claim("all", name, Limit(100, 86_400.0, 100))
+    ten = Limit(10, 86_400.0, 10)
+    one = Claim("route", f"{name}-one", ten)
     assert await admitted(limiter, 10, one, overall) == 10
     refused = await limiter.take(one, overall)
     assert (refused.allowed, refused.claim) == (False, one)
-    others = [Claim("route", f"{name}-{number}", per_minute(10)) for number in range(10)]
+    others = [Claim("route", f"{name}-{number}", ten) for number in range(10)]
     mix = [await limiter.take(others[number % 10], overall) for number in range(91)]
     assert [decision.allowed for decision in mix] == [True] * 90 + [False]
     assert mix[-1].claim == overall
