@@ -9,6 +9,7 @@ import trio
 
 from actors.auth.messages import Role
 from cli import demo as demo_shop
+from cli.edge import gateway_settings
 from cli.options import settings_options
 from cli.running import Run, StopPlan, run_command
 from cli.tokens import new_token
@@ -16,9 +17,7 @@ from cli.version import program_version
 from cli.watchdog import watching
 from config import Settings
 from gateway.application import gateway_children
-from gateway.listener import ListenerSettings
 from gateway.messages import LISTENER, Address, GetAddress
-from gateway.settings import GatewaySettings
 from runtime import ActorError, ActorSystem, ChildSpec
 from runtime.cache import CacheHandle
 from runtime.journal import JOURNAL, Append
@@ -60,9 +59,9 @@ async def take_leave(run: Run, number: int) -> None:
 
 async def serve_until_cancelled(run: Run, *, demo: bool) -> None:
     run.log.count_dropped_in(run.metrics.registry)
+    listener, gateway = gateway_settings(run.settings)
 
     def edge(handle: DatabaseHandle, cache: CacheHandle) -> tuple[ChildSpec, ...]:
-        listener, gateway = gateway_settings(run.settings)
         return gateway_children(listener, gateway, handle, cache, run.board)
 
     async with run.tree(edge) as (system, _):
@@ -78,22 +77,6 @@ async def serve_until_cancelled(run: Run, *, demo: bool) -> None:
         finally:
             with trio.CancelScope(shield=True):
                 await _announce(system, None, trouble)
-
-
-def gateway_settings(settings: Settings) -> tuple[ListenerSettings, GatewaySettings]:
-    """The settings in the terms of the gateway."""
-    listener = ListenerSettings(
-        bind=settings.http_bind,
-        connections_max=settings.http_connections_max,
-        drain_s=settings.http_drain_s,
-    )
-    gateway = GatewaySettings(
-        deadline_s=settings.request_timeout_s,
-        body_max_bytes=settings.body_max_bytes,
-        batch_body_max_bytes=settings.batch_body_max_bytes,
-        version=program_version(),
-    )
-    return listener, gateway
 
 
 async def _announce(system: ActorSystem, address: str | None, trouble: Trouble) -> None:

@@ -10,6 +10,7 @@ from gateway import (
     api_dead_letters,
     api_merchant,
 )
+from gateway.admission import Admission
 from gateway.api_orders import order_routes
 from gateway.api_points import points_routes
 from gateway.api_products import product_routes
@@ -24,7 +25,8 @@ from gateway.quart_app import Gateway
 from gateway.routes import Route
 from gateway.settings import GatewaySettings
 from runtime import ActorSystem, ChildSpec
-from runtime.cache import CacheHandle
+from runtime.cache import CacheHandle, Presence
+from runtime.policies.limiters import Limiter, LocalLimiter, SharedLimiter
 from runtime.pulse import Heart
 from runtime.storage import DatabaseHandle
 from supervisors.health import HealthBoard, HealthChecker
@@ -33,11 +35,9 @@ SHUTDOWN_MARGIN_S: Final = 5.0
 """How long a listener may take to stop, beyond its drain."""
 
 
-def all_routes(
-    system: ActorSystem, settings: GatewaySettings, board: HealthBoard
-) -> tuple[Route, ...]:
-    """Every route there is, in the order of the documentation."""
-    routes = (
+def domain_routes(settings: GatewaySettings) -> tuple[Route, ...]:
+    """The routes that something is behind: all but health, metrics and documentation."""
+    return (
         *points_routes(settings),
         *api_customers.ROUTES,
         *order_routes(settings),
@@ -47,32 +47,59 @@ def all_routes(
         *api_admin.ROUTES,
         *api_dead_letters.ROUTES,
         *api_dead_events.ROUTES,
+    )
+
+
+def route_names(settings: GatewaySettings) -> frozenset[str]:
+    """The routes that may have a limit of their own."""
+    return frozenset(route.name for route in domain_routes(settings))
+
+
+def all_routes(
+    system: ActorSystem, settings: GatewaySettings, board: HealthBoard
+) -> tuple[Route, ...]:
+    """Every route there is, in the order of the documentation."""
+    routes = (
+        *domain_routes(settings),
         *health_routes(system, board, settings.version),
     )
     return (*routes, *document_routes(routes, settings, system.metrics.registry))
 
 
 def make_app(
-    system: ActorSystem, settings: GatewaySettings, database: DatabaseHandle, board: HealthBoard
+    system: ActorSystem,
+    settings: GatewaySettings,
+    database: DatabaseHandle,
+    cache: CacheHandle,
+    board: HealthBoard,
 ) -> Gateway:
     """The application, ready to be served by a `Listener`.
 
-    `database` tells when another process has taken it over.
+    `database` tells when another process has taken it over; limits are shared through `cache`.
     """
     keys = VerificationKeys(system, settings.keys_timeout_s)
+    metrics = http_metrics(system.metrics.registry)
     app = Gateway(
         Dispatcher(
             system,
             settings,
             Authenticator(system, keys, settings.cached_tokens_max),
-            http_metrics(system.metrics.registry),
+            metrics,
             database,
+            Admission(settings, limiter(system, cache), metrics.rejections),
             operations(all_routes(system, settings, board), settings),
         )
     )
     app.config["MAX_CONTENT_LENGTH"] = settings.batch_body_max_bytes
     app.config["BODY_TIMEOUT"] = settings.body_timeout_s
     return app
+
+
+def limiter(system: ActorSystem, cache: CacheHandle) -> Limiter:
+    """Limits of this process alone, unless there is a cache that others share."""
+    if cache.presence is Presence.IN_PROCESS:
+        return LocalLimiter(system.random)
+    return SharedLimiter(cache)
 
 
 def gateway_children(
@@ -90,7 +117,7 @@ def gateway_children(
     seen = board if board is not None else HealthBoard()
 
     def start() -> Listener:
-        return Listener(lambda system: make_app(system, settings, database, seen), listener)
+        return Listener(lambda system: make_app(system, settings, database, cache, seen), listener)
 
     return (
         ChildSpec("heart", lambda: Heart(seen.pulse)),

@@ -6,6 +6,7 @@ from weakref import WeakKeyDictionary
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from gateway.rate_limits import rejections
 from gateway.routes import Answer
 from runtime.telemetry import PREFIX
 
@@ -39,6 +40,7 @@ class HttpMetrics:
         self.in_flight = Gauge(
             "http_requests_in_flight", "Requests being worked on", (), PREFIX, registry=registry
         )
+        self.rejections = rejections(registry)
         self._counters: dict[tuple[str, str, int], Counter] = {}
         self._histograms: dict[str, Histogram] = {}
 
