@@ -6,6 +6,7 @@ import signal
 import click
 import structlog
 import trio
+from prometheus_client import ProcessCollector
 
 from actors.auth.messages import Role
 from cli import demo as demo_shop
@@ -58,8 +59,9 @@ async def take_leave(run: Run, number: int) -> None:
 
 
 async def serve_until_cancelled(run: Run, *, demo: bool) -> None:
-    run.log.count_dropped_in(run.metrics.registry)
     listener, gateway = gateway_settings(run.settings)
+    run.metrics.registry.register(run.log)
+    ProcessCollector(registry=run.metrics.registry)
 
     def edge(handle: DatabaseHandle, cache: CacheHandle) -> tuple[ChildSpec, ...]:
         return gateway_children(listener, gateway, handle, cache, run.board)

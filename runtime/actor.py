@@ -39,6 +39,9 @@ class Actor:
     cancellable: ClassVar[bool] = True
     """False: what was begun is finished, even when the deadline passes or the asker goes."""
 
+    concurrent: ClassVar[bool] = False
+    """True: it works on several messages at once, and says itself when each begins and ends."""
+
     passes_on: ClassVar[tuple[type[Exception], ...]] = ()
     """Exceptions that a handler answers its asker with instead of ending the actor: failures of
     what it depends on, which leave its own state sound."""
@@ -102,7 +105,7 @@ class Actor:
 
     def become(self, receive: Receive) -> None:
         """Handle further messages with `receive` instead."""
-        self._incarnation.receive = receive
+        self._incarnation.handle_with(receive)
 
     def stash(self) -> object:
         """Put the message in hand aside; return the result from `receive`."""

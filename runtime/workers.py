@@ -11,6 +11,7 @@ from runtime.context import Context, current
 from runtime.deadletters import DeadReason
 from runtime.envelope import QUEUED, TAKEN, Envelope
 from runtime.errors import ActorDown, AskTimeout, Outcome
+from runtime.tracing import handling
 
 log = structlog.get_logger("loyalnest.workers")
 
@@ -25,6 +26,7 @@ class Workers(Actor):
     """
 
     batch_max: ClassVar[int] = 64
+    concurrent: ClassVar[bool] = True
     concurrency: ClassVar[int] = 16
 
     def __init__(self) -> None:
@@ -43,6 +45,14 @@ class Workers(Actor):
             self.start_task(self._handle, envelope)
 
     async def _handle(self, envelope: Envelope) -> None:
+        if envelope.sent_at:
+            self._incarnation.begin_timing(envelope)
+        with handling(self.system.tracing, type(self).__name__, (envelope,)):
+            await self._answer(envelope)
+        if envelope.sent_at:
+            self._incarnation.end_timing(envelope)
+
+    async def _answer(self, envelope: Envelope) -> None:
         current.set(
             Context(
                 deadline=envelope.deadline,

@@ -8,13 +8,16 @@ from typing import Final
 import attrs
 import structlog
 import trio
+from prometheus_client import CollectorRegistry, Gauge
 
 from runtime import Actor, ActorError, ActorSystem, ChildState, ChildStatus, WhichChildren
 from runtime.cache import CacheHandle
 from runtime.cache.port import Presence
 from runtime.journal import JOURNAL, Append
 from runtime.pulse import Pulse
+from runtime.registries import in_registry
 from runtime.storage import DatabaseHandle, StorageError
+from runtime.telemetry import PREFIX
 from supervisors.application import DOMAINS
 
 CHECK_EVERY_S: Final = 1.0
@@ -122,6 +125,18 @@ class HealthBoard:
         return Status.STALLED if self.pulse.stalled else Status.OK
 
 
+class HealthMetrics:
+    """What probes are told, for those who watch many processes."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.ready = Gauge(
+            "ready", "Whether the process wants requests", (), PREFIX, registry=registry
+        )
+        self.domain_up = Gauge(
+            "domain_up", "Whether a domain serves", ("domain",), PREFIX, registry=registry
+        )
+
+
 class HealthChecker(Actor):
     """Keeps a board up to date. Each part is checked once a round, and all at the same time, so
     that one that hangs delays no other beyond `CHECK_TIMEOUT_S`."""
@@ -135,6 +150,7 @@ class HealthChecker(Actor):
         board.dependencies.setdefault(DATABASE_PART, Part(DATABASE_PART, required=True))
 
     async def started(self) -> None:
+        self._metrics = in_registry(self.system.metrics.registry, HealthMetrics)
         await self._check()
         self.start_task(self._keep_checking)
 
@@ -187,6 +203,9 @@ class HealthChecker(Actor):
 
     def _tell(self) -> None:
         ready = self._board.ready
+        self._metrics.ready.set(ready)
+        for domain in self._board.domains.values():
+            self._metrics.domain_up.labels(domain.name).set(bool(domain.up))
         if ready is self._was_ready:
             return
         down = [

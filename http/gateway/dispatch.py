@@ -38,6 +38,8 @@ log = structlog.get_logger("loyalnest.http")
 CLIENT_GONE: Final = 499
 """Status in logs and metrics of a request whose client went away before the answer."""
 
+DENIED: Final = frozenset({401, 403})
+
 _ID: Final = re.compile(ID_PATTERN)
 _JSON_RAW: Final = JSON.encode()
 
@@ -135,6 +137,8 @@ class Dispatcher:
         except trio.Cancelled:
             raise
         except BaseException as error:  # a group may hold a cancellation beside errors
+            if isinstance(error, Problem) and error.status in DENIED:
+                self._metrics.denials.labels(error.code).inc()
             answer = explain(error, exchange.trace_id, request.path)
         finally:
             self._account(exchange, answer.status if answer is not None else CLIENT_GONE)
