@@ -17,6 +17,7 @@ from gateway.api_products import product_routes
 from gateway.authentication import Authenticator, VerificationKeys
 from gateway.dispatch import Dispatcher, operations
 from gateway.documents import document_routes
+from gateway.domains import Domains, declare_domains
 from gateway.health import health_routes
 from gateway.listener import Listener, ListenerSettings
 from gateway.messages import LISTENER
@@ -26,6 +27,7 @@ from gateway.routes import Route
 from gateway.settings import GatewaySettings
 from runtime import ActorSystem, ChildSpec
 from runtime.cache import CacheHandle, Presence
+from runtime.policies import Policies
 from runtime.policies.limiters import Limiter, LocalLimiter, SharedLimiter
 from runtime.pulse import Heart
 from runtime.storage import DatabaseHandle
@@ -72,12 +74,16 @@ def make_app(
     database: DatabaseHandle,
     cache: CacheHandle,
     board: HealthBoard,
+    policies: Policies,
 ) -> Gateway:
     """The application, ready to be served by a `Listener`.
 
-    `database` tells when another process has taken it over; limits are shared through `cache`.
+    `database` tells when another process has taken it over; limits are shared through `cache`;
+    `policies` get a pipeline for each domain.
     """
-    keys = VerificationKeys(system, settings.keys_timeout_s)
+    declare_domains(policies)
+    domains = Domains(system, policies)
+    keys = VerificationKeys(domains, settings.keys_timeout_s)
     metrics = http_metrics(system.metrics.registry)
     app = Gateway(
         Dispatcher(
@@ -87,6 +93,7 @@ def make_app(
             metrics,
             database,
             Admission(settings, limiter(system, cache), metrics.rejections),
+            domains,
             operations(all_routes(system, settings, board), settings),
         )
     )
@@ -108,16 +115,25 @@ def gateway_children(
     database: DatabaseHandle,
     cache: CacheHandle,
     board: HealthBoard | None = None,
+    policies: Policies | None = None,
 ) -> tuple[ChildSpec, ...]:
     """The children of the edge. `board` is for those who want to see it too, or stop the process.
 
-    The heart beats from before the first connection until after the last one; the checker comes
-    last, so that its crash takes nobody along.
+    Without `policies` it has its own, which outlive its listeners. The heart beats from before
+    the first connection until after the last one; the checker comes last, so that its crash
+    takes nobody along.
     """
     seen = board if board is not None else HealthBoard()
+    kept = policies
+
+    def app(system: ActorSystem) -> Gateway:
+        nonlocal kept
+        if kept is None:
+            kept = Policies(system.random, system.metrics.policies)
+        return make_app(system, settings, database, cache, seen, kept)
 
     def start() -> Listener:
-        return Listener(lambda system: make_app(system, settings, database, cache, seen), listener)
+        return Listener(app, listener)
 
     return (
         ChildSpec("heart", lambda: Heart(seen.pulse)),

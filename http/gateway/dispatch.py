@@ -16,6 +16,7 @@ from actors.vocabulary import Idempotency
 from gateway.admission import Admission, route_limit
 from gateway.authentication import Authenticator
 from gateway.bodies import ID_PATTERN, Decode, body_decoder, query_decoder
+from gateway.domains import Domains
 from gateway.head import Head, read_head
 from gateway.idempotency import InFlight, fingerprint, read_key
 from gateway.metrics import UNMATCHED, HttpMetrics
@@ -111,6 +112,7 @@ class Dispatcher:
     _metrics: HttpMetrics
     _database: DatabaseHandle
     admission: Admission
+    _domains: Domains
     operations: Mapping[str, Operation]
     _in_flight: InFlight = attrs.field(factory=InFlight)
 
@@ -174,12 +176,14 @@ class Dispatcher:
             body = await _body(operation, exchange)
             call = ApiRequest(
                 system=self._system,
+                domains=self._domains,
                 principal=exchange.principal,
                 path=parameters,
                 body=body,
                 query=query,
                 idempotency=None,
                 trace_id=exchange.trace_id,
+                safe=route.method == "GET",
             )
             if key is None:
                 return await route.handler(call)
