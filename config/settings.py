@@ -122,6 +122,14 @@ class Settings:
     http_head_timeout_s: float = attrs.field(
         metadata=_row(parsers.seconds(0.1, 300), "10", "how long a request head may take to arrive")
     )
+    http_body_timeout_s: float = attrs.field(
+        metadata=_row(parsers.seconds(0.1, 300), "10", "how long a request body may take to arrive")
+    )
+    http_send_timeout_s: float = attrs.field(
+        metadata=_row(
+            parsers.seconds(0.1, 300), "10", "how long a client may take for 64 KiB of an answer"
+        )
+    )
     http_drain_s: float = attrs.field(
         metadata=_row(
             parsers.seconds(0, 300), "15", "how long a stop waits for requests in progress"

@@ -12,7 +12,7 @@ import h11
 import trio
 from h2.errors import ErrorCodes
 from hypercorn.events import Closed, Event, RawData
-from hypercorn.protocol.events import Body, Data, EndBody, EndData, Trailers
+from hypercorn.protocol.events import Body, Data, EndBody, EndData, Response, Trailers
 from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.protocol.h11 import H2ProtocolAssumedError, H11Protocol
 
@@ -27,6 +27,12 @@ HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\n"
 
 CONTENT_LENGTH: Final = b"\ncontent-length:"
 TRANSFER_ENCODING: Final = b"\ntransfer-encoding:"
+
+VERSIONS: Final = (b"1.0", b"1.1", b"2.0")
+"""2.0 is that of the preface, by which HTTP/2 begins."""
+
+NO_BODY: Final = (b"content-length", b"0")
+"""In every refusal of Hypercorn's own, and in no other answer with an error."""
 
 EXTENSIONS: Final = b"sec-websocket-extensions"
 """The only one is compression, by which a small message becomes a large one."""
@@ -58,7 +64,10 @@ class StrictConnection(h11.Connection):
     def next_event(self) -> Any:
         if self.their_state is h11.IDLE:
             check_head(self.trailing_data[0], self._head_max_bytes)
-        return super().next_event()
+        event = super().next_event()
+        if isinstance(event, h11.Request) and event.http_version not in VERSIONS:
+            raise h11.RemoteProtocolError("a version of HTTP that nobody speaks")
+        return event
 
 
 def check_head(received: bytes, max_bytes: int) -> None:
@@ -74,6 +83,9 @@ def check_head(received: bytes, max_bytes: int) -> None:
     lowered = head.lower()
     if lowered.count(CONTENT_LENGTH) + lowered.count(TRANSFER_ENCODING) > 1:
         raise h11.RemoteProtocolError("the length of the body is given twice")
+    length = lowered.find(CONTENT_LENGTH)
+    if length >= 0 and b"," in lowered[length : lowered.find(b"\r", length)]:
+        raise h11.RemoteProtocolError("the length of the body is a list")
 
 
 @attrs.frozen
@@ -91,6 +103,7 @@ class Http1(H11Protocol):
         super().__init__(**wiring)
         self.connection = StrictConnection(limits.head_max_bytes)
         self._first = True
+        self._refused = False
 
     @property
     def awaits_head(self) -> bool:
@@ -105,6 +118,16 @@ class Http1(H11Protocol):
         """Say so, to a client that has begun."""
         if self.connection.trailing_data[0]:
             await self._send_error_response(408)
+
+    async def stream_send(self, event: Any) -> None:
+        """Refusals of Hypercorn's own become problem documents, and end the connection."""
+        if self._refused:
+            await self.send(Closed())
+        elif isinstance(event, Response) and event.status_code >= 400 and NO_BODY in event.headers:
+            self._refused = True
+            await self._send_error_response(event.status_code)
+        else:
+            await super().stream_send(event)
 
     async def _check_protocol(self, event: h11.Request) -> None:
         self._first = False

@@ -180,7 +180,16 @@ class Server(TCPServer):
             return
         self._closing = True
         self._reader.deadline = min(self._reader.deadline, trio.current_time() + LINGER_S)
-        try:
-            await self.stream.send_eof()
-        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
-            self._reader.cancel()
+        await self._half_close()
+
+    async def _close(self) -> None:
+        await self._half_close()
+        await self.stream.aclose()
+
+    async def _half_close(self) -> None:
+        """Not while something is being sent, which would fail then."""
+        async with self.send_lock:
+            try:
+                await self.stream.send_eof()
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                self._reader.cancel()
