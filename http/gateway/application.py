@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from config.policy_loading import default_policies
 from gateway import (
     api_admin,
     api_auth,
@@ -17,7 +18,7 @@ from gateway.api_products import product_routes
 from gateway.authentication import Authenticator, VerificationKeys
 from gateway.dispatch import Dispatcher, operations
 from gateway.documents import document_routes
-from gateway.domains import Domains, declare_domains
+from gateway.domains import Domains
 from gateway.health import health_routes
 from gateway.listener import Listener, ListenerSettings
 from gateway.messages import LISTENER
@@ -32,6 +33,7 @@ from runtime.policies.limiters import Limiter, LocalLimiter, SharedLimiter
 from runtime.pulse import Heart
 from runtime.storage import DatabaseHandle
 from supervisors.health import HealthBoard, HealthChecker
+from supervisors.policies import domain_policies
 
 SHUTDOWN_MARGIN_S: Final = 5.0
 """How long a listener may take to stop, beyond its drain."""
@@ -79,9 +81,8 @@ def make_app(
     """The application, ready to be served by a `Listener`.
 
     `database` tells when another process has taken it over; limits are shared through `cache`;
-    `policies` get a pipeline for each domain.
+    `policies` have a pipeline for each domain.
     """
-    declare_domains(policies)
     domains = Domains(system, policies)
     keys = VerificationKeys(domains, settings.keys_timeout_s)
     metrics = http_metrics(system.metrics.registry)
@@ -119,9 +120,9 @@ def gateway_children(
 ) -> tuple[ChildSpec, ...]:
     """The children of the edge. `board` is for those who want to see it too, or stop the process.
 
-    Without `policies` it has its own, which outlive its listeners. The heart beats from before
-    the first connection until after the last one; the checker comes last, so that its crash
-    takes nobody along.
+    Without `policies` it has its own, for the domains and with the default settings, which
+    outlive its listeners. The heart beats from before the first connection until after the last
+    one; the checker comes last, so that its crash takes nobody along.
     """
     seen = board if board is not None else HealthBoard()
     kept = policies
@@ -129,7 +130,7 @@ def gateway_children(
     def app(system: ActorSystem) -> Gateway:
         nonlocal kept
         if kept is None:
-            kept = Policies(system.random, system.metrics.policies)
+            kept = domain_policies(default_policies(), system.random, system.metrics.policies)
         return make_app(system, settings, database, cache, seen, kept)
 
     def start() -> Listener:

@@ -12,15 +12,9 @@ from trio.testing import MockClock
 
 from actors.core import messages as core
 from actors.points import messages as points
-from gateway.domains import (
-    BULK_RUNNING,
-    DOMAIN_OF,
-    PIPELINE,
-    RUNNING,
-    Domains,
-    declare_domains,
-    domain_specs,
-)
+from config.policies import DEPENDENCIES
+from config.policy_loading import default_policies
+from gateway.domains import DOMAIN_OF, Domains
 from runtime import (
     Actor,
     ActorDown,
@@ -43,11 +37,14 @@ from runtime.policies import (
     ChaosSpec,
     Fault,
     Policies,
+    PolicyMetrics,
 )
 from runtime.storage import StorageUnavailable
+from supervisors.policies import domain_policies
 from tests.unit.runtime.helpers import running, settle
 
 DEADLINE_S = 3.0
+RUNNING = int(DEPENDENCIES["core"]["running_max"])
 CALLS_TO_OPEN = 20
 
 QUESTIONS: dict[str, Call[Any]] = {
@@ -111,15 +108,16 @@ class World:
         return told
 
     def state(self, domain: str = "core") -> BreakerState:
-        breaker = self.policies[PIPELINE + domain].breaker
+        breaker = self.policies[domain].breaker
         assert breaker is not None
         return breaker.state
 
 
 @asynccontextmanager
 async def world(**mailbox: Any) -> AsyncIterator[World]:
-    made = World(Policies(Random(7), chaos_allowed=True))
-    declare_domains(made.policies)
+    made = World(
+        domain_policies(default_policies(), Random(7), PolicyMetrics(), chaos_allowed=True)
+    )
 
     def child(name: str) -> ChildSpec:
         return ChildSpec(
@@ -194,10 +192,10 @@ async def test_domain_that_takes_two_seconds_is_found_too_slow_within_ten(
     autojump_clock: MockClock,
 ) -> None:
     async with world() as w:
-        w.policies.chaos(PIPELINE + "core", ChaosSpec(fault=Fault.DELAY, delay_s=2.0, spread_s=0.5))
+        w.policies.chaos("core", ChaosSpec(fault=Fault.DELAY, delay_s=2.0, spread_s=0.5))
         began = trio.current_time()
         await _traffic(w, 4.0, per_s=10.0)
-        assert w.state() is BreakerState.OPEN
+        assert w.state() is not BreakerState.CLOSED
         assert trio.current_time() - began <= 10.0
         assert w.state("points") is BreakerState.CLOSED
 
@@ -209,9 +207,9 @@ async def test_bulk_requests_may_be_slow(autojump_clock: MockClock) -> None:
     async with world() as w:
         w.behaviour = slow
         spec = ChaosSpec(fault=Fault.DELAY, delay_s=2.0)
-        w.policies.chaos(PIPELINE + "core.bulk", spec)
+        w.policies.chaos("core", spec)
         assert set(await w.outcomes(CALLS_TO_OPEN * 2, bulk=True)) == {"slow"}
-        assert w.state("core.bulk") is BreakerState.CLOSED
+        assert w.state() is BreakerState.CLOSED
 
 
 async def refuse(_name: str, _message: Any) -> str:
@@ -351,7 +349,7 @@ async def test_what_took_too_long_is_not_asked_again(autojump_clock: MockClock) 
 
 async def test_dead_domain_gets_at_most_a_fifth_more_calls(autojump_clock: MockClock) -> None:
     async with world() as w:
-        w.policies.force(PIPELINE + "core", None)
+        w.policies.force("core", None)
         w.behaviour = crash
         await w.outcomes(19, repeatable=True)
         assert len(w.received) <= 19 + max(3, 19 * 0.2)
@@ -365,7 +363,7 @@ async def test_merchant_at_ten_times_the_traffic_holds_at_most_half_of_the_permi
 ) -> None:
     async with world(capacity=4 * RUNNING) as w:
         w.behaviour = hang
-        bulkhead = w.policies[PIPELINE + "core"].bulkhead
+        bulkhead = w.policies["core"].bulkhead
         assert bulkhead is not None
         told: dict[str, list[Any]] = {"loud": [], "quiet": []}
 
@@ -386,12 +384,12 @@ async def test_full_bulkhead_says_so_within_a_tenth_of_a_second(
 ) -> None:
     async with world(capacity=4 * RUNNING) as w, trio.open_nursery() as nursery:
         w.behaviour = hang
-        for number in range(BULK_RUNNING):
+        for number in range(RUNNING):
             nursery.start_soon(_ask_for, w, f"merchant-{number}")
         await settle()
         began = trio.current_time()
         with pytest.raises(BulkheadFull) as caught:
-            await w.ask(bulk=True, share="late")
+            await w.ask(share="late")
         assert trio.current_time() - began <= 0.1
         assert caught.value.retry_after_s is not None
         assert await w.outcome(points.QUERIES, timeout_s=0.1) is AskTimeout
@@ -399,32 +397,29 @@ async def test_full_bulkhead_says_so_within_a_tenth_of_a_second(
 
 
 async def _ask_for(w: World, merchant: str) -> None:
-    await w.outcome(bulk=True, share=merchant)
+    await w.outcome(share=merchant)
 
 
 # What is declared
 
 
 def test_every_actor_that_the_gateway_asks_has_the_pipeline_of_its_domain() -> None:
-    specs = domain_specs()
-    assert {PIPELINE + domain for domain in DOMAIN_OF.values()} <= specs.keys()
+    policies = domain_policies(default_policies(), Random(7), PolicyMetrics())
+    assert set(DOMAIN_OF.values()) == set(policies.names())
+    of_points = {"points", "deferrals"}
     for name, domain in DOMAIN_OF.items():
-        assert name.startswith(domain.partition(".")[0] + ".")
+        first = name.partition(".")[0]
+        assert domain == first or {first, domain} == of_points
 
 
-def test_every_pipeline_has_a_breaker_a_bulkhead_and_one_retry() -> None:
-    for spec in domain_specs().values():
+def test_every_domain_has_a_breaker_a_bulkhead_and_one_retry() -> None:
+    policies = domain_policies(default_policies(), Random(7), PolicyMetrics())
+    for name in policies.names():
+        spec = policies[name].spec
         assert spec.breaker is not None
         assert spec.breaker.open_max_s * (1 + spec.breaker.jitter) < 10
         assert spec.bulkhead is not None
         assert spec.bulkhead.strict_shares
+        assert spec.bulkhead.wait_s <= 0.1
         assert spec.retry is not None
         assert spec.retry.attempts_max == 2
-
-
-def test_declaring_twice_keeps_what_there_is() -> None:
-    policies = Policies(Random(7))
-    declare_domains(policies)
-    first = [policies[name] for name in policies.names()]
-    declare_domains(policies)
-    assert [policies[name] for name in policies.names()] == first
