@@ -39,6 +39,9 @@ class Actor:
     cancellable: ClassVar[bool] = True
     """False: what was begun is finished, even when the deadline passes or the asker goes."""
 
+    concurrent: ClassVar[bool] = False
+    """True: it works on several messages at once, and says itself when each begins and ends."""
+
     batch_cancellable: ClassVar[bool] = False
     """True: a batch is cancelled when nobody waits for any of it any more; see `finish_batch`."""
 
@@ -110,7 +113,7 @@ class Actor:
 
     def become(self, receive: Receive) -> None:
         """Handle further messages with `receive` instead."""
-        self._incarnation.receive = receive
+        self._incarnation.handle_with(receive)
 
     def stash(self) -> object:
         """Put the message in hand aside; return the result from `receive`."""

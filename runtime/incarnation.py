@@ -30,6 +30,7 @@ from runtime.system_messages import (
     SystemMessage,
 )
 from runtime.timers import TimerFired, Timers
+from runtime.tracing import Tracing, handling
 
 if TYPE_CHECKING:
     from runtime.system import ActorSystem
@@ -54,7 +55,8 @@ class Incarnation:
         self.system = system
         self.ref = ActorRef(cell)
         self.timers = Timers(self)
-        self.receive: Callable[[Any], Any] = actor.receive
+        self.receive: Callable[[Any], Any]
+        self.handle_with(actor.receive)
         self._batch: list[Envelope] = []
         self.reason: ExitReason | None = None
         self.start_error: BaseException | None = None
@@ -71,6 +73,20 @@ class Incarnation:
         self._stashed: list[Envelope] = []
         self._deferred: list[Envelope] = []
         actor._incarnation = self
+
+    def handle_with(self, receive: Callable[[Any], Any]) -> None:
+        """Handle messages with `receive`; where spans are recorded, each in one of its own."""
+        tracing = self.system.tracing
+        self.receive = receive if tracing is None else partial(self._traced, tracing, receive)
+
+    async def _traced(
+        self, tracing: Tracing, receive: Callable[[Any], Any], message: object
+    ) -> object:
+        envelope = self.cell.in_hand
+        if envelope is None or envelope.message is not message:
+            return await receive(message)
+        with handling(tracing, type(self.actor).__name__, (envelope,)):
+            return await receive(message)
 
     def launch_in(self, nursery: trio.Nursery) -> None:
         """Start in `nursery`, without the context of whoever asked for it."""
@@ -249,8 +265,8 @@ class Incarnation:
 
     def _is_dead(self, envelope: Envelope) -> bool:
         """Whether its asker has gone, or its deadline has passed, in the mailbox."""
-        if envelope.sent_at:
-            self._begin_timing(envelope)
+        if envelope.sent_at and not self.actor.concurrent:
+            self.begin_timing(envelope)
         if envelope.asker is not None or envelope.waiting is None:
             return False
         self.cell.bury_unwanted(envelope)
@@ -260,7 +276,7 @@ class Incarnation:
         if value is DEFERRED:
             self._defer(envelope)
         if envelope.sent_at:
-            self._end_timing(envelope)
+            self.end_timing(envelope)
 
     def _pass_on(self, error: Exception) -> None:
         """Answer what is in hand with `error`, and go on."""
@@ -307,17 +323,20 @@ class Incarnation:
         return batch
 
     async def _handle_batch(self, batch: list[Envelope]) -> None:
-        timed = [envelope for envelope in batch if envelope.sent_at]
+        apart = self.actor.concurrent
+        timed = () if apart else [envelope for envelope in batch if envelope.sent_at]
         self._batch = batch
         if self.actor.batch_cancellable:
             self.cell.batch = batch
-        current.set(_batch_context(self.cell, batch))
-        await self.actor.receive_batch(batch)
+        tracing = None if apart else self.system.tracing
+        with handling(tracing, type(self.actor).__name__, batch):
+            current.set(_batch_context(self.cell, batch))
+            await self.actor.receive_batch(batch)
         for envelope in batch:
             if envelope.asker is not None:
                 self._defer(envelope)
         for envelope in timed:
-            self._end_timing(envelope)
+            self.end_timing(envelope)
         self._end_batch()
 
     def _end_batch(self) -> None:
@@ -333,12 +352,14 @@ class Incarnation:
             self._deferred = [kept for kept in self._deferred if kept.state is not DONE]
             self._deferred.append(envelope)
 
-    def _begin_timing(self, envelope: Envelope) -> None:
+    def begin_timing(self, envelope: Envelope) -> None:
+        """The wait of a sampled message is over, its handling begins."""
         now = monotonic()
         self.system.metrics.queue_wait(type(self.actor).__name__, now - envelope.sent_at)
         envelope.sent_at = now
 
-    def _end_timing(self, envelope: Envelope) -> None:
+    def end_timing(self, envelope: Envelope) -> None:
+        """The handling of a sampled message is over."""
         self.system.metrics.service(type(self.actor).__name__, monotonic() - envelope.sent_at)
 
     async def _read_system(self, envelope: Envelope) -> None:

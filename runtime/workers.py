@@ -10,6 +10,7 @@ from runtime.actor import Actor
 from runtime.context import Context, current
 from runtime.envelope import QUEUED, TAKEN, Envelope
 from runtime.errors import ActorDown, AskTimeout, Outcome
+from runtime.tracing import handling
 
 log = structlog.get_logger("loyalnest.workers")
 
@@ -24,6 +25,7 @@ class Workers(Actor):
     """
 
     batch_max: ClassVar[int] = 64
+    concurrent: ClassVar[bool] = True
     concurrency: ClassVar[int] = 16
 
     def __init__(self) -> None:
@@ -46,9 +48,17 @@ class Workers(Actor):
             if envelope.withdrawn:  # since the task was started
                 envelope.receiver.bury_unwanted(envelope)
             else:
-                await self._work_on(envelope)
+                await self._measured(envelope)
         finally:
             self._permits.release()
+
+    async def _measured(self, envelope: Envelope) -> None:
+        if envelope.sent_at:
+            self._incarnation.begin_timing(envelope)
+        with handling(self.system.tracing, type(self).__name__, (envelope,)):
+            await self._work_on(envelope)
+        if envelope.sent_at:
+            self._incarnation.end_timing(envelope)
 
     async def _work_on(self, envelope: Envelope) -> None:
         current.set(

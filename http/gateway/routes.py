@@ -161,9 +161,11 @@ class Route:
     """An operation of the API.
 
     Nobody may use it unless `roles` names them or `public` says that no token is needed.
+    A public route that `recognises` its callers verifies a token if there is one.
     `problems` are the statuses of the route's own problems, beside those that every route has.
     With `body_optional` an empty body stands for the defaults. `deadline_s` takes the place of
-    the deadline that requests usually have.
+    the deadline that requests usually have. `limit_per_minute` is how often one merchant, or one
+    address on a public route, may use it; a route that is `unlimited` counts against no limit.
     """
 
     method: str
@@ -174,11 +176,14 @@ class Route:
     tag: str
     roles: frozenset[Role] = frozenset()
     public: bool = False
+    recognises: bool = False
     body: Any = None
     documented_body: Any = None
     body_optional: bool = False
     body_max_bytes: int | None = None
     deadline_s: float | None = None
+    limit_per_minute: int | None = None
+    unlimited: bool = False
     query: Any = None
     keyed: Keyed = Keyed.NONE
     problems: tuple[int, ...] = ()
@@ -189,7 +194,9 @@ class Route:
 
     @property
     def problem_statuses(self) -> frozenset[int]:
-        statuses = {400, 500, *self.problems}
+        statuses = {400, 414, 431, 500, *self.problems}
+        if not self.unlimited:
+            statuses.add(429)
         if not self.public:
             statuses |= {401, 403, 422, 503, 504}
         if self.body is not None:

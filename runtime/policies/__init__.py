@@ -38,8 +38,11 @@ from runtime.policies.judging import (
     Judge,
     Judgement,
 )
+from runtime.policies.limiters import Limiter, LocalLimiter, SharedLimiter
+from runtime.policies.limits import Claim, Decision, Limit, Verdict, per_minute
 from runtime.policies.metrics import PolicyMetrics
 from runtime.policies.pipeline import Pipeline, PipelineStatistics
+from runtime.policies.rate_limit import RateLimit, RateLimitSpec, RateLimitStatistics
 from runtime.policies.registry import Policies
 from runtime.policies.retry import Retry, RetrySpec, RetryStatistics
 from runtime.policies.spec import Admission, Ended, PipelineSpec
@@ -67,7 +70,9 @@ __all__ = [
     "ChaosForbidden",
     "ChaosInjected",
     "ChaosSpec",
+    "Claim",
     "DeadlineExceeded",
+    "Decision",
     "Effect",
     "Ended",
     "Fallback",
@@ -79,6 +84,9 @@ __all__ = [
     "ForcedState",
     "Judge",
     "Judgement",
+    "Limit",
+    "Limiter",
+    "LocalLimiter",
     "NoDeadline",
     "NotAdmitted",
     "Permit",
@@ -88,14 +96,20 @@ __all__ = [
     "Policies",
     "PolicyError",
     "PolicyMetrics",
+    "RateLimit",
+    "RateLimitSpec",
+    "RateLimitStatistics",
     "RateLimited",
     "Retry",
     "RetrySpec",
     "RetryStatistics",
     "ShareStatistics",
+    "SharedLimiter",
     "Shed",
     "Transition",
+    "Verdict",
     "be_strict",
+    "per_minute",
     "require_deadline",
     "time_limit",
 ]

@@ -27,6 +27,7 @@ from runtime.ports import system_ports
 from runtime.storage import DatabaseHandle
 from runtime.telemetry import Metrics
 from supervisors.application import ApplicationSpec, application
+from supervisors.health import HealthBoard
 from supervisors.platform import DatabaseSpec
 
 MERCHANT = "flora"
@@ -154,6 +155,7 @@ async def running_tree(
     handle: DatabaseHandle | None = None,
     url: str | None = None,
     redis_url: str | None = None,
+    board: HealthBoard | None = None,
     policies: Policies | None = None,
 ) -> AsyncIterator[Api]:
     """The whole application with two merchants, and two customers of the first.
@@ -165,7 +167,7 @@ async def running_tree(
     spec = ApplicationSpec(
         DatabaseSpec(url or f"sqlite:///{tmp_path}/loyalnest.db"),
         tmp_path,
-        edge(settings, listener, handle, cache, policies),
+        edge(settings, listener, handle, cache, board, policies),
         redis_url,
     )
     async with ActorSystem(system_ports(), Metrics()).run(
@@ -191,7 +193,7 @@ async def running_stubs(
     children = (
         *auth_children(tmp_path),
         *stubs,
-        *edge(settings, listener, DatabaseHandle(), CacheHandle(), policies),
+        *edge(settings, listener, DatabaseHandle(), CacheHandle(), policies=policies),
     )
     root = ChildSpec(
         "root", lambda: Supervisor(children, intensity=100), name="root", shutdown_s=30.0
@@ -208,6 +210,7 @@ def edge(
     listener: ListenerSettings | None,
     database: DatabaseHandle,
     cache: CacheHandle,
+    board: HealthBoard | None = None,
     policies: Policies | None = None,
 ) -> tuple[ChildSpec, ...]:
     listener = listener or ListenerSettings(drain_s=1.0)
@@ -216,6 +219,7 @@ def edge(
         settings or GatewaySettings(),
         database,
         cache,
+        board,
         policies,
     )
 
