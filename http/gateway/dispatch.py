@@ -23,6 +23,7 @@ from gateway.routes import JSON, Answer, ApiRequest, Route, encode_json
 from gateway.settings import GatewaySettings
 from runtime import ActorSystem, request_context
 from runtime.storage import DatabaseHandle
+from runtime.tracing import Span, SpanKind, trace_id_of
 
 log = structlog.get_logger("loyalnest.http")
 
@@ -64,12 +65,17 @@ def operation(route: Route, settings: GatewaySettings) -> Operation:
 
 @attrs.define(eq=False)
 class Exchange:
-    """One request and what is known about it so far, for its log line."""
+    """One request and what is known about it so far, for its log line.
+
+    `trace` is what its work inherits: the trace id, or a traceparent that names its span too.
+    """
 
     request: Request
     head: Head
+    trace: str
     trace_id: str
     started: float
+    span: Span | None = None
     route: str = UNMATCHED
     domain: str = UNMATCHED
     principal: Principal | None = None
@@ -100,7 +106,7 @@ class Dispatcher:
     ) -> tuple[Answer, str]:
         """The answer, and the request id that goes with it. Raises only cancellation."""
         head = read_head(request.scope["headers"])  # type: ignore[arg-type]
-        exchange = Exchange(request, head, head.trace() or self.new_trace_id(), perf_counter())
+        exchange = self._begin(request, head)
         answer = None
         self._metrics.in_flight.inc()
         try:
@@ -117,6 +123,13 @@ class Dispatcher:
             self._account(exchange, answer.status if answer is not None else CLIENT_GONE)
         return answer, exchange.request_id
 
+    def _begin(self, request: Request, head: Head) -> Exchange:
+        started, trace, span = perf_counter(), head.trace() or self.new_trace_id(), None
+        if self._system.tracing is not None:
+            span = self._system.tracing.begin_root(request.method, SpanKind.SERVER, trace)
+            trace = span.traceparent
+        return Exchange(request, head, trace, trace_id_of(trace) or trace, started, span)
+
     def new_trace_id(self) -> str:
         return self._system.ids.new("req")
 
@@ -126,7 +139,7 @@ class Dispatcher:
         request, head, route = exchange.request, exchange.head, operation.route
         exchange.route, exchange.domain = route.path, operation.domain
         deadline = trio.current_time() + operation.deadline_s
-        with request_context(deadline=deadline, trace_id=exchange.trace_id):
+        with request_context(deadline=deadline, trace_id=exchange.trace):
             head.check()
             if not route.public:
                 if self._database.retired:
@@ -165,6 +178,8 @@ class Dispatcher:
         method = exchange.request.method
         principal = exchange.principal
         self._metrics.in_flight.dec()
+        if exchange.span is not None:
+            _end_span(exchange.span, exchange, status)
         self._metrics.observe(exchange.domain, exchange.route, method, status, seconds)
         log.info(
             "request",
@@ -175,6 +190,14 @@ class Dispatcher:
             trace_id=exchange.trace_id,
             merchant_id=principal.merchant_id if principal is not None else None,
         )
+
+
+def _end_span(span: Span, exchange: Exchange, status: int) -> None:
+    span.rename(f"{exchange.request.method} {exchange.route}")
+    span.set("http.request.method", exchange.request.method)
+    span.set("http.route", exchange.route)
+    span.set("http.response.status_code", status)
+    span.end(str(status) if status >= 500 else None)
 
 
 def explain(error: BaseException, trace_id: str, instance: str | None) -> Answer:
