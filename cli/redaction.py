@@ -51,7 +51,7 @@ MASKS: Final = (
         "***key***",
         re.DOTALL,
     ),
-    _mask("://", r"(://[^\s/:@\"']*):[^\s\"'@]+@", rf"\1:{MASK}@"),
+    _mask("://", r"(://[^\s/:@\"']{0,64}):[^\s\"'@]{1,256}@", rf"\1:{MASK}@"),
     _mask(
         "earer asic igest EARER ASIC",
         r"\b(Bearer|Basic|Digest)\s+[\w.~+/=-]{6,}",

@@ -122,5 +122,5 @@ def handling(tracing: Tracing | None, actor: str, envelopes: Sequence[Envelope])
     finally:
         for begun, envelope in zip(spans, envelopes, strict=True):
             if begun is not None:
-                error = failure or envelope.error
-                begun.end(type(error).__name__ if error is not None else None)
+                wrong = failure or envelope.error
+                begun.end(type(wrong).__name__ if wrong is not None else None)

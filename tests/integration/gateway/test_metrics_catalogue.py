@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from actors.auth.messages import Role
 from actors.core.messages import CUSTOMERS, MERCHANTS, CreateCustomer, RegisterMerchant
 from cli.logs import LogWriter
+from cli.otlp import TraceMetrics
 from runtime import RestartChild, TerminateChild
 from supervisors.application import DOMAINS
 from tests.integration.gateway.helpers import CUSTOMER, Api, new_key, running_tree
@@ -95,6 +96,7 @@ async def families(tmp_path: Path) -> list[Metric]:
     writer = LogWriter(hold_s=None)
     try:
         async with running_tree(tmp_path) as api:
+            TraceMetrics(api.system.metrics.registry)
             await exercise(api)
             return complete(api.system.metrics.registry, writer)
     finally:
