@@ -12,6 +12,7 @@ from prometheus_client import ProcessCollector
 
 from actors.auth.messages import Role
 from cli import demo as demo_shop
+from cli.edge import gateway_settings
 from cli.options import settings_options
 from cli.running import Run, StopPlan, run_command
 from cli.tokens import new_token
@@ -19,9 +20,7 @@ from cli.version import program_version
 from cli.watchdog import watching
 from config import Settings
 from gateway.application import gateway_children
-from gateway.listener import ListenerSettings
 from gateway.messages import LISTENER, Address, GetAddress
-from gateway.settings import GatewaySettings
 from runtime import ActorError, ActorSystem, ChildSpec
 from runtime.cache import CacheHandle
 from runtime.journal import JOURNAL, Append
@@ -65,11 +64,11 @@ async def take_leave(run: Run, number: int) -> None:
 
 
 async def serve_until_cancelled(run: Run, *, demo: bool) -> None:
+    listener, gateway = gateway_settings(run.settings)
     run.metrics.registry.register(run.log)
     ProcessCollector(registry=run.metrics.registry)
 
     def edge(handle: DatabaseHandle, cache: CacheHandle) -> tuple[ChildSpec, ...]:
-        listener, gateway = gateway_settings(run.settings)
         return gateway_children(listener, gateway, handle, cache, run.board)
 
     settings = run.settings
@@ -104,22 +103,6 @@ async def serving_otlp(
     spans = in_registry(metrics.registry, TraceMetrics).spans
     async with otlp_tracing(endpoint, sampling, spans, program_version()) as tracing:
         yield tracing
-
-
-def gateway_settings(settings: Settings) -> tuple[ListenerSettings, GatewaySettings]:
-    """The settings in the terms of the gateway."""
-    listener = ListenerSettings(
-        bind=settings.http_bind,
-        connections_max=settings.http_connections_max,
-        drain_s=settings.http_drain_s,
-    )
-    gateway = GatewaySettings(
-        deadline_s=settings.request_timeout_s,
-        body_max_bytes=settings.body_max_bytes,
-        batch_body_max_bytes=settings.batch_body_max_bytes,
-        version=program_version(),
-    )
-    return listener, gateway
 
 
 async def _announce(system: ActorSystem, address: str | None, trouble: Trouble) -> None:

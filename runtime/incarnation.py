@@ -15,7 +15,6 @@ from trio.lowlevel import checkpoint, current_task
 from runtime.actor import DEFERRED, Actor
 from runtime.cell import Cell
 from runtime.context import Context, current, current_trace_id
-from runtime.deadletters import DeadReason
 from runtime.envelope import DONE, QUEUED, TAKEN, Envelope
 from runtime.errors import AskTimeout, StartFailed
 from runtime.exits import KILLED, NORMAL, ExitReason, crashed
@@ -270,7 +269,7 @@ class Incarnation:
             self.begin_timing(envelope)
         if envelope.asker is not None or envelope.waiting is None:
             return False
-        self.cell.bury(envelope.message, DeadReason.EXPIRED)
+        self.cell.bury_unwanted(envelope)
         return True
 
     def _after(self, envelope: Envelope, value: object) -> None:
@@ -289,7 +288,7 @@ class Incarnation:
         if not asked:
             log.warning("message_failed", actor=self.cell.address, error=str(error)[:500])
         self.cell.in_hand = None
-        self._batch = []
+        self._end_batch()
 
     def _put_down(self) -> None:
         """After a cancelled handler: its deadline passed, or its asker went away."""
@@ -299,10 +298,11 @@ class Incarnation:
         if envelope is not None:
             detail = "deadline passed while it was worked on"
             envelope.fail(AskTimeout(cell.address, envelope.message, detail))
+        self._end_batch()
 
     async def _work_batches(self) -> None:
-        """Handle messages in batches until the end."""
-        while self.reason is None:
+        """Handle messages in batches, until the end or until the scope was cancelled."""
+        while self.reason is None and not self.cell.cancelled:
             await self._ready()
             batch = self._take_batch()
             if batch:
@@ -326,6 +326,8 @@ class Incarnation:
         apart = self.actor.concurrent
         timed = () if apart else [envelope for envelope in batch if envelope.sent_at]
         self._batch = batch
+        if self.actor.batch_cancellable:
+            self.cell.batch = batch
         tracing = None if apart else self.system.tracing
         with handling(tracing, type(self.actor).__name__, batch):
             current.set(_batch_context(self.cell, batch))
@@ -335,7 +337,15 @@ class Incarnation:
                 self._defer(envelope)
         for envelope in timed:
             self.end_timing(envelope)
+        self._end_batch()
+
+    def _end_batch(self) -> None:
         self._batch = []
+        self.cell.batch = ()
+
+    def finish_batch(self) -> None:
+        """See `Actor.finish_batch`."""
+        self.cell.batch = ()
 
     def _defer(self, envelope: Envelope) -> None:
         if envelope.expects_reply and envelope.state is TAKEN:
@@ -408,6 +418,7 @@ def _single(error: Exception) -> BaseException:
 
 def _batch_context(cell: Cell, batch: list[Envelope]) -> Context:
     if len(batch) == 1:
-        return Context(inf, batch[0].trace_id, batch[0].asking, cell, batch[0].number)
+        only = batch[0]
+        return Context(inf, only.trace_id, only.asking, cell, only.number, only.retries)
     askers = dict.fromkeys(asker for envelope in batch for asker in envelope.asking)
     return Context(inf, batch[0].trace_id, tuple(askers), cell, batch[0].number)

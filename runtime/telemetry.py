@@ -12,6 +12,7 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 
 from runtime.outbox_metrics import OutboxMetrics
+from runtime.policies.metrics import PolicyMetrics
 
 PREFIX = "loyalnest"
 
@@ -23,8 +24,6 @@ LAG_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 """They double the lines of every counter, and the client can leave them out only for good."""
-
-BREAKER_STATES = ("closed", "open", "half_open")
 
 
 class MailboxDepths:
@@ -92,39 +91,8 @@ class Metrics:
             PREFIX,
             registry=self.registry,
         )
-        self._define_breakers()
+        self.policies = PolicyMetrics(self.registry, PREFIX)
         self._define_cache()
-
-    def _define_breakers(self) -> None:
-        self._breaker_state = Gauge(
-            "breaker_state",
-            "1 for the state a breaker is in",
-            ("name", "state"),
-            PREFIX,
-            registry=self.registry,
-        )
-        self._breaker_transitions = Counter(
-            "breaker_transitions",
-            "Changes of a breaker's state",
-            ("name", "from", "to"),
-            PREFIX,
-            registry=self.registry,
-        )
-        self._breaker_calls = Counter(
-            "breaker_calls",
-            "Calls that asked a breaker, by how they ended",
-            ("name", "outcome"),
-            PREFIX,
-            registry=self.registry,
-        )
-
-        self._fallbacks = Counter(
-            "fallbacks",
-            "Times something went on without a dependency, by what it did instead",
-            ("name", "kind"),
-            PREFIX,
-            registry=self.registry,
-        )
 
     def _define_cache(self) -> None:
         self._cache_operations = Counter(
@@ -164,20 +132,6 @@ class Metrics:
 
     def dependency_up(self, dependency: str, up: bool) -> None:
         self._dependency_up.labels(dependency).set(up)
-
-    def breaker_is(self, name: str, state: str) -> None:
-        for each in BREAKER_STATES:
-            self._breaker_state.labels(name, each).set(each == state)
-
-    def breaker_moved(self, name: str, before: str, state: str) -> None:
-        self._breaker_transitions.labels(name, before, state).inc()
-        self.breaker_is(name, state)
-
-    def breaker_call(self, name: str, outcome: str) -> None:
-        self._breaker_calls.labels(name, outcome).inc()
-
-    def fallback(self, name: str, kind: str) -> None:
-        self._fallbacks.labels(name, kind).inc()
 
     def cache_operation(self, operation: str, outcome: str, seconds: float) -> None:
         self._cache_operations.labels(operation, outcome).inc()

@@ -138,6 +138,7 @@ def health_routes(system: ActorSystem, board: HealthBoard, version: str) -> tupl
             summary="Whether the process lives, whatever it depends on",
             tag=TAG,
             public=True,
+            unlimited=True,
             responses={
                 200: Response("It does", Word),
                 503: Response("It has stood still for five seconds", Word),
@@ -150,6 +151,7 @@ def health_routes(system: ActorSystem, board: HealthBoard, version: str) -> tupl
             summary="Whether the process should be sent requests",
             tag=TAG,
             public=True,
+            unlimited=True,
             responses={
                 200: Response("It should", Word),
                 503: Response("What it needs is down, or it stops", Word),
@@ -163,6 +165,7 @@ def health_routes(system: ActorSystem, board: HealthBoard, version: str) -> tupl
             tag=TAG,
             public=True,
             recognises=True,
+            unlimited=True,
             responses={200: Response("How it is", Health)},
             problems=(401, 503),
         ),

@@ -5,6 +5,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from gateway.rate_limits import rejections
 from gateway.routes import Answer
 from runtime.registries import in_registry
 from runtime.telemetry import PREFIX
@@ -40,6 +41,7 @@ class HttpMetrics:
         self.in_flight = Gauge(
             "http_requests_in_flight", "Requests being worked on", (), PREFIX, registry=registry
         )
+        self.rejections = rejections(registry)
         self.denials = Counter(
             "authz_denials",
             "Requests that were not allowed, by the code of their problem",

@@ -22,6 +22,7 @@ from gateway.messages import LISTENER, Address, GetAddress
 from gateway.settings import GatewaySettings
 from runtime import Actor, ActorSystem, ChildSpec, Entity, MailboxSpec, Supervisor
 from runtime.cache import CacheHandle
+from runtime.policies import Policies
 from runtime.ports import system_ports
 from runtime.storage import DatabaseHandle
 from runtime.telemetry import Metrics
@@ -155,6 +156,7 @@ async def running_tree(
     url: str | None = None,
     redis_url: str | None = None,
     board: HealthBoard | None = None,
+    policies: Policies | None = None,
 ) -> AsyncIterator[Api]:
     """The whole application with two merchants, and two customers of the first.
 
@@ -165,7 +167,7 @@ async def running_tree(
     spec = ApplicationSpec(
         DatabaseSpec(url or f"sqlite:///{tmp_path}/loyalnest.db"),
         tmp_path,
-        edge(settings, listener, handle, cache, board),
+        edge(settings, listener, handle, cache, board, policies),
         redis_url,
     )
     async with ActorSystem(system_ports(), Metrics()).run(
@@ -185,12 +187,13 @@ async def running_stubs(
     stubs: Sequence[ChildSpec],
     settings: GatewaySettings | None = None,
     listener: ListenerSettings | None = None,
+    policies: Policies | None = None,
 ) -> AsyncIterator[Api]:
     """The gateway and the keys, over stub actors in the place of domains."""
     children = (
         *auth_children(tmp_path),
         *stubs,
-        *edge(settings, listener, DatabaseHandle(), CacheHandle()),
+        *edge(settings, listener, DatabaseHandle(), CacheHandle(), policies=policies),
     )
     root = ChildSpec(
         "root", lambda: Supervisor(children, intensity=100), name="root", shutdown_s=30.0
@@ -208,6 +211,7 @@ def edge(
     database: DatabaseHandle,
     cache: CacheHandle,
     board: HealthBoard | None = None,
+    policies: Policies | None = None,
 ) -> tuple[ChildSpec, ...]:
     listener = listener or ListenerSettings(drain_s=1.0)
     return gateway_children(
@@ -216,6 +220,7 @@ def edge(
         database,
         cache,
         board,
+        policies,
     )
 
 

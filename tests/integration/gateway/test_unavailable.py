@@ -67,7 +67,7 @@ async def test_a_full_mailbox_is_503_with_a_time_to_come_back(tmp_path: Path) ->
 
         for _ in range(3):
             nursery.start_soon(earn)
-    (answer,) = answers
+    answer = answers[0]
     assert outcome_of(answer) == (503, "overloaded")
     assert answer.headers["retry-after"] == "1"
 
