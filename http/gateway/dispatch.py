@@ -33,6 +33,7 @@ from gateway.settings import GatewaySettings
 from runtime import ActorSystem, request_context
 from runtime.policies.limits import Limit
 from runtime.storage import DatabaseHandle
+from runtime.tracing import Span, SpanKind, trace_id_of
 
 log = structlog.get_logger("loyalnest.http")
 
@@ -85,13 +86,18 @@ def _body_max_bytes(route: Route, settings: GatewaySettings) -> int:
 
 @attrs.define(eq=False)
 class Exchange:
-    """One request and what is known about it so far, for its log line."""
+    """One request and what is known about it so far, for its log line.
+
+    `trace` is what its work inherits: the trace id, or a traceparent that names its span too.
+    """
 
     request: Request
     head: Head
+    trace: str
     trace_id: str
     started: float
     address: str
+    span: Span | None = None
     route: str = UNMATCHED
     domain: str = UNMATCHED
     principal: Principal | None = None
@@ -125,9 +131,7 @@ class Dispatcher:
     ) -> tuple[Answer, str]:
         """The answer, and the request id that goes with it. Raises only cancellation."""
         head = read_head(request.scope["headers"])  # type: ignore[arg-type]
-        trace_id = head.trace() or self.new_trace_id()
-        address = self.admission.client(request.scope)
-        exchange = Exchange(request, head, trace_id, perf_counter(), address)
+        exchange = self._begin(request, head)
         answer = None
         self._metrics.in_flight.inc()
         try:
@@ -146,6 +150,14 @@ class Dispatcher:
             self._account(exchange, answer.status if answer is not None else CLIENT_GONE)
         return self.admission.dressed(answer, head, exchange.limits), exchange.request_id
 
+    def _begin(self, request: Request, head: Head) -> Exchange:
+        started, trace, span = perf_counter(), head.trace() or self.new_trace_id(), None
+        if self._system.tracing is not None:
+            span = self._system.tracing.begin_root(request.method, SpanKind.SERVER, trace)
+            trace = span.traceparent
+        trace_id, address = trace_id_of(trace) or trace, self.admission.client(request.scope)
+        return Exchange(request, head, trace, trace_id, started, address, span)
+
     def new_trace_id(self) -> str:
         return self._system.ids.new("req")
 
@@ -159,7 +171,7 @@ class Dispatcher:
         request, head, route = exchange.request, exchange.head, operation.route
         exchange.route, exchange.domain = route.path, operation.domain
         deadline = trio.current_time() + operation.deadline_s
-        with request_context(deadline=deadline, trace_id=exchange.trace_id):
+        with request_context(deadline=deadline, trace_id=exchange.trace):
             head.check()
             if route.public:
                 limit = operation.limit
@@ -211,6 +223,8 @@ class Dispatcher:
         method = exchange.request.method
         principal = exchange.principal
         self._metrics.in_flight.dec()
+        if exchange.span is not None:
+            _end_span(exchange.span, exchange, status)
         self._metrics.observe(exchange.domain, exchange.route, method, status, seconds)
         log.info(
             "request",
@@ -222,6 +236,14 @@ class Dispatcher:
             client=exchange.address,
             merchant_id=principal.merchant_id if principal is not None else None,
         )
+
+
+def _end_span(span: Span, exchange: Exchange, status: int) -> None:
+    span.rename(f"{exchange.request.method} {exchange.route}")
+    span.set("http.request.method", exchange.request.method)
+    span.set("http.route", exchange.route)
+    span.set("http.response.status_code", status)
+    span.end(str(status) if status >= 500 else None)
 
 
 def explain(error: BaseException, trace_id: str, instance: str | None) -> Answer:
