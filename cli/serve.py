@@ -1,18 +1,21 @@
 """`loyalnest serve`: the whole application with HTTP at its edge, until a signal."""
 
 import json
+import signal
 
 import click
 import structlog
 import trio
+from prometheus_client import ProcessCollector
 
 from actors.auth.messages import Role
 from cli import demo as demo_shop
 from cli.edge import gateway_settings
 from cli.options import settings_options
-from cli.running import Run, run_command
+from cli.running import Run, StopPlan, run_command
 from cli.tokens import new_token
 from cli.version import program_version
+from cli.watchdog import watching
 from config import Settings
 from gateway.application import gateway_children
 from gateway.messages import LISTENER, Address, GetAddress
@@ -38,17 +41,30 @@ def serve(settings: Settings, demo: bool) -> None:
     """Run the application until SIGTERM or SIGINT; a second signal ends it at once."""
 
     async def body(run: Run) -> None:
-        await serve_until_cancelled(run, demo=demo)
+        with watching(run.board, settings.probe_bind):
+            await serve_until_cancelled(run, demo=demo)
 
-    run_command(settings, body, stopped_by_signal=lambda _number: 0, quiet=False)
+    plan = StopPlan(lambda _number: 0, take_leave, settings.shutdown_max_s)
+    run_command(settings, body, plan=plan, quiet=False)
+
+
+async def take_leave(run: Run, number: int) -> None:
+    """From now on the process is not ready. Those who send it requests get time to see that;
+    a person who stops it at a keyboard need not wait."""
+    sent_requests = run.board.ready and number == signal.SIGTERM
+    run.board.stopping = True
+    delay_s = run.settings.shutdown_delay_s if sent_requests else 0.0
+    log.info("stopping", signal=signal.Signals(number).name, still_accepting_s=delay_s)
+    await trio.sleep(delay_s)
 
 
 async def serve_until_cancelled(run: Run, *, demo: bool) -> None:
-    run.log.count_dropped_in(run.metrics.registry)
     listener, gateway = gateway_settings(run.settings)
+    run.metrics.registry.register(run.log)
+    ProcessCollector(registry=run.metrics.registry)
 
     def edge(handle: DatabaseHandle, cache: CacheHandle) -> tuple[ChildSpec, ...]:
-        return gateway_children(listener, gateway, handle, cache)
+        return gateway_children(listener, gateway, handle, cache, run.board)
 
     async with run.tree(edge) as (system, _):
         address = await system.ref(LISTENER).ask(GetAddress())

@@ -27,6 +27,11 @@ def bind_address(text: str) -> str:
     return text
 
 
+def optional_bind_address(text: str) -> str:
+    """As `bind_address`; empty for none."""
+    return bind_address(text) if text else text
+
+
 def directory(text: str) -> Path:
     """A path, relative to the working directory."""
     if not text or "\0" in text or not _is_unicode(text):
@@ -113,6 +118,11 @@ def choice(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def yes_or_no(text: str) -> bool:
+    """A switch."""
+    return choice("yes", "no")(text) == "yes"
+
+
 def whole_number(least: int, most: int) -> Callable[[str], int]:
     """A whole number within bounds, both included."""
 
@@ -121,6 +131,21 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
         if re.fullmatch(r"[0-9]{1,15}", digits) and least <= int(digits) <= most:
             return int(digits)
         raise ValueError(f"a whole number from {least} to {most}")
+
+    return parse
+
+
+def share() -> Callable[[str], float]:
+    """A part of the whole, from 0 to 1."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if 0 <= value <= 1:
+            return value
+        raise ValueError("a number from 0 to 1")
 
     return parse
 

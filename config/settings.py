@@ -9,6 +9,7 @@ import attrs
 
 from config import parsers
 from config.parsers import Parser
+from config.policies import PolicySettings
 
 ENV_PREFIX = "LOYALNEST_"
 _SPEC = "loyalnest.setting"
@@ -134,6 +135,25 @@ class Settings:
             parsers.seconds(0, 300), "15", "how long a stop waits for requests in progress"
         )
     )
+    shutdown_delay_s: float = attrs.field(
+        metadata=_row(
+            parsers.seconds(0, 300),
+            "5",
+            "how long requests are accepted after SIGTERM, while /health/ready is 503 already",
+        )
+    )
+    shutdown_max_s: float = attrs.field(
+        metadata=_row(
+            parsers.seconds(1, 3_600), "25", "after this a stop that hangs is ended by force"
+        )
+    )
+    probe_bind: str = attrs.field(
+        metadata=_row(
+            parsers.optional_bind_address,
+            "",
+            "address of a second port for probes, answered even while the program stands still",
+        )
+    )
     request_timeout_s: float = attrs.field(
         metadata=_row(parsers.seconds(0.1, 300), "3", "longest a request may take")
     )
@@ -174,6 +194,14 @@ class Settings:
     rate_limit_routes: str = attrs.field(
         metadata=_row(parsers.route_limits, "", "limits per minute of single routes")
     )
+    chaos_allowed: bool = attrs.field(
+        metadata=_row(
+            parsers.yes_or_no,
+            "no",
+            "whether faults may be made on purpose; never in production",
+        )
+    )
+    policies: Mapping[str, PolicySettings] = attrs.field(factory=dict)
     sources: Mapping[str, Source] = attrs.field(factory=dict, eq=False)
 
     def shown(self, name: str) -> str:
@@ -181,6 +209,8 @@ class Settings:
         value = getattr(self, name)
         if value is None:
             return ""
+        if isinstance(value, bool):
+            return "yes" if value else "no"
         return parsers.masked_url(value) if name.endswith("_url") else str(value)
 
 

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from config.policy_loading import default_policies
 from gateway import (
     api_admin,
     api_auth,
@@ -17,6 +18,7 @@ from gateway.api_products import product_routes
 from gateway.authentication import Authenticator, VerificationKeys
 from gateway.dispatch import Dispatcher, operations
 from gateway.documents import document_routes
+from gateway.domains import Domains
 from gateway.health import health_routes
 from gateway.listener import Listener, ListenerSettings
 from gateway.messages import LISTENER
@@ -26,9 +28,12 @@ from gateway.routes import Route
 from gateway.settings import GatewaySettings
 from runtime import ActorSystem, ChildSpec
 from runtime.cache import CacheHandle, Presence
+from runtime.policies import Policies
 from runtime.policies.limiters import Limiter, LocalLimiter, SharedLimiter
+from runtime.pulse import Heart
 from runtime.storage import DatabaseHandle
-from supervisors.health import TreeHealth
+from supervisors.health import HealthBoard, HealthChecker
+from supervisors.policies import domain_policies
 
 SHUTDOWN_MARGIN_S: Final = 5.0
 """How long a listener may take to stop, beyond its drain."""
@@ -55,25 +60,31 @@ def route_names(settings: GatewaySettings) -> frozenset[str]:
 
 
 def all_routes(
-    system: ActorSystem, settings: GatewaySettings, database: DatabaseHandle, cache: CacheHandle
+    system: ActorSystem, settings: GatewaySettings, board: HealthBoard
 ) -> tuple[Route, ...]:
     """Every route there is, in the order of the documentation."""
     routes = (
         *domain_routes(settings),
-        *health_routes(TreeHealth(system, database, cache)),
+        *health_routes(system, board, settings.version),
     )
     return (*routes, *document_routes(routes, settings, system.metrics.registry))
 
 
 def make_app(
-    system: ActorSystem, settings: GatewaySettings, database: DatabaseHandle, cache: CacheHandle
+    system: ActorSystem,
+    settings: GatewaySettings,
+    database: DatabaseHandle,
+    cache: CacheHandle,
+    board: HealthBoard,
+    policies: Policies,
 ) -> Gateway:
     """The application, ready to be served by a `Listener`.
 
-    `database` tells when another process has taken it over; it and `cache` are for the health
-    check.
+    `database` tells when another process has taken it over; limits are shared through `cache`;
+    `policies` have a pipeline for each domain.
     """
-    keys = VerificationKeys(system, settings.keys_timeout_s)
+    domains = Domains(system, policies)
+    keys = VerificationKeys(domains, settings.keys_timeout_s)
     metrics = http_metrics(system.metrics.registry)
     app = Gateway(
         Dispatcher(
@@ -83,7 +94,8 @@ def make_app(
             metrics,
             database,
             Admission(settings, limiter(system, cache), metrics.rejections),
-            operations(all_routes(system, settings, database, cache), settings),
+            domains,
+            operations(all_routes(system, settings, board), settings),
         )
     )
     app.config["MAX_CONTENT_LENGTH"] = settings.batch_body_max_bytes
@@ -103,17 +115,34 @@ def gateway_children(
     settings: GatewaySettings,
     database: DatabaseHandle,
     cache: CacheHandle,
+    board: HealthBoard | None = None,
+    policies: Policies | None = None,
 ) -> tuple[ChildSpec, ...]:
-    """The children of the edge."""
+    """The children of the edge. `board` is for those who want to see it too, or stop the process.
+
+    Without `policies` it has its own, for the domains and with the default settings, which
+    outlive its listeners. The heart beats from before the first connection until after the last
+    one; the checker comes last, so that its crash takes nobody along.
+    """
+    seen = board if board is not None else HealthBoard()
+    kept = policies
+
+    def app(system: ActorSystem) -> Gateway:
+        nonlocal kept
+        if kept is None:
+            kept = domain_policies(default_policies(), system.random, system.metrics.policies)
+        return make_app(system, settings, database, cache, seen, kept)
 
     def start() -> Listener:
-        return Listener(lambda system: make_app(system, settings, database, cache), listener)
+        return Listener(app, listener)
 
     return (
+        ChildSpec("heart", lambda: Heart(seen.pulse)),
         ChildSpec(
             "listener",
             start,
             name=LISTENER,
             shutdown_s=listener.drain_s + SHUTDOWN_MARGIN_S,
         ),
+        ChildSpec("health", lambda: HealthChecker(seen, database, cache)),
     )

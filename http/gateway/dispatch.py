@@ -16,6 +16,7 @@ from actors.vocabulary import Idempotency
 from gateway.admission import Admission, route_limit
 from gateway.authentication import Authenticator
 from gateway.bodies import ID_PATTERN, Decode, body_decoder, query_decoder
+from gateway.domains import Domains
 from gateway.head import Head, read_head
 from gateway.idempotency import InFlight, fingerprint, read_key
 from gateway.metrics import UNMATCHED, HttpMetrics
@@ -37,6 +38,8 @@ log = structlog.get_logger("loyalnest.http")
 
 CLIENT_GONE: Final = 499
 """Status in logs and metrics of a request whose client went away before the answer."""
+
+DENIED: Final = frozenset({401, 403})
 
 _ID: Final = re.compile(ID_PATTERN)
 _JSON_RAW: Final = JSON.encode()
@@ -109,6 +112,7 @@ class Dispatcher:
     _metrics: HttpMetrics
     _database: DatabaseHandle
     admission: Admission
+    _domains: Domains
     operations: Mapping[str, Operation]
     _in_flight: InFlight = attrs.field(factory=InFlight)
 
@@ -135,6 +139,8 @@ class Dispatcher:
         except trio.Cancelled:
             raise
         except BaseException as error:  # a group may hold a cancellation beside errors
+            if isinstance(error, Problem) and error.status in DENIED:
+                self._metrics.denials.labels(error.code).inc()
             answer = explain(error, exchange.trace_id, request.path)
         finally:
             self._account(exchange, answer.status if answer is not None else CLIENT_GONE)
@@ -158,6 +164,8 @@ class Dispatcher:
             if route.public:
                 limit = operation.limit
                 exchange.limits = await self.admission.stranger(exchange.address, route, limit)
+                if route.recognises and head.authorization is not None:
+                    exchange.principal = await self._authenticate(exchange)
             else:
                 if self._database.retired:
                     raise taken_over()
@@ -168,12 +176,14 @@ class Dispatcher:
             body = await _body(operation, exchange)
             call = ApiRequest(
                 system=self._system,
+                domains=self._domains,
                 principal=exchange.principal,
                 path=parameters,
                 body=body,
                 query=query,
                 idempotency=None,
                 trace_id=exchange.trace_id,
+                safe=route.method == "GET",
             )
             if key is None:
                 return await route.handler(call)
@@ -181,14 +191,16 @@ class Dispatcher:
             wait_until = min(deadline, trio.current_time() + self._settings.in_flight_wait_s)
             return await self._in_flight.alone(call, wait_until, route.handler)
 
-    async def _authorise(self, exchange: Exchange, operation: Operation) -> None:
-        route = operation.route
+    async def _authenticate(self, exchange: Exchange) -> Principal:
         try:
-            principal = await self._authenticator.principal(exchange.head.authorization)
+            return await self._authenticator.principal(exchange.head.authorization)
         except Problem:
             await self.admission.failed_authentication(exchange.address)
             raise
-        exchange.principal = principal
+
+    async def _authorise(self, exchange: Exchange, operation: Operation) -> None:
+        route = operation.route
+        principal = exchange.principal = await self._authenticate(exchange)
         exchange.limits = await self.admission.caller(principal, route, operation.limit)
         if principal.role not in route.roles:
             detail = f"the role {principal.role.value} may not do this"

@@ -135,7 +135,7 @@ def _operation(route: Route, schemas: Schemas) -> Json:
         "operationId": operation_id(route),
         "summary": route.summary,
         "tags": [route.tag],
-        "security": [] if route.public else [{"bearer": []}],
+        "security": _security(route),
         "parameters": _parameters(route, schemas),
         "responses": _responses(route, schemas),
     }
@@ -147,6 +147,13 @@ def _operation(route: Route, schemas: Schemas) -> Json:
             "content": {JSON: {"schema": schemas.of(body_type(route))}},
         }
     return operation
+
+
+def _security(route: Route) -> list[dict[str, list[str]]]:
+    """An empty alternative says that a token is optional."""
+    if not route.public:
+        return [{"bearer": []}]
+    return [{}, {"bearer": []}] if route.recognises else []
 
 
 def operation_id(route: Route) -> str:

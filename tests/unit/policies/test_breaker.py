@@ -231,23 +231,23 @@ async def test_every_transition_is_counted_once(breaker: Breaker, metrics: Metri
 
 
 async def test_slow_calls_open_it_like_failures() -> None:
-    breaker = Breaker("store", BreakerSpec(slow_s=1.0, jitter=0.0), Random(1))
+    breaker = Breaker("store", BreakerSpec(jitter=0.0), Random(1))
     for _ in range(10):
-        breaker.admit().succeeded(0.9)
+        breaker.admit().succeeded()
     for _ in range(9):
-        breaker.admit().succeeded(1.0)
+        breaker.admit().succeeded(slow=True)
     assert state_of(breaker) is BreakerState.CLOSED
-    breaker.admit().succeeded(1.0)
+    breaker.admit().succeeded(slow=True)
     assert state_of(breaker) is BreakerState.OPEN
 
 
 async def test_trials_that_are_slow_open_it_again() -> None:
     for slow, state in ((2, BreakerState.OPEN), (1, BreakerState.CLOSED)):
-        breaker = Breaker("store", BreakerSpec(slow_s=1.0, jitter=0.0), Random(1))
+        breaker = Breaker("store", BreakerSpec(jitter=0.0), Random(1))
         fail(breaker, 20)
         await trio.sleep(SPEC.open_s)
         for number in range(3):
-            breaker.admit().succeeded(1.0 if number < slow else 0.1)
+            breaker.admit().succeeded(slow=number < slow)
         assert state_of(breaker) is state
 
 

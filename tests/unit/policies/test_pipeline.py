@@ -124,6 +124,31 @@ async def test_waiting_for_a_permit_is_not_slowness_of_the_dependency() -> None:
     assert state(guarded) is BreakerState.CLOSED
 
 
+async def test_slow_answers_open_the_breaker() -> None:
+    guarded = pipeline(breaker=BreakerSpec(slow_s=0.5))
+    for _ in range(10):
+        await guarded.call(Leaf(takes_s=0.4))
+        await guarded.call(Leaf(takes_s=0.5))
+    assert state(guarded) is BreakerState.OPEN
+
+
+async def test_a_call_that_is_known_to_take_long_may_and_is_not_slow() -> None:
+    guarded = pipeline(breaker=BreakerSpec(calls_min=1, slow_s=0.5))
+    assert await guarded.call(Leaf(takes_s=60), limit_s=100) == "answer"
+    assert state(guarded) is BreakerState.CLOSED
+    with pytest.raises(DeadlineExceeded):
+        await guarded.call(Leaf(takes_s=60), limit_s=10)
+    assert state(guarded) is BreakerState.OPEN
+
+
+async def test_a_call_with_a_place_of_its_own_does_not_wait_for_one() -> None:
+    guarded = pipeline(bulkhead=BulkheadSpec(running=1, waiting=0))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(guarded.call, Leaf(takes_s=0.5))
+        await trio.testing.wait_all_tasks_blocked()
+        assert await guarded.call(Leaf(), counted=False) == "answer"
+
+
 async def test_a_caller_that_gives_up_is_no_failure() -> None:
     guarded = pipeline(retry=NO_RETRY)
     for _ in range(50):
