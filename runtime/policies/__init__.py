@@ -1,0 +1,1 @@
+"""Resilience policies: small objects that stand alone, and what composes them."""
