@@ -24,13 +24,16 @@ class Ambient(Protocol):
     def receiver(self) -> object: ...
     @property
     def number(self) -> int: ...
+    @property
+    def retries(self) -> object: ...
 
 
 @attrs.frozen
 class Context:
     """`deadline` on Trio's clock, `asking` the actors that wait for what happens in here.
 
-    `receiver` is the actor whose mailbox stands still meanwhile, if one does.
+    `receiver` is the actor whose mailbox stands still meanwhile, if one does. `retries` are the
+    layers around this work that may repeat it (`runtime.policies.retry`).
     """
 
     deadline: float = inf
@@ -38,6 +41,7 @@ class Context:
     asking: tuple[object, ...] = ()
     receiver: object = None
     number: int = 0
+    retries: object = None
 
 
 current: ContextVar[Ambient | None] = ContextVar("loyalnest_context", default=None)

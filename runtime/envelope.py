@@ -52,6 +52,7 @@ class Envelope(msgspec.Struct, eq=False, gc=False, kw_only=True):
     deadline: float = inf
     trace_id: str | None = None
     asking: tuple[object, ...] = ()
+    retries: object = None
     state: EnvelopeState = QUEUED
     asker: Task | None = None
     waiting: set[Envelope] | None = None

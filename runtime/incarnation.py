@@ -387,6 +387,7 @@ def _single(error: Exception) -> BaseException:
 
 def _batch_context(cell: Cell, batch: list[Envelope]) -> Context:
     if len(batch) == 1:
-        return Context(inf, batch[0].trace_id, batch[0].asking, cell, batch[0].number)
+        only = batch[0]
+        return Context(inf, only.trace_id, only.asking, cell, only.number, only.retries)
     askers = dict.fromkeys(asker for envelope in batch for asker in envelope.asking)
     return Context(inf, batch[0].trace_id, tuple(askers), cell, batch[0].number)

@@ -280,6 +280,7 @@ def _inheriting(ambient: Ambient, cell: Cell, message: object, deadline: float) 
         deadline=deadline,
         trace_id=ambient.trace_id,
         asking=asking,
+        retries=ambient.retries,
     )
 
 

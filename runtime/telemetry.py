@@ -3,14 +3,12 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from runtime.outbox_metrics import OutboxMetrics
+from runtime.policies.metrics import PolicyMetrics
 
 PREFIX = "loyalnest"
 
 FAST_BUCKETS = (1e-5, 5e-5, 2e-4, 1e-3, 5e-3, 2e-2, 0.1, 0.5, 2.0, 10.0)
 """Seconds; from a message between idle actors to one behind a stuck store."""
-
-
-BREAKER_STATES = ("closed", "open", "half_open")
 
 
 class Metrics:
@@ -51,39 +49,8 @@ class Metrics:
             PREFIX,
             registry=self.registry,
         )
-        self._define_breakers()
+        self.policies = PolicyMetrics(self.registry, PREFIX)
         self._define_cache()
-
-    def _define_breakers(self) -> None:
-        self._breaker_state = Gauge(
-            "breaker_state",
-            "1 for the state a breaker is in",
-            ("name", "state"),
-            PREFIX,
-            registry=self.registry,
-        )
-        self._breaker_transitions = Counter(
-            "breaker_transitions",
-            "Changes of a breaker's state",
-            ("name", "from", "to"),
-            PREFIX,
-            registry=self.registry,
-        )
-        self._breaker_calls = Counter(
-            "breaker_calls",
-            "Calls that asked a breaker, by how they ended",
-            ("name", "outcome"),
-            PREFIX,
-            registry=self.registry,
-        )
-
-        self._fallbacks = Counter(
-            "fallbacks",
-            "Times something went on without a dependency, by what it did instead",
-            ("name", "kind"),
-            PREFIX,
-            registry=self.registry,
-        )
 
     def _define_cache(self) -> None:
         self._cache_operations = Counter(
@@ -119,20 +86,6 @@ class Metrics:
 
     def dependency_up(self, dependency: str, up: bool) -> None:
         self._dependency_up.labels(dependency).set(up)
-
-    def breaker_is(self, name: str, state: str) -> None:
-        for each in BREAKER_STATES:
-            self._breaker_state.labels(name, each).set(each == state)
-
-    def breaker_moved(self, name: str, before: str, state: str) -> None:
-        self._breaker_transitions.labels(name, before, state).inc()
-        self.breaker_is(name, state)
-
-    def breaker_call(self, name: str, outcome: str) -> None:
-        self._breaker_calls.labels(name, outcome).inc()
-
-    def fallback(self, name: str, kind: str) -> None:
-        self._fallbacks.labels(name, kind).inc()
 
     def cache_operation(self, operation: str, outcome: str, seconds: float) -> None:
         self._cache_operations.labels(operation, outcome).inc()

@@ -49,6 +49,7 @@ class Workers(Actor):
                 trace_id=envelope.trace_id,
                 asking=envelope.asking,
                 number=envelope.number,
+                retries=envelope.retries,
             )
         )
         try:

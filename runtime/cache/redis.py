@@ -10,7 +10,6 @@ from typing import Any
 import trio
 from redis.exceptions import NoScriptError
 
-from runtime.cache.breaker import Breaker, BreakerOpen, BreakerPolicy
 from runtime.cache.errors import Away, CacheRefused, CacheUnavailable
 from runtime.cache.gcra import LUA, verdict
 from runtime.cache.port import (
@@ -30,6 +29,8 @@ from runtime.cache.redis_connections import Connections
 from runtime.cache.redis_listener import Listener
 from runtime.cache.subscriptions import Subscription, Subscriptions
 from runtime.parking import monotonic
+from runtime.policies.breaker import Breaker, BreakerSpec
+from runtime.policies.errors import BreakerOpen
 from runtime.telemetry import Metrics
 
 TIMEOUT_S = 0.1
@@ -41,7 +42,7 @@ WAITING_CONNECTIONS_MAX = 8
 
 PREFIX = "loyalnest:"
 
-BREAKER = BreakerPolicy(open_s=1.0, open_max_s=8.0)
+BREAKER = BreakerSpec(open_s=1.0, open_max_s=8.0)
 """So that a Redis that is back is used again within 10 s, however long it was away."""
 
 LUA_SHA = sha1(LUA.encode(), usedforsecurity=False).hexdigest()
@@ -55,7 +56,7 @@ class RedisCache:
         self._connections = Connections(url, CONNECTIONS_MAX)
         self._waiting = Connections(url, WAITING_CONNECTIONS_MAX)
         self._subscriptions = Subscriptions()
-        self.breaker = Breaker("redis", BREAKER, random, metrics)
+        self.breaker = Breaker("redis", BREAKER, random, metrics.policies)
         self.listener = Listener(
             self._connections, self._subscriptions, f"{PREFIX}channel:", random, metrics
         )

@@ -19,7 +19,9 @@ import trio
 from runtime.parking import monotonic, park, wake
 from runtime.policies.errors import Shed
 from runtime.policies.gradient import OTHER_KINDS, GradientLimit, GradientSpec, GradientStatistics
+from runtime.policies.judging import Effect
 from runtime.policies.priority import SHARES, Priority
+from runtime.policies.spec import Admission, Ended
 from runtime.policies.waiting import Place, WaitingLine
 
 BY_HAND_RETRY_AFTER_S = 10.0
@@ -125,6 +127,26 @@ class _Sleeper:
         wake(self.task, self)
 
 
+@attrs.frozen
+class _Admission:
+    """Load shedding as a pipeline has it."""
+
+    _shedder: "LoadShedder"
+    _priority: Priority
+    _kind: Hashable
+
+    async def admit(self, share: str | None) -> Ended:
+        permit = await self._shedder.admit(self._priority)
+
+        def ended(effect: Effect, _took_s: float) -> None:
+            if effect is Effect.IGNORED:
+                permit.abandon()
+            else:
+                permit.release(self._kind)
+
+        return ended
+
+
 class LoadShedder:
     """Admits work by priority. All methods but `admit` return at once. Times on Trio's clock.
 
@@ -208,6 +230,10 @@ class LoadShedder:
         with trio.move_on_after(self._spec.wait_s):
             sleeper.task.custom_sleep_data = sleeper
             await park()
+
+    def admission(self, priority: Priority, kind: Hashable) -> Admission:
+        """The policy "load shedding" of a pipeline, for calls of one priority and kind."""
+        return _Admission(self, priority, kind)
 
     def try_admit(self, priority: Priority) -> Permit | None:
         """Leave to begin, or None if there is no room now, which does not count as shed."""

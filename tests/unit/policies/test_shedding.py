@@ -6,6 +6,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from runtime.policies import PipelineSpec, Policies
 from runtime.policies.errors import NotAdmitted, Shed
 from runtime.policies.gradient import GradientSpec
 from runtime.policies.priority import SHARES, Priority
@@ -283,3 +284,35 @@ async def test_everything_is_counted() -> None:
     assert found.admitted[Priority.WRITES] == 9
     assert found.shed[Priority.WRITES] == 5
     assert told == [Priority.WRITES] * 5
+
+
+async def test_a_pipeline_sheds_before_it_does_anything_else() -> None:
+    shedder = make(waiting_max=0)
+    policies = Policies(Random(1))
+    pipeline = policies.declare(
+        "points", PipelineSpec(), admissions=[shedder.admission(Priority.READS, "balance")]
+    )
+    seen: list[int] = []
+
+    async def work() -> None:
+        seen.append(shedder.statistics().in_flight)
+
+    await pipeline.call(work)
+    assert seen == [1]
+    assert shedder.statistics().in_flight == 0
+    assert shedder.statistics().gradient.kinds == 1
+    fill(shedder, Priority.READS)
+    with pytest.raises(Shed):
+        await pipeline.call(work)
+    assert seen == [1]
+
+
+async def test_work_that_a_pipeline_gave_up_teaches_nothing_and_leaves_its_room() -> None:
+    shedder = make()
+    pipeline = Policies(Random(1)).declare(
+        "points", PipelineSpec(), admissions=[shedder.admission(Priority.READS, "balance")]
+    )
+    with trio.move_on_after(0.1):
+        await pipeline.call(trio.sleep_forever)
+    assert shedder.statistics().in_flight == 0
+    assert shedder.statistics().gradient.kinds == 0

@@ -6,13 +6,13 @@ from random import Random
 import pytest
 import trio
 
-from runtime.cache.breaker import Breaker, BreakerOpen, BreakerPolicy, BreakerState, Permit
+from runtime.policies import Breaker, BreakerOpen, BreakerSpec, BreakerState, Permit
 from runtime.telemetry import Metrics
 from tests.virtual import run_virtually
 
 pytestmark = pytest.mark.trio(run=run_virtually)
 
-POLICY = BreakerPolicy(jitter=0.0)
+SPEC = BreakerSpec(jitter=0.0)
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def metrics() -> Metrics:
 
 @pytest.fixture
 def breaker(metrics: Metrics) -> Breaker:
-    return Breaker("store", POLICY, Random(1), metrics)
+    return Breaker("store", SPEC, Random(1), metrics.policies)
 
 
 def fail(breaker: Breaker, times: int) -> None:
@@ -60,7 +60,7 @@ async def test_nineteen_failures_of_nineteen_leave_it_closed_and_the_twentieth_o
     assert state_of(breaker) is BreakerState.CLOSED
     fail(breaker, 1)
     assert state_of(breaker) is BreakerState.OPEN
-    with pytest.raises(BreakerOpen, match=r"store: open for another 5\.0 s"):
+    with pytest.raises(BreakerOpen, match=r"store: it failed too often; try again in 5\.0 s"):
         breaker.admit()
 
 
@@ -75,10 +75,10 @@ async def test_less_than_half_failed_leaves_it_closed(breaker: Breaker) -> None:
 
 async def test_what_is_older_than_the_window_is_forgotten(breaker: Breaker) -> None:
     fail(breaker, 19)
-    await trio.sleep(POLICY.window_s)
+    await trio.sleep(SPEC.window_s)
     fail(breaker, 19)
     assert state_of(breaker) is BreakerState.CLOSED
-    await trio.sleep(POLICY.window_s - 1)
+    await trio.sleep(SPEC.window_s - 1)
     fail(breaker, 1)
     assert state_of(breaker) is BreakerState.OPEN
 
@@ -102,7 +102,7 @@ async def test_of_a_hundred_callers_three_try_and_their_success_closes_it(
 ) -> None:
     """Clause C9."""
     fail(breaker, 20)
-    await trio.sleep(POLICY.open_s)
+    await trio.sleep(SPEC.open_s)
     permits: list[Permit] = []
     rejected = 0
     for _ in range(100):
@@ -137,12 +137,12 @@ async def test_it_stays_open_twice_as_long_after_each_failed_trial_up_to_a_bound
 
 
 async def test_the_time_open_is_spread_by_the_jitter() -> None:
-    policy = BreakerPolicy(jitter=0.1)
+    spec = BreakerSpec(jitter=0.1)
     opened_s = set()
     for seed in range(50):
-        breaker = Breaker("store", policy, Random(seed))
+        breaker = Breaker("store", spec, Random(seed))
         fail(breaker, 20)
-        with trio.fail_after(policy.open_s * 1.2):
+        with trio.fail_after(spec.open_s * 1.2):
             passed_s = 0.0
             while breaker.state is BreakerState.OPEN:
                 await trio.sleep(0.05)
@@ -156,9 +156,9 @@ async def test_the_time_open_is_spread_by_the_jitter() -> None:
 async def test_a_hung_trial_opens_it_again_after_its_time(breaker: Breaker) -> None:
     """Clause C9."""
     fail(breaker, 20)
-    await trio.sleep(POLICY.open_s)
+    await trio.sleep(SPEC.open_s)
     hung = [breaker.admit() for _ in range(3)]
-    await trio.sleep(POLICY.half_open_s - 0.001)
+    await trio.sleep(SPEC.half_open_s - 0.001)
     assert state_of(breaker) is BreakerState.HALF_OPEN
     await trio.sleep(0.001)
     assert state_of(breaker) is BreakerState.OPEN
@@ -169,7 +169,7 @@ async def test_a_hung_trial_opens_it_again_after_its_time(breaker: Breaker) -> N
 
 async def test_a_trial_that_is_given_up_leaves_its_permit_to_others(breaker: Breaker) -> None:
     fail(breaker, 20)
-    await trio.sleep(POLICY.open_s)
+    await trio.sleep(SPEC.open_s)
     for _ in range(10):
         permits = [breaker.admit() for _ in range(3)]
         assert is_rejected(breaker)
@@ -189,7 +189,7 @@ async def test_a_result_of_an_older_generation_is_ignored(
     for permit in old[:10]:
         end(permit)
     assert state_of(breaker) is BreakerState.OPEN
-    await trio.sleep(POLICY.open_s)
+    await trio.sleep(SPEC.open_s)
     assert state_of(breaker) is BreakerState.HALF_OPEN
     for permit in old[10:20]:
         end(permit)
@@ -216,7 +216,7 @@ async def test_every_transition_is_counted_once(breaker: Breaker, metrics: Metri
     for permit in permits:
         permit.failed()
     assert is_rejected(breaker)
-    await trio.sleep(POLICY.open_s)
+    await trio.sleep(SPEC.open_s)
     succeed(breaker, 3)
     for before, after in (("closed", "open"), ("open", "half_open"), ("half_open", "closed")):
         labels = {"name": "store", "from": before, "to": after}
