@@ -20,6 +20,7 @@ from gateway.health import health_routes
 from gateway.listener import Listener, ListenerSettings
 from gateway.messages import LISTENER
 from gateway.metrics import http_metrics
+from gateway.overload import Overload
 from gateway.quart_app import Gateway
 from gateway.routes import Route
 from gateway.settings import GatewaySettings
@@ -52,14 +53,20 @@ def all_routes(
 
 
 def make_app(
-    system: ActorSystem, settings: GatewaySettings, database: DatabaseHandle, cache: CacheHandle
+    system: ActorSystem,
+    settings: GatewaySettings,
+    database: DatabaseHandle,
+    cache: CacheHandle,
+    overload: Overload,
 ) -> Gateway:
-    """The application, ready to be served by a `Listener`.
+    """The application, ready to be served by a `Listener` with the same `overload`.
 
     `database` tells when another process has taken it over; it and `cache` are for the health
     check.
     """
     keys = VerificationKeys(system, settings.keys_timeout_s)
+    routes = all_routes(system, settings, database, cache)
+    overload.declare(routes)
     app = Gateway(
         Dispatcher(
             system,
@@ -67,7 +74,8 @@ def make_app(
             Authenticator(system, keys, settings.cached_tokens_max),
             http_metrics(system.metrics.registry),
             database,
-            operations(all_routes(system, settings, database, cache), settings),
+            overload.shedder(system),
+            operations(routes, settings),
         )
     )
     app.config["MAX_CONTENT_LENGTH"] = settings.batch_body_max_bytes
@@ -82,9 +90,14 @@ def gateway_children(
     cache: CacheHandle,
 ) -> tuple[ChildSpec, ...]:
     """The children of the edge."""
+    overload = Overload(settings.shedding, settings.shedding_mode)
 
     def start() -> Listener:
-        return Listener(lambda system: make_app(system, settings, database, cache), listener)
+        return Listener(
+            lambda system: make_app(system, settings, database, cache, overload),
+            listener,
+            overload,
+        )
 
     return (
         ChildSpec(

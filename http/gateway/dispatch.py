@@ -15,6 +15,7 @@ from actors.auth.messages import Principal
 from actors.vocabulary import Idempotency
 from gateway.authentication import Authenticator
 from gateway.bodies import ID_PATTERN, Decode, body_decoder, query_decoder
+from gateway.connections import VISITOR
 from gateway.head import Head, read_head
 from gateway.idempotency import InFlight, fingerprint, read_key
 from gateway.metrics import UNMATCHED, HttpMetrics
@@ -22,12 +23,16 @@ from gateway.problems import PROBLEM_JSON, Problem, not_found, problem_of_error,
 from gateway.routes import JSON, Answer, ApiRequest, Route, encode_json
 from gateway.settings import GatewaySettings
 from runtime import ActorSystem, request_context
+from runtime.policies import LoadShedder
+from runtime.policies.shedding import Permit
 from runtime.storage import DatabaseHandle
 
 log = structlog.get_logger("loyalnest.http")
 
 CLIENT_GONE: Final = 499
 """Status in logs and metrics of a request whose client went away before the answer."""
+
+NO_STATE: Final[Mapping[str, Any]] = {}
 
 _ID: Final = re.compile(ID_PATTERN)
 _JSON_RAW: Final = JSON.encode()
@@ -71,6 +76,7 @@ class Exchange:
     route: str = UNMATCHED
     domain: str = UNMATCHED
     principal: Principal | None = None
+    permit: Permit | None = None
 
     @property
     def request_id(self) -> str:
@@ -86,6 +92,7 @@ class Dispatcher:
     _authenticator: Authenticator
     _metrics: HttpMetrics
     _database: DatabaseHandle
+    _shedder: LoadShedder
     operations: Mapping[str, Operation]
     _in_flight: InFlight = attrs.field(factory=InFlight)
 
@@ -101,6 +108,9 @@ class Dispatcher:
         exchange = Exchange(request, head, head.trace() or self.new_trace_id(), perf_counter())
         answer = None
         self._metrics.in_flight.inc()
+        visitor = request.scope.get("state", NO_STATE).get(VISITOR)
+        if visitor is not None:
+            exchange.permit = visitor.take_permit()
         try:
             if routing_error is not None:
                 raise routing_error
@@ -121,6 +131,8 @@ class Dispatcher:
     ) -> Answer:
         request, head, route = exchange.request, exchange.head, operation.route
         exchange.route, exchange.domain = route.path, operation.domain
+        if exchange.permit is None:
+            self._shedder.check(route.priority)
         deadline = trio.current_time() + operation.deadline_s
         with request_context(deadline=deadline, trace_id=exchange.trace_id):
             head.check()
@@ -132,6 +144,8 @@ class Dispatcher:
             query = operation.query(request.query_string)
             key = read_key(head.idempotency_key, route.keyed)
             body = await _body(operation, exchange)
+            if exchange.permit is None:
+                exchange.permit = await self._shedder.admit(route.priority)
             call = ApiRequest(
                 system=self._system,
                 principal=exchange.principal,
@@ -155,6 +169,11 @@ class Dispatcher:
         return principal
 
     def _account(self, exchange: Exchange, status: int) -> None:
+        if exchange.permit is not None:
+            if status == CLIENT_GONE:
+                exchange.permit.abandon()
+            else:
+                exchange.permit.release(exchange.route)
         seconds = perf_counter() - exchange.started
         method = exchange.request.method
         principal = exchange.principal

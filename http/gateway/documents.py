@@ -12,6 +12,7 @@ from gateway.metrics import exposition
 from gateway.openapi import openapi
 from gateway.routes import Answer, ApiRequest, Handler, Response, Route, encode_json
 from gateway.settings import GatewaySettings
+from runtime.policies import Priority
 
 TAG: Final = "Operation"
 HTML: Final = "text/html; charset=utf-8"
@@ -59,6 +60,7 @@ def _document(path: str, handler: Handler, summary: str, response: Response) -> 
         summary=summary,
         tag=TAG,
         public=True,
+        priority=Priority.DASHBOARDS,
         responses={200: response},
     )
 

@@ -7,6 +7,7 @@ import attrs
 import msgspec
 
 from gateway.routes import Answer, ApiRequest, Response, Route, answer
+from runtime.policies import Priority
 from supervisors.health import Condition, TreeHealth
 
 TAG: Final = "Operation"
@@ -73,6 +74,7 @@ def health_routes(tree: TreeHealth) -> tuple[Route, ...]:
             summary="Whether the process answers",
             tag=TAG,
             public=True,
+            priority=Priority.PROBES,
             responses={200: Response("It does", Alive)},
         ),
         Route(
@@ -82,6 +84,7 @@ def health_routes(tree: TreeHealth) -> tuple[Route, ...]:
             summary="Whether database and domains can serve requests",
             tag=TAG,
             public=True,
+            priority=Priority.PROBES,
             responses={
                 200: Response("They can", Health),
                 503: Response("They cannot, or not all of them", Health),
@@ -94,6 +97,7 @@ def health_routes(tree: TreeHealth) -> tuple[Route, ...]:
             summary="Every domain, the database and the cache",
             tag=TAG,
             public=True,
+            priority=Priority.PROBES,
             responses={200: Response("How they are", Health)},
         ),
     )

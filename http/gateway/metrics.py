@@ -40,6 +40,7 @@ class HttpMetrics:
             "http_requests_in_flight", "Requests being worked on", (), PREFIX, registry=registry
         )
         self._counters: dict[tuple[str, str, int], Counter] = {}
+        self._turned_away: dict[bytes, Counter] = {}
         self._histograms: dict[str, Histogram] = {}
 
     def observe(self, domain: str, route: str, method: str, status: int, seconds: float) -> None:
@@ -55,6 +56,17 @@ class HttpMetrics:
         if histogram is None:
             histogram = self._histograms[route] = self._seconds.labels(route)
         histogram.observe(seconds)
+
+    def turned_away(self, method: bytes) -> None:
+        """One request has been refused before it was known what for."""
+        counter = self._turned_away.get(method)
+        if counter is None:
+            name = method.decode()
+            label = name if name in METHODS else "OTHER"
+            counter = self._requests.labels(UNMATCHED, UNMATCHED, label, "503")
+            if label == name:
+                self._turned_away[method] = counter
+        counter.inc()
 
 
 _metrics: WeakKeyDictionary[CollectorRegistry, HttpMetrics] = WeakKeyDictionary()

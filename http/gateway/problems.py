@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from http import HTTPStatus
+from math import ceil
 from typing import Annotated
 
 import msgspec
@@ -10,6 +11,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from actors.vocabulary import Refusal, RefusalKind
 from runtime import ActorError, AskTimeout, Expired, MailboxFull, Outcome
+from runtime.policies import Shed
 from runtime.storage import (
     TAKEN_OVER,
     CommitUnknown,
@@ -21,6 +23,7 @@ from runtime.storage import (
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER = (("retry-after", "1"),)
+OVERLOADED_DETAIL = "there is more to do than can be done in time; nothing was changed"
 INTERRUPTED = "interrupted; it may have happened, ask again with the same key"
 
 Headers = tuple[tuple[str, str], ...]
@@ -77,6 +80,12 @@ def taken_over() -> Problem:
     return unavailable("taken_over", f"{TAKEN_OVER}; nothing was changed")
 
 
+def overloaded(error: Shed) -> Problem:
+    """There is no room for the request. It was not begun."""
+    seconds = ceil(error.retry_after_s or 1.0)
+    return Problem(503, "overloaded", OVERLOADED_DETAIL, (("retry-after", str(seconds)),))
+
+
 def not_found(detail: str = "there is no such resource") -> Problem:
     return Problem(404, "not_found", detail)
 
@@ -103,6 +112,8 @@ def problem_of_error(error: BaseException) -> Problem | None:
         return error
     if isinstance(error, ActorError):
         return _of_actor_error(error)
+    if isinstance(error, Shed):
+        return overloaded(error)
     if isinstance(error, TakenOver):
         return taken_over()
     if isinstance(error, StorageError):

@@ -11,6 +11,7 @@ from actors.auth.messages import Principal, Role
 from actors.vocabulary import Idempotency, Refusal
 from gateway.problems import Headers, problem_of_refusal
 from runtime import ActorSystem
+from runtime.policies import Priority
 
 OWNERS: Final = frozenset({Role.OWNER, Role.MANAGER})
 WRITERS: Final = OWNERS | {Role.MACHINE}
@@ -20,6 +21,8 @@ OPERATORS: Final = frozenset({Role.PLATFORM})
 EVERYONE: Final = frozenset(Role)
 
 JSON: Final = "application/json"
+
+READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 encode_json: Final = msgspec.json.Encoder().encode
 
@@ -106,6 +109,11 @@ class Response:
     content_type: str = JSON
 
 
+def priority_of_method(method: str) -> Priority:
+    """How important a request is that declares nothing."""
+    return Priority.READS if method in READING else Priority.WRITES
+
+
 @attrs.frozen(kw_only=True)
 class Route:
     """An operation of the API.
@@ -113,7 +121,7 @@ class Route:
     Nobody may use it unless `roles` names them or `public` says that no token is needed.
     `problems` are the statuses of the route's own problems, beside those that every route has.
     With `body_optional` an empty body stands for the defaults. `deadline_s` takes the place of
-    the deadline that requests usually have.
+    the deadline that requests usually have. `priority` says what is given up first under overload.
     """
 
     method: str
@@ -132,6 +140,11 @@ class Route:
     query: Any = None
     keyed: Keyed = Keyed.NONE
     problems: tuple[int, ...] = ()
+    priority: Priority = attrs.field()
+
+    @priority.default
+    def _priority_of_the_method(self) -> Priority:
+        return priority_of_method(self.method)
 
     @property
     def name(self) -> str:
@@ -139,9 +152,9 @@ class Route:
 
     @property
     def problem_statuses(self) -> frozenset[int]:
-        statuses = {400, 500, *self.problems}
+        statuses = {400, 500, 503, *self.problems}
         if not self.public:
-            statuses |= {401, 403, 422, 503, 504}
+            statuses |= {401, 403, 422, 504}
         if self.body is not None:
             statuses |= {408, 413, 415, 422}
         if self.query is not None or "{" in self.path:

@@ -2,6 +2,8 @@
 
 import attrs
 
+from runtime.policies import SheddingMode, SheddingSpec
+
 KIB = 1024
 
 
@@ -16,4 +18,6 @@ class GatewaySettings:
     cached_tokens_max: int = 10_000
     keys_timeout_s: float = 1.0
     in_flight_wait_s: float = 2.0
+    shedding: SheddingSpec = attrs.field(factory=SheddingSpec)
+    shedding_mode: SheddingMode = SheddingMode.AUTOMATIC
     version: str = "0.1.0"
