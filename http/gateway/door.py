@@ -38,6 +38,16 @@ PART_S: Final = 0.1
 """How long the door waits for the rest of a request; then it is let in as it is."""
 
 
+REFUSING_SHARE: Final = 0.2
+"""The part of its time that the process spends on saying no. When that does not suffice, clients
+wait for their refusal, and those that lose patience first need none."""
+
+REFUSING_MAX_S: Final = 0.02
+"""How long refusals may take at a stretch."""
+
+REFUSING_PAUSE_S: Final = 0.001
+
+
 class Entrance:
     """A listening socket in the selector of the door."""
 
@@ -130,6 +140,9 @@ class Door:
         self._strangers: set[Visitor] = set()
         self._accept_at = inf
         self._refusals = 0
+        self._refused: dict[Visitor, Shed] = {}
+        self._refused_at = monotonic()
+        self._allowance_s = 0.0
 
     def open(self, listeners: Sequence[sockets.socket]) -> None:
         """Accept on these sockets, which belong to the door from now on."""
@@ -144,6 +157,7 @@ class Door:
             for key, _ in self._selector.select(0):
                 key.data.ready()
             self._pass_time()
+            self._refuse()
 
     def _descriptor(self) -> int:
         """Of the selector itself, which is readable when one of its sockets is."""
@@ -192,7 +206,8 @@ class Door:
     def _next_at(self) -> float:
         queues = min(self._idle.next_at(), self._surplus.next_at(), self._parts.next_at())
         waiting = self._shedder.expire() if self._shedder is not None else inf
-        return min(queues, waiting, self._accept_at)
+        refusals = monotonic() + REFUSING_PAUSE_S if self._refused else inf
+        return min(queues, waiting, refusals, self._accept_at)
 
     def _pass_time(self) -> None:
         for visitor in (*self._idle.late(), *self._surplus.late()):
@@ -228,21 +243,37 @@ class Door:
             visitor.admitted(permit)
 
     def withdraw(self, visitor: Visitor) -> None:
-        if self._shedder is not None:
+        if self._refused.pop(visitor, None) is None and self._shedder is not None:
             self._shedder.withdraw(visitor)
 
     def expect_more(self, visitor: Visitor) -> None:
         """A part of a request has come."""
         self._parts.add(visitor)
 
-    def refused(self, visitor: Visitor, error: Shed) -> int:
-        """Count a refusal; seconds after which that client is to come back."""
+    def refuse_soon(self, visitor: Visitor, error: Shed) -> None:
+        """It waits for its refusal, for which there is not always time."""
+        self._refused[visitor] = error
+
+    def _refuse(self) -> None:
+        """Write refusals, as far as they do not take too much of the time."""
+        now = monotonic()
+        earned_s = REFUSING_SHARE * (now - self._refused_at)
+        self._allowance_s = min(REFUSING_MAX_S, self._allowance_s + earned_s)
+        self._refused_at = now
+        while self._refused and self._allowance_s > 0:
+            visitor = next(iter(self._refused))
+            error = self._refused.pop(visitor)
+            self._turn_away(visitor, error)
+            then, now = now, monotonic()
+            self._allowance_s -= now - then
+
+    def _turn_away(self, visitor: Visitor, error: Shed) -> None:
         self._refusals += 1
         self._house.turned_away(visitor.method)
         if not visitor.served:
             self._idle.remove(visitor)
             self._idle.add(visitor)
-        return spread(error.retry_after_s, self._refusals)
+        visitor.turn_away(spread(error.retry_after_s, self._refusals))
 
     def welcome(self, visitor: Visitor) -> None:
         """Somebody is to serve it from now on."""

@@ -19,8 +19,8 @@ HELD_BYTES: Final = 32_768
 
 
 class Place(Enum):
-    """Where a visitor is: OUTSIDE between two requests, WAITING for room, INSIDE during a
-    request, GONE after the end."""
+    """Where a visitor is: OUTSIDE between two requests, WAITING for room or for a refusal, INSIDE
+    during a request, GONE after the end."""
 
     OUTSIDE = "outside"
     WAITING = "waiting"
@@ -45,7 +45,7 @@ class Doorkeeper(Protocol):
 
     def left(self, visitor: "Visitor") -> None: ...
 
-    def refused(self, visitor: "Visitor", error: Shed) -> int: ...
+    def refuse_soon(self, visitor: "Visitor", error: Shed) -> None: ...
 
 
 class Visitor:
@@ -150,10 +150,13 @@ class Visitor:
             self._door.welcome(self)
 
     def shed(self, error: Shed) -> None:
-        """There is no room: say so, and wait for the next request if there may be one."""
+        """There is no room. The client is told when there is time for it."""
+        self._door.refuse_soon(self, error)
+
+    def turn_away(self, retry_after_s: int) -> None:
+        """Say so, and wait for the next request if there may be one."""
         self.place = Place.OUTSIDE
         self._held = b""
-        retry_after_s = self._door.refused(self, error)
         answer = turned_away(retry_after_s, lasting=self._lasting)
         if not (self._say(answer) and self._lasting):
             self._end()

@@ -12,6 +12,10 @@ work that began while at most `limit_min` ran, as Envoy's gradient controller ta
 and like that one, the limit goes down to `limit_min` now and then (a probe), so that lasting load
 cannot hide that the work itself has become slower or faster.
 
+The latency measured is a ratio to what is expected of work of the same kind, and of several kinds
+the (lower) median counts. What all of them share, a processor or a store, makes all of them slow;
+where only some have become slow, the limit is not what would help.
+
 Where work queues for one processor, latency grows in proportion to the limit, and it settles at
 about `tolerance * limit_min`. Where K pieces of work really run side by side, it settles at
 about `tolerance * K`, if that is more.
@@ -20,6 +24,7 @@ about `tolerance * K`, if that is more.
 from collections.abc import Hashable
 from math import sqrt
 from random import Random
+from statistics import fmean, median_low
 
 import attrs
 
@@ -53,9 +58,9 @@ class GradientSpec:
     `probe_s`.
     """
 
-    limit_min: int = 64
+    limit_min: int = 48
     limit_max: int = 1_000
-    limit_start: int = 128
+    limit_start: int = 96
     tolerance: float = 1.5
     smoothing: float = 0.2
     window_s: float = 0.1
@@ -100,9 +105,14 @@ class _Window:
 
     began_at: float
     ended: int = 0
-    ratios: int = 0
-    ratio_sum: float = 0.0
     in_flight_max: int = 0
+    ratios: dict[Hashable, list[float]] = attrs.field(factory=dict)
+
+    def ratio(self) -> float:
+        """Measured over expected; of several kinds the lower median of their means."""
+        if not self.ratios:
+            return 0.0
+        return median_low(fmean(ratios) for ratios in self.ratios.values())
 
 
 class GradientLimit:
@@ -147,8 +157,8 @@ class GradientLimit:
         if in_flight <= spec.limit_min or not expected.mean_s:
             expected.learn(latency_s, spec.learning)
         else:
-            window.ratios += 1
-            window.ratio_sum += min(RATIO_MAX, latency_s / expected.mean_s)
+            ratio = min(RATIO_MAX, latency_s / expected.mean_s)
+            window.ratios.setdefault(kind, []).append(ratio)
         window.ended += 1
         window.in_flight_max = max(window.in_flight_max, in_flight)
         if window.ended >= spec.samples_min:
@@ -180,10 +190,10 @@ class GradientLimit:
             self._begin_probe(now, used)
 
     def _gradient_of(self, window: _Window) -> float:
-        if not window.ratio_sum:
+        ratio = window.ratio()
+        if ratio <= self._spec.tolerance:
             return 1.0
-        measured = window.ratio_sum / window.ratios
-        return min(1.0, max(GRADIENT_MIN, self._spec.tolerance / measured))
+        return max(GRADIENT_MIN, self._spec.tolerance / ratio)
 
     def _begin_probe(self, now: float, used: bool) -> None:
         """Where little runs, what is expected is learnt all the time."""

@@ -81,6 +81,31 @@ async def test_work_of_another_kind_is_measured_by_its_own_past() -> None:
     assert limit.statistics().kinds == 2
 
 
+async def test_where_only_one_of_several_kinds_is_slow_the_limit_stays() -> None:
+    """A domain that hangs is no reason to serve the others less."""
+    limit = GradientLimit(SPEC, Random(1))
+    for kind in ("points", "products", "login"):
+        await feed(limit, 0.1, in_flight=1, windows=3, kind=kind)
+    for _ in range(100):
+        await trio.sleep(SPEC.window_s)
+        for kind, latency_s in (("points", 3.0), ("products", 0.1), ("login", 0.1)):
+            for _ in range(4):
+                limit.observe(latency_s, 20, kind)
+    assert limit.current > SPEC.limit_start
+
+
+async def test_where_all_kinds_are_slow_the_limit_shrinks() -> None:
+    limit = GradientLimit(SPEC, Random(1))
+    for kind in ("points", "products", "login"):
+        await feed(limit, 0.1, in_flight=1, windows=3, kind=kind)
+    for _ in range(100):
+        await trio.sleep(SPEC.window_s)
+        for kind in ("points", "products", "login"):
+            for _ in range(4):
+                limit.observe(0.5, 20, kind)
+    assert limit.current < SPEC.limit_start
+
+
 async def test_the_kinds_it_remembers_are_bounded() -> None:
     limit = GradientLimit(SPEC, Random(1))
     for number in range(10 * KINDS_MAX):
