@@ -1,17 +1,17 @@
 """Guarded connections: no client can end the process, or hold up its end."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-import h11
 import structlog
 import trio
 from hypercorn.config import Config
-from hypercorn.events import Event, Updated
-from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
+from gateway.addresses import ClientAddresses
+from gateway.server import ConnectionLimits, GuardedStream, Server
 from gateway.visitors import Visitor
 
 log = structlog.get_logger("loyalnest.gateway")
@@ -20,73 +20,6 @@ VISITOR: Final = "visitor"
 """Where a request finds the connection that it came by, in the state of its ASGI scope."""
 
 HypercornApp = Callable[..., Awaitable[None]]
-
-
-class GuardedStream(trio.abc.HalfCloseableStream):
-    """A visitor's stream, whose sends have a deadline.
-
-    Hypercorn shields its sends from cancellation, so one without a deadline would wait for a
-    client that stopped reading for ever. After the deadline the socket is closed by force.
-    """
-
-    def __init__(self, visitor: Visitor, send_timeout_s: float) -> None:
-        self.visitor = visitor
-        self._stream = trio.SocketStream(trio.socket.from_stdlib_socket(visitor.socket))
-        self.socket = self._stream.socket
-        self._send_timeout_s = send_timeout_s
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Raises `trio.BrokenResourceError` when the client does not take the data in time."""
-        with trio.move_on_after(self._send_timeout_s) as scope:
-            await self._stream.send_all(data)
-        if scope.cancelled_caught:
-            self.visitor.close()
-            raise trio.BrokenResourceError("the client stopped reading")
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self._stream.wait_send_all_might_not_block()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        return await self.visitor.receive()
-
-    async def send_eof(self) -> None:
-        await self._stream.send_eof()
-
-    async def aclose(self) -> None:
-        """Close now. Whoever waits on the socket gets `trio.ClosedResourceError`."""
-        self.visitor.close()
-        await trio.lowlevel.checkpoint()
-
-
-class Server(TCPServer):
-    """Hypercorn's connection, without what it leaves behind.
-
-    It starts a timer whenever a connection is idle, and does not stop it when the client has
-    gone: the closed connection then counted against the limit until the timer ended.
-    """
-
-    _reading = True
-
-    async def _read_data(self) -> None:
-        await super()._read_data()
-        self._reading = False
-        await self.idle_task.stop()
-
-    async def protocol_send(self, event: Event) -> None:
-        if self._reading or not isinstance(event, Updated):
-            await super().protocol_send(event)
-        if isinstance(event, Updated) and event.idle:
-            visitor: Visitor = self.stream.visitor
-            visitor.abandon()
-            if self._is_between_requests():
-                visitor.step_outside()
-
-    def _is_between_requests(self) -> bool:
-        """Whether no byte of the next request is here. With HTTP/2 there is no such moment."""
-        connection = getattr(self.protocol.protocol, "connection", None)
-        if not isinstance(connection, h11.Connection):
-            return False
-        return connection.their_state is h11.IDLE and not connection.trailing_data[0]
 
 
 class HypercornLog:
@@ -112,29 +45,36 @@ class HypercornLog:
 
 
 class Connections:
-    """Serves connections, at most `limit` at once, each guarded against its own failure."""
+    """Serves connections, each guarded against its own failure.
+
+    `limits.total` at once, and of them `limits.per_address` from one address, unless that is a
+    proxy's. `turned_away` hears the method of each request that was refused at the door.
+    """
 
     def __init__(
         self,
         app: HypercornApp,
         config: Config,
-        *,
-        limit: int,
-        send_timeout_s: float,
-        turned_away: Callable[[bytes], None] = lambda _method: None,
+        limits: ConnectionLimits,
+        turned_away: Callable[[bytes], None],
     ) -> None:
         self._app = app
         self._config = config
+        self._limits = limits
         self._context = WorkerContext(max_requests=None)
-        self._send_timeout_s = send_timeout_s
         self._open: set[Visitor] = set()
+        self._by_address: Counter[str] = Counter()
+        self._addresses = ClientAddresses(limits.trusted_proxies)
         self._empty = trio.Event()
         self._nursery: trio.Nursery | None = None
         self.turned_away = turned_away
-        self.limit = limit
         self.accepted = 0
         self.refused = 0
         self.failed = 0
+
+    @property
+    def limit(self) -> int:
+        return self._limits.total
 
     def __len__(self) -> int:
         return len(self._open)
@@ -144,14 +84,19 @@ class Connections:
         self._nursery = nursery
 
     def arrived(self, visitor: Visitor) -> bool:
-        """A connection was accepted; whether it is within the bound."""
-        within = len(self._open) < self.limit
-        if within:
-            self.accepted += 1
-        else:
-            self.refused += 1
+        """A connection was accepted; whether it is within the bounds."""
+        surplus = self._is_full_for(visitor.address)
+        self.refused += surplus
+        self.accepted += not surplus
         self._open.add(visitor)
-        return within
+        self._by_address[visitor.address] += 1
+        return not surplus
+
+    def _is_full_for(self, address: str) -> bool:
+        if len(self._open) >= self._limits.total:
+            return True
+        crowded = self._by_address[address] >= self._limits.per_address
+        return crowded and not self._addresses.trusts(address)
 
     def enter(self, visitor: Visitor) -> None:
         """Start to serve a connection."""
@@ -162,13 +107,16 @@ class Connections:
     def left(self, visitor: Visitor) -> None:
         """A connection was closed."""
         self._open.discard(visitor)
+        self._by_address[visitor.address] -= 1
+        if not self._by_address[visitor.address]:
+            del self._by_address[visitor.address]
         if not self._open:
             self._empty.set()
 
     async def _guarded(self, visitor: Visitor) -> None:
         """Serve one connection to its end. Raises nothing but cancellation."""
         try:
-            await self._serve(GuardedStream(visitor, self._send_timeout_s))
+            await self._serve(GuardedStream(visitor, self._limits.send_timeout_s))
         except* Exception as errors:
             self.failed += 1
             log.warning("connection_failed", error=_cause(errors))
@@ -178,11 +126,12 @@ class Connections:
 
     async def _serve(self, stream: GuardedStream) -> None:
         server: Any = Server(
-            self._app,  # type: ignore[arg-type]
+            self._limits,
+            self._app,
             self._config,
             self._context,
             ConnectionState({VISITOR: stream.visitor}),
-            stream,  # type: ignore[arg-type]
+            stream,
         )
         await server.run()
 

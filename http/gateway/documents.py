@@ -52,7 +52,9 @@ class Documents:
         return self._landing
 
 
-def _document(path: str, handler: Handler, summary: str, response: Response) -> Route:
+def _document(
+    path: str, handler: Handler, summary: str, response: Response, *, unlimited: bool = False
+) -> Route:
     return Route(
         method="GET",
         path=path,
@@ -61,6 +63,7 @@ def _document(path: str, handler: Handler, summary: str, response: Response) -> 
         tag=TAG,
         public=True,
         priority=Priority.DASHBOARDS,
+        unlimited=unlimited,
         responses={200: response},
     )
 
@@ -76,6 +79,7 @@ def document_routes(
             documents.metrics,
             "Metrics for Prometheus",
             Response("All metrics", content_type=CONTENT_TYPE_LATEST),
+            unlimited=True,
         ),
         _document(
             "/v1/openapi.json",

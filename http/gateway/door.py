@@ -12,13 +12,15 @@ import selectors
 import socket as sockets
 from collections.abc import Sequence
 from math import inf
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 import trio
 
+from gateway.addresses import UNKNOWN, counted_as
 from gateway.priorities import Glance, Priorities
-from gateway.turned_away import overcrowded, spread
+from gateway.refusals import overcrowded
+from gateway.turned_away import spread
 from gateway.visitors import Place, Visitor
 from runtime.parking import monotonic
 from runtime.policies import LoadShedder, Priority, Shed
@@ -33,6 +35,9 @@ NO_DESCRIPTORS_PAUSE_S: Final = 0.1
 
 SURPLUS_S: Final = 0.5
 """How long a connection over the bound has to say what it wants."""
+
+SURPLUS_MAX: Final = 64
+"""Connections over the bound that may say what they want. Others are closed at once."""
 
 PART_S: Final = 0.1
 """How long the door waits for the rest of a request; then it is let in as it is."""
@@ -58,13 +63,13 @@ class Entrance:
     def ready(self) -> None:
         for _ in range(ACCEPTED_AT_ONCE):
             try:
-                accepted, _ = self.socket.accept()
+                accepted, peer = self.socket.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
                 self._door.pause_accepting(error)
                 return
-            self._door.arrived(accepted)
+            self._door.arrived(accepted, peer)
 
 
 class Queue:
@@ -81,6 +86,9 @@ class Queue:
 
     def remove(self, visitor: Visitor) -> None:
         self._until.pop(visitor, None)
+
+    def __len__(self) -> int:
+        return len(self._until)
 
     def next_at(self) -> float:
         """When the first runs out of time; `inf` when nobody is there."""
@@ -118,7 +126,8 @@ class House(Protocol):
 class Door:
     """Reads all connections, and lets in the requests that the shedder admits, or all without one.
 
-    A new connection, or one that was refused and not served yet, has `idle_s` to send something.
+    A connection that nobody serves yet has `head_s` to send something when it is new, and
+    `idle_s` when it was refused before.
     """
 
     def __init__(
@@ -127,6 +136,7 @@ class Door:
         priorities: Priorities,
         shedder: LoadShedder | None,
         *,
+        head_s: float,
         idle_s: float,
     ) -> None:
         self._house = house
@@ -134,9 +144,11 @@ class Door:
         self._shedder = shedder
         self._selector = selectors.DefaultSelector()
         self._entrances: list[Entrance] = []
+        self._new = Queue(head_s)
         self._idle = Queue(idle_s)
         self._surplus = Queue(SURPLUS_S)
         self._parts = Queue(PART_S)
+        self._queues = (self._new, self._idle, self._surplus, self._parts)
         self._strangers: set[Visitor] = set()
         self._accept_at = inf
         self._refusals = 0
@@ -178,14 +190,18 @@ class Door:
         self.close_entrances()
         self._selector.close()
 
-    def arrived(self, socket: sockets.socket) -> None:
-        """A new connection."""
+    def arrived(self, socket: sockets.socket, peer: Any) -> None:
+        """A new connection, from the address `peer`."""
         socket.setblocking(False)
-        visitor = Visitor(self, socket)
+        address = counted_as(peer[0]) if isinstance(peer, tuple) else UNKNOWN
+        visitor = Visitor(self, socket, address)
         visitor.surplus = not self._house.arrived(visitor)
         self._strangers.add(visitor)
         self.watch(visitor)
-        (self._surplus if visitor.surplus else self._idle).add(visitor)
+        if visitor.surplus and len(self._surplus) >= SURPLUS_MAX:
+            visitor.close()
+            return
+        (self._surplus if visitor.surplus else self._new).add(visitor)
 
     def pause_accepting(self, error: OSError) -> None:
         """Leave new connections to the kernel for a moment: there is nothing to hold them with."""
@@ -204,13 +220,13 @@ class Door:
             self._selector.register(entrance.socket, selectors.EVENT_READ, entrance)
 
     def _next_at(self) -> float:
-        queues = min(self._idle.next_at(), self._surplus.next_at(), self._parts.next_at())
+        queues = min(queue.next_at() for queue in self._queues)
         waiting = self._shedder.expire() if self._shedder is not None else inf
         refusals = monotonic() + REFUSING_PAUSE_S if self._refused else inf
         return min(queues, waiting, refusals, self._accept_at)
 
     def _pass_time(self) -> None:
-        for visitor in (*self._idle.late(), *self._surplus.late()):
+        for visitor in (*self._new.late(), *self._idle.late(), *self._surplus.late()):
             visitor.close()
         for visitor in self._parts.late():
             visitor.come_in()
@@ -226,8 +242,8 @@ class Door:
     def knock(self, visitor: Visitor, seen: Glance) -> None:
         """A whole request: it is let in, waits for room, or is refused."""
         self._parts.remove(visitor)
-        priority = self._priorities.of(seen.method, seen.path)
-        if visitor.surplus and priority is not Priority.PROBES:
+        rank = self._priorities.of(seen.method, seen.path)
+        if visitor.surplus and rank.priority is not Priority.PROBES:
             visitor.refuse(overcrowded())
             return
         if self._shedder is None:
@@ -235,7 +251,7 @@ class Door:
             return
         visitor.place = Place.WAITING
         try:
-            permit = self._shedder.enter(priority, visitor)
+            permit = self._shedder.enter(rank.priority, visitor, rank.domain)
         except Shed as error:
             visitor.shed(error)
             return
@@ -271,22 +287,21 @@ class Door:
         self._refusals += 1
         self._house.turned_away(visitor.method)
         if not visitor.served:
+            self._new.remove(visitor)
             self._idle.remove(visitor)
             self._idle.add(visitor)
         visitor.turn_away(spread(error.retry_after_s, self._refusals))
 
     def welcome(self, visitor: Visitor) -> None:
         """Somebody is to serve it from now on."""
-        self._parts.remove(visitor)
         self._be_known(visitor)
         self._house.enter(visitor)
 
     def left(self, visitor: Visitor) -> None:
-        self._parts.remove(visitor)
         self._be_known(visitor)
         self._house.left(visitor)
 
     def _be_known(self, visitor: Visitor) -> None:
         self._strangers.discard(visitor)
-        self._idle.remove(visitor)
-        self._surplus.remove(visitor)
+        for queue in self._queues:
+            queue.remove(visitor)

@@ -11,6 +11,7 @@ import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
 
+from gateway.addresses import Network
 from gateway.connections import Connections, HypercornLog
 from gateway.door import Door
 from gateway.errors import ListenError
@@ -18,6 +19,7 @@ from gateway.messages import Address, GetAddress, GetListenerStatistics, Listene
 from gateway.metrics import http_metrics
 from gateway.overload import Overload
 from gateway.priorities import Priorities
+from gateway.server import ConnectionLimits
 from runtime import Actor, ActorSystem, ExitReason
 
 log = structlog.get_logger("loyalnest.gateway")
@@ -32,16 +34,19 @@ Application = Callable[..., Awaitable[None]]
 class ListenerSettings:
     """Every bound of the listener. `bind` is `host:port`; port 0 takes a free one.
 
-    An idle connection, or one that has not sent a whole request head, lives for
-    `keep_alive_timeout_s`. One that sends nothing at all, also inside a request or a WebSocket,
-    lives for `read_timeout_s`.
+    A connection that is idle between two requests lives for `keep_alive_timeout_s`. The other
+    bounds are those of `ConnectionLimits`.
     """
 
     bind: str = "127.0.0.1:8080"
     backlog: int = 1_024
     connections_max: int = 1_000
+    connections_per_address_max: int = 500
+    trusted_proxies: tuple[Network, ...] = ()
     drain_s: float = 15.0
+    head_timeout_s: float = 10.0
     send_timeout_s: float = 10.0
+    answer_timeout_s: float = 30.0
     read_timeout_s: float = 60.0
     keep_alive_timeout_s: float = 30.0
     keep_alive_max_requests: int = 100_000
@@ -58,7 +63,6 @@ class ListenerSettings:
         config.include_server_header = False
         config.backlog = self.backlog
         config.graceful_timeout = self.drain_s
-        config.read_timeout = self.read_timeout_s  # type: ignore[assignment]
         config.keep_alive_timeout = self.keep_alive_timeout_s
         config.keep_alive_max_requests = self.keep_alive_max_requests
         config.h11_max_incomplete_size = self.head_max_bytes
@@ -68,6 +72,19 @@ class ListenerSettings:
         config.websocket_max_message_size = self.websocket_max_message_bytes
         config.websocket_ping_interval = self.websocket_ping_interval_s
         return config
+
+    def limits(self) -> ConnectionLimits:
+        """The bounds of connections."""
+        return ConnectionLimits(
+            total=self.connections_max,
+            per_address=self.connections_per_address_max,
+            trusted_proxies=self.trusted_proxies,
+            head_max_bytes=self.head_max_bytes,
+            head_timeout_s=self.head_timeout_s,
+            read_timeout_s=self.read_timeout_s,
+            send_timeout_s=self.send_timeout_s,
+            answer_timeout_s=self.answer_timeout_s,
+        )
 
 
 class Listener(Actor):
@@ -95,8 +112,7 @@ class Listener(Actor):
         self._connections = Connections(
             ASGIWrapper(self._make_app(self.system)),
             self._settings.hypercorn(),
-            limit=self._settings.connections_max,
-            send_timeout_s=self._settings.send_timeout_s,
+            self._settings.limits(),
             turned_away=http_metrics(self.system.metrics.registry).turned_away,
         )
         sockets = await open_sockets(self._settings.bind, self._settings.backlog)
@@ -109,11 +125,14 @@ class Listener(Actor):
         log.info("listening", address=str(self._address))
 
     def _make_door(self) -> Door:
-        overload, idle_s = self._overload, self._settings.keep_alive_timeout_s
-        if overload is None:
-            return Door(self._connections, Priorities(()), None, idle_s=idle_s)
-        shedder = overload.shedder(self.system)
-        return Door(self._connections, overload.priorities, shedder, idle_s=idle_s)
+        overload, settings = self._overload, self._settings
+        return Door(
+            self._connections,
+            overload.priorities if overload is not None else Priorities(()),
+            overload.shedder(self.system) if overload is not None else None,
+            head_s=settings.head_timeout_s,
+            idle_s=settings.keep_alive_timeout_s,
+        )
 
     async def _serve(self) -> None:
         """Accept until told to stop, drain, and leave no connection behind in any case."""

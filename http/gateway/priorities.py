@@ -85,29 +85,52 @@ def _has_plain_lines(data: bytes, end: int) -> bool:
     return data.find(b"\n ", 0, end) < 0 and data.find(b"\n\t", 0, end) < 0
 
 
+@attrs.frozen
+class Rank:
+    """How important a request is, and which domain it is for."""
+
+    priority: Priority
+    domain: str | None
+
+
+UNKNOWN: Final = {
+    method: Rank(priority_of_method(method.decode()), None)
+    for method in (b"GET", b"HEAD", b"OPTIONS", b"POST")
+}
+"""Of requests that are for no route. They are answered all the same, with a refusal."""
+
+ANY: Final = b"{}"
+
+
+@attrs.define
+class _Branch:
+    """The routes whose paths begin alike; `ANY` is the segment for a parameter."""
+
+    branches: dict[bytes, "_Branch"] = attrs.field(factory=dict)
+    ranks: dict[bytes, Rank] = attrs.field(factory=dict)
+
+
 class Priorities:
     """The priorities that routes declare, found by method and path."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._exact: dict[tuple[bytes, bytes], Priority] = {}
-        self._prefixes: list[tuple[bytes, bytes, Priority]] = []
+        self._root = _Branch()
         for route in routes:
-            method, path = route.method.encode(), route.path.encode()
-            if route.priority is priority_of_method(route.method):
-                continue
-            if b"{" in path:
-                self._prefixes.append((method, path.partition(b"{")[0], route.priority))
-            else:
-                self._exact[method, path] = route.priority
+            branch = self._root
+            for segment in route.path.encode().split(b"/"):
+                key = ANY if segment.startswith(b"{") else segment
+                branch = branch.branches.setdefault(key, _Branch())
+            branch.ranks[route.method.encode()] = Rank(route.priority, route.domain)
 
-    def of(self, method: bytes, path: bytes) -> Priority:
+    def of(self, method: bytes, path: bytes) -> Rank:
         """That of the route, or of any request with the method where there is no such route."""
-        if method == b"HEAD":
-            method = b"GET"
-        priority = self._exact.get((method, path))
-        if priority is not None:
-            return priority
-        for of_method, prefix, priority in self._prefixes:
-            if of_method == method and path.startswith(prefix):
-                return priority
-        return priority_of_method(method.decode())
+        branch: _Branch | None = self._root
+        for segment in path.split(b"/"):
+            if branch is None:
+                break
+            branch = branch.branches.get(segment) or branch.branches.get(ANY)
+        if branch is not None:
+            rank = branch.ranks.get(b"GET" if method == b"HEAD" else method)
+            if rank is not None:
+                return rank
+        return UNKNOWN.get(method, UNKNOWN[b"POST"])

@@ -7,7 +7,8 @@ from typing import Final, Protocol
 import trio
 
 from gateway.priorities import Arrived, Glance, glance
-from gateway.turned_away import overcrowded, turned_away
+from gateway.refusals import overcrowded
+from gateway.turned_away import turned_away
 from runtime.parking import park, wake
 from runtime.policies import Shed
 from runtime.policies.shedding import Permit
@@ -54,7 +55,7 @@ class Visitor:
     `serve` says that a task serves it; before its first request there is none, and a refusal
     costs no more than a few system calls. `permit` is that of the request in hand, until
     somebody takes it. A `surplus` one came over the bound on connections. `method` is that of the
-    last request that was seen whole.
+    last request that was seen whole; `address` is what the client's counts as.
     """
 
     __slots__ = (
@@ -64,6 +65,7 @@ class Visitor:
         "_lasting",
         "_reader",
         "_watched",
+        "address",
         "method",
         "permit",
         "place",
@@ -72,13 +74,14 @@ class Visitor:
         "surplus",
     )
 
-    def __init__(self, door: Doorkeeper, socket: sockets.socket) -> None:
+    def __init__(self, door: Doorkeeper, socket: sockets.socket, address: str) -> None:
         self._door = door
         self._held = b""
         self._ended = False
         self._lasting = True
         self._reader: trio.lowlevel.Task | None = None
         self._watched = True
+        self.address = address
         self.method = b""
         self.permit: Permit | None = None
         self.place = Place.OUTSIDE

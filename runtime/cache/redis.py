@@ -11,14 +11,10 @@ import trio
 from redis.exceptions import NoScriptError
 
 from runtime.cache.errors import Away, CacheRefused, CacheUnavailable
-from runtime.cache.gcra import LUA, verdict
 from runtime.cache.port import (
     STREAM_START,
-    Limit,
     Presence,
     StreamEntry,
-    Verdict,
-    check_cost,
     check_key,
     check_keys,
     check_read,
@@ -31,6 +27,8 @@ from runtime.cache.subscriptions import Subscription, Subscriptions
 from runtime.parking import monotonic
 from runtime.policies.breaker import Breaker, BreakerSpec
 from runtime.policies.errors import BreakerOpen
+from runtime.policies.gcra import LUA, verdict
+from runtime.policies.limits import Limit, Verdict, check_cost
 from runtime.telemetry import Metrics
 
 TIMEOUT_S = 0.1

@@ -39,9 +39,12 @@ from runtime.policies.judging import (
     Judge,
     Judgement,
 )
+from runtime.policies.limiters import Limiter, LocalLimiter, SharedLimiter
+from runtime.policies.limits import Claim, Decision, Limit, Verdict, per_minute
 from runtime.policies.metrics import PolicyMetrics
 from runtime.policies.pipeline import Pipeline, PipelineStatistics
 from runtime.policies.priority import Priority
+from runtime.policies.rate_limit import RateLimit, RateLimitSpec, RateLimitStatistics
 from runtime.policies.registry import Policies
 from runtime.policies.retry import Retry, RetrySpec, RetryStatistics
 from runtime.policies.shedding import (
@@ -75,7 +78,9 @@ __all__ = [
     "ChaosForbidden",
     "ChaosInjected",
     "ChaosSpec",
+    "Claim",
     "DeadlineExceeded",
+    "Decision",
     "Effect",
     "Ended",
     "Fallback",
@@ -90,7 +95,10 @@ __all__ = [
     "GradientStatistics",
     "Judge",
     "Judgement",
+    "Limit",
+    "Limiter",
     "LoadShedder",
+    "LocalLimiter",
     "NoDeadline",
     "NotAdmitted",
     "Permit",
@@ -101,17 +109,23 @@ __all__ = [
     "PolicyError",
     "PolicyMetrics",
     "Priority",
+    "RateLimit",
+    "RateLimitSpec",
+    "RateLimitStatistics",
     "RateLimited",
     "Retry",
     "RetrySpec",
     "RetryStatistics",
     "ShareStatistics",
+    "SharedLimiter",
     "Shed",
     "SheddingMode",
     "SheddingSpec",
     "SheddingStatistics",
     "Transition",
+    "Verdict",
     "be_strict",
+    "per_minute",
     "require_deadline",
     "time_limit",
 ]

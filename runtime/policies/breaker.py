@@ -48,10 +48,11 @@ class ForcedState(Enum):
 @attrs.frozen(kw_only=True)
 class BreakerSpec:
     """Opens when at least `calls_min` calls of the last `window_s` ended, and `failure_share` of
-    them failed or `slow_share` of them took `slow_s` or longer. Stays open for `open_s`, doubling
-    with each trial that fails up to `open_max_s`, spread evenly by ± `jitter` of itself. Then
-    admits `half_open_permits` calls: closes when all of them succeed, opens again at the first
-    failure, when `slow_share` of them were slow, or when one has hung for `half_open_s`.
+    them failed or `slow_share` of them were slow; a pipeline says that of those that took `slow_s`.
+    Stays open for `open_s`, doubling with each trial that fails up to `open_max_s`, spread evenly
+    by ± `jitter` of itself. Then admits `half_open_permits` calls: closes when all of them
+    succeed, opens again at the first failure, when `slow_share` of them were slow, or when one
+    has hung for `half_open_s`.
     """
 
     window_s: float = 10.0
@@ -59,7 +60,7 @@ class BreakerSpec:
     calls_min: int = 20
     failure_share: float = 0.5
     slow_share: float = 0.5
-    slow_s: float = inf
+    slow_s: float = 60.0
     open_s: float = 5.0
     open_max_s: float = 60.0
     jitter: float = 0.1
@@ -103,17 +104,17 @@ class Permit:
         self._breaker = breaker
         self.generation = generation
 
-    def succeeded(self, took_s: float = 0.0) -> None:
-        """The dependency answered; `took_s` is without the time the call waited on this side."""
+    def succeeded(self, *, slow: bool = False) -> None:
+        """The dependency answered; `slow` is without the time the call waited on this side."""
         breaker, self._breaker = self._breaker, None
         if breaker is not None:
-            breaker.record(self, False, took_s)
+            breaker.record(self, failed=False, slow=slow)
 
-    def failed(self, took_s: float = 0.0) -> None:
+    def failed(self, *, slow: bool = False) -> None:
         """The dependency failed, or took longer than we allow it."""
         breaker, self._breaker = self._breaker, None
         if breaker is not None:
-            breaker.record(self, True, took_s)
+            breaker.record(self, failed=True, slow=slow)
 
     def abandoned(self) -> None:
         """The caller gave up, or the call was not made: this says nothing about the dependency."""
@@ -246,7 +247,7 @@ class Breaker:
         if self._trials.pop(permit, None) is not None:
             self._watch_trials()
 
-    def record(self, permit: Permit, failed: bool, took_s: float) -> None:
+    def record(self, permit: Permit, *, failed: bool, slow: bool) -> None:
         """How an admitted call ended; said by its permit."""
         if failed:
             self._count_failure()
@@ -256,7 +257,6 @@ class Breaker:
             self._pass_time()
         if permit.generation != self._generation:
             return
-        slow = took_s >= self._spec.slow_s
         if self._state is BreakerState.CLOSED:
             self._count(failed, slow)
             if (failed or slow) and self._is_bad():

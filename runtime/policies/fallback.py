@@ -3,11 +3,12 @@
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from enum import Enum
+from math import inf
 from typing import Any, Generic, TypeVar
 
 import attrs
 
-from runtime.context import current
+from runtime.context import time_left_s
 from runtime.parking import monotonic
 from runtime.policies.deadline import time_limit
 from runtime.policies.errors import PolicyError
@@ -16,6 +17,11 @@ from runtime.policies.judging import Effect, Judge, failed, judged
 from runtime.policies.metrics import PolicyMetrics
 
 Value = TypeVar("Value")
+
+
+HAND_OVER_S = 0.02
+"""Waiting for a shared call ends this long before the deadline in force, so that there is time to
+give a fallback to a caller that is cancelled at its deadline."""
 
 
 class FallbackKind(Enum):
@@ -92,7 +98,7 @@ class Fallback:
         function: Callable[[], Awaitable[Value]],
         instead: Callable[[], Value] | None = None,
         *,
-        limit_s: float | None = None,
+        limit_s: float = inf,
     ) -> Answer[Value]:
         """What `function` returns, else what the declared kind gives; else its error.
 
@@ -118,13 +124,8 @@ class Fallback:
         self._metrics.fallback(self.name, self.spec.kind.value)
         return answer
 
-    async def _wait(self, flight: Awaitable[Value], limit_s: float | None) -> Value:
-        ambient = current.get()
-        if limit_s is None:
-            if ambient is None:
-                return await flight
-            limit_s = ambient.deadline - monotonic()
-        with time_limit(self.name, limit_s, "shared call"):
+    async def _wait(self, flight: Awaitable[Value], limit_s: float) -> Value:
+        with time_limit(self.name, min(limit_s, time_left_s() - HAND_OVER_S), "shared call"):
             return await flight
         raise AssertionError("unreachable")
 

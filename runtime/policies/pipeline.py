@@ -46,15 +46,19 @@ class PipelineStatistics:
     chaos: Injected
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Run:
-    """One call on its way: until when, under what context, for whom."""
+    """One call on its way. `deadline` is the sooner of its own and the one in force around it."""
 
-    deadline: float
-    own_deadline: float
-    ambient: Ambient | None
-    layer: RetryLayer | None
+    repeatable: bool
     share: str | None
+    own_deadline: float
+    attempt_s: float
+    slow_s: float
+    bulkhead: Bulkhead | None
+    deadline: float = inf
+    ambient: Ambient | None = None
+    layer: RetryLayer | None = None
 
 
 class Pipeline:
@@ -79,6 +83,7 @@ class Pipeline:
         self._limit_s = spec.deadline_s if spec.deadline_s is not None else inf
         self._attempt_s = spec.attempt_s if spec.attempt_s is not None else inf
         self._needs_s = spec.retry.needs_s if spec.retry is not None else 0.0
+        self._slow_s = spec.breaker.slow_s if spec.breaker is not None else inf
         self._retry = (
             Retry(name, spec.retry, random, metrics, spec.judge)
             if spec.retry is not None and spec.retry.attempts_max > 1
@@ -96,21 +101,30 @@ class Pipeline:
         self.chaos = Chaos(name, random, metrics, allowed=chaos_allowed)
 
     async def call(
-        self, function: Work[Result], *, repeatable: bool = False, share: str | None = None
+        self,
+        function: Work[Result],
+        *,
+        repeatable: bool = False,
+        share: str | None = None,
+        limit_s: float | None = None,
+        counted: bool = True,
     ) -> Result:
         """What `function` returns; its error, or a `PolicyError`, of the last attempt.
 
         What is not `repeatable` is attempted again only when it is known not to have happened.
-        Of `share` (a merchant, say) no more than its part runs while others wait. Cancelled, it
-        ends with its attempt, and says nothing about the dependency. A fallback is only taken
-        by `answer`.
+        Of `share` (a merchant, say) no more than its part runs while others wait. A call that is
+        known to take long has `limit_s` in place of the declared times. One that is not `counted`
+        takes no place in the bulkhead, because it has one of its own. Cancelled, it ends with its
+        attempt, and says nothing about the dependency. Only `answer` takes a fallback.
         """
+        run = self._run_of(repeatable, share)
+        if limit_s is not None:
+            run.own_deadline, run.attempt_s, run.slow_s = monotonic() + limit_s, inf, inf
+        if not counted:
+            run.bulkhead = None
         if not self.admissions:
-            return await self._call(function, repeatable, share)
-        own_deadline = monotonic() + self._limit_s
-        return await self._admitted(
-            lambda: self._call(function, repeatable, share, own_deadline), own_deadline, share
-        )
+            return await self._call(function, run)
+        return await self._admitted(lambda: self._call(function, run), run)
 
     async def answer(
         self,
@@ -126,29 +140,35 @@ class Pipeline:
         One call serves all who ask for `key` at the same time.
         """
 
-        own_deadline = monotonic() + self._limit_s
+        run = self._run_of(repeatable, share)
 
         async def answered() -> Answer[Result]:
             return await self.fallback.call(
                 key,
-                lambda: self._call(function, repeatable, share),
+                lambda: self._call(function, self._run_of(repeatable, share)),
                 instead,
-                limit_s=own_deadline - monotonic(),
+                limit_s=run.own_deadline - monotonic(),
             )
 
         if not self.admissions:
             return await answered()
-        return await self._admitted(answered, own_deadline, share)
+        return await self._admitted(answered, run)
 
-    async def _admitted(self, work: Work[Result], own_deadline: float, share: str | None) -> Result:
+    def _run_of(self, repeatable: bool, share: str | None) -> Run:
+        deadline = monotonic() + self._limit_s
+        return Run(repeatable, share, deadline, self._attempt_s, self._slow_s, self.bulkhead)
+
+    async def _admitted(self, work: Work[Result], run: Run) -> Result:
         """The work, if all admissions let it in; they see the deadline, and then how it ended."""
         ambient, started, effect = current.get(), monotonic(), Effect.IGNORED
-        deadline = min(own_deadline, ambient.deadline) if ambient is not None else own_deadline
+        deadline = run.own_deadline
+        if ambient is not None:
+            deadline = min(deadline, ambient.deadline)
         ends: list[Ended] = []
         token = current.set(narrowed(ambient, deadline))
         try:
             for admission in self.admissions:
-                end = await admission.admit(share)
+                end = await admission.admit(run.share)
                 if end is not None:
                     ends.append(end)
             result = await work()
@@ -163,26 +183,18 @@ class Pipeline:
             for end in ends:
                 end(effect, took_s)
 
-    async def _call(
-        self,
-        function: Work[Result],
-        repeatable: bool,
-        share: str | None,
-        own_deadline: float | None = None,
-    ) -> Result:
-        ambient = current.get()
-        if own_deadline is None:
-            own_deadline = monotonic() + self._limit_s
-        deadline = own_deadline
+    async def _call(self, function: Work[Result], run: Run) -> Result:
+        ambient = run.ambient = current.get()
+        deadline = run.own_deadline
         if ambient is not None and ambient.deadline < deadline:
             deadline = ambient.deadline
         if deadline == inf:
             require_deadline(self.name)
+        run.deadline = deadline
         retry = self._retry
         if retry is None:
-            return await self._attempt(function, Run(deadline, own_deadline, ambient, None, share))
-        layer = RetryLayer(ambient.retries if ambient is not None else None)
-        run = Run(deadline, own_deadline, ambient, layer, share)
+            return await self._attempt(function, run)
+        layer = run.layer = RetryLayer(ambient.retries if ambient is not None else None)
         retry.count_call()
         number = 1
         while True:
@@ -190,14 +202,14 @@ class Pipeline:
                 return await self._attempt(function, run)
             except Exception as error:
                 judgement = judged(error, self.spec.judge)
-                pause_s = retry.pause_s(error, judgement, number, layer, repeatable, deadline)
+                pause_s = retry.pause_s(error, judgement, number, layer, run.repeatable, deadline)
                 if pause_s is None:
                     raise
             number += 1
             await trio.sleep(pause_s)
 
     async def _attempt(self, function: Work[Result], run: Run) -> Result:
-        breaker, bulkhead, share = self.breaker, self.bulkhead, run.share
+        breaker, bulkhead, share = self.breaker, run.bulkhead, run.share
         if monotonic() + self._needs_s >= run.deadline:
             await checkpoint()
             raise self._out_of_time("start", Outcome.NOT_DELIVERED)
@@ -217,7 +229,7 @@ class Pipeline:
 
     async def _run(self, function: Work[Result], run: Run, permit: Permit) -> Result:
         started = monotonic()
-        limit = started + self._attempt_s
+        limit = started + run.attempt_s
         ours = limit <= run.deadline or run.deadline == run.own_deadline
         limit = min(limit, run.deadline)
         token = current.set(narrowed(run.ambient, limit, run.layer))
@@ -226,38 +238,28 @@ class Pipeline:
                 if self.chaos.spec is not None:
                     await self.chaos.strike()
                 result = await function()
-                permit.succeeded(monotonic() - started)
+                permit.succeeded(slow=monotonic() - started >= run.slow_s)
                 return result
         except Exception as error:
-            self._record(error, permit, monotonic() - started)
+            self._record(error, permit, slow=monotonic() - started >= run.slow_s)
             raise
         except BaseException:
             # Cancelled from outside, perhaps at the same moment as our own limit passed.
-            self._record_cut_off(permit, started, limit, ours)
+            _record_cut_off(permit, limit, started + run.slow_s, ours)
             raise
         finally:
             current.reset(token)
-        self._record_cut_off(permit, started, limit, ours)
+        _record_cut_off(permit, limit, started + run.slow_s, ours)
         raise self._out_of_time("attempt", Outcome.UNKNOWN)
 
-    def _record(self, error: Exception, permit: Permit, took_s: float) -> None:
+    def _record(self, error: Exception, permit: Permit, *, slow: bool) -> None:
         match judged(error, self.spec.judge).effect:
             case Effect.SUCCESS:
-                permit.succeeded(took_s)
+                permit.succeeded(slow=slow)
             case Effect.FAILURE:
-                permit.failed(took_s)
+                permit.failed(slow=slow)
             case Effect.IGNORED:
                 permit.abandoned()
-
-    def _record_cut_off(self, permit: Permit, started: float, limit: float, ours: bool) -> None:
-        """A failure where our own limit ended it, or where it had been slow already; a caller
-        with less patience than that says nothing about the dependency."""
-        now, breaker = monotonic(), self.spec.breaker
-        slow = breaker is not None and now - started >= breaker.slow_s
-        if now >= limit and (ours or slow):
-            permit.failed(now - started)
-        else:
-            permit.abandoned()
 
     def _out_of_time(self, stage: str, outcome: Outcome) -> DeadlineExceeded:
         self._metrics.deadline_exceeded(f"{self.name}.{stage}")
@@ -274,3 +276,13 @@ class Pipeline:
             self.fallback.statistics(),
             self.chaos.spec,
         )
+
+
+def _record_cut_off(permit: Permit, limit: float, slow_at: float, ours: bool) -> None:
+    """A failure where our own limit ended it, or where it had been slow already; a caller with
+    less patience than that says nothing about the dependency."""
+    now = monotonic()
+    if now >= limit and (ours or now >= slow_at):
+        permit.failed(slow=now >= slow_at)
+    else:
+        permit.abandoned()

@@ -6,6 +6,9 @@ that becomes free goes to the highest priority, and within one to those who came
 queue has not been empty for a while, it is no burst but overload, and the last to come goes first
 (adaptive LIFO, as in Facebook's servers): it can still be answered in good time, while the first
 would only all come too late.
+
+What belongs to one group (a domain, say) gets at most a part of the limit, so that a group that
+hangs leaves room for the others until its own policies give it up.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -44,13 +47,15 @@ class SheddingMode(Enum):
 class SheddingSpec:
     """Every bound of a shedder.
 
-    `shares` are of the limit, for all but probes, of which `probes_max` may run beside it.
+    `shares` are of the limit, for all but probes, of which `probes_max` may run beside it. Work
+    of one group gets at most `group_share` of it.
     At most `waiting_max` wait, each for `wait_s`. The last comes first after the queue has not
     been empty for `standing_s`. A loop later than `lag_max_s` lowers the limit.
     """
 
     gradient: GradientSpec = attrs.field(factory=GradientSpec)
     shares: Mapping[Priority, float] = attrs.field(factory=lambda: SHARES)
+    group_share: float = 0.7
     probes_max: int = 64
     waiting_max: int = 128
     wait_s: float = 0.1
@@ -89,10 +94,13 @@ class Waiter(Protocol):
 class Permit:
     """Room for one piece of work, given back by `release` or `abandon`; the first call counts."""
 
-    __slots__ = ("_began_at", "_in_flight", "_shedder", "priority")
+    __slots__ = ("_began_at", "_in_flight", "_shedder", "group", "priority")
 
-    def __init__(self, shedder: "LoadShedder", priority: Priority, in_flight: int) -> None:
+    def __init__(
+        self, shedder: "LoadShedder", priority: Priority, group: Hashable, in_flight: int
+    ) -> None:
         self._shedder: LoadShedder | None = shedder
+        self.group = group
         self._in_flight = in_flight
         self._began_at = monotonic()
         self.priority = priority
@@ -101,13 +109,13 @@ class Permit:
         """The work has ended. Its latency is compared with others of its `kind`."""
         shedder, self._shedder = self._shedder, None
         if shedder is not None:
-            shedder.ended(self.priority, monotonic() - self._began_at, self._in_flight, kind)
+            shedder.ended(self, monotonic() - self._began_at, self._in_flight, kind)
 
     def abandon(self) -> None:
         """The work ended before its time: how long it took says nothing."""
         shedder, self._shedder = self._shedder, None
         if shedder is not None:
-            shedder.ended(self.priority, None, self._in_flight, OTHER_KINDS)
+            shedder.ended(self, None, self._in_flight, OTHER_KINDS)
 
 
 @attrs.define(eq=False)
@@ -136,7 +144,7 @@ class _Admission:
     _kind: Hashable
 
     async def admit(self, share: str | None) -> Ended:
-        permit = await self._shedder.admit(self._priority)
+        permit = await self._shedder.admit(self._priority, self._kind)
 
         def ended(effect: Effect, _took_s: float) -> None:
             if effect is Effect.IGNORED:
@@ -170,6 +178,7 @@ class LoadShedder:
         self._lag_factor = 1.0
         self._in_flight = 0
         self._probes = 0
+        self._groups: dict[Hashable, int] = {}
         self._admitted = dict.fromkeys(Priority, 0)
         self._shed = dict.fromkeys(Priority, 0)
 
@@ -203,13 +212,13 @@ class LoadShedder:
             self._lag_factor = min(1.0, self._lag_factor + LAG_RECOVERY)
             self._fill()
 
-    async def admit(self, priority: Priority) -> Permit:
+    async def admit(self, priority: Priority, group: Hashable = None) -> Permit:
         """Leave to begin, after waiting for it at most `wait_s`. Raises `Shed`.
 
         A caller that is cancelled leaves the queue.
         """
         sleeper = _Sleeper(trio.lowlevel.current_task())
-        permit = self.enter(priority, sleeper)
+        permit = self.enter(priority, sleeper, group)
         if permit is not None:
             return permit
         try:
@@ -232,32 +241,33 @@ class LoadShedder:
             await park()
 
     def admission(self, priority: Priority, kind: Hashable) -> Admission:
-        """The policy "load shedding" of a pipeline, for calls of one priority and kind."""
+        """The policy "load shedding" of a pipeline, for calls of one priority and kind, which
+        are a group."""
         return _Admission(self, priority, kind)
 
-    def try_admit(self, priority: Priority) -> Permit | None:
+    def try_admit(self, priority: Priority, group: Hashable = None) -> Permit | None:
         """Leave to begin, or None if there is no room now, which does not count as shed."""
-        if priority in self._by_hand or not self._has_room(priority):
+        if priority in self._by_hand or not self._has_room(priority, group):
             return None
-        return self._permit(priority)
+        return self._permit(priority, group)
 
-    def check(self, priority: Priority) -> None:
+    def check(self, priority: Priority, group: Hashable = None) -> None:
         """Raises `Shed` where `enter` would: to say no before more is known of the work."""
         if priority in self._by_hand:
             raise self._refusal(priority)
-        if not self._has_room(priority) and not self._line.takes(priority):
+        if not self._has_room(priority, group) and not self._line.takes(priority):
             raise self._refusal(priority)
 
-    def enter(self, priority: Priority, waiter: Waiter) -> Permit | None:
+    def enter(self, priority: Priority, waiter: Waiter, group: Hashable = None) -> Permit | None:
         """Leave to begin; or None, and then `waiter` hears of it later. Raises `Shed`.
 
         Who waits is turned away in time only if somebody calls `expire`.
         """
         self.expire()
-        self.check(priority)
-        if self._has_room(priority):
-            return self._permit(priority)
-        evicted = self._line.join(priority, waiter)
+        self.check(priority, group)
+        if self._has_room(priority, group):
+            return self._permit(priority, group)
+        evicted = self._line.join(priority, group, waiter)
         if evicted is not None:
             self._turn_away([evicted])
         return None
@@ -272,13 +282,16 @@ class LoadShedder:
         return self._line.next_expiry()
 
     def ended(
-        self, priority: Priority, latency_s: float | None, in_flight: int, kind: Hashable
+        self, permit: Permit, latency_s: float | None, in_flight: int, kind: Hashable
     ) -> None:
         """A permit came back; said by the permit."""
-        if priority is Priority.PROBES:
+        if permit.priority is Priority.PROBES:
             self._probes -= 1
         else:
             self._in_flight -= 1
+            self._groups[permit.group] -= 1
+            if not self._groups[permit.group]:
+                del self._groups[permit.group]
             if latency_s is not None:
                 self._gradient.observe(latency_s, in_flight, kind)
         if self._line:
@@ -287,27 +300,33 @@ class LoadShedder:
     def _limit(self) -> int:
         return max(1, int(self._gradient.current * self._lag_factor))
 
-    def _has_room(self, priority: Priority) -> bool:
+    def _has_room(self, priority: Priority, group: Hashable) -> bool:
         if self._mode is SheddingMode.DISABLED:
             return True
         if priority is Priority.PROBES:
             return self._probes < self._spec.probes_max
-        return self._in_flight < max(1.0, self._limit() * self._spec.shares[priority])
+        limit = self._limit()
+        if self._in_flight >= max(1.0, limit * self._spec.shares[priority]):
+            return False
+        if group is None:
+            return True
+        return self._groups.get(group, 0) < max(1.0, limit * self._spec.group_share)
 
-    def _permit(self, priority: Priority) -> Permit:
+    def _permit(self, priority: Priority, group: Hashable) -> Permit:
         self._admitted[priority] += 1
         if priority is Priority.PROBES:
             self._probes += 1
         else:
             self._in_flight += 1
-        return Permit(self, priority, self._in_flight)
+            self._groups[group] = self._groups.get(group, 0) + 1
+        return Permit(self, priority, group, self._in_flight)
 
     def _fill(self) -> None:
         """Free room goes to those who wait."""
         self.expire()
         for priority in Priority:
-            while self._line.waits(priority) and self._has_room(priority):
-                self._line.next(priority).admitted(self._permit(priority))
+            while (place := self._line.next(priority, self._has_room)) is not None:
+                place.waiter.admitted(self._permit(priority, place.group))
 
     def _turn_away(self, places: Iterable[Place[Waiter]]) -> None:
         for place in places:

@@ -1,7 +1,7 @@
 """A bounded queue of those who wait for room: by priority, and by age within one."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from math import inf
 from typing import Final, Generic, TypeVar
 
@@ -18,9 +18,10 @@ RANKS: Final = {priority: rank for rank, priority in enumerate(Priority)}
 
 @attrs.define(eq=False)
 class Place(Generic[Waiter]):
-    """Where somebody waits, until when."""
+    """Where somebody waits, until when, with work of which `group`."""
 
     priority: Priority
+    group: Hashable
     until: float
     waiter: Waiter
 
@@ -53,25 +54,29 @@ class WaitingLine(Generic[Waiter]):
             return True
         return self._lowest() > RANKS[priority]
 
-    def join(self, priority: Priority, waiter: Waiter) -> Place[Waiter] | None:
+    def join(self, priority: Priority, group: Hashable, waiter: Waiter) -> Place[Waiter] | None:
         """Wait at the end. Only where `takes` says so; who had to make room for it is returned."""
         evicted = None
         if self._waiting >= self._places_max:
             lowest = next(each for each in reversed(Priority) if self._queues[each])
-            evicted = self._take(self._queues[lowest], last=False)
+            evicted = self._take_first(self._queues[lowest])
         now = monotonic()
-        self._queues[priority].append(Place(priority, now + self._wait_s, waiter))
+        self._queues[priority].append(Place(priority, group, now + self._wait_s, waiter))
         self._waiting += 1
         self._since = min(self._since, now)
         return evicted
 
-    def waits(self, priority: Priority) -> bool:
-        """Whether anybody of this priority does."""
-        return bool(self._queues[priority])
-
-    def next(self, priority: Priority) -> Waiter:
-        """Whose turn it is, out of the line. Only where somebody `waits`."""
-        return self._take(self._queues[priority], last=self.standing).waiter
+    def next(
+        self, priority: Priority, may: Callable[[Priority, Hashable], bool]
+    ) -> Place[Waiter] | None:
+        """Whose turn it is among those who may, out of the line; None if there is nobody."""
+        queue = self._queues[priority]
+        for place in reversed(queue) if self.standing else queue:
+            if may(priority, place.group):
+                queue.remove(place)
+                self._left()
+                return place
+        return None
 
     def leave(self, waiter: Waiter) -> None:
         """Out of the line, if it is in it."""
@@ -85,7 +90,7 @@ class WaitingLine(Generic[Waiter]):
     def dismiss(self, priority: Priority) -> Iterator[Place[Waiter]]:
         """Everybody of a priority, out of the line."""
         while queue := self._queues[priority]:
-            yield self._take(queue, last=False)
+            yield self._take_first(queue)
 
     def expired(self) -> Iterator[Place[Waiter]]:
         """Who has waited long enough, out of the line."""
@@ -94,7 +99,7 @@ class WaitingLine(Generic[Waiter]):
         now = monotonic()
         for queue in self._queues.values():
             while queue and queue[0].until <= now:
-                yield self._take(queue, last=False)
+                yield self._take_first(queue)
 
     def next_expiry(self) -> float:
         """When the first has waited long enough; `inf` when nobody waits."""
@@ -106,9 +111,9 @@ class WaitingLine(Generic[Waiter]):
         waiting = (RANKS[each] for each, queue in self._queues.items() if queue)
         return max(waiting, default=-1)
 
-    def _take(self, queue: deque[Place[Waiter]], *, last: bool) -> Place[Waiter]:
+    def _take_first(self, queue: deque[Place[Waiter]]) -> Place[Waiter]:
         self._left()
-        return queue.pop() if last else queue.popleft()
+        return queue.popleft()
 
     def _left(self) -> None:
         self._waiting -= 1

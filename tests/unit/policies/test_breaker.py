@@ -6,8 +6,16 @@ from random import Random
 import pytest
 import trio
 
-from runtime.policies import Breaker, BreakerOpen, BreakerSpec, BreakerState, Permit
+from runtime.policies import (
+    Breaker,
+    BreakerOpen,
+    BreakerSpec,
+    BreakerState,
+    ForcedState,
+    Permit,
+)
 from runtime.telemetry import Metrics
+from tests.unit.policies.helpers import count
 from tests.virtual import run_virtually
 
 pytestmark = pytest.mark.trio(run=run_virtually)
@@ -41,10 +49,6 @@ def is_rejected(breaker: Breaker) -> bool:
     except BreakerOpen:
         return True
     return False
-
-
-def count(metrics: Metrics, metric: str, **labels: str) -> float:
-    return metrics.registry.get_sample_value(f"loyalnest_{metric}", labels) or 0.0
 
 
 def state_of(breaker: Breaker) -> BreakerState:
@@ -224,3 +228,116 @@ async def test_every_transition_is_counted_once(breaker: Breaker, metrics: Metri
     assert count(metrics, "breaker_state", name="store", state="closed") == 1
     assert count(metrics, "breaker_state", name="store", state="open") == 0
     assert count(metrics, "breaker_calls_total", name="store", outcome="rejected") == 1
+
+
+async def test_slow_calls_open_it_like_failures() -> None:
+    breaker = Breaker("store", BreakerSpec(jitter=0.0), Random(1))
+    for _ in range(10):
+        breaker.admit().succeeded()
+    for _ in range(9):
+        breaker.admit().succeeded(slow=True)
+    assert state_of(breaker) is BreakerState.CLOSED
+    breaker.admit().succeeded(slow=True)
+    assert state_of(breaker) is BreakerState.OPEN
+
+
+async def test_trials_that_are_slow_open_it_again() -> None:
+    for slow, state in ((2, BreakerState.OPEN), (1, BreakerState.CLOSED)):
+        breaker = Breaker("store", BreakerSpec(jitter=0.0), Random(1))
+        fail(breaker, 20)
+        await trio.sleep(SPEC.open_s)
+        for number in range(3):
+            breaker.admit().succeeded(slow=number < slow)
+        assert state_of(breaker) is state
+
+
+async def test_without_calls_it_stays_half_open_and_does_not_punish_the_silence(
+    breaker: Breaker,
+) -> None:
+    fail(breaker, 20)
+    await trio.sleep(SPEC.open_s)
+    assert state_of(breaker) is BreakerState.HALF_OPEN
+    for _ in range(3):
+        await trio.sleep(10 * SPEC.half_open_s)
+        succeed(breaker, 1)
+    assert state_of(breaker) is BreakerState.CLOSED
+
+
+async def test_the_metrics_tell_of_a_hung_trial_though_nobody_calls(
+    breaker: Breaker, metrics: Metrics
+) -> None:
+    fail(breaker, 20)
+    await trio.sleep(SPEC.open_s)
+    breaker.admit()
+    assert count(metrics, "breaker_state", name="store", state="half_open") == 1
+    await trio.sleep(SPEC.half_open_s)
+    assert count(metrics, "breaker_state", name="store", state="open") == 1
+    assert count(metrics, "breaker_state", name="store", state="half_open") == 0
+    with pytest.raises(BreakerOpen) as rejected:
+        breaker.admit()
+    assert rejected.value.retry_after_s == pytest.approx(2 * SPEC.open_s)
+
+
+async def test_it_was_open_since_the_trial_hung_even_if_nobody_looked(breaker: Breaker) -> None:
+    fail(breaker, 20)
+    await trio.sleep(SPEC.open_s)
+    hung = breaker.admit()
+    await trio.sleep(SPEC.half_open_s + 2 * SPEC.open_s)
+    assert state_of(breaker) is BreakerState.HALF_OPEN
+    hung.failed()
+    assert state_of(breaker) is BreakerState.HALF_OPEN
+
+
+async def test_a_rejection_says_when_to_come_back(breaker: Breaker) -> None:
+    fail(breaker, 20)
+    await trio.sleep(3)
+    with pytest.raises(BreakerOpen) as rejected:
+        breaker.admit()
+    assert rejected.value.retry_after_s == pytest.approx(2)
+    assert breaker.statistics().retry_after_s == pytest.approx(2)
+    await trio.sleep(2)
+    for _ in range(3):
+        breaker.admit()
+    with pytest.raises(BreakerOpen, match="others are trying it") as rejected:
+        breaker.admit()
+    assert rejected.value.retry_after_s == 1.0
+    assert breaker.statistics().rejected == 2
+
+
+async def test_forced_open_it_rejects_until_it_is_lifted(breaker: Breaker) -> None:
+    breaker.force(ForcedState.OPEN)
+    assert state_of(breaker) is BreakerState.FORCED_OPEN
+    await trio.sleep(1_000)
+    with pytest.raises(BreakerOpen, match="switched off"):
+        breaker.admit()
+    breaker.force(None)
+    assert breaker.forced is None
+    succeed(breaker, 1)
+    assert state_of(breaker) is BreakerState.CLOSED
+
+
+async def test_with_metrics_only_it_counts_and_never_opens(
+    breaker: Breaker, metrics: Metrics
+) -> None:
+    breaker.force(ForcedState.METRICS_ONLY)
+    fail(breaker, 100)
+    assert state_of(breaker) is BreakerState.METRICS_ONLY
+    assert breaker.statistics().failures == 100
+    assert count(metrics, "breaker_calls_total", name="store", outcome="failure") == 100
+    breaker.force(None)
+    fail(breaker, 19)
+    assert state_of(breaker) is BreakerState.CLOSED
+
+
+async def test_disabled_it_lets_everything_through_and_judges_nothing(breaker: Breaker) -> None:
+    fail(breaker, 20)
+    breaker.force(ForcedState.DISABLED)
+    fail(breaker, 100)
+    assert state_of(breaker) is BreakerState.DISABLED
+    assert breaker.statistics().calls == 0
+
+
+async def test_lifting_nothing_changes_nothing(breaker: Breaker) -> None:
+    fail(breaker, 20)
+    breaker.force(None)
+    assert state_of(breaker) is BreakerState.OPEN

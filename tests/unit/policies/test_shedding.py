@@ -71,6 +71,33 @@ async def test_where_the_less_important_is_full_the_more_important_still_finds_r
     assert [len(fill(shedder, priority)) for priority in order] == [4, 4, 1, 1]
 
 
+async def test_one_group_leaves_room_for_the_others() -> None:
+    shedder = make(group_share=0.7)
+    points = [shedder.try_admit(Priority.WRITES, "points") for _ in range(10)]
+    assert sum(permit is not None for permit in points) == 7
+    assert shedder.try_admit(Priority.WRITES, "products") is not None
+    for permit in points[:7]:
+        assert permit is not None
+        permit.release()
+    assert shedder.try_admit(Priority.WRITES, "points") is not None
+
+
+async def test_a_group_that_waits_for_its_own_room_holds_up_no_other() -> None:
+    shedder = make(group_share=0.7)
+    permits = fill(shedder, Priority.WEBHOOKS)
+    points, products = Waiting(), Waiting()
+    permits[0].release()
+    held = [shedder.try_admit(Priority.WEBHOOKS, "points")]
+    for permit in permits[1:7]:
+        permit.release()
+        held.append(shedder.try_admit(Priority.WEBHOOKS, "points"))
+    assert shedder.enter(Priority.WEBHOOKS, points, "points") is None
+    assert shedder.enter(Priority.WEBHOOKS, products, "products") is None
+    permits[7].release()
+    assert points.permit is None
+    assert products.permit is not None
+
+
 async def test_probes_are_admitted_whatever_else_runs_up_to_a_bound_of_their_own() -> None:
     shedder = make(probes_max=3)
     fill(shedder, Priority.WEBHOOKS)
