@@ -16,6 +16,7 @@ from actors.vocabulary import Idempotency
 from gateway.admission import Admission, route_limit
 from gateway.authentication import Authenticator
 from gateway.bodies import ID_PATTERN, Decode, body_decoder, query_decoder
+from gateway.connections import VISITOR
 from gateway.domains import Domains
 from gateway.head import Head, read_head
 from gateway.idempotency import InFlight, fingerprint, read_key
@@ -31,7 +32,9 @@ from gateway.problems import (
 from gateway.routes import JSON, Answer, ApiRequest, Route, encode_json
 from gateway.settings import GatewaySettings
 from runtime import ActorSystem, request_context
+from runtime.policies import LoadShedder
 from runtime.policies.limits import Limit
+from runtime.policies.shedding import Permit
 from runtime.storage import DatabaseHandle
 from runtime.tracing import Span, SpanKind, trace_id_of
 
@@ -40,6 +43,7 @@ log = structlog.get_logger("loyalnest.http")
 CLIENT_GONE: Final = 499
 """Status in logs and metrics of a request whose client went away before the answer."""
 
+NO_STATE: Final[Mapping[str, Any]] = {}
 DENIED: Final = frozenset({401, 403})
 
 _ID: Final = re.compile(ID_PATTERN)
@@ -73,7 +77,7 @@ def operation(route: Route, settings: GatewaySettings) -> Operation:
         query_decoder(route.query),
         _body_max_bytes(route, settings),
         route.deadline_s or settings.deadline_s,
-        route.tag.lower(),
+        route.domain,
         route_limit(route, settings),
     )
 
@@ -101,6 +105,7 @@ class Exchange:
     route: str = UNMATCHED
     domain: str = UNMATCHED
     principal: Principal | None = None
+    permit: Permit | None = None
     limits: Headers = ()
 
     @property
@@ -118,6 +123,7 @@ class Dispatcher:
     _metrics: HttpMetrics
     _database: DatabaseHandle
     admission: Admission
+    _shedder: LoadShedder
     _domains: Domains
     operations: Mapping[str, Operation]
     _in_flight: InFlight = attrs.field(factory=InFlight)
@@ -134,6 +140,9 @@ class Dispatcher:
         exchange = self._begin(request, head)
         answer = None
         self._metrics.in_flight.inc()
+        visitor = request.scope.get("state", NO_STATE).get(VISITOR)
+        if visitor is not None:
+            exchange.permit = visitor.take_permit()
         try:
             self.admission.check_size(request.scope)
             if routing_error is not None:
@@ -170,6 +179,8 @@ class Dispatcher:
     ) -> Answer:
         request, head, route = exchange.request, exchange.head, operation.route
         exchange.route, exchange.domain = route.path, operation.domain
+        if exchange.permit is None:
+            self._shedder.check(route.priority, route.domain)
         deadline = trio.current_time() + operation.deadline_s
         with request_context(deadline=deadline, trace_id=exchange.trace):
             head.check()
@@ -186,6 +197,8 @@ class Dispatcher:
             query = operation.query(request.query_string)
             key = read_key(head.idempotency_key, route.keyed)
             body = await _body(operation, exchange)
+            if exchange.permit is None:
+                exchange.permit = await self._shedder.admit(route.priority, route.domain)
             call = ApiRequest(
                 system=self._system,
                 domains=self._domains,
@@ -219,6 +232,11 @@ class Dispatcher:
             raise Problem(403, "role_not_allowed", detail)
 
     def _account(self, exchange: Exchange, status: int) -> None:
+        if exchange.permit is not None:
+            if status == CLIENT_GONE:
+                exchange.permit.abandon()
+            else:
+                exchange.permit.release(exchange.route)
         seconds = perf_counter() - exchange.started
         method = exchange.request.method
         principal = exchange.principal
