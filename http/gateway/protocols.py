@@ -117,6 +117,13 @@ class Http1(H11Protocol):
             return False
         return self._first or bool(self.connection.trailing_data[0])
 
+    @property
+    def is_between_requests(self) -> bool:
+        """Whether no byte of the next request is here."""
+        if not isinstance(self.connection, StrictConnection):
+            return False
+        return self.connection.their_state is h11.IDLE and not self.connection.trailing_data[0]
+
     async def head_too_slow(self) -> None:
         """Say so, to a client that has begun."""
         if self.connection.trailing_data[0]:
@@ -160,6 +167,7 @@ class Http2(H2Protocol):
     """HTTP/2 with a bound on frames that are no requests, and on how long an answer waits."""
 
     awaits_head = False
+    is_between_requests = False
 
     def __init__(self, limits: ProtocolLimits, **wiring: Any) -> None:
         super().__init__(**wiring)
