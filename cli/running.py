@@ -30,6 +30,7 @@ from runtime.storage import (
     StorageUnavailable,
 )
 from runtime.telemetry import Metrics
+from runtime.tracing import Tracing
 from supervisors.application import ApplicationSpec, application
 from supervisors.health import HealthBoard
 from supervisors.platform import DatabaseSpec
@@ -75,7 +76,9 @@ class Run:
 
     @asynccontextmanager
     async def tree(
-        self, edge: Callable[[DatabaseHandle, CacheHandle], tuple[ChildSpec, ...]] | None = None
+        self,
+        edge: Callable[[DatabaseHandle, CacheHandle], tuple[ChildSpec, ...]] | None = None,
+        tracing: Tracing | None = None,
     ) -> AsyncIterator[tuple[ActorSystem, DatabaseHandle]]:
         """The running application, stopped in order at the end.
 
@@ -95,7 +98,7 @@ class Run:
             edge(handle, cache) if edge is not None else (),
             self.settings.redis_url,
         )
-        system = ActorSystem(system_ports(), self.metrics)
+        system = ActorSystem(system_ports(), self.metrics, tracing)
         try:
             async with system.run(application(spec, handle, cache)):
                 if not self.quiet:

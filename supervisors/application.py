@@ -16,7 +16,7 @@ from actors.products.supervisor import MIGRATIONS as PRODUCTS_MIGRATIONS
 from actors.products.supervisor import products_children
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
 from runtime.cache import CacheHandle
-from runtime.jobs import JOBS_MIGRATIONS
+from runtime.jobs import JOBS_MIGRATIONS, JobsSpec
 from runtime.ownership import Ownership
 from runtime.storage import RUNTIME_MIGRATIONS, DatabaseHandle
 from supervisors.cache import cache_child
@@ -53,13 +53,15 @@ class ApplicationSpec:
 
     `data_directory` is for what is not in the database: the signing key, and earnings that wait
     for it.
-    Without a `redis_url` the cache is in the process.
+    Without a `redis_url` the cache is in the process. `jobs` are those that domains do not bring
+    along.
     """
 
     database: DatabaseSpec
     data_directory: Path
     edge: tuple[ChildSpec, ...] = ()
     redis_url: str | None = None
+    jobs: JobsSpec | None = None
 
 
 def application(
@@ -84,6 +86,7 @@ def application(
                         SUBSCRIPTIONS,
                         ownership,
                         cache_child(spec.redis_url, shared),
+                        spec.jobs,
                     ),
                 ),
                 _supervisor("domains", lambda: domains(spec, handle, shared), name=DOMAINS),

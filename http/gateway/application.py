@@ -23,6 +23,7 @@ from gateway.health import health_routes
 from gateway.listener import Listener, ListenerSettings
 from gateway.messages import LISTENER
 from gateway.metrics import http_metrics
+from gateway.overload import Overload
 from gateway.quart_app import Gateway
 from gateway.routes import Route
 from gateway.settings import GatewaySettings
@@ -77,8 +78,9 @@ def make_app(
     cache: CacheHandle,
     board: HealthBoard,
     policies: Policies,
+    overload: Overload,
 ) -> Gateway:
-    """The application, ready to be served by a `Listener`.
+    """The application, ready to be served by a `Listener` with the same `overload`.
 
     `database` tells when another process has taken it over; limits are shared through `cache`;
     `policies` have a pipeline for each domain.
@@ -86,6 +88,8 @@ def make_app(
     domains = Domains(system, policies)
     keys = VerificationKeys(domains, settings.keys_timeout_s)
     metrics = http_metrics(system.metrics.registry)
+    routes = all_routes(system, settings, board)
+    overload.declare(routes)
     app = Gateway(
         Dispatcher(
             system,
@@ -94,8 +98,9 @@ def make_app(
             metrics,
             database,
             Admission(settings, limiter(system, cache), metrics.rejections),
+            overload.shedder(system),
             domains,
-            operations(all_routes(system, settings, board), settings),
+            operations(routes, settings),
         )
     )
     app.config["MAX_CONTENT_LENGTH"] = settings.batch_body_max_bytes
@@ -126,15 +131,16 @@ def gateway_children(
     """
     seen = board if board is not None else HealthBoard()
     kept = policies
+    overload = Overload(settings.shedding, settings.shedding_mode)
 
     def app(system: ActorSystem) -> Gateway:
         nonlocal kept
         if kept is None:
             kept = domain_policies(default_policies(), system.random, system.metrics.policies)
-        return make_app(system, settings, database, cache, seen, kept)
+        return make_app(system, settings, database, cache, seen, kept, overload)
 
     def start() -> Listener:
-        return Listener(app, listener)
+        return Listener(app, listener, overload)
 
     return (
         ChildSpec("heart", lambda: Heart(seen.pulse)),

@@ -9,6 +9,7 @@ import msgspec
 from actors.auth.messages import Principal
 from gateway.routes import OPERATORS, Answer, ApiRequest, Response, Route, answer
 from runtime import ActorSystem
+from runtime.policies import Priority
 from runtime.tree import TreeNode, read_tree
 from supervisors.application import ROOT
 from supervisors.health import HealthBoard, Part, Status
@@ -138,6 +139,7 @@ def health_routes(system: ActorSystem, board: HealthBoard, version: str) -> tupl
             summary="Whether the process lives, whatever it depends on",
             tag=TAG,
             public=True,
+            priority=Priority.PROBES,
             unlimited=True,
             responses={
                 200: Response("It does", Word),
@@ -151,6 +153,7 @@ def health_routes(system: ActorSystem, board: HealthBoard, version: str) -> tupl
             summary="Whether the process should be sent requests",
             tag=TAG,
             public=True,
+            priority=Priority.PROBES,
             unlimited=True,
             responses={
                 200: Response("It should", Word),
@@ -164,6 +167,7 @@ def health_routes(system: ActorSystem, board: HealthBoard, version: str) -> tupl
             summary="How it is in a word; for the role platform, every part of it",
             tag=TAG,
             public=True,
+            priority=Priority.PROBES,
             recognises=True,
             unlimited=True,
             responses={200: Response("How it is", Health)},

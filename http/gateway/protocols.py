@@ -10,6 +10,7 @@ import attrs
 import h2.events
 import h11
 import trio
+from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from hypercorn.events import Closed, Event, RawData
 from hypercorn.protocol.events import Body, Data, EndBody, EndData, Response, Trailers
@@ -114,6 +115,13 @@ class Http1(H11Protocol):
             return False
         return self._first or bool(self.connection.trailing_data[0])
 
+    @property
+    def is_between_requests(self) -> bool:
+        """Whether no byte of the next request is here."""
+        if not isinstance(self.connection, StrictConnection):
+            return False
+        return self.connection.their_state is h11.IDLE and not self.connection.trailing_data[0]
+
     async def head_too_slow(self) -> None:
         """Say so, to a client that has begun."""
         if self.connection.trailing_data[0]:
@@ -157,14 +165,28 @@ class Http2(H2Protocol):
     """HTTP/2 with a bound on frames that are no requests, and on how long an answer waits."""
 
     awaits_head = False
+    is_between_requests = False
 
     def __init__(self, limits: ProtocolLimits, **wiring: Any) -> None:
         super().__init__(**wiring)
         self._answer_timeout_s = limits.answer_timeout_s
         self._arrival_us = 0
+        self._waiting_max_bytes = limits.head_max_bytes + self.config.h2_max_inbound_frame_size
+        # Until the client has confirmed our settings, h2 would go by its own bound.
+        self.connection.decoder.max_header_list_size = limits.head_max_bytes
 
     async def head_too_slow(self) -> None:
         """Nothing can be said before the first request."""
+
+    async def handle(self, event: Event) -> None:
+        await super().handle(event)
+        if isinstance(event, RawData) and waiting_bytes(self.connection) > self._waiting_max_bytes:
+            await self._end(ErrorCodes.FRAME_SIZE_ERROR)
+
+    async def _end(self, code: ErrorCodes) -> None:
+        self.connection.close_connection(code)
+        await self._flush()
+        await self.send(Closed())
 
     async def stream_send(self, event: Any) -> None:
         """A client that grants no window for an answer loses the connection."""
@@ -179,9 +201,7 @@ class Http2(H2Protocol):
     async def _handle_events(self, events: list[h2.events.Event]) -> None:
         cost = sum(_cost(event) for event in events)
         if cost and not self._admits(cost):
-            self.connection.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
-            await self._flush()
-            await self.send(Closed())
+            await self._end(ErrorCodes.ENHANCE_YOUR_CALM)
             return
         await super()._handle_events([event for event in events if not self._is_late(event)])
 
@@ -212,6 +232,15 @@ class Http2(H2Protocol):
             return
         request.headers = without_extensions(headers)
         await super()._create_stream(request)
+
+
+def waiting_bytes(connection: H2Connection) -> int:
+    """What h2 keeps of a frame or a head that has not arrived as a whole.
+
+    It looks at the length of a frame when all of it is there, which may be 16 MiB.
+    """
+    buffer = connection.incoming_buffer
+    return len(buffer._data) + sum(len(part.data) for part in buffer._headers_buffer)
 
 
 def _cost(event: h2.events.Event) -> int:
