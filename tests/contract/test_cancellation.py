@@ -69,7 +69,8 @@ async def store(request: pytest.FixtureRequest, database: Database) -> Database:
         "handle": handle,
         "share": handle.share("tests"),
     }
-    await database.execute(CREATE)
+    with _deadline():
+        await database.execute(CREATE)
     return layers[request.param]
 
 

@@ -170,7 +170,8 @@ class Gated(DatabaseHandle):
 @asynccontextmanager
 async def world() -> AsyncIterator[World]:
     database = await open_database("sqlite:///:memory:")
-    await migrate(database, MIGRATIONS, START)
+    with request_context(deadline=trio.current_time() + 60):
+        await migrate(database, MIGRATIONS, START)
     handle, cache, ownership = Gated(), CacheHandle(), Ownership()
     handle.attach(database)
     cache.attach(MemoryCache(Random(1)), Metrics())
