@@ -10,8 +10,10 @@ from contextlib import asynccontextmanager
 import attrs
 import trio
 
-from cli.errors import EXIT_FAILED, CommandFailed, explain
+from cli.data_directory import prepare_data_dir
+from cli.errors import EXIT_FAILED, CommandFailed
 from cli.logs import STDERR, LogWriter, logging_to
+from cli.reasons import explain
 from cli.signals import EXIT_BY_SIGNAL, StopSignals
 from config import Settings
 from config.settings import SourceKind
@@ -28,8 +30,6 @@ from runtime.storage import (
 from runtime.telemetry import Metrics
 from supervisors.application import ApplicationSpec, application
 from supervisors.platform import DatabaseSpec
-
-OWNER_ONLY = 0o700
 
 GARBAGE_THRESHOLDS = (50_000, 20, 20)
 """The usual 700 objects cost a third of the time of an import; see `collect_rarely`."""
@@ -108,15 +108,6 @@ def collect_rarely() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE_THRESHOLDS)
-
-
-def prepare_data_dir(settings: Settings) -> None:
-    """Make the data directory. Raises `CommandFailed`."""
-    try:
-        settings.data_dir.mkdir(OWNER_ONLY, parents=True, exist_ok=True)
-    except OSError as error:
-        detail = error.strerror or str(error)
-        raise CommandFailed(f"data directory {settings.data_dir}: {detail}") from error
 
 
 def run_command(
