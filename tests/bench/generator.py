@@ -47,8 +47,8 @@ class Order(msgspec.Struct, frozen=True):
 class Tally(msgspec.Struct):
     """Of one stream in one phase, by when the arrival was due. `unsent` found no connection.
 
-    Latencies are those of the answers with success; `answer_max_ms` is the longest of any
-    answer at all.
+    `others` are failures: by status, and 0 for connections that ended. Latencies are those of the
+    answers with success; `answer_max_ms` is the longest of any answer at all.
     """
 
     offered: int = 0
@@ -61,6 +61,11 @@ class Tally(msgspec.Struct):
     p99_ms: float = 0.0
     max_ms: float = 0.0
     answer_max_ms: float = 0.0
+    others: dict[int, int] = msgspec.field(default_factory=dict)
+
+    def failed_with(self, status: int) -> None:
+        self.failed += 1
+        self.others[status] = self.others.get(status, 0) + 1
 
 
 class Second(msgspec.Struct):
@@ -235,7 +240,7 @@ class Generator:
         elif status in (429, 503):
             tally.refused += 1
         else:
-            tally.failed += 1
+            tally.failed_with(status)
         connection.busy, connection.received = False, b""
         if closes or connection.fresh:
             self._close(connection)
@@ -245,7 +250,7 @@ class Generator:
     def _fail(self, connection: Connection) -> None:
         """The connection ended, in the middle of a request or between two."""
         if connection.busy:
-            self._tallies[connection.stream][self._phase(connection.due)].failed += 1
+            self._tallies[connection.stream][self._phase(connection.due)].failed_with(0)
         elif connection in self._idle:
             self._idle.remove(connection)
         self._close(connection)

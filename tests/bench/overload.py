@@ -162,4 +162,6 @@ def recovered_s(seconds: Sequence[Second], began: int, ended: int) -> float:
 
 
 def _edge(handle: DatabaseHandle) -> Sequence[ChildSpec]:
-    return gateway_children(LISTENING, GatewaySettings(), handle, CacheHandle())
+    """The generator stands for many clients, although all of them have its address."""
+    listening = attrs.evolve(LISTENING, connections_per_address_max=LISTENING.connections_max)
+    return gateway_children(listening, GatewaySettings(), handle, CacheHandle())
