@@ -75,7 +75,7 @@ class SimulatedCache:
 
     async def _reach(self) -> MemoryCache:
         luck = self._server.luck
-        await luck.takes(*OPERATION_S)
+        await luck.may_take(*OPERATION_S)
         if self._server.away:
             raise CacheUnavailable(Away.UNREACHABLE, "simulated")
         if luck.happens("cache_fails"):

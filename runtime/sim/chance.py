@@ -8,6 +8,9 @@ import trio
 from runtime.sim.faults import NO_CHANCES, Chances
 from runtime.sim.trace import Trace
 
+AT_ONCE = 0.6
+"""How often a quick answer takes no time at all, which others then race with."""
+
 
 @attrs.define(eq=False)
 class Luck:
@@ -27,6 +30,13 @@ class Luck:
     async def takes(self, least_s: float, most_s: float) -> None:
         """Wait as long as something takes that goes well. A checkpoint."""
         await trio.sleep(self.random.uniform(least_s, most_s))
+
+    async def may_take(self, least_s: float, most_s: float) -> None:
+        """Wait as long as something takes that is often there at once. A checkpoint."""
+        if self.random.random() < AT_ONCE:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self.takes(least_s, most_s)
 
     def heal(self) -> None:
         self.chances = NO_CHANCES

@@ -20,8 +20,8 @@ class SimulatedClock:
         return self.start + self.offset + timedelta(seconds=trio.current_time())
 
     def jump(self, seconds: float) -> None:
-        """Set the clock forward, or back where `seconds` is negative."""
-        self.offset += timedelta(seconds=seconds)
+        """Set the clock ahead of the right time, or behind it where `seconds` is negative."""
+        self.offset = timedelta(seconds=seconds)
 
     def heal(self) -> None:
         """Set it right."""

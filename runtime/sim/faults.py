@@ -13,8 +13,8 @@ class Trouble(Enum):
     The first four last for a while; the others are over at once. `KILL` ends one actor of a
     process, `CRASH` the whole process, which comes back after its duration. `CRASH_AT_COMMIT`
     does so when the process commits next: before it, or after it and before the answer,
-    whichever the sign of the amount says. A clock jumps by its amount. `TAKEOVER` starts another
-    process on the same store while the old one believes that it goes on.
+    whichever the sign of the amount says. The clock is set off by its amount. `TAKEOVER` starts
+    another process on the same store while the old one believes that it goes on.
     """
 
     STORE_AWAY = "store away"
@@ -58,7 +58,8 @@ class Chances:
     in a way that nobody expects, take long, or end with the connection lost (`commit_unknown`;
     half of those happened, or happen later), answers that take long, notices that are lost. Of
     the network between clients and the program: requests or answers that are lost or take long,
-    requests that arrive twice. Of the cache: operations that fail.
+    requests that arrive twice. Of the cache: operations that fail. Of providers: requests that
+    fail, before they had their effect or after it, and effects that take long.
     """
 
     read_fails: float = 0.0
@@ -75,6 +76,8 @@ class Chances:
     request_twice: float = 0.0
     answer_lost: float = 0.0
     cache_fails: float = 0.0
+    provider_fails: float = 0.0
+    provider_slow: float = 0.0
 
 
 NO_CHANCES = Chances()
@@ -151,7 +154,7 @@ def _draw_event(random: Random, spec: FaultSpec, trouble: Trouble) -> Event:
                 return Event(at_s=at_s, trouble=Trouble.CRASH, duration_s=lasting)
             return Event(at_s=at_s, trouble=trouble, target=random.choice(spec.targets))
         case Trouble.CLOCK_JUMP:
-            seconds = round(random.uniform(-spec.jump_max_s, spec.jump_max_s), 3)
+            seconds = round(spec.jump_max_s * random.uniform(-1.0, 1.0) ** 3, 3)
             return Event(at_s=at_s, trouble=trouble, amount=seconds)
         case Trouble.CRASH_AT_COMMIT:
             side = random.choice((-1.0, 1.0))

@@ -5,6 +5,7 @@ their creation first and shuffles by a generator that can be seeded; both are pr
 `tests/sim/test_kernel.py` says whether a version of Trio still has them.
 """
 
+import gc
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
@@ -29,7 +30,7 @@ def run_deterministically(
     the arguments alone, as long as clock, randomness, ids and I/O come through ports; threads
     raise `NotSimulated`. Not from within another run. Everything is as before afterwards.
     """
-    with _seeded_scheduler(seed), _no_threads():
+    with _seeded_scheduler(seed), _no_threads(), _no_collector():
         return trio.run(async_fn, *args, clock=MockClock(autojump_threshold=0))
 
 
@@ -44,6 +45,18 @@ def _seeded_scheduler(seed: int) -> Iterator[None]:
     finally:
         scheduler._ALLOW_DETERMINISTIC_SCHEDULING = switch  # type: ignore[misc]
         scheduler._r.setstate(state)
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """When the collector runs, and finalizes generators, depends on all that was before."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextmanager

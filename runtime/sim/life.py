@@ -63,7 +63,7 @@ class Life:
 
         Whoever keeps the process starts another one after `down_s`.
         """
-        if self.crashed or self.over.is_set():
+        if self.crashed or self.gone.is_set():
             return
         self._trace.note("crash", self.name)
         self.crashed, self.down_s = True, down_s

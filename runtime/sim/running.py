@@ -17,10 +17,16 @@ from runtime.sim.trace import Trace, logs_into
 from runtime.sim.world import World, world
 from runtime.storage import StorageError
 
+LEAK_LOOK_S = 0.37
+"""Between looks at the tasks: some come and go with a timer."""
+
 REST_MAX_S = 600.0
 """How long everything may take to come to rest after the faults."""
 
+RUN_MAX_S = 7_200.0
+
 LOOK_S = 0.5
+RECOVER_EVERY_S = 5.0
 LOOKS_AT_REST = 3
 """It is at rest when so many looks in a row say so."""
 
@@ -91,28 +97,66 @@ def run_seed(scenario: type[Scenario], seed: int, *, twice: bool = False) -> Out
 async def _main(scenario: Scenario, script: Script, trace: Trace, findings: Findings) -> float:
     async with world(script.seed, trace, findings) as outside:
         service = Service(outside, lambda life: scenario.tree(outside, life))
-        run = Run(outside, service, outside.random("clients"))
-        service.start()
-        await service.up()
-        await trio.sleep(1)
-        tasks = task_names()
-        await scenario.prepare(run)
-        await _operate(scenario, run, script)
-        if await _comes_to_rest(scenario, run):
-            await scenario.check(run)
-            _check_tasks(outside, tasks)
-        await service.stop()
+        run = Run(outside, service, script.plan, outside.random("clients"))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_end_at_last, run, nursery.cancel_scope)
+            await _live_through(scenario, run, script)
+            nursery.cancel_scope.cancel()
     return trio.current_time()
 
 
+async def _live_through(scenario: Scenario, run: Run, script: Script) -> None:
+    service = run.service
+    service.start()
+    await service.up()
+    await trio.sleep(1)
+    tasks = task_names()
+    await scenario.prepare(run)
+    await _operate(scenario, run, script)
+    if await _comes_to_rest(scenario, run):
+        await scenario.check(run)
+        await _check_tasks(run.world, tasks)
+    await service.stop()
+
+
+async def _end_at_last(run: Run, scope: trio.CancelScope) -> None:
+    """A run that does not end is cut off, its processes with it."""
+    await trio.sleep(RUN_MAX_S)
+    run.findings.add("ends", f"not within {RUN_MAX_S:g} s")
+    scope.cancel()
+    run.service.crash()
+
+
 async def _operate(scenario: Scenario, run: Run, script: Script) -> None:
-    """The clients, and the faults meanwhile."""
+    """The clients, and the faults meanwhile. Who is still there afterwards finds that operators
+    are at work."""
+    done = trio.Event()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(run.service.suffer, script.plan)
-        for client in range(scenario.clients):
-            steps = of_client(script.steps, client)
-            if steps:
-                nursery.start_soon(_client, scenario, run, steps)
+        nursery.start_soon(_trouble, scenario, run, script.plan, done)
+        async with trio.open_nursery() as clients:
+            for client in range(scenario.clients):
+                steps = of_client(script.steps, client)
+                if steps:
+                    clients.start_soon(_client, scenario, run, steps)
+        done.set()
+
+
+async def _trouble(scenario: Scenario, run: Run, plan: FaultPlan, done: trio.Event) -> None:
+    await run.service.suffer(plan)
+    while not done.is_set():
+        await _recover(scenario, run)
+        with trio.move_on_after(RECOVER_EVERY_S):
+            await done.wait()
+
+
+async def _recover(scenario: Scenario, run: Run) -> bool:
+    """Whether operators could do what is theirs."""
+    try:
+        await run.service.up()
+        await scenario.recover(run)
+    except (ActorError, StorageError):
+        return False
+    return True
 
 
 async def _client(scenario: Scenario, run: Run, steps: Sequence[Step]) -> None:
@@ -125,14 +169,14 @@ async def _client(scenario: Scenario, run: Run, steps: Sequence[Step]) -> None:
 async def _comes_to_rest(scenario: Scenario, run: Run) -> bool:
     looks = 0
     with trio.move_on_after(REST_MAX_S):
+        await _recover(scenario, run)
+        recovered_at = trio.current_time()
         while looks < LOOKS_AT_REST:
             await trio.sleep(LOOK_S)
-            try:
-                await run.service.up()
-                await scenario.recover(run)
-                looks = looks + 1 if await scenario.at_rest(run) else 0
-            except (ActorError, StorageError):
-                looks = 0
+            looks = looks + 1 if await scenario.at_rest(run) else 0
+            if not looks and trio.current_time() - recovered_at >= RECOVER_EVERY_S:
+                await _recover(scenario, run)
+                recovered_at = trio.current_time()
     if looks < LOOKS_AT_REST:
         run.findings.add("comes to rest", f"not within {REST_MAX_S:g} s after the faults")
     return looks == LOOKS_AT_REST
@@ -142,7 +186,7 @@ def task_names() -> Counter[str]:
     """How many tasks of each name there are."""
     root = trio.lowlevel.current_root_task()
     names: Counter[str] = Counter()
-    waiting = [root] if root is not None else []
+    waiting = [] if root is None else [root]
     while waiting:
         task = waiting.pop()
         names[task.name] += 1
@@ -151,10 +195,13 @@ def task_names() -> Counter[str]:
     return names
 
 
-def _check_tasks(outside: World, before: Counter[str]) -> None:
-    """Nobody who was there after the boot has more tasks now."""
-    now = task_names()
-    for name in sorted(before):
-        if now[name] > before[name] and not name.startswith("process-"):
-            detail = f"{name} has {now[name]} tasks, {before[name]} after the start"
+async def _check_tasks(outside: World, before: Counter[str]) -> None:
+    """Nobody who was there after the boot has more tasks now, look after look."""
+    more = task_names() - before
+    for _ in range(LOOKS_AT_REST):
+        await trio.sleep(LEAK_LOOK_S)
+        more &= task_names() - before
+    for name in sorted(more):
+        if before[name] and not name.startswith("process-"):
+            detail = f"{name} has {more[name]} tasks more than after the start"
             outside.findings.add("leaked task", detail)

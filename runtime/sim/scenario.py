@@ -9,16 +9,16 @@ import attrs
 import trio
 
 from runtime.child import ChildSpec
-from runtime.sim.faults import FaultSpec
+from runtime.sim.faults import FaultPlan, FaultSpec
 from runtime.sim.findings import Findings
 from runtime.sim.life import Life
 from runtime.sim.service import NoAnswer, Service
+from runtime.sim.system import SimulatedSystem
 from runtime.sim.world import World
-from runtime.system import ActorSystem
 
 Answer = TypeVar("Answer")
 
-TRIES_MAX = 400
+TRIES_MAX = 200
 TRY_AGAIN_S = (0.05, 1.5)
 
 
@@ -47,13 +47,14 @@ class Run:
 
     world: World
     service: Service
+    plan: FaultPlan
     random: Random
 
     @property
     def findings(self) -> Findings:
         return self.world.findings
 
-    async def ask(self, send: Callable[[ActorSystem], Awaitable[Answer]]) -> Answer | None:
+    async def ask(self, send: Callable[[SimulatedSystem], Awaitable[Answer]]) -> Answer | None:
         """One request of a client; None when it does not know what became of it."""
         try:
             return await self.service.request(send)
@@ -62,7 +63,7 @@ class Run:
 
     async def until_answered(
         self,
-        send: Callable[[ActorSystem], Awaitable[Answer]],
+        send: Callable[[SimulatedSystem], Awaitable[Answer]],
         answered: Callable[[Answer], bool] = lambda _answer: True,
     ) -> Answer | None:
         """The same request again and again, until there is an answer that counts.
@@ -110,11 +111,12 @@ class Scenario(ABC):
         """Before the faults begin."""
 
     async def recover(self, run: Run) -> None:  # noqa: B027 - nobody has to do anything
-        """What operators do after the faults, such as starting again what had given up."""
+        """What operators do after the faults, such as starting again what had given up. They do
+        it again and again until everything is at rest, also when it raises an error of the
+        runtime."""
 
     async def at_rest(self, run: Run) -> bool:
-        """Whether everything that was begun has ended. Errors of the runtime mean that it has
-        not."""
+        """Whether everything that was begun has ended."""
         return True
 
     def steps(self, random: Random) -> tuple[Step, ...]:

@@ -13,9 +13,9 @@ from runtime.parking import monotonic
 from runtime.sim.faults import Event, FaultPlan, Trouble
 from runtime.sim.kernel import raise_unsimulated
 from runtime.sim.life import Life
+from runtime.sim.system import SimulatedSystem
 from runtime.sim.world import World
 from runtime.storage import StorageError
-from runtime.system import ActorSystem
 
 Answer = TypeVar("Answer")
 
@@ -59,13 +59,20 @@ class Service:
         self.lives.append(life)
         self.world.nursery.start_soon(self._keep, life, name=life.name)
 
-    async def up(self) -> ActorSystem:
+    async def up(self) -> SimulatedSystem:
         """The system of the newest process, once it serves."""
         while True:
             for life in reversed(self.lives):
                 if life.serving:
                     return life.system
             await self._changed.wait()
+
+    def replace(self) -> None:
+        """Start a process that takes over, and stop all others in order."""
+        others = tuple(self.lives)
+        self.start()
+        for life in others:
+            life.over.set()
 
     def _change(self) -> None:
         self._changed.set()
@@ -80,8 +87,13 @@ class Service:
                 await life.gone.wait()
             if scope.cancelled_caught:
                 self.world.findings.add("leaked task", f"{life.name} does not end")
-                life.crashed = True
-                life.scope.cancel()
+                life.crash(0.0)
+
+    def crash(self) -> None:
+        """End all processes at once, for good."""
+        self._stopping = True
+        for life in tuple(self.lives):
+            life.crash(0.0)
 
     async def _keep(self, life: Life) -> None:
         """Run a process, and the one that comes after it."""
@@ -123,7 +135,7 @@ class Service:
 
     # Clients
 
-    async def request(self, send: Callable[[ActorSystem], Awaitable[Answer]]) -> Answer:
+    async def request(self, send: Callable[[SimulatedSystem], Awaitable[Answer]]) -> Answer:
         """One request of a client, over the network, to a process that serves.
 
         `send` asks the system there. Raises `NoAnswer` after `REQUEST_TIMEOUT_S` at the latest,
@@ -162,7 +174,7 @@ class Service:
         return None if luck.happens("request_lost") else self._random.choice(serving)
 
     async def _serve(
-        self, life: Life, send: Callable[[ActorSystem], Awaitable[Answer]]
+        self, life: Life, send: Callable[[SimulatedSystem], Awaitable[Answer]]
     ) -> Answer | Exception:
         """As a gateway would: with a deadline, and a refusal in place of an error."""
         await trio.lowlevel.checkpoint()

@@ -163,7 +163,7 @@ class SimulatedDatabase:
     async def _read(self, read: Callable[[], Awaitable[Result]]) -> Result:
         """What comes late is as it was when it was read."""
         with until_deadline():
-            await self._luck.takes(*READ_S)
+            await self._luck.may_take(*READ_S)
             self._check()
             if self._luck.happens("read_fails"):
                 raise StorageUnavailable("the read failed (simulated)")
@@ -219,7 +219,7 @@ class SimulatedDatabase:
         return self._store.notices.listen(channel)
 
     async def notify(self, channel: str, payload: str) -> None:
-        await self._luck.takes(*READ_S)
+        await self._luck.may_take(*READ_S)
         self._check()
         if not self._luck.happens("notice_lost"):
             self._store.notices.publish(channel, payload)

@@ -24,6 +24,7 @@ class SimulatedSystem(ActorSystem):
 
     def __init__(self, name: str, ports: Ports, trace: Trace, findings: Findings) -> None:
         super().__init__(ports)
+        self.name = name
         self._witness = Witness(name, trace, findings)
         self.deadlines = WitnessedDeadlines(self._witness)
         self.reports.subscribe(self._report)

@@ -1,6 +1,6 @@
 """The trace: everything that happened in a simulation, as a digest and its last lines."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from hashlib import blake2b
@@ -24,7 +24,8 @@ class Trace:
     """Takes down what happens, at the virtual time at which it does.
 
     Two runs are the same when their digests are. Fields say who and what in plain values that
-    are the same in every process: no objects, no addresses in memory.
+    are the same in every process: no objects, no addresses in memory. `logged` counts what the
+    program logged, by the name of the event.
     """
 
     def __init__(self, kept: int = KEPT) -> None:
@@ -32,6 +33,7 @@ class Trace:
         self._chunk: list[Line] = []
         self.latest: deque[Line] = deque(maxlen=kept)
         self.lines = 0
+        self.logged: Counter[str] = Counter()
 
     def note(self, what: str, *fields: Field) -> None:
         line = (trio.current_time(), what, *fields)
@@ -67,7 +69,9 @@ def logs_into(trace: Trace) -> Iterator[None]:
     """While the block runs, what the program logs goes into the trace and nowhere else."""
 
     def take(_logger: Any, level: str, event: MutableMapping[str, Any]) -> NoReturn:
-        trace.note("log", level, str(event.get("event", "")))
+        text = str(event.get("event", ""))
+        trace.logged[text] += 1
+        trace.note("log", level, text)
         raise structlog.DropEvent
 
     processors = structlog.get_config()["processors"]

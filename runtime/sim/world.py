@@ -13,12 +13,14 @@ from runtime.sim.clock import SimulatedClock
 from runtime.sim.disk import SimulatedDisk
 from runtime.sim.findings import Findings
 from runtime.sim.life import Life
+from runtime.sim.provider import SimulatedProvider
 from runtime.sim.store import SimulatedStore
 from runtime.sim.trace import Trace
 
 
 class World:
-    """One store, one cache server, one disk, one wall clock, and a network to the clients.
+    """One store, one cache server, one disk, one wall clock, one provider, and a network to the
+    clients.
 
     Everything random in it follows from the seed: each part draws from a generator of its own, so
     that one that is used more often changes nothing for the others.
@@ -33,6 +35,7 @@ class World:
         self.network = self._luck("network")
         self.cache = SimulatedCacheServer(self._luck("cache"), trace)
         self.disk = SimulatedDisk(self._luck("disk"), trace)
+        self.provider = SimulatedProvider(self._luck("provider"), trace)
         self.store = SimulatedStore(nursery, self._luck("store"), trace, findings)
         self.cut_off = False
         self._lives = 0
@@ -52,7 +55,13 @@ class World:
         return Life(name, ports, self.trace, self.findings)
 
     def lucks(self) -> tuple[Luck, ...]:
-        return (self.network, self.cache.luck, self.disk.luck, self.store.luck)
+        return (
+            self.network,
+            self.cache.luck,
+            self.disk.luck,
+            self.provider.luck,
+            self.store.luck,
+        )
 
     def heal(self) -> None:
         """From now on nothing outside of the processes goes wrong."""

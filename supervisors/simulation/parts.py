@@ -14,9 +14,11 @@ from actors.core.messages import (
 )
 from runtime import ChildSpec, ChildState, RestartChild, WhichChildren
 from runtime.jobs import JobsSpec, combined_jobs
+from runtime.jobs.lane import Leases
+from runtime.journal import JOURNAL, Append
 from runtime.outbox import RELAY, ListDeadEvents, PutBackEvent
 from runtime.sim import FaultSpec, Life, Operation, Run, Scenario, World
-from runtime.storage import AcrossMerchants
+from runtime.storage import AcrossMerchants, TakenOver
 from runtime.system import ActorSystem
 from supervisors.application import DOMAINS
 from supervisors.simulation.tree import DOMAIN_SUPERVISORS, TARGETS, simulated_application
@@ -29,6 +31,9 @@ COUNT_UNDELIVERED = AcrossMerchants(
     "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM late_deliveries)"
 )
 OPERATOR = "operator"
+
+LEASES = Leases(lease_s=9.0, heartbeat_s=3.0, rescue_s=3.0)
+"""Shorter than in real life, so that the jobs of a crashed process come back soon."""
 
 
 class Part(ABC):
@@ -48,6 +53,9 @@ class Part(ABC):
 
     @abstractmethod
     async def perform(self, run: Run, operation: Operation) -> None:
+        """See `Scenario`."""
+
+    async def recover(self, run: Run) -> None:  # noqa: B027 - nobody has to do anything
         """See `Scenario`."""
 
     async def at_rest(self, run: Run) -> bool:
@@ -70,7 +78,7 @@ class ApplicationScenario(Scenario):
         self._of = {kind: part for part in self._parts for kind in part.operations}
 
     def tree(self, world: World, life: Life) -> ChildSpec:
-        jobs = combined_jobs(*(part.jobs(world) for part in self._parts))
+        jobs = combined_jobs(JobsSpec(leases=LEASES), *(part.jobs(world) for part in self._parts))
         return simulated_application(world, life, jobs)
 
     def draw(self, random: Random) -> Operation:
@@ -90,12 +98,20 @@ class ApplicationScenario(Scenario):
         await self._of[type(operation)].perform(run, operation)
 
     async def recover(self, run: Run) -> None:
-        """What gave up is started again by hand, and dead events are put back."""
+        """What gave up is started again by hand, and dead events are put back. A process that
+        another one took over from, which is gone, is replaced."""
         system = await run.service.up()
+        try:
+            await system.ref(JOURNAL).ask(Append(()))
+        except TakenOver:
+            run.service.replace()
+            return
         await _start_again(system, DOMAINS)
         for domain in DOMAIN_SUPERVISORS:
             await _start_again(system, domain)
         await put_back_dead_events(system)
+        for part in self._parts:
+            await part.recover(run)
 
     async def at_rest(self, run: Run) -> bool:
         if await run.world.store.real.fetch_value(COUNT_UNDELIVERED):

@@ -1,5 +1,6 @@
 """Accounts: earning, spending, holds, reversals, points that expire and points that mature."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from random import Random
 from typing import ClassVar
@@ -27,6 +28,7 @@ from actors.points.messages import (
     VoidHold,
 )
 from actors.vocabulary import Idempotency, Refusal, RefusalKind
+from runtime import EntityRef
 from runtime.sim import Operation, Run
 from runtime.system import ActorSystem
 from supervisors.simulation.ledger import check_ledger, nothing_due, one_each
@@ -258,11 +260,13 @@ def unavailable(result: Result) -> bool:
     return isinstance(result, Refusal) and result.kind is RefusalKind.UNAVAILABLE
 
 
-def _account(system: ActorSystem, customer: str):  # type: ignore[no-untyped-def]
+def _account(system: ActorSystem, customer: str) -> EntityRef:
     return system.entities(ACCOUNTS).ref(AccountKey(MERCHANT, customer))
 
 
-def _way(operation: Mutate, mutation: Mutation):  # type: ignore[no-untyped-def]
+def _way(
+    operation: Mutate, mutation: Mutation
+) -> Callable[[ActorSystem], Awaitable[tuple[Result, ...]]]:
     """To the account, or through the intake."""
     if not operation.by_intake:
         return lambda system: _account(system, operation.customer).ask(Apply((mutation,)))
