@@ -13,8 +13,10 @@ import attrs
 import structlog
 import trio
 
-from cli.errors import EXIT_FAILED, CommandFailed, explain
+from cli.data_directory import prepare_data_dir
+from cli.errors import EXIT_FAILED, CommandFailed
 from cli.logs import STDERR, LogWriter, logging_to
+from cli.reasons import explain
 from cli.signals import EXIT_BY_SIGNAL, StopSignals
 from cli.watchdog import stack_of_thread
 from config import Settings
@@ -30,13 +32,12 @@ from runtime.storage import (
     StorageUnavailable,
 )
 from runtime.telemetry import Metrics
+from runtime.tracing import Tracing
 from supervisors.application import ApplicationSpec, application
 from supervisors.health import HealthBoard
 from supervisors.platform import DatabaseSpec
 
 log = structlog.get_logger("loyalnest.run")
-
-OWNER_ONLY = 0o700
 
 GARBAGE_THRESHOLDS = (50_000, 20, 20)
 """The usual 700 objects cost a third of the time of an import; see `collect_rarely`."""
@@ -75,7 +76,9 @@ class Run:
 
     @asynccontextmanager
     async def tree(
-        self, edge: Callable[[DatabaseHandle, CacheHandle], tuple[ChildSpec, ...]] | None = None
+        self,
+        edge: Callable[[DatabaseHandle, CacheHandle], tuple[ChildSpec, ...]] | None = None,
+        tracing: Tracing | None = None,
     ) -> AsyncIterator[tuple[ActorSystem, DatabaseHandle]]:
         """The running application, stopped in order at the end.
 
@@ -95,7 +98,7 @@ class Run:
             edge(handle, cache) if edge is not None else (),
             self.settings.redis_url,
         )
-        system = ActorSystem(system_ports(), self.metrics)
+        system = ActorSystem(system_ports(), self.metrics, tracing)
         try:
             async with system.run(application(spec, handle, cache)):
                 if not self.quiet:
@@ -116,15 +119,6 @@ def collect_rarely() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE_THRESHOLDS)
-
-
-def prepare_data_dir(settings: Settings) -> None:
-    """Make the data directory. Raises `CommandFailed`."""
-    try:
-        settings.data_dir.mkdir(OWNER_ONLY, parents=True, exist_ok=True)
-    except OSError as error:
-        detail = error.strerror or str(error)
-        raise CommandFailed(f"data directory {settings.data_dir}: {detail}") from error
 
 
 async def _at_once(_run: Run, _number: int) -> None:

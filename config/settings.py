@@ -15,6 +15,10 @@ ENV_PREFIX = "LOYALNEST_"
 _SPEC = "loyalnest.setting"
 
 
+WITH_PASSWORDS = frozenset({"database_url", "redis_url", "otlp_endpoint"})
+"""URLs, which may have a password in them."""
+
+
 class SourceKind(Enum):
     """Where values come from, the strongest first."""
 
@@ -186,6 +190,17 @@ class Settings:
             "largest body of a request with many orders or mutations",
         )
     )
+    otlp_endpoint: str | None = attrs.field(
+        metadata=_row(
+            parsers.http_url, "", "OTLP/HTTP collector that traces are sent to; empty: none"
+        ),
+        repr=parsers.masked_url,
+    )
+    trace_sampling: float = attrs.field(
+        metadata=_row(
+            parsers.share(), "1", "share of the traces that begin here which is recorded, 0 to 1"
+        )
+    )
     trusted_proxies: str = attrs.field(
         metadata=_row(parsers.networks, "", "proxies whose X-Forwarded-For is believed")
     )
@@ -228,7 +243,7 @@ class Settings:
             return ""
         if isinstance(value, bool):
             return "yes" if value else "no"
-        return parsers.masked_url(value) if name.endswith("_url") else str(value)
+        return parsers.masked_url(value) if name in WITH_PASSWORDS else str(value)
 
 
 def specs() -> tuple[SettingSpec, ...]:

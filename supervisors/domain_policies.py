@@ -12,10 +12,13 @@ from runtime.policies import (
     Again,
     BulkheadSpec,
     Effect,
+    FallbackKind,
+    FallbackSpec,
     Judge,
     Judgement,
     PipelineSpec,
 )
+from runtime.policies.fallback import NO_FALLBACK
 from runtime.storage import StorageError
 
 MESSAGES_OF: Final[Mapping[str, tuple[str, ...]]] = {
@@ -55,8 +58,18 @@ def judge_of(domain: str) -> Judge:
     return judge
 
 
+LAST_KNOWN: Final = FallbackSpec(kind=FallbackKind.CACHED, max_age_s=900.0, keys_max=2_000)
+
+FALLBACKS: Final[Mapping[str, FallbackSpec]] = {PRODUCTS: LAST_KNOWN}
+"""What is better old, and marked as such, than missing: the catalogue. All else has none: a balance
+that is to be spent, a customer's data and an authorisation never come from here."""
+
 DOMAIN_SPECS: Final[Mapping[str, PipelineSpec]] = {
-    domain: PipelineSpec(judge=judge_of(domain), bulkhead=BulkheadSpec(strict_shares=True))
+    domain: PipelineSpec(
+        judge=judge_of(domain),
+        bulkhead=BulkheadSpec(strict_shares=True),
+        fallback=FALLBACKS.get(domain, NO_FALLBACK),
+    )
     for domain in MESSAGES_OF
 }
 """Of the permits of each, one merchant has half at most."""

@@ -36,6 +36,7 @@ from runtime.policies import LoadShedder
 from runtime.policies.limits import Limit
 from runtime.policies.shedding import Permit
 from runtime.storage import DatabaseHandle
+from runtime.tracing import Span, SpanKind, trace_id_of
 
 log = structlog.get_logger("loyalnest.http")
 
@@ -89,13 +90,18 @@ def _body_max_bytes(route: Route, settings: GatewaySettings) -> int:
 
 @attrs.define(eq=False)
 class Exchange:
-    """One request and what is known about it so far, for its log line."""
+    """One request and what is known about it so far, for its log line.
+
+    `trace` is what its work inherits: the trace id, or a traceparent that names its span too.
+    """
 
     request: Request
     head: Head
+    trace: str
     trace_id: str
     started: float
     address: str
+    span: Span | None = None
     route: str = UNMATCHED
     domain: str = UNMATCHED
     principal: Principal | None = None
@@ -131,9 +137,7 @@ class Dispatcher:
     ) -> tuple[Answer, str]:
         """The answer, and the request id that goes with it. Raises only cancellation."""
         head = read_head(request.scope["headers"])  # type: ignore[arg-type]
-        trace_id = head.trace() or self.new_trace_id()
-        address = self.admission.client(request.scope)
-        exchange = Exchange(request, head, trace_id, perf_counter(), address)
+        exchange = self._begin(request, head)
         answer = None
         self._metrics.in_flight.inc()
         visitor = request.scope.get("state", NO_STATE).get(VISITOR)
@@ -155,6 +159,14 @@ class Dispatcher:
             self._account(exchange, answer.status if answer is not None else CLIENT_GONE)
         return self.admission.dressed(answer, head, exchange.limits), exchange.request_id
 
+    def _begin(self, request: Request, head: Head) -> Exchange:
+        started, trace, span = perf_counter(), head.trace() or self.new_trace_id(), None
+        if self._system.tracing is not None:
+            span = self._system.tracing.begin_root(request.method, SpanKind.SERVER, trace)
+            trace = span.traceparent
+        trace_id, address = trace_id_of(trace) or trace, self.admission.client(request.scope)
+        return Exchange(request, head, trace, trace_id, started, address, span)
+
     def new_trace_id(self) -> str:
         return self._system.ids.new("req")
 
@@ -170,7 +182,7 @@ class Dispatcher:
         if exchange.permit is None:
             self._shedder.check(route.priority, route.domain)
         deadline = trio.current_time() + operation.deadline_s
-        with request_context(deadline=deadline, trace_id=exchange.trace_id):
+        with request_context(deadline=deadline, trace_id=exchange.trace):
             head.check()
             if route.public:
                 limit = operation.limit
@@ -229,6 +241,8 @@ class Dispatcher:
         method = exchange.request.method
         principal = exchange.principal
         self._metrics.in_flight.dec()
+        if exchange.span is not None:
+            _end_span(exchange.span, exchange, status)
         self._metrics.observe(exchange.domain, exchange.route, method, status, seconds)
         log.info(
             "request",
@@ -240,6 +254,14 @@ class Dispatcher:
             client=exchange.address,
             merchant_id=principal.merchant_id if principal is not None else None,
         )
+
+
+def _end_span(span: Span, exchange: Exchange, status: int) -> None:
+    span.rename(f"{exchange.request.method} {exchange.route}")
+    span.set("http.request.method", exchange.request.method)
+    span.set("http.route", exchange.route)
+    span.set("http.response.status_code", status)
+    span.end(str(status) if status >= 500 else None)
 
 
 def explain(error: BaseException, trace_id: str, instance: str | None) -> Answer:

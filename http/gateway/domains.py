@@ -16,7 +16,7 @@ from runtime.context import time_left_s
 from runtime.jobs import JOBS
 from runtime.outbox import RELAY
 from runtime.parking import monotonic
-from runtime.policies import Pipeline, Policies
+from runtime.policies import Answer, Pipeline, Policies
 
 Reply = TypeVar("Reply")
 Ask: TypeAlias = Callable[[float | None], Awaitable[Reply]]
@@ -94,6 +94,19 @@ class Domains:
             return ref.ask(message, timeout_s=limit_s)
 
         return await _through(self._pipeline(region), ask, timeout_s, None, repeatable, share)
+
+    async def recall(
+        self, name: str, message: Call[Reply], *, share: str | None = None
+    ) -> Answer[Reply]:
+        """As `ask`, of a read; instead of no answer, the last one to the same message, where the
+        domain declares that and it is young enough. Who asks the same at the same time shares one
+        ask."""
+        ref = self._system.ref(name)
+
+        async def attempt() -> Reply:
+            return await ref.ask(message, timeout_s=max(0.0, time_left_s() - LAST_MOMENT_S))
+
+        return await self._pipeline(name).answer(repr(message), attempt, share=share)
 
     def _pipeline(self, name: str) -> Pipeline:
         """Raises `KeyError` for an actor that no domain is named for."""

@@ -10,6 +10,7 @@ import attrs
 import h2.events
 import h11
 import trio
+from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from hypercorn.events import Closed, Event, RawData
 from hypercorn.protocol.events import Body, Data, EndBody, EndData, Response, Trailers
@@ -39,6 +40,8 @@ EXTENSIONS: Final = b"sec-websocket-extensions"
 
 CONTROL_FRAMES: Final = Limit(200, 1.0, 1_000)
 """Frames of one connection that are no part of a request: 200 a second, 1,000 at once."""
+
+SLICE_BYTES: Final = 8_192
 
 RESET_COST: Final = 5
 COSTS: Final[dict[type[Any], int]] = {
@@ -170,9 +173,29 @@ class Http2(H2Protocol):
         super().__init__(**wiring)
         self._answer_timeout_s = limits.answer_timeout_s
         self._arrival_us = 0
+        self._waiting_max_bytes = limits.head_max_bytes + self.config.h2_max_inbound_frame_size
+        # Until the client has confirmed our settings, h2 would go by its own bound.
+        self.connection.decoder.max_header_list_size = limits.head_max_bytes
 
     async def head_too_slow(self) -> None:
         """Nothing can be said before the first request."""
+
+    async def handle(self, event: Event) -> None:
+        """A little at a time: a chunk of the smallest frames would hold up everybody else."""
+        if not isinstance(event, RawData):
+            await super().handle(event)
+            return
+        for at in range(0, len(event.data), SLICE_BYTES):
+            await super().handle(RawData(event.data[at : at + SLICE_BYTES]))
+            if not self.closed and waiting_bytes(self.connection) > self._waiting_max_bytes:
+                await self._end(ErrorCodes.FRAME_SIZE_ERROR)
+            if self.closed:
+                return
+
+    async def _end(self, code: ErrorCodes) -> None:
+        self.connection.close_connection(code)
+        await self._flush()
+        await self.send(Closed())
 
     async def stream_send(self, event: Any) -> None:
         """A client that grants no window for an answer loses the connection."""
@@ -187,11 +210,12 @@ class Http2(H2Protocol):
     async def _handle_events(self, events: list[h2.events.Event]) -> None:
         cost = sum(_cost(event) for event in events)
         if cost and not self._admits(cost):
-            self.connection.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
-            await self._flush()
-            await self.send(Closed())
+            await self._end(ErrorCodes.ENHANCE_YOUR_CALM)
             return
-        await super()._handle_events([event for event in events if not self._is_late(event)])
+        for event in events:
+            # One by one, as a request may be answered while its data is handed over.
+            if not self._is_late(event):
+                await super()._handle_events([event])
 
     def _admits(self, cost: int) -> bool:
         now_us = round(monotonic() * MICROSECONDS)
@@ -220,6 +244,15 @@ class Http2(H2Protocol):
             return
         request.headers = without_extensions(headers)
         await super()._create_stream(request)
+
+
+def waiting_bytes(connection: H2Connection) -> int:
+    """What h2 keeps of a frame or a head that has not arrived as a whole.
+
+    It looks at the length of a frame when all of it is there, which may be 16 MiB.
+    """
+    buffer = connection.incoming_buffer
+    return len(buffer._data) + sum(len(part.data) for part in buffer._headers_buffer)
 
 
 def _cost(event: h2.events.Event) -> int:

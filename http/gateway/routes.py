@@ -12,6 +12,7 @@ from actors.vocabulary import Idempotency, Refusal
 from gateway.domains import Domains
 from gateway.problems import Headers, problem_of_refusal
 from runtime import ActorSystem, Call
+from runtime.policies import Answer as Recalled
 from runtime.policies import Priority
 
 Reply = TypeVar("Reply")
@@ -85,6 +86,10 @@ class ApiRequest:
             repeatable=self.repeatable,
             share=self._share,
         )
+
+    async def recall(self, name: str, message: Call[Reply]) -> Recalled[Reply]:
+        """As `ask`; instead of no answer, the last one, marked, where the domain declares that."""
+        return await self.domains.recall(name, message, share=self._share)
 
     @property
     def repeatable(self) -> bool:

@@ -1,4 +1,4 @@
-"""Five times the capacity in an open loop: what is served, how long probes take, how soon it ends."""
+"""Five times the capacity in an open loop: what is served, the probes, and the end of it."""
 
 import statistics
 import sys

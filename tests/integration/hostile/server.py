@@ -51,6 +51,7 @@ class Vitals:
     bytes_in_memory: int
     accepted: float
     server_errors: float
+    logged_errors: int
 
 
 @attrs.frozen
@@ -101,6 +102,7 @@ class Attacked:
             resident_bytes(self.process.pid),
             metric(text, ACCEPTED),
             metric(text, FAILED),
+            self.process.err.count('"level":"error"'),
         )
 
     def client(self) -> httpx.AsyncClient:
@@ -133,6 +135,7 @@ class Attacked:
         after = await self.vitals()
         assert after.accepted == before.accepted
         assert after.server_errors == before.server_errors
+        assert after.logged_errors == before.logged_errors, self.process.err[-2_000:]
         await self._shrunk_to(before.bytes_in_memory + KEPT_BYTES_MAX)
 
     async def _shrunk_to(self, bytes_in_memory: int) -> None:

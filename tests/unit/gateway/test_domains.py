@@ -1,5 +1,6 @@
 """Asking domains through their pipelines: what opens a breaker, what is repeated, who gets in."""
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from random import Random
@@ -12,6 +13,7 @@ from trio.testing import MockClock
 
 from actors.core import messages as core
 from actors.points import messages as points
+from actors.products import messages as products
 from config.policies import DEPENDENCIES
 from config.policy_loading import default_policies
 from gateway.domains import DOMAIN_OF, Domains
@@ -31,12 +33,15 @@ from runtime import (
     request_context,
 )
 from runtime.policies import (
+    Answer,
     BreakerOpen,
     BreakerState,
     BulkheadFull,
     ChaosSpec,
     Fault,
+    ForcedState,
     Policies,
+    PolicyError,
     PolicyMetrics,
 )
 from runtime.storage import StorageUnavailable
@@ -51,6 +56,7 @@ QUESTIONS: dict[str, Call[Any]] = {
     core.QUERIES: core.GetOrder("shop", "order-1"),
     core.MERCHANTS: core.GetMerchant("shop"),
     points.QUERIES: points.GetEarnRule("shop", "EUR"),
+    products.QUERIES: products.GetProduct("shop", "ROSE"),
 }
 
 Behaviour = Callable[[str, Any], Any]
@@ -124,7 +130,7 @@ async def world(**mailbox: Any) -> AsyncIterator[World]:
             name, lambda: Domain(made, name), name=name, mailbox=MailboxSpec(**mailbox)
         )
 
-    names = (core.QUERIES, core.MERCHANTS, points.QUERIES)
+    names = QUESTIONS
     async with running([child(name) for name in names], intensity=10_000) as system:
         made.system = system
         made.domains = Domains(system, made.policies)
@@ -398,6 +404,92 @@ async def test_full_bulkhead_says_so_within_a_tenth_of_a_second(
 
 async def _ask_for(w: World, merchant: str) -> None:
     await w.outcome(share=merchant)
+
+
+# What comes instead of an answer
+
+
+async def recalled(w: World, name: str = products.QUERIES) -> Answer[Any]:
+    with request_context(deadline=trio.current_time() + DEADLINE_S):
+        return await w.domains.recall(name, QUESTIONS[name])
+
+
+@pytest.mark.parametrize("behaviour", [hang, crash, store_away])
+async def test_catalogue_that_cannot_be_read_is_told_as_it_was_for_a_quarter_of_an_hour(
+    behaviour: Behaviour, autojump_clock: MockClock
+) -> None:
+    async with world() as w:
+        assert await recalled(w) == Answer("fine")
+        w.behaviour = behaviour
+        await trio.sleep(60)
+        old = await recalled(w)
+        assert (old.value, old.degraded) == ("fine", True)
+        assert old.age_s == pytest.approx(60, abs=4)
+        await trio.sleep(900)
+        with pytest.raises((PolicyError, ActorDown, AskTimeout, StorageUnavailable)):
+            await recalled(w)
+
+
+async def test_open_breaker_does_not_keep_the_catalogue_from_being_told(
+    autojump_clock: MockClock,
+) -> None:
+    async with world() as w:
+        await recalled(w)
+        w.policies.force("products", ForcedState.OPEN)
+        began = trio.current_time()
+        assert (await recalled(w)).degraded
+        assert trio.current_time() == began
+
+
+@pytest.mark.parametrize("name", [points.QUERIES, core.QUERIES])
+async def test_nothing_else_is_told_from_memory(name: str, autojump_clock: MockClock) -> None:
+    async with world() as w:
+        await recalled(w, name)
+        w.behaviour = store_away
+        with pytest.raises(StorageUnavailable):
+            await recalled(w, name)
+
+
+async def test_those_who_ask_the_same_at_the_same_time_share_one_ask(
+    autojump_clock: MockClock,
+) -> None:
+    async with world() as w, trio.open_nursery() as nursery:
+        for _ in range(1_000):
+            nursery.start_soon(recalled, w)
+        await settle()
+        assert w.received == [products.QUERIES]
+
+
+# What it costs
+
+ASKS = 2_000
+ROUNDS = 5
+OVERHEAD_MAX_S = 30e-6
+
+
+@pytest.mark.slow
+async def test_way_through_a_pipeline_costs_thirty_microseconds_at_most() -> None:
+    """Of processor time, in the best of some rounds: others use the machine as well."""
+    async with world() as w:
+
+        async def direct() -> None:
+            await w.system.ref(core.QUERIES).ask(QUESTIONS[core.QUERIES], timeout_s=DEADLINE_S)
+
+        async def through() -> None:
+            await w.domains.ask(core.QUERIES, QUESTIONS[core.QUERIES], share="shop")
+
+        with request_context(deadline=trio.current_time() + 600):
+            overheads = [
+                await _processor_s(through) - await _processor_s(direct) for _ in range(ROUNDS)
+            ]
+        assert min(overheads) / ASKS <= OVERHEAD_MAX_S
+
+
+async def _processor_s(ask: Callable[[], Any]) -> float:
+    began = time.process_time()
+    for _ in range(ASKS):
+        await ask()
+    return time.process_time() - began
 
 
 # What is declared
