@@ -224,7 +224,7 @@ async def test_probes_are_answered_and_writes_go_before_reads(tmp_path: Path) ->
         await edge.fill()
         assert (await edge.api.ask("GET", ORDER)).json()["code"] == "overloaded"
         assert (await edge.api.ask("GET", "/metrics")).json()["code"] == "overloaded"
-        write = await edge.api.ask("POST", "/v1/customers", json={"id": "eve"})
+        write = await edge.api.ask("POST", "/v1/customers", json={"customer_id": "eve"})
         assert write.json()["code"] == "unavailable", "let in, though nobody is there to answer"
 
 
