@@ -14,10 +14,12 @@ from cli.errors import EXIT_FAILED, CommandFailed, explain
 from cli.logs import STDERR, LogWriter, logging_to
 from cli.signals import EXIT_BY_SIGNAL, StopSignals
 from config import Settings
+from config.policies import DATABASE
 from config.settings import SourceKind
 from runtime import ActorSystem, ChildSpec, host
 from runtime.cache import CacheHandle
-from runtime.ports import system_ports
+from runtime.policies import Pipeline, Policies
+from runtime.ports import Ports, system_ports
 from runtime.storage import (
     ConstraintViolation,
     DatabaseHandle,
@@ -28,6 +30,7 @@ from runtime.storage import (
 from runtime.telemetry import Metrics
 from supervisors.application import ApplicationSpec, application
 from supervisors.platform import DatabaseSpec
+from supervisors.policies import declared
 
 OWNER_ONLY = 0o700
 
@@ -41,8 +44,8 @@ HOLD_LOG_S = 3.0
 class WatchedHandle(DatabaseHandle):
     """Remembers why the last write failed: what fails then is far from the database."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, pipeline: Pipeline | None = None) -> None:
+        super().__init__(pipeline)
         self.failure: StorageError | None = None
 
     async def append(self, entries: Sequence[Entry]) -> None:
@@ -64,6 +67,17 @@ class Run:
     log: LogWriter
     quiet: bool = False
     metrics: Metrics = attrs.field(factory=Metrics)
+    ports: Ports = attrs.field(factory=system_ports)
+    policies: Policies = attrs.field(init=False)
+
+    @policies.default
+    def _declared(self) -> Policies:
+        return declared(
+            self.settings.policies,
+            self.ports.random,
+            self.metrics.policies,
+            chaos_allowed=self.settings.chaos_allowed,
+        )
 
     @asynccontextmanager
     async def tree(
@@ -76,7 +90,7 @@ class Run:
         Raises `CommandFailed` when it ends because the database cannot be written.
         """
         prepare_data_dir(self.settings)
-        handle, cache = WatchedHandle(), CacheHandle()
+        handle, cache = WatchedHandle(self.policies[DATABASE]), CacheHandle()
         spec = ApplicationSpec(
             DatabaseSpec(
                 self.settings.database_url,
@@ -86,8 +100,9 @@ class Run:
             self.settings.data_dir,
             edge(handle, cache) if edge is not None else (),
             self.settings.redis_url,
+            self.policies,
         )
-        system = ActorSystem(system_ports(), self.metrics)
+        system = ActorSystem(self.ports, self.metrics)
         try:
             async with system.run(application(spec, handle, cache)):
                 if not self.quiet:

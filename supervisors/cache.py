@@ -4,6 +4,7 @@ import trio
 
 from runtime import Actor, ChildSpec, ExitReason
 from runtime.cache import CacheHandle, open_cache
+from runtime.policies import Pipeline
 from runtime.ports import Ports
 
 CACHE = "platform.cache"
@@ -12,8 +13,9 @@ CACHE = "platform.cache"
 class CacheKeeper(Actor):
     """Opens the cache, whether Redis is there or not, and closes it at the end."""
 
-    def __init__(self, url: str | None, handle: CacheHandle) -> None:
+    def __init__(self, url: str | None, handle: CacheHandle, pipeline: Pipeline | None) -> None:
         self._url = url
+        self._pipeline = pipeline
         self._handle = handle
         self._opened = trio.Event()
 
@@ -23,7 +25,7 @@ class CacheKeeper(Actor):
 
     async def _keep(self) -> None:
         ports = Ports(self.system.clock, self.system.ids, self.system.random)
-        async with open_cache(self._url, ports, self.system.metrics) as cache:
+        async with open_cache(self._url, ports, self.system.metrics, self._pipeline) as cache:
             self._handle.attach(cache, self.system.metrics)
             self._opened.set()
             try:
@@ -35,5 +37,8 @@ class CacheKeeper(Actor):
         self._handle.detach()
 
 
-def cache_child(url: str | None, handle: CacheHandle) -> ChildSpec:
-    return ChildSpec("cache", lambda: CacheKeeper(url, handle), name=CACHE)
+def cache_child(
+    url: str | None, handle: CacheHandle, pipeline: Pipeline | None = None
+) -> ChildSpec:
+    """`pipeline` is for Redis."""
+    return ChildSpec("cache", lambda: CacheKeeper(url, handle, pipeline), name=CACHE)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from runtime.policies import be_strict
 from tests.binary import BinaryBuild, building
 from tests.servers import postgres, redis_server
 
@@ -11,6 +12,14 @@ BINARY_TESTS = "test_binary.py"
 """Come last, when the binary is ready."""
 
 __all__ = ["postgres", "redis_server"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def calls_need_deadlines() -> Iterator[None]:
+    """A call that goes out without a deadline raises `NoDeadline`, in every test."""
+    before = be_strict(True)
+    yield
+    be_strict(before)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,6 +7,7 @@ from tests.bench.durable import durable
 from tests.bench.importing import importing
 from tests.bench.messaging import messaging
 from tests.bench.mutations import mutations
+from tests.bench.policies import policies
 from tests.bench.report import show, write
 from tests.bench.roundtrips import roundtrips
 from tests.bench.serving import serving
@@ -19,6 +20,7 @@ ALL = (
     importing,
     crashing,
     roundtrips,
+    policies,
     durable,
     serving_on_postgresql,
 )
