@@ -8,7 +8,15 @@ from urllib.parse import quote
 from config.errors import SettingsError, unknown
 from config.parsers import masked_url
 from config.policy_loading import POLICIES_ENV, POLICIES_TABLE, load_policies
-from config.settings import ENV_PREFIX, Settings, SettingSpec, Source, SourceKind, specs
+from config.settings import (
+    ENV_PREFIX,
+    WITH_PASSWORDS,
+    Settings,
+    SettingSpec,
+    Source,
+    SourceKind,
+    specs,
+)
 
 DEFAULT_FILE = "loyalnest.toml"
 CONFIG_ENV = ENV_PREFIX + "CONFIG"
@@ -47,7 +55,7 @@ def _parse(spec: SettingSpec, text: str, source: Source) -> object:
     try:
         return spec.parse(text)
     except ValueError as error:
-        shown = masked_url(text) if spec.name.endswith("_url") else text
+        shown = masked_url(text) if spec.name in WITH_PASSWORDS else text
         raise SettingsError(
             f"{spec.name} (from {source}): {shown[:MAX_SHOWN]!r} is wrong; allowed: {error}"
         ) from error

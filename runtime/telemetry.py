@@ -1,6 +1,15 @@
 """The runtime's metrics. Messages are timed by sampling, everything else is counted exactly."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from collections.abc import Callable, Iterable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
+from prometheus_client.core import GaugeMetricFamily
 
 from runtime.outbox_metrics import OutboxMetrics
 from runtime.policies.metrics import PolicyMetrics
@@ -9,6 +18,29 @@ PREFIX = "loyalnest"
 
 FAST_BUCKETS = (1e-5, 5e-5, 2e-4, 1e-3, 5e-3, 2e-2, 0.1, 0.5, 2.0, 10.0)
 """Seconds; from a message between idle actors to one behind a stuck store."""
+
+
+LAG_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+"""They double the lines of every counter, and the client can leave them out only for good."""
+
+
+class MailboxDepths:
+    """Reads the mailboxes when it is scraped."""
+
+    def __init__(self) -> None:
+        self.read: Callable[[], Iterable[tuple[str, int]]] = tuple
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            f"{PREFIX}_actor_mailbox_depth",
+            "Unread messages of an actor, or of all entities of a kind",
+            labels=("actor",),
+        )
+        for actor, depth in self.read():
+            family.add_metric((actor,), depth)
+        yield family
 
 
 class Metrics:
@@ -21,6 +53,16 @@ class Metrics:
         )
         self._service = self._histogram(
             "actor_service_seconds", "Time in the handler (sampled)", ("actor",)
+        )
+        self._mailboxes = MailboxDepths()
+        self.registry.register(self._mailboxes)
+        self.loop_lag = Histogram(
+            "loop_lag_seconds",
+            "How much too late the event loop wakes a task that sleeps",
+            (),
+            PREFIX,
+            buckets=LAG_BUCKETS,
+            registry=self.registry,
         )
         self._restarts = Counter(
             "actor_restarts", "Restarts by a supervisor", ("child",), PREFIX, registry=self.registry
@@ -69,11 +111,19 @@ class Metrics:
     def _histogram(self, name: str, text: str, labels: tuple[str, ...]) -> Histogram:
         return Histogram(name, text, labels, PREFIX, buckets=FAST_BUCKETS, registry=self.registry)
 
+    def watch_mailboxes(self, read: Callable[[], Iterable[tuple[str, int]]]) -> None:
+        """From now on, tell the depths that `read` finds, by the names of actors."""
+        self._mailboxes.read = read
+
     def queue_wait(self, actor: str, seconds: float) -> None:
         self._queue_wait.labels(actor).observe(seconds)
 
     def service(self, actor: str, seconds: float) -> None:
         self._service.labels(actor).observe(seconds)
+
+    def expect_restarts(self, child: str) -> None:
+        """Begin at zero: what appears with its first restart has not grown, to those who watch."""
+        self._restarts.labels(child)
 
     def restarted(self, child: str) -> None:
         self._restarts.labels(child).inc()

@@ -5,23 +5,22 @@ from pathlib import Path
 
 import attrs
 
-from actors.auth.keyring import auth_children
+from actors.auth.keyring import LoadKey, auth_children, load_from_disk
 from actors.core.messages import ORDER_RECORDED
 from actors.core.supervisor import MIGRATIONS as CORE_MIGRATIONS
 from actors.core.supervisor import core_children
+from actors.points.deferrals import OpenSpool
 from actors.points.messages import INTAKE
 from actors.points.supervisor import MIGRATIONS as POINTS_MIGRATIONS
 from actors.points.supervisor import deferral_spool, points_children
 from actors.products.supervisor import MIGRATIONS as PRODUCTS_MIGRATIONS
 from actors.products.supervisor import products_children
-from config.policies import REDIS
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
-from runtime.cache import CacheHandle
-from runtime.jobs import JOBS_MIGRATIONS
+from runtime.cache import CacheHandle, open_cache
+from runtime.jobs import JOBS_MIGRATIONS, JobsSpec
 from runtime.ownership import Ownership
-from runtime.policies import Policies
 from runtime.storage import RUNTIME_MIGRATIONS, DatabaseHandle
-from supervisors.cache import cache_child
+from supervisors.cache import OpenCache, cache_child
 from supervisors.platform import DatabaseSpec, platform
 
 ROOT = "loyalnest"
@@ -49,21 +48,32 @@ ROOT_INTENSITY = 3
 ROOT_PERIOD_S = 60.0
 
 
+@attrs.frozen(kw_only=True)
+class Outside:
+    """How a tree reaches what is outside of it beside the database. Simulations have a world of
+    their own there."""
+
+    open_cache: OpenCache = open_cache
+    open_spool: Callable[[Path], OpenSpool] = deferral_spool
+    load_key: LoadKey = load_from_disk
+
+
 @attrs.frozen
 class ApplicationSpec:
     """What a tree needs from outside: where the data is, and the children of its edge.
 
     `data_directory` is for what is not in the database: the signing key, and earnings that wait
     for it.
-    Without a `redis_url` the cache is in the process. Without `policies`, what needs a pipeline
-    makes its own; the database's belongs to its handle.
+    Without a `redis_url` the cache is in the process. `jobs` are those that domains do not bring
+    along.
     """
 
     database: DatabaseSpec
     data_directory: Path
     edge: tuple[ChildSpec, ...] = ()
     redis_url: str | None = None
-    policies: Policies | None = None
+    jobs: JobsSpec | None = None
+    outside: Outside = Outside()
 
 
 def application(
@@ -75,7 +85,6 @@ def application(
     """
     shared = cache if cache is not None else CacheHandle()
     ownership = Ownership(on_loss=handle.retire)
-    redis = spec.policies[REDIS] if spec.policies is not None else None
 
     def root() -> Supervisor:
         return Supervisor(
@@ -88,7 +97,8 @@ def application(
                         MIGRATIONS,
                         SUBSCRIPTIONS,
                         ownership,
-                        cache_child(spec.redis_url, shared, redis),
+                        cache_child(spec.redis_url, shared, spec.outside.open_cache),
+                        spec.jobs,
                     ),
                 ),
                 _supervisor("domains", lambda: domains(spec, handle, shared), name=DOMAINS),
@@ -106,7 +116,7 @@ def domains(spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle) -
     """One supervisor a domain. One that exhausts its restarts stays down; the rest lives on."""
     return Supervisor(
         (
-            _domain("auth", lambda: auth_children(spec.data_directory)),
+            _domain("auth", lambda: auth_children(spec.data_directory, spec.outside.load_key)),
             _domain("core", lambda: core_children(handle.share("core"))),
             _domain("products", lambda: products_children(handle.share("products"), cache)),
             _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),
@@ -118,7 +128,7 @@ def domains(spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle) -
 
 
 def _points(spec: ApplicationSpec, handle: DatabaseHandle) -> Sequence[ChildSpec]:
-    spool = deferral_spool(spec.data_directory / DEFERRED)
+    spool = spec.outside.open_spool(spec.data_directory / DEFERRED)
     return points_children(handle.share("points"), spool)
 
 

@@ -1,6 +1,6 @@
 """The platform: what every domain stands on. Database, journal, relay, cache, job queue."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import attrs
@@ -23,6 +23,7 @@ from runtime.journal import JOURNAL, Journal
 from runtime.outbox import RELAY
 from runtime.outbox_relay import OutboxRelay
 from runtime.ownership import Ownership
+from runtime.registries import in_registry
 from runtime.storage import (
     CommitUnknown,
     Database,
@@ -35,6 +36,8 @@ from runtime.storage import (
     open_database,
 )
 from runtime.storage.deadlines import within
+from runtime.storage.measured import MeasuredDatabase
+from runtime.storage.metrics import DatabaseMetrics
 from runtime.storage.opening import CONNECTIONS
 
 log = structlog.get_logger("loyalnest.platform")
@@ -63,11 +66,13 @@ class DatabaseSpec:
     """Where the data is. `connections` is the most that PostgreSQL is asked for.
 
     Without `takes_over` it is refused to open a store that another process serves from.
+    `opener` is another way to the store, as simulations have it.
     """
 
     url: str
     connections: int = CONNECTIONS
     takes_over: bool = True
+    opener: Callable[..., Awaitable[Database]] = open_database
 
 
 @attrs.frozen
@@ -99,7 +104,7 @@ class DatabaseKeeper(Actor):
         self._database: Database | None = None
 
     async def started(self) -> None:
-        database = await open_database(self._spec.url, connections=self._spec.connections)
+        database = await self._spec.opener(self._spec.url, connections=self._spec.connections)
         try:
             applied = await self._migrate(database)
             await self._check_free(database)
@@ -109,7 +114,8 @@ class DatabaseKeeper(Actor):
             await database.close()
             raise
         self._database = database
-        self._handle.attach(database)
+        metrics = in_registry(self.system.metrics.registry, DatabaseMetrics)
+        self._handle.attach(MeasuredDatabase(database, metrics, self.system.tracing))
         self.start_task(database.attend)
         if applied:
             log.info("schema_migrated", applied=applied)

@@ -47,6 +47,11 @@ def load_signing_key(directory: Path) -> SigningKey:
         raise KeyFileError(f"{path}: not a private key in PEM form") from error
     if not isinstance(private, Ed25519PrivateKey):
         raise KeyFileError(f"{path}: not an Ed25519 key")
+    return signing_key(private)
+
+
+def signing_key(private: Ed25519PrivateKey) -> SigningKey:
+    """The key with its id."""
     return SigningKey(_kid(private), private)
 
 

@@ -9,11 +9,12 @@ import trio
 
 from runtime.cache.away import OPEN, AwayRules, WhenAway
 from runtime.cache.errors import Away, CacheError, CacheRefused, CacheUnavailable
-from runtime.cache.gcra import MICROSECONDS, LocalLimits
-from runtime.cache.port import Cache, Limit, Presence, StreamEntry, Verdict, check_cost, check_key
+from runtime.cache.port import Cache, Presence, StreamEntry, check_key
 from runtime.cache.subscriptions import Missed, Notice
 from runtime.parking import monotonic
 from runtime.policies.flights import Flight, Flights
+from runtime.policies.gcra import MICROSECONDS, LocalLimits
+from runtime.policies.limits import Limit, Verdict, check_cost
 from runtime.ports import Ports, system_ports
 from runtime.telemetry import Metrics
 

@@ -12,15 +12,11 @@ import trio
 from redis.exceptions import NoScriptError
 
 from runtime.cache.errors import Away, CacheRefused, CacheUnavailable
-from runtime.cache.gcra import LUA, verdict
 from runtime.cache.policies import CONNECTIONS_MAX, DEPENDENCY, REDIS
 from runtime.cache.port import (
     STREAM_START,
-    Limit,
     Presence,
     StreamEntry,
-    Verdict,
-    check_cost,
     check_key,
     check_keys,
     check_read,
@@ -39,6 +35,8 @@ from runtime.policies import (
     PolicyError,
     time_limit,
 )
+from runtime.policies.gcra import LUA, verdict
+from runtime.policies.limits import Limit, Verdict, check_cost
 from runtime.telemetry import Metrics
 
 TIMEOUT_S = 0.1

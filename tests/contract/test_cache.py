@@ -3,20 +3,18 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import count
 
-import attrs
 import pytest
 import trio
 
 from runtime import host
 from runtime.cache import STREAM_START, Cache, Limit, Missed, Notice, Presence, open_cache
-from runtime.cache.policies import REDIS
 from runtime.cache.port import KEY_BYTES_MAX, KEYS_MAX, VALUE_BYTES_MAX
 from runtime.cache.redis import open_redis
 from runtime.cache.subscriptions import BUFFERED
-from runtime.policies import Pipeline
 from runtime.ports import system_ports
 from runtime.telemetry import Metrics
 from tests.servers import RedisServer
+from tests.stores import patient_redis
 
 pytestmark = pytest.mark.trio(run=host.run)
 
@@ -34,8 +32,7 @@ async def cache(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
     ports, metrics = system_ports(), Metrics()
     if request.param == "redis":
         server: RedisServer = request.getfixturevalue("redis_server")
-        spec = attrs.evolve(REDIS, deadline_s=PATIENCE_S, attempt_s=PATIENCE_S)
-        pipeline = Pipeline("redis", spec, ports.random)
+        pipeline = patient_redis(PATIENCE_S)
         async with open_redis(server.url, ports.random, metrics, pipeline) as redis:
             yield redis
         return
