@@ -15,12 +15,10 @@ from actors.points.supervisor import MIGRATIONS as POINTS_MIGRATIONS
 from actors.points.supervisor import deferral_spool, points_children
 from actors.products.supervisor import MIGRATIONS as PRODUCTS_MIGRATIONS
 from actors.products.supervisor import products_children
-from config.policies import REDIS
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
 from runtime.cache import CacheHandle, open_cache
 from runtime.jobs import JOBS_MIGRATIONS, JobsSpec
 from runtime.ownership import Ownership
-from runtime.policies import Policies
 from runtime.storage import RUNTIME_MIGRATIONS, DatabaseHandle
 from supervisors.cache import OpenCache, cache_child
 from supervisors.platform import DatabaseSpec, platform
@@ -89,7 +87,6 @@ def application(
     """
     shared = cache if cache is not None else CacheHandle()
     ownership = Ownership(on_loss=handle.retire)
-    redis = spec.policies[REDIS] if spec.policies is not None else None
 
     def root() -> Supervisor:
         return Supervisor(

@@ -25,7 +25,6 @@ class CacheKeeper(Actor):
         self, url: str | None, handle: CacheHandle, pipeline: Pipeline | None, opener: OpenCache
     ) -> None:
         self._url = url
-        self._pipeline = pipeline
         self._handle = handle
         self._open = opener
         self._opened = trio.Event()

@@ -17,6 +17,7 @@ from runtime.ports import system_ports
 from runtime.telemetry import Metrics
 from tests.patience import patient_pipeline
 from tests.servers import RedisServer
+from tests.stores import patient_redis
 
 pytestmark = pytest.mark.trio(run=host.run)
 
