@@ -65,15 +65,13 @@ class ApplicationSpec:
     `data_directory` is for what is not in the database: the signing key, and earnings that wait
     for it.
     Without a `redis_url` the cache is in the process. `jobs` are those that domains do not bring
-    along. Without `policies`, what needs a pipeline makes its own; the database's belongs to its
-    handle.
+    along.
     """
 
     database: DatabaseSpec
     data_directory: Path
     edge: tuple[ChildSpec, ...] = ()
     redis_url: str | None = None
-    policies: Policies | None = None
     jobs: JobsSpec | None = None
     outside: Outside = Outside()
 
@@ -99,7 +97,7 @@ def application(
                         MIGRATIONS,
                         SUBSCRIPTIONS,
                         ownership,
-                        cache_child(spec.redis_url, shared, redis, spec.outside.open_cache),
+                        cache_child(spec.redis_url, shared, spec.outside.open_cache),
                         spec.jobs,
                     ),
                 ),
