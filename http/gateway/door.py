@@ -1,8 +1,8 @@
 """The door: accepts connections, and decides on requests before anything is done for them.
 
 On one thread, refusing a request costs time that serving needs. A refusal by the application
-costs about half of what serving does, and then at five times the capacity nothing is left to serve
-with. So the door reads all connections itself, through one selector. It glances at the first bytes
+costs nearly what serving does, and then at five times the capacity nothing is left to serve with.
+So the door reads all connections itself, through one selector. It glances at the first bytes
 of a request, asks the load shedder, and writes a refusal straight to the socket; no task is woken,
 and a new connection has none before its first request is let in. What it cannot judge at a glance
 it lets in, and the dispatcher decides.
