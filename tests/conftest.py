@@ -1,13 +1,14 @@
 """What every test may use: the real servers, and Trio on another loop for a whole module."""
 
 import gc
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runtime.policies import be_strict
 from tests.binary import BinaryBuild, planned_build
 from tests.servers import postgres, redis_server
 
@@ -19,6 +20,14 @@ BUILDS = pytest.StashKey[ExitStack]()
 BUILD = pytest.StashKey[BinaryBuild]()
 
 __all__ = ["postgres", "redis_server"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def calls_need_deadlines() -> Iterator[None]:
+    """A call that goes out without a deadline raises `NoDeadline`, in every test."""
+    before = be_strict(True)
+    yield
+    be_strict(before)
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,10 @@ def judge(error: Exception) -> Judgement:
     return IGNORED
 
 
+WRITE_LIMIT_S = 3.0
+"""For a write with all its attempts: PostgreSQL looks for a deadlock only after a second, and the
+transaction that it undoes then is to have time for another attempt."""
+
 DATABASE = PipelineSpec(
     deadline_s=1.0,
     attempt_s=1.0,

@@ -24,6 +24,7 @@ from runtime.jobs import JobsSpec
 from runtime.jobs.messages import JOBS, RUNNER, SCHEDULER
 from runtime.journal import JOURNAL
 from runtime.outbox import RELAY
+from runtime.policies import Pipeline
 from runtime.ports import Ports
 from runtime.sim import Life, World
 from runtime.spool import Spool
@@ -61,7 +62,7 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
 
     @asynccontextmanager
     async def open_cache(
-        _url: str | None, _ports: Ports, _metrics: Metrics
+        _url: str | None, _ports: Ports, _metrics: Metrics, _pipeline: Pipeline | None
     ) -> AsyncIterator[Cache]:
         async with world.cache.connect() as cache:
             yield cache
