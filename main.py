@@ -11,6 +11,7 @@ sys.path.append(str(Path(__file__).with_name("http")))
 
 from cli.errors import EXIT_FAILED, EXIT_USAGE
 from cli.importing.command import import_
+from cli.keys import keys
 from cli.migrate import migrate
 from cli.running import report
 from cli.serve import serve
@@ -27,7 +28,7 @@ def loyalnest() -> None:
     """Loyalty programs for many merchants, in one program."""
 
 
-for command in (serve, import_, migrate, show_config, token, verify, version):
+for command in (serve, import_, keys, migrate, show_config, token, verify, version):
     loyalnest.add_command(command)
 
 

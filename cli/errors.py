@@ -4,7 +4,7 @@ import errno
 from collections.abc import Iterator
 from typing import TypeVar
 
-from actors.auth.keys import KeyFileError
+from actors.auth.errors import KeyFileError
 from config import SettingsError
 from gateway.errors import ListenError
 from runtime import ActorError, RootDown

@@ -12,6 +12,7 @@ import trio
 
 from cli.errors import EXIT_FAILED, CommandFailed, explain
 from cli.logs import STDERR, LogWriter, logging_to
+from cli.secrets import key_store, rotating
 from cli.signals import EXIT_BY_SIGNAL, StopSignals
 from config import Settings
 from config.settings import SourceKind
@@ -77,15 +78,18 @@ class Run:
         """
         prepare_data_dir(self.settings)
         handle, cache = WatchedHandle(), CacheHandle()
+        database, redis, watched = rotating(self.settings)
         spec = ApplicationSpec(
             DatabaseSpec(
-                self.settings.database_url,
+                database,
                 self.settings.database_connections_max,
                 takes_over=edge is not None,
             ),
             self.settings.data_dir,
             edge(handle, cache) if edge is not None else (),
-            self.settings.redis_url,
+            redis,
+            key_store(self.settings),
+            watched,
         )
         system = ActorSystem(system_ports(), self.metrics)
         try:
@@ -179,7 +183,8 @@ def report(error: BaseException, *, debug: bool = False, log: LogWriter | None =
     if reason is None:
         print(f"loyalnest: internal error: {error!r}"[:500], file=sys.stderr)
         return EXIT_FAILED
-    print(f"loyalnest: {reason}", file=sys.stderr)
+    for line in str(reason).splitlines():
+        print(f"loyalnest: {line}", file=sys.stderr)
     return reason.exit_code
 
 

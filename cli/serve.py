@@ -10,6 +10,7 @@ from actors.auth.messages import Role
 from cli import demo as demo_shop
 from cli.options import settings_options
 from cli.running import Run, run_command
+from cli.secrets import key_store
 from cli.tokens import new_token
 from cli.version import program_version
 from config import Settings
@@ -104,7 +105,7 @@ def _print_banner(settings: Settings, address: Address, shop: demo_shop.Shop | N
 
 
 def _demo_lines(settings: Settings, address: Address, shop: demo_shop.Shop) -> list[str]:
-    token = new_token(settings.data_dir, Role.OWNER, demo_shop.MERCHANT_ID)
+    token = new_token(key_store(settings), Role.OWNER, demo_shop.MERCHANT_ID)
     bearer = f"-H 'Authorization: Bearer {token}'"
     balance = f"{address.url}/v1/customers/{shop.star}/balance"
     headers = "-H 'Idempotency-Key: try-1' -H 'Content-Type: application/json'"

@@ -13,6 +13,7 @@ from cli.http_client import HttpClient, Unreachable
 from cli.options import STORAGE, settings_options
 from cli.reaching import with_tree_or_server
 from cli.running import Run, run_command
+from cli.secrets import key_store
 from cli.tokens import new_token
 from config import Settings
 from runtime import ActorSystem
@@ -23,7 +24,7 @@ COUNTS = ("accounts", "transactions", "postings", "points_outstanding")
 
 @click.command("verify", short_help="Recompute a merchant's points from their entries.")
 @click.option("--merchant", required=True, metavar="ID")
-@settings_options(*STORAGE)
+@settings_options(*STORAGE, key_needed=False)
 def verify(settings: Settings, merchant: str) -> None:
     """Recompute every balance, lot and hash chain of a merchant from its entries.
 
@@ -61,7 +62,7 @@ async def _verify_here(system: ActorSystem, merchant_id: str) -> dict[str, Any]:
 
 
 async def _verify_there(address: str, run: Run, merchant_id: str) -> dict[str, Any]:
-    token = new_token(run.settings.data_dir, Role.OWNER, merchant_id)
+    token = new_token(key_store(run.settings), Role.OWNER, merchant_id)
     try:
         answer = await HttpClient(address).get("/v1/points/verify", token, VERIFY_TIMEOUT_S)
     except Unreachable as error:

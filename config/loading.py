@@ -4,11 +4,22 @@ import difflib
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
+from config.dotenv import DOTENV_FILE, read_dotenv
 from config.errors import SettingsError
-from config.parsers import masked_url
-from config.settings import ENV_PREFIX, Settings, SettingSpec, Source, SourceKind, specs
+from config.parsers import masked_url, yes_or_no
+from config.secret_files import UrlSecret
+from config.settings import (
+    DEVELOPMENT,
+    ENV_PREFIX,
+    Settings,
+    SettingSpec,
+    Source,
+    SourceKind,
+    specs,
+)
 
 DEFAULT_FILE = "loyalnest.toml"
 CONFIG_ENV = ENV_PREFIX + "CONFIG"
@@ -27,9 +38,12 @@ def load_settings(
     """The settings in force. `flags` maps names to what the command line said, if anything.
 
     Reads `config_file`, else the file in `LOYALNEST_CONFIG`, else `loyalnest.toml` in the
-    working directory if there is one. Raises `SettingsError`.
+    working directory if there is one; in development also `.env` there; and the secret files that
+    are named. Raises `SettingsError`.
     """
-    layers = (_from_flags(flags), _from_environ(environ), _from_file(config_file, environ))
+    layers = [_from_flags(flags), _from_environ(environ), _from_file(config_file, environ)]
+    if _environment(layers) == DEVELOPMENT:
+        layers.insert(2, _from_dotenv())
     values: dict[str, object] = {}
     sources: dict[str, Source] = {}
     for spec in specs():
@@ -38,7 +52,33 @@ def load_settings(
         text, source = next((layer[spec.name] for layer in layers if spec.name in layer), default)
         values[spec.name] = _parse(spec, text, source)
         sources[spec.name] = source
-    return Settings(**values, sources=sources)  # type: ignore[arg-type]
+    secrets = {name: _url_secret(name, values, sources) for name in ("database", "redis")}
+    return Settings(**values, sources=sources, secrets=secrets)  # type: ignore[arg-type]
+
+
+def _environment(layers: list[dict[str, Found]]) -> object:
+    (spec,) = (spec for spec in specs() if spec.name == "environment")
+    default = (spec.default, Source(SourceKind.DEFAULT))
+    text, source = next((layer[spec.name] for layer in layers if spec.name in layer), default)
+    return _parse(spec, text, source)
+
+
+def _url_secret(name: str, values: dict[str, Any], sources: dict[str, Source]) -> UrlSecret:
+    """Where a URL comes from; what its files say is put in the place of the setting."""
+    setting = f"{name}_url"
+    file = values[f"{setting}_file"]
+    if file is not None and sources[setting].kind is not SourceKind.DEFAULT:
+        raise SettingsError(
+            f"{setting} (from {sources[setting]}) and {setting}_file"
+            f" (from {sources[f'{setting}_file']}) exclude each other"
+        )
+    (spec,) = (spec for spec in specs() if spec.name == setting)
+    secret = UrlSecret(name, spec.parse, values[setting], file, values[f"{name}_password_file"])
+    if secret.files:
+        values[setting] = secret.read()
+    if file is not None:
+        sources[setting] = Source(SourceKind.SECRET, str(file))
+    return secret
 
 
 def _parse(spec: SettingSpec, text: str, source: Source) -> object:
@@ -61,16 +101,28 @@ def _from_flags(flags: Mapping[str, str | None]) -> dict[str, Found]:
 
 
 def _from_environ(environ: Mapping[str, str]) -> dict[str, Found]:
+    return _from_variables(environ, SourceKind.ENV, "the environment")
+
+
+def _from_dotenv() -> dict[str, Found]:
+    """The variables in `.env` of the working directory, which must not say where we are."""
+    found = _from_variables(read_dotenv(Path(DOTENV_FILE)), SourceKind.DOTENV, DOTENV_FILE)
+    if "environment" in found:
+        raise SettingsError(f"environment (from {DOTENV_FILE}): set it in another place")
+    return found
+
+
+def _from_variables(variables: Mapping[str, str], kind: SourceKind, where: str) -> dict[str, Found]:
     names = {spec.env: spec.name for spec in specs()}
     found: dict[str, Found] = {}
-    for variable in sorted(environ):
+    for variable in sorted(variables):
         if not variable.startswith(ENV_PREFIX) or variable == CONFIG_ENV:
             continue
         if variable not in names:
             known = [*names.values(), "config"]
             hint = _unknown(variable.removeprefix(ENV_PREFIX).lower(), known, _env)
-            raise SettingsError(f"{variable} (from the environment) {hint}")
-        found[names[variable]] = (environ[variable], Source(SourceKind.ENV, variable))
+            raise SettingsError(f"{variable} (from {where}) {hint}")
+        found[names[variable]] = (variables[variable], Source(kind, variable))
     return found
 
 
@@ -86,10 +138,15 @@ def _from_file(config_file: str | None, environ: Mapping[str, str]) -> dict[str,
         source = Source(SourceKind.FILE, str(path))
         if key not in names:
             raise SettingsError(f"{key} (from {source}) {_unknown(key, names)}")
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
+        truth = isinstance(value, bool)
+        if not isinstance(value, str | int | float) or (truth and not _takes_yes_or_no(key)):
             raise SettingsError(f"{key} (from {source}): must be a text or a number")
-        found[key] = (str(value), source)
+        found[key] = (str(value).lower() if truth else str(value), source)
     return found
+
+
+def _takes_yes_or_no(name: str) -> bool:
+    return any(spec.name == name and spec.parse is yes_or_no for spec in specs())
 
 
 def _read(path: Path, by: str) -> dict[str, object]:

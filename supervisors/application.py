@@ -6,6 +6,7 @@ from pathlib import Path
 import attrs
 
 from actors.auth.keyring import auth_children
+from actors.auth.keys import KeyStore
 from actors.core.messages import ORDER_RECORDED
 from actors.core.supervisor import MIGRATIONS as CORE_MIGRATIONS
 from actors.core.supervisor import core_children
@@ -18,9 +19,11 @@ from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
 from runtime.cache import CacheHandle
 from runtime.jobs import JOBS_MIGRATIONS
 from runtime.ownership import Ownership
+from runtime.rotation import RotatingSecret
 from runtime.storage import RUNTIME_MIGRATIONS, DatabaseHandle
 from supervisors.cache import cache_child
 from supervisors.platform import DatabaseSpec, platform
+from supervisors.secrets import WatchedSecret
 
 ROOT = "loyalnest"
 DOMAINS = "loyalnest.domains"
@@ -51,15 +54,17 @@ ROOT_PERIOD_S = 60.0
 class ApplicationSpec:
     """What a tree needs from outside: where the data is, and the children of its edge.
 
-    `data_directory` is for what is not in the database: the signing key, and earnings that wait
-    for it.
+    `data_directory` is for what is not in the database: the signing key, unless `keys` says
+    where that is, and earnings that wait for it.
     Without a `redis_url` the cache is in the process.
     """
 
     database: DatabaseSpec
     data_directory: Path
     edge: tuple[ChildSpec, ...] = ()
-    redis_url: str | None = None
+    redis_url: str | RotatingSecret | None = attrs.field(default=None, repr=False)
+    keys: KeyStore | None = None
+    secrets: tuple[WatchedSecret, ...] = ()
 
 
 def application(
@@ -84,6 +89,7 @@ def application(
                         SUBSCRIPTIONS,
                         ownership,
                         cache_child(spec.redis_url, shared),
+                        secrets=spec.secrets,
                     ),
                 ),
                 _supervisor("domains", lambda: domains(spec, handle, shared), name=DOMAINS),
@@ -101,7 +107,7 @@ def domains(spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle) -
     """One supervisor a domain. One that exhausts its restarts stays down; the rest lives on."""
     return Supervisor(
         (
-            _domain("auth", lambda: auth_children(spec.data_directory)),
+            _domain("auth", lambda: auth_children(spec.keys or spec.data_directory)),
             _domain("core", lambda: core_children(handle.share("core"))),
             _domain("products", lambda: products_children(handle.share("products"), cache)),
             _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),

@@ -5,6 +5,7 @@ import trio
 from runtime import Actor, ChildSpec, ExitReason
 from runtime.cache import CacheHandle, open_cache
 from runtime.ports import Ports
+from runtime.rotation import RotatingSecret
 
 CACHE = "platform.cache"
 
@@ -12,7 +13,7 @@ CACHE = "platform.cache"
 class CacheKeeper(Actor):
     """Opens the cache, whether Redis is there or not, and closes it at the end."""
 
-    def __init__(self, url: str | None, handle: CacheHandle) -> None:
+    def __init__(self, url: str | RotatingSecret | None, handle: CacheHandle) -> None:
         self._url = url
         self._handle = handle
         self._opened = trio.Event()
@@ -35,5 +36,5 @@ class CacheKeeper(Actor):
         self._handle.detach()
 
 
-def cache_child(url: str | None, handle: CacheHandle) -> ChildSpec:
+def cache_child(url: str | RotatingSecret | None, handle: CacheHandle) -> ChildSpec:
     return ChildSpec("cache", lambda: CacheKeeper(url, handle), name=CACHE)

@@ -23,6 +23,7 @@ from runtime.journal import JOURNAL, Journal
 from runtime.outbox import RELAY
 from runtime.outbox_relay import OutboxRelay
 from runtime.ownership import Ownership
+from runtime.rotation import RotatingSecret
 from runtime.storage import (
     CommitUnknown,
     Database,
@@ -35,6 +36,7 @@ from runtime.storage import (
     open_database,
 )
 from runtime.storage.opening import CONNECTIONS
+from supervisors.secrets import WatchedSecret, secrets_child
 
 log = structlog.get_logger("loyalnest.platform")
 
@@ -61,7 +63,7 @@ class DatabaseSpec:
     Without `takes_over` it is refused to open a store that another process serves from.
     """
 
-    url: str
+    url: str | RotatingSecret = attrs.field(repr=False)
     connections: int = CONNECTIONS
     takes_over: bool = True
 
@@ -168,6 +170,7 @@ def platform(
     ownership: Ownership,
     cache: ChildSpec,
     jobs: JobsSpec | None = None,
+    secrets: Sequence[WatchedSecret] = (),
 ) -> Supervisor:
     """rest_for_one: what stands on a failed part restarts with it.
 
@@ -196,6 +199,7 @@ def platform(
             ),
             cache,
             *jobs_children(handle.share("jobs"), jobs if jobs is not None else JobsSpec()),
+            *((secrets_child(secrets),) if secrets else ()),
         ),
         strategy=Strategy.REST_FOR_ONE,
         intensity=PLATFORM_INTENSITY,

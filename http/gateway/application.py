@@ -13,7 +13,7 @@ from gateway import (
 from gateway.api_orders import order_routes
 from gateway.api_points import points_routes
 from gateway.api_products import product_routes
-from gateway.authentication import Authenticator, VerificationKeys
+from gateway.authentication import Authenticator
 from gateway.dispatch import Dispatcher, operations
 from gateway.documents import document_routes
 from gateway.health import health_routes
@@ -23,6 +23,7 @@ from gateway.metrics import http_metrics
 from gateway.quart_app import Gateway
 from gateway.routes import Route
 from gateway.settings import GatewaySettings
+from gateway.verification_keys import VerificationKeys
 from runtime import ActorSystem, ChildSpec
 from runtime.cache import CacheHandle
 from runtime.storage import DatabaseHandle

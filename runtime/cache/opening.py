@@ -6,11 +6,14 @@ from contextlib import asynccontextmanager
 from runtime.cache.memory import MemoryCache
 from runtime.cache.port import Cache
 from runtime.ports import Ports
+from runtime.rotation import RotatingSecret
 from runtime.telemetry import Metrics
 
 
 @asynccontextmanager
-async def open_cache(url: str | None, ports: Ports, metrics: Metrics) -> AsyncIterator[Cache]:
+async def open_cache(
+    url: str | RotatingSecret | None, ports: Ports, metrics: Metrics
+) -> AsyncIterator[Cache]:
     """The Redis at `url`, or without one the twin in this process.
 
     `redis://…`, `rediss://…` or `unix://PATH`; these need `host.run`.

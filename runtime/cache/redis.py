@@ -30,6 +30,7 @@ from runtime.cache.redis_connections import Connections
 from runtime.cache.redis_listener import Listener
 from runtime.cache.subscriptions import Subscription, Subscriptions
 from runtime.parking import monotonic
+from runtime.rotation import RotatingSecret
 from runtime.telemetry import Metrics
 
 TIMEOUT_S = 0.1
@@ -50,8 +51,11 @@ LUA_SHA = sha1(LUA.encode(), usedforsecurity=False).hexdigest()
 class RedisCache:
     """The port's promises on one Redis, within `timeout_s`. Made by `open_redis`."""
 
-    def __init__(self, url: str, random: Random, metrics: Metrics, timeout_s: float) -> None:
+    def __init__(
+        self, url: str | RotatingSecret, random: Random, metrics: Metrics, timeout_s: float
+    ) -> None:
         self._timeout_s = timeout_s
+        url = RotatingSecret.of(url)
         self._connections = Connections(url, CONNECTIONS_MAX)
         self._waiting = Connections(url, WAITING_CONNECTIONS_MAX)
         self._subscriptions = Subscriptions()
@@ -183,7 +187,7 @@ def _entry(raw: Any) -> StreamEntry:
 
 @asynccontextmanager
 async def open_redis(
-    url: str, random: Random, metrics: Metrics, *, timeout_s: float = TIMEOUT_S
+    url: str | RotatingSecret, random: Random, metrics: Metrics, *, timeout_s: float = TIMEOUT_S
 ) -> AsyncIterator[RedisCache]:
     """The cache at `url`, for the duration of the block, whether Redis is there or not.
 

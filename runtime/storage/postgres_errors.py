@@ -77,6 +77,14 @@ def is_bad_luck(error: StorageError) -> bool:
     return state is not None and state.startswith(TRANSACTION)
 
 
+def is_login_refused(error: BaseException) -> bool:
+    """Whether the server is there, and does not let us in with what we know."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, asyncpg.PostgresError):
+        cause = cause.__cause__
+    return isinstance(cause, asyncpg.InvalidAuthorizationSpecificationError)
+
+
 def _of_server(error: asyncpg.PostgresError, attempt: Attempt | None) -> StorageError:
     state = error.sqlstate or ""
     kind = state[:2]
