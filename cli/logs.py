@@ -17,7 +17,7 @@ from typing import Any
 import attrs
 import msgspec
 import structlog
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.core import CounterMetricFamily
 from structlog.typing import EventDict, WrappedLogger
 
 from runtime.context import current_trace_id
@@ -78,10 +78,10 @@ class LogWriter:
         if not self._released.is_set():
             self._discards += 1
 
-    def count_dropped_in(self, registry: CollectorRegistry) -> None:
-        """Show the number of dropped lines as a metric."""
-        gauge = Gauge("log_lines_dropped", "Log lines lost", (), PREFIX, registry=registry)
-        gauge.set_function(lambda: self.dropped)
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """The number of dropped lines, as a metric: the writer can be registered."""
+        name = f"{PREFIX}_log_lines_dropped"
+        yield CounterMetricFamily(name, "Log lines lost to a slow or broken sink", self.dropped)
 
     def close(self) -> None:
         """Write what is queued, within `CLOSE_TIMEOUT_S`."""

@@ -3,17 +3,21 @@
 import gc
 import os
 import sys
+import threading
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import attrs
+import structlog
 import trio
 
 from cli.errors import EXIT_FAILED, CommandFailed, explain
 from cli.logs import STDERR, LogWriter, logging_to
 from cli.secrets import key_store, rotating
 from cli.signals import EXIT_BY_SIGNAL, StopSignals
+from cli.watchdog import stack_of_thread
 from config import Settings
 from config.settings import SourceKind
 from runtime import ActorSystem, ChildSpec, host
@@ -28,7 +32,10 @@ from runtime.storage import (
 )
 from runtime.telemetry import Metrics
 from supervisors.application import ApplicationSpec, application
+from supervisors.health import HealthBoard
 from supervisors.platform import DatabaseSpec
+
+log = structlog.get_logger("loyalnest.run")
 
 OWNER_ONLY = 0o700
 
@@ -65,6 +72,7 @@ class Run:
     log: LogWriter
     quiet: bool = False
     metrics: Metrics = attrs.field(factory=Metrics)
+    board: HealthBoard = attrs.field(factory=HealthBoard)
 
     @asynccontextmanager
     async def tree(
@@ -123,27 +131,42 @@ def prepare_data_dir(settings: Settings) -> None:
         raise CommandFailed(f"data directory {settings.data_dir}: {detail}") from error
 
 
+async def _at_once(_run: Run, _number: int) -> None:
+    """How most commands take their leave."""
+
+
+@attrs.frozen
+class StopPlan:
+    """What a signal leads to: `leave` is awaited with its number, then the body is cancelled and
+    stops its tree in order. `exit_code` gives the code for that. A process that is still there
+    after `limit_s` ends by force."""
+
+    exit_code: Callable[[int], int] = lambda number: EXIT_BY_SIGNAL + number
+    leave: Callable[[Run, int], Awaitable[None]] = _at_once
+    limit_s: float | None = None
+
+
 def run_command(
     settings: Settings,
     body: Callable[[Run], Awaitable[None]],
     *,
-    stopped_by_signal: Callable[[int], int] = lambda number: EXIT_BY_SIGNAL + number,
+    plan: StopPlan | None = None,
     quiet: bool = True,
 ) -> None:
     """Run `body` until it ends or a signal comes; leaves by `SystemExit`.
 
-    A signal cancels the body, which stops its tree in order; `stopped_by_signal` gives the
-    exit code then. A quiet command shows its log only to those who ask for a log level.
+    A quiet command shows its log only to those who ask for a log level.
     """
+    plan = plan if plan is not None else StopPlan()
     quiet = quiet and settings.sources["log_level"].kind is SourceKind.DEFAULT
     writer = LogWriter(hold_s=None if quiet else HOLD_LOG_S)
-    signals = StopSignals()
+    signals = StopSignals(plan.limit_s, partial(_tell_of_force, writer, threading.get_ident()))
     with (
         logging_to(writer, level=settings.log_level, console=_console(settings)),
         signals.installed(),
     ):
         try:
-            host.run(_until_signal, signals, body, Run(settings, writer, quiet))
+            host.run(_until_signal, signals, body, Run(settings, writer, quiet), plan)
         except BaseException as error:
             code = report(error, debug=settings.log_level == "debug", log=writer)
             raise SystemExit(code) from None
@@ -151,21 +174,27 @@ def run_command(
             if quiet:
                 writer.discard_held()
     if signals.received is not None:
-        raise SystemExit(stopped_by_signal(signals.received))
+        raise SystemExit(plan.exit_code(signals.received))
 
 
 async def _until_signal(
-    signals: StopSignals, body: Callable[[Run], Awaitable[None]], run: Run
+    signals: StopSignals, body: Callable[[Run], Awaitable[None]], run: Run, plan: StopPlan
 ) -> None:
     async with trio.open_nursery() as nursery:
 
         async def stop_on_signal() -> None:
-            await signals.wait()
+            await plan.leave(run, await signals.wait())
             nursery.cancel_scope.cancel()
 
         nursery.start_soon(stop_on_signal)
         await body(run)
         nursery.cancel_scope.cancel()
+
+
+def _tell_of_force(writer: LogWriter, thread: int) -> None:
+    """What the program was doing when its time to stop was up."""
+    log.error("stop_forced", stack=stack_of_thread(thread))
+    writer.close()
 
 
 def report(error: BaseException, *, debug: bool = False, log: LogWriter | None = None) -> int:

@@ -1,15 +1,15 @@
 """How settings are put together: flag over environment over file over default."""
 
-import difflib
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from config.dotenv import DOTENV_FILE, read_dotenv
-from config.errors import SettingsError
-from config.parsers import masked_url, yes_or_no
+from config.errors import SettingsError, unknown
+from config.parsers import masked_url
+from config.policy_loading import POLICIES_ENV, POLICIES_TABLE, load_policies
 from config.secret_files import UrlSecret
 from config.settings import (
     DEVELOPMENT,
@@ -41,9 +41,12 @@ def load_settings(
     working directory if there is one; in development also `.env` there; and the secret files that
     are named. Raises `SettingsError`.
     """
-    layers = [_from_flags(flags), _from_environ(environ), _from_file(config_file, environ)]
+    table, file_source = _file(config_file, environ)
+    layers = [_from_flags(flags), _from_environ(environ), _from_file(table, file_source)]
     if _environment(layers) == DEVELOPMENT:
-        layers.insert(2, _from_dotenv())
+        dotenv = read_dotenv(Path(DOTENV_FILE))
+        layers.insert(2, _from_dotenv(dotenv))
+        environ = {**dotenv, **environ}
     values: dict[str, object] = {}
     sources: dict[str, Source] = {}
     for spec in specs():
@@ -53,7 +56,9 @@ def load_settings(
         values[spec.name] = _parse(spec, text, source)
         sources[spec.name] = source
     secrets = {name: _url_secret(name, values, sources) for name in ("database", "redis")}
-    return Settings(**values, sources=sources, secrets=secrets)  # type: ignore[arg-type]
+    policies, policy_sources = load_policies(environ, table, file_source)
+    values |= {"policies": policies, "sources": sources | policy_sources, "secrets": secrets}
+    return Settings(**values)  # type: ignore[arg-type]
 
 
 def _environment(layers: list[dict[str, Found]]) -> object:
@@ -104,9 +109,9 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, Found]:
     return _from_variables(environ, SourceKind.ENV, "the environment")
 
 
-def _from_dotenv() -> dict[str, Found]:
+def _from_dotenv(dotenv: Mapping[str, str]) -> dict[str, Found]:
     """The variables in `.env` of the working directory, which must not say where we are."""
-    found = _from_variables(read_dotenv(Path(DOTENV_FILE)), SourceKind.DOTENV, DOTENV_FILE)
+    found = _from_variables(dotenv, SourceKind.DOTENV, DOTENV_FILE)
     if "environment" in found:
         raise SettingsError(f"environment (from {DOTENV_FILE}): set it in another place")
     return found
@@ -116,37 +121,43 @@ def _from_variables(variables: Mapping[str, str], kind: SourceKind, where: str) 
     names = {spec.env: spec.name for spec in specs()}
     found: dict[str, Found] = {}
     for variable in sorted(variables):
-        if not variable.startswith(ENV_PREFIX) or variable == CONFIG_ENV:
+        ours = variable.startswith(ENV_PREFIX) and not variable.startswith(POLICIES_ENV)
+        if not ours or variable == CONFIG_ENV:
             continue
         if variable not in names:
             known = [*names.values(), "config"]
-            hint = _unknown(variable.removeprefix(ENV_PREFIX).lower(), known, _env)
-            raise SettingsError(f"{variable} (from {where}) {hint}")
+            wanted = variable.removeprefix(ENV_PREFIX).lower()
+            raise SettingsError(
+                f"{variable} (from {where}) {unknown('a setting', wanted, known, _env)}"
+            )
         found[names[variable]] = (variables[variable], Source(kind, variable))
     return found
 
 
-def _from_file(config_file: str | None, environ: Mapping[str, str]) -> dict[str, Found]:
+def _file(config_file: str | None, environ: Mapping[str, str]) -> tuple[dict[str, object], Source]:
+    """What the settings file says, if there is one."""
     chosen = config_file or environ.get(CONFIG_ENV)
     path = Path(chosen or DEFAULT_FILE)
+    source = Source(SourceKind.FILE, str(path))
     if not chosen and not path.exists():
-        return {}
+        return {}, source
     by = CONFIG_FLAG if config_file else f"env {CONFIG_ENV}" if chosen else "found in place"
+    return _read(path, by), source
+
+
+def _from_file(table: Mapping[str, object], source: Source) -> dict[str, Found]:
     names = [spec.name for spec in specs()]
     found: dict[str, Found] = {}
-    for key, value in _read(path, by).items():
-        source = Source(SourceKind.FILE, str(path))
+    for key, value in table.items():
+        if key == POLICIES_TABLE:
+            continue
         if key not in names:
-            raise SettingsError(f"{key} (from {source}) {_unknown(key, names)}")
-        truth = isinstance(value, bool)
-        if not isinstance(value, str | int | float) or (truth and not _takes_yes_or_no(key)):
+            known = [*names, POLICIES_TABLE]
+            raise SettingsError(f"{key} (from {source}) {unknown('a setting', key, known)}")
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise SettingsError(f"{key} (from {source}): must be a text or a number")
-        found[key] = (str(value).lower() if truth else str(value), source)
+        found[key] = (str(value), source)
     return found
-
-
-def _takes_yes_or_no(name: str) -> bool:
-    return any(spec.name == name and spec.parse is yes_or_no for spec in specs())
 
 
 def _read(path: Path, by: str) -> dict[str, object]:
@@ -163,10 +174,3 @@ def _read(path: Path, by: str) -> dict[str, object]:
 
 def _env(name: str) -> str:
     return ENV_PREFIX + name.upper()
-
-
-def _unknown(name: str, known: list[str], spell: Callable[[str], str] = str) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    if close:
-        return f"is not a setting; did you mean {spell(close[0])}?"
-    return f"is not a setting; allowed: {', '.join(map(spell, sorted(known)))}"

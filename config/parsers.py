@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit, urlunsplit
 
@@ -16,6 +17,7 @@ PASSWORD_WITHOUT_HOST = re.compile(
     r"^([a-z0-9+.-]+:(?://)?[^:/?#\[]*):(?![0-9]{1,5}(?:[/?#]|$)).*", re.IGNORECASE | re.DOTALL
 )
 """`scheme://user:password`, where a port, if anything, was expected."""
+ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 Parser = Callable[[str], object]
 
@@ -28,6 +30,11 @@ def bind_address(text: str) -> str:
     if not plain or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > MAX_PORT:
         raise ValueError(f"host:port or [ipv6]:port, with a port from 0 to {MAX_PORT}")
     return text
+
+
+def optional_bind_address(text: str) -> str:
+    """As `bind_address`; empty for none."""
+    return bind_address(text) if text else text
 
 
 def directory(text: str) -> Path:
@@ -133,11 +140,6 @@ def optional_file(text: str) -> Path | None:
     return Path(text).expanduser().absolute()
 
 
-def yes_or_no(text: str) -> bool:
-    """`true` or `false`."""
-    return choice("true", "false")(text) == "true"
-
-
 def choice(*allowed: str) -> Callable[[str], str]:
     """One of a few words, in any case."""
 
@@ -150,6 +152,11 @@ def choice(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def yes_or_no(text: str) -> bool:
+    """A switch."""
+    return choice("yes", "no")(text) == "yes"
+
+
 def whole_number(least: int, most: int) -> Callable[[str], int]:
     """A whole number within bounds, both included."""
 
@@ -158,6 +165,21 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
         if re.fullmatch(r"[0-9]{1,15}", digits) and least <= int(digits) <= most:
             return int(digits)
         raise ValueError(f"a whole number from {least} to {most}")
+
+    return parse
+
+
+def share() -> Callable[[str], float]:
+    """A part of the whole, from 0 to 1."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if 0 <= value <= 1:
+            return value
+        raise ValueError("a number from 0 to 1")
 
     return parse
 
@@ -175,3 +197,44 @@ def seconds(least: float, most: float) -> Callable[[str], float]:
         raise ValueError(f"a number of seconds from {least:g} to {most:g}")
 
     return parse
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(part for part in (part.strip() for part in text.split(",")) if part)
+
+
+def networks(text: str) -> str:
+    """Addresses and networks between commas."""
+    try:
+        return ", ".join(str(ip_network(part)) for part in listed(text))
+    except ValueError as error:
+        allowed = "addresses or networks like 10.0.0.0/8 or fd00::/8, between commas"
+        raise ValueError(f"{allowed} ({error})") from error
+
+
+def origins(text: str) -> str:
+    """Origins of web pages between commas, as browsers send them."""
+    for origin in listed(text):
+        if not ORIGIN.fullmatch(origin):
+            raise ValueError(
+                "origins like https://shop.example or http://localhost:3000, in lower case,"
+                " between commas"
+            )
+    return ", ".join(listed(text))
+
+
+def route_limits(text: str) -> str:
+    """`METHOD /path=calls per minute` between commas; 0 for no limit."""
+    for part in listed(text):
+        if not re.fullmatch(r"[A-Z]+ /[^=\s]*=[0-9]{1,9}", part):
+            raise ValueError("limits like POST /v1/points/earn=600, between commas; 0 for none")
+    if len(set(route_limits_of(text))) < len(listed(text)):
+        raise ValueError("each route once")
+    return ", ".join(listed(text))
+
+
+def route_limits_of(text: str) -> dict[str, int]:
+    """The calls per minute of each route in a text that `route_limits` has passed."""
+    pairs = (part.rpartition("=") for part in listed(text))
+    return {name: int(count) for name, _, count in pairs}

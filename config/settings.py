@@ -9,6 +9,7 @@ import attrs
 
 from config import parsers
 from config.parsers import Parser
+from config.policies import PolicySettings
 from config.secret_files import UrlSecret
 
 ENV_PREFIX = "LOYALNEST_"
@@ -67,6 +68,9 @@ class SettingSpec:
 
 def _row(parse: Parser, default: str, help_: str) -> dict[str, Any]:
     return {_SPEC: (parse, default, help_)}
+
+
+RATE = parsers.whole_number(0, 1_000_000_000)
 
 
 @attrs.frozen(kw_only=True)
@@ -143,9 +147,36 @@ class Settings:
     http_connections_max: int = attrs.field(
         metadata=_row(parsers.whole_number(1, 100_000), "1000", "HTTP connections open at a time")
     )
+    http_connections_per_address_max: int = attrs.field(
+        metadata=_row(
+            parsers.whole_number(1, 100_000), "500", "HTTP connections open from one address"
+        )
+    )
+    http_head_timeout_s: float = attrs.field(
+        metadata=_row(parsers.seconds(0.1, 300), "10", "how long a request head may take to arrive")
+    )
     http_drain_s: float = attrs.field(
         metadata=_row(
             parsers.seconds(0, 300), "15", "how long a stop waits for requests in progress"
+        )
+    )
+    shutdown_delay_s: float = attrs.field(
+        metadata=_row(
+            parsers.seconds(0, 300),
+            "5",
+            "how long requests are accepted after SIGTERM, while /health/ready is 503 already",
+        )
+    )
+    shutdown_max_s: float = attrs.field(
+        metadata=_row(
+            parsers.seconds(1, 3_600), "25", "after this a stop that hangs is ended by force"
+        )
+    )
+    probe_bind: str = attrs.field(
+        metadata=_row(
+            parsers.optional_bind_address,
+            "",
+            "address of a second port for probes, answered even while the program stands still",
         )
     )
     request_timeout_s: float = attrs.field(
@@ -163,11 +194,39 @@ class Settings:
             "largest body of a request with many orders or mutations",
         )
     )
-    chaos_allowed: bool = attrs.field(
+    trusted_proxies: str = attrs.field(
+        metadata=_row(parsers.networks, "", "proxies whose X-Forwarded-For is believed")
+    )
+    cors_origins: str = attrs.field(
+        metadata=_row(parsers.origins, "", "web pages of these origins may use the API")
+    )
+    hsts_max_age_s: int = attrs.field(
         metadata=_row(
-            parsers.yes_or_no, "false", "whether faults may be switched on; never in production"
+            parsers.whole_number(0, 10 * 365 * 86_400),
+            "0",
+            "how long browsers are told to come by TLS only; 0: not told",
         )
     )
+    rate_limit_merchant_per_minute: int = attrs.field(
+        metadata=_row(RATE, "60000", "requests of one merchant; 0: no limit")
+    )
+    rate_limit_customer_per_minute: int = attrs.field(
+        metadata=_row(RATE, "1200", "requests of one customer; 0: no limit")
+    )
+    rate_limit_address_per_minute: int = attrs.field(
+        metadata=_row(RATE, "6000", "requests without a valid token from one address; 0: no limit")
+    )
+    rate_limit_routes: str = attrs.field(
+        metadata=_row(parsers.route_limits, "", "limits per minute of single routes")
+    )
+    chaos_allowed: bool = attrs.field(
+        metadata=_row(
+            parsers.yes_or_no,
+            "no",
+            "whether faults may be made on purpose; never in production",
+        )
+    )
+    policies: Mapping[str, PolicySettings] = attrs.field(factory=dict)
     sources: Mapping[str, Source] = attrs.field(factory=dict, eq=False)
     secrets: Mapping[str, UrlSecret] = attrs.field(factory=dict, eq=False, repr=False)
 
@@ -186,7 +245,7 @@ class Settings:
         if value is None:
             return ""
         if isinstance(value, bool):
-            return str(value).lower()
+            return "yes" if value else "no"
         return parsers.masked_url(value) if name.endswith("_url") else str(value)
 
 

@@ -23,6 +23,7 @@ from runtime.journal import JOURNAL, Journal
 from runtime.outbox import RELAY
 from runtime.outbox_relay import OutboxRelay
 from runtime.ownership import Ownership
+from runtime.registries import in_registry
 from runtime.rotation import RotatingSecret
 from runtime.storage import (
     CommitUnknown,
@@ -35,6 +36,8 @@ from runtime.storage import (
     migrate,
     open_database,
 )
+from runtime.storage.measured import MeasuredDatabase
+from runtime.storage.metrics import DatabaseMetrics
 from runtime.storage.opening import CONNECTIONS
 from supervisors.secrets import WatchedSecret, secrets_child
 
@@ -106,7 +109,8 @@ class DatabaseKeeper(Actor):
             await database.close()
             raise
         self._database = database
-        self._handle.attach(database)
+        metrics = in_registry(self.system.metrics.registry, DatabaseMetrics)
+        self._handle.attach(MeasuredDatabase(database, metrics, self.system.tracing))
         self.start_task(database.attend)
         if applied:
             log.info("schema_migrated", applied=applied)

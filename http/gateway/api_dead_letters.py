@@ -126,12 +126,12 @@ def _position(job: Job) -> tuple[str, str]:
 async def list_(request: ApiRequest) -> Answer:
     query: PageQuery = request.query
     before = accepted(decode_cursor(query.cursor, tuple[Moment, str], NEWEST))
-    jobs = await request.system.ref(JOBS).ask(ListDeadLetters(before, query.limit + 1))
+    jobs = await request.ask(JOBS, ListDeadLetters(before, query.limit + 1))
     return answer(page(jobs, query.limit, dead_letter, _position))
 
 
 async def show(request: ApiRequest) -> Answer:
-    job = await request.system.ref(JOBS).ask(GetDeadLetter(request.path["job_id"]))
+    job = await request.ask(JOBS, GetDeadLetter(request.path["job_id"]))
     if job is None:
         raise not_found("there is no such dead letter")
     return answer(details(job))
@@ -140,7 +140,7 @@ async def show(request: ApiRequest) -> Answer:
 async def put_back(request: ApiRequest) -> Answer:
     body: PutBackBody = request.body
     command = PutBack(request.path["job_id"], request.caller.subject, body.reason)
-    job = await request.system.ref(JOBS).ask(command)
+    job = await request.ask(JOBS, command)
     if isinstance(job, JobRefusal):
         job = accepted(NOT_NOW[job])
     return answer(details(job))

@@ -54,12 +54,12 @@ async def put(request: ApiRequest) -> Answer:
         raise Problem(422, "duplicate_sku", "a SKU stands in the list more than once")
     products = tuple(product.product() for product in body.products)
     command = PutProducts(request.merchant_id, products)
-    return answer(Written(accepted(await request.system.ref(CATALOGUE).ask(command))))
+    return answer(Written(accepted(await request.ask(CATALOGUE, command, bulk=True))))
 
 
 async def show(request: ApiRequest) -> Answer:
     question = GetProduct(request.merchant_id, request.path["sku"])
-    product = await request.system.ref(QUERIES).ask(question)
+    product = await request.ask(QUERIES, question)
     if product is None:
         raise not_found("there is no such product")
     return answer(product)
@@ -68,7 +68,7 @@ async def show(request: ApiRequest) -> Answer:
 async def list_(request: ApiRequest) -> Answer:
     query: PageQuery = request.query
     question = ListProducts(request.merchant_id, query.limit, query.cursor)
-    return answer(accepted(await request.system.ref(QUERIES).ask(question)))
+    return answer(accepted(await request.ask(QUERIES, question)))
 
 
 def product_routes(settings: GatewaySettings) -> tuple[Route, ...]:

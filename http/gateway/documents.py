@@ -51,7 +51,9 @@ class Documents:
         return self._landing
 
 
-def _document(path: str, handler: Handler, summary: str, response: Response) -> Route:
+def _document(
+    path: str, handler: Handler, summary: str, response: Response, *, unlimited: bool = False
+) -> Route:
     return Route(
         method="GET",
         path=path,
@@ -59,6 +61,7 @@ def _document(path: str, handler: Handler, summary: str, response: Response) -> 
         summary=summary,
         tag=TAG,
         public=True,
+        unlimited=unlimited,
         responses={200: response},
     )
 
@@ -74,6 +77,7 @@ def document_routes(
             documents.metrics,
             "Metrics for Prometheus",
             Response("All metrics", content_type=CONTENT_TYPE_LATEST),
+            unlimited=True,
         ),
         _document(
             "/v1/openapi.json",

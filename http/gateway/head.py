@@ -17,11 +17,17 @@ FIELDS: Final = {
     b"idempotency-key": "idempotency_key",
     b"x-request-id": "request_id",
     b"traceparent": "traceparent",
+    b"content-encoding": "content_encoding",
+    b"origin": "origin",
+    b"access-control-request-method": "requested_method",
 }
 
 REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 TRACEPARENT: Final = re.compile(rb"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 NO_TRACE: Final = b"0" * 32
+
+HEADERS_MAX: Final = 100
+"""Headers of one request."""
 
 
 class Head(msgspec.Struct, gc=False):
@@ -34,6 +40,9 @@ class Head(msgspec.Struct, gc=False):
     idempotency_key: bytes | None = None
     request_id: bytes | None = None
     traceparent: bytes | None = None
+    content_encoding: bytes | None = None
+    origin: bytes | None = None
+    requested_method: bytes | None = None
     repeated: str | None = None
 
     def check(self) -> None:

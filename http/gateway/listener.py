@@ -10,9 +10,11 @@ import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
 
+from gateway.addresses import Network
 from gateway.connections import Connections, HypercornLog
 from gateway.errors import ListenError
 from gateway.messages import Address, GetAddress, GetListenerStatistics, ListenerStatistics
+from gateway.server import ConnectionLimits
 from runtime import Actor, ActorSystem, ExitReason
 
 log = structlog.get_logger("loyalnest.gateway")
@@ -27,16 +29,19 @@ Application = Callable[..., Awaitable[None]]
 class ListenerSettings:
     """Every bound of the listener. `bind` is `host:port`; port 0 takes a free one.
 
-    An idle connection, or one that has not sent a whole request head, lives for
-    `keep_alive_timeout_s`. One that sends nothing at all, also inside a request or a WebSocket,
-    lives for `read_timeout_s`.
+    A connection that is idle between two requests lives for `keep_alive_timeout_s`. The other
+    bounds are those of `ConnectionLimits`.
     """
 
     bind: str = "127.0.0.1:8080"
     backlog: int = 1_024
     connections_max: int = 1_000
+    connections_per_address_max: int = 500
+    trusted_proxies: tuple[Network, ...] = ()
     drain_s: float = 15.0
+    head_timeout_s: float = 10.0
     send_timeout_s: float = 10.0
+    answer_timeout_s: float = 30.0
     read_timeout_s: float = 60.0
     keep_alive_timeout_s: float = 30.0
     keep_alive_max_requests: int = 100_000
@@ -53,7 +58,6 @@ class ListenerSettings:
         config.include_server_header = False
         config.backlog = self.backlog
         config.graceful_timeout = self.drain_s
-        config.read_timeout = self.read_timeout_s  # type: ignore[assignment]
         config.keep_alive_timeout = self.keep_alive_timeout_s
         config.keep_alive_max_requests = self.keep_alive_max_requests
         config.h11_max_incomplete_size = self.head_max_bytes
@@ -63,6 +67,19 @@ class ListenerSettings:
         config.websocket_max_message_size = self.websocket_max_message_bytes
         config.websocket_ping_interval = self.websocket_ping_interval_s
         return config
+
+    def limits(self) -> ConnectionLimits:
+        """The bounds of connections."""
+        return ConnectionLimits(
+            total=self.connections_max,
+            per_address=self.connections_per_address_max,
+            trusted_proxies=self.trusted_proxies,
+            head_max_bytes=self.head_max_bytes,
+            head_timeout_s=self.head_timeout_s,
+            read_timeout_s=self.read_timeout_s,
+            send_timeout_s=self.send_timeout_s,
+            answer_timeout_s=self.answer_timeout_s,
+        )
 
 
 class Listener(Actor):
@@ -86,8 +103,7 @@ class Listener(Actor):
         self._connections = Connections(
             ASGIWrapper(self._make_app(self.system)),
             self._settings.hypercorn(),
-            limit=self._settings.connections_max,
-            send_timeout_s=self._settings.send_timeout_s,
+            self._settings.limits(),
         )
         self._listeners = await open_listeners(self._settings.bind, self._settings.backlog)
         self._address = bound_address(self._listeners[0])

@@ -8,7 +8,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from actors.auth.messages import KEYS, GetVerificationKeys
-from runtime import ActorError, ActorSystem
+from gateway.domains import Domains
+from runtime import ActorError
+from runtime.policies import PolicyError
 
 REFETCH_KEYS_S: Final = 0.1
 """Unknown key ids make the gateway ask for the keys at most this often. Whoever brings one waits
@@ -28,7 +30,7 @@ class VerificationKeys:
     of them was not given out any more.
     """
 
-    _system: ActorSystem
+    _domains: Domains
     _timeout_s: float
     withdrawn: int = 0
     _keys: dict[str, Ed25519PublicKey] = attrs.field(factory=dict)
@@ -36,7 +38,8 @@ class VerificationKeys:
     _fetching: trio.Lock = attrs.field(factory=trio.Lock)
 
     async def get(self, kid: str) -> Ed25519PublicKey | None:
-        """Raises `ActorError` when the key is not known and the keys cannot be had."""
+        """Raises `ActorError` or `PolicyError` when the key is not known and the keys cannot be
+        had."""
         key = self._keys.get(kid)
         if key is not None:
             return key
@@ -58,13 +61,13 @@ class VerificationKeys:
         async with self._fetching:
             try:
                 await self._fetch(None, REFRESH_TIMEOUT_S)
-            except ActorError:
+            except (ActorError, PolicyError):
                 return
 
     async def _fetch(self, kid: str | None, timeout_s: float) -> None:
         self._asked_at = trio.current_time()
         question = GetVerificationKeys(kid)
-        keys = await self._system.ref(KEYS).ask(question, timeout_s=timeout_s)
+        keys = await self._domains.ask(KEYS, question, timeout_s=timeout_s, repeatable=True)
         before = self._keys
         self._keys = {key.kid: before.get(key.kid) or _public_key(key.public_pem) for key in keys}
         self.withdrawn += bool(before.keys() - self._keys.keys())

@@ -8,11 +8,11 @@ import attrs
 import msgspec
 import trio
 
-from runtime.cache.flights import Flight, Flights
 from runtime.cache.handle import CacheHandle
 from runtime.cache.port import KEYS_MAX, Presence
 from runtime.cache.subscriptions import Missed, Notice
 from runtime.parking import monotonic
+from runtime.policies.flights import Flight, Flights
 
 Value = TypeVar("Value")
 

@@ -10,16 +10,11 @@ from typing import Any
 import trio
 from redis.exceptions import NoScriptError
 
-from runtime.cache.breaker import Breaker, BreakerOpen, BreakerPolicy
 from runtime.cache.errors import Away, CacheRefused, CacheUnavailable
-from runtime.cache.gcra import LUA, verdict
 from runtime.cache.port import (
     STREAM_START,
-    Limit,
     Presence,
     StreamEntry,
-    Verdict,
-    check_cost,
     check_key,
     check_keys,
     check_read,
@@ -30,6 +25,10 @@ from runtime.cache.redis_connections import Connections
 from runtime.cache.redis_listener import Listener
 from runtime.cache.subscriptions import Subscription, Subscriptions
 from runtime.parking import monotonic
+from runtime.policies.breaker import Breaker, BreakerSpec
+from runtime.policies.errors import BreakerOpen
+from runtime.policies.gcra import LUA, verdict
+from runtime.policies.limits import Limit, Verdict, check_cost
 from runtime.rotation import RotatingSecret
 from runtime.telemetry import Metrics
 
@@ -42,7 +41,7 @@ WAITING_CONNECTIONS_MAX = 8
 
 PREFIX = "loyalnest:"
 
-BREAKER = BreakerPolicy(open_s=1.0, open_max_s=8.0)
+BREAKER = BreakerSpec(open_s=1.0, open_max_s=8.0)
 """So that a Redis that is back is used again within 10 s, however long it was away."""
 
 LUA_SHA = sha1(LUA.encode(), usedforsecurity=False).hexdigest()
@@ -59,7 +58,7 @@ class RedisCache:
         self._connections = Connections(url, CONNECTIONS_MAX)
         self._waiting = Connections(url, WAITING_CONNECTIONS_MAX)
         self._subscriptions = Subscriptions()
-        self.breaker = Breaker("redis", BREAKER, random, metrics)
+        self.breaker = Breaker("redis", BREAKER, random, metrics.policies)
         self.listener = Listener(
             self._connections, self._subscriptions, f"{PREFIX}channel:", random, metrics
         )

@@ -1,11 +1,10 @@
 """The metrics of jobs, in the registry of the actor system."""
 
-from weakref import WeakKeyDictionary
-
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from runtime.jobs.model import Job
+from runtime.registries import in_registry
 from runtime.telemetry import PREFIX
 
 log = structlog.get_logger("loyalnest.jobs")
@@ -64,12 +63,6 @@ class JobMetrics:
         log.error("job_dead", job=job.job_id, queue=job.queue, trace_id=job.trace_id)
 
 
-_metrics: WeakKeyDictionary[CollectorRegistry, JobMetrics] = WeakKeyDictionary()
-
-
 def job_metrics(registry: CollectorRegistry) -> JobMetrics:
     """The metrics in a registry; actors that restart count on."""
-    metrics = _metrics.get(registry)
-    if metrics is None:
-        metrics = _metrics[registry] = JobMetrics(registry)
-    return metrics
+    return in_registry(registry, JobMetrics)

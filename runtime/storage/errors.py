@@ -22,6 +22,14 @@ class TakenOver(StorageUnavailable):
     """Another process has taken over the database, and this one never writes to it again."""
 
 
+class ConnectionLost(StorageUnavailable):
+    """The connection ended while it was in use, before any commit. Nothing was done."""
+
+
+class TransactionUndone(StorageUnavailable):
+    """The database undid a transaction, for a deadlock say, and it may succeed at once."""
+
+
 class CommitUnknown(StorageError, Passing):
     """The connection was lost during a commit: it may or may not have happened."""
 

@@ -19,8 +19,8 @@ from runtime.cache import (
     Notice,
     Presence,
 )
-from runtime.cache.breaker import BreakerState
 from runtime.cache.redis import BREAKER, CONNECTIONS_MAX, TIMEOUT_S, RedisCache, open_redis
+from runtime.policies import BreakerState
 from runtime.ports import system_ports
 from runtime.telemetry import Metrics
 from tests.integration.cache.helpers import Faulty, until

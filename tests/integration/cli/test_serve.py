@@ -18,7 +18,7 @@ from tests.integration.cli.program import TIMEOUT_S, run, started
 
 pytestmark = pytest.mark.slow
 
-SERVE = ("serve", "--http-bind", "127.0.0.1:0")
+SERVE = ("serve", "--http-bind", "127.0.0.1:0", "--shutdown-delay-s", "0")
 STOP_TIMEOUT_S = 10.0
 AT_ONCE_S = 1.0
 PIPE_FILLING_REQUESTS = 400

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import h2.config
 import h2.connection
+import h2.events
 import httpx
 import pytest
 import trio
@@ -104,24 +105,31 @@ async def test_a_byte_after_a_websocket_upgrade_ends_that_connection_only() -> N
         assert (await served.statistics()).accepted == 2
 
 
-async def test_a_path_of_http2_that_is_not_ascii_ends_that_connection_only() -> None:
+async def test_a_path_of_http2_that_is_not_ascii_ends_that_request_only() -> None:
     async with serving() as served:
         config = h2.config.H2Configuration(
             header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False
         )
         connection = h2.connection.H2Connection(config)
         connection.initiate_connection()
-        headers = [
-            (b":method", b"GET"),
-            (b":path", b"/caf\xe9"),
-            (b":scheme", b"http"),
-            (b":authority", b"x"),
-        ]
-        connection.send_headers(1, headers, end_stream=True)
+        for stream_id, path in ((1, b"/caf\xe9"), (3, b"/")):
+            headers = [
+                (b":method", b"GET"),
+                (b":path", path),
+                (b":scheme", b"http"),
+                (b":authority", b"x"),
+            ]
+            connection.send_headers(stream_id, headers, end_stream=True)
         stream = await served.connect()
+        statuses: dict[int, bytes] = {}
         async with stream:
             await stream.send_all(connection.data_to_send())
-            await read_to_end(stream)
+            with trio.fail_after(5.0):
+                while len(statuses) < 2:
+                    for event in connection.receive_data(bytes(await stream.receive_some())):
+                        if isinstance(event, h2.events.ResponseReceived):
+                            statuses[event.stream_id] = dict(event.headers)[b":status"]
+        assert statuses == {1: b"400", 3: b"200"}
         assert await served.is_fine()
 
 

@@ -78,7 +78,7 @@ def test_production_tells_every_reason_why_it_does_not_start(tmp_path: Path) -> 
         LOYALNEST_ENVIRONMENT="production",
         LOYALNEST_DATABASE_URL=f"postgresql://me:{CANARY}@db/x",
         LOYALNEST_REDIS_URL_FILE=secret(tmp_path / "redis", f"redis://:{CANARY}@cache", 0o644),
-        LOYALNEST_CHAOS_ALLOWED="true",
+        LOYALNEST_CHAOS_ALLOWED="yes",
     )
     assert (done.code, done.out) == (2, "")
     assert all(line.startswith("loyalnest: production: ") for line in done.err_lines)

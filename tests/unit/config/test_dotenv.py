@@ -44,6 +44,11 @@ def test_the_environment_wins_over_dotenv_and_dotenv_over_the_file() -> None:
     assert str(settings.sources["http_drain_s"]) == ".env LOYALNEST_HTTP_DRAIN_S"
 
 
+def test_policies_may_be_set_in_dotenv_too() -> None:
+    Path(".env").write_text("LOYALNEST_POLICIES__POINTS__ATTEMPTS_MAX=1\n")
+    assert load_settings({}, {}).policies["points"].attempts_max == 1
+
+
 def test_production_does_not_read_dotenv() -> None:
     Path(".env").write_text("LOYALNEST_HTTP_DRAIN_S=2\nnonsense\n")
     assert load_settings({"environment": "production"}, {}).http_drain_s == 15

@@ -115,14 +115,14 @@ def test_a_missing_key_is_refused_unless_it_is_not_needed() -> None:
 
 
 def test_chaos_and_demo_data_are_refused() -> None:
-    lines = problems(demo=True, chaos_allowed="true")
+    lines = problems(demo=True, chaos_allowed="yes")
     assert ["chaos_allowed" in lines[0], "--demo" in lines[1]] == [True, True]
 
 
 def test_every_reason_is_told_at_once() -> None:
     lines = problems(
         demo=True,
-        chaos_allowed="true",
+        chaos_allowed="yes",
         database_url="postgresql://shop@db/x",
         signing_key_file="nowhere.pem",
     )
@@ -131,7 +131,7 @@ def test_every_reason_is_told_at_once() -> None:
 
 def test_development_refuses_none_of_it() -> None:
     settings = load_settings(
-        {"database_url": "postgresql://postgres:postgres@db/x", "chaos_allowed": "true"}, {}
+        {"database_url": "postgresql://postgres:postgres@db/x", "chaos_allowed": "yes"}, {}
     )
     check_production(settings, demo=True)
     assert settings.environment == "development"

@@ -1,0 +1,46 @@
+"""The settings of the program in the terms of the gateway."""
+
+from cli.version import program_version
+from config import Settings, SettingsError, parsers
+from gateway.addresses import proxies
+from gateway.application import route_names
+from gateway.listener import ListenerSettings
+from gateway.rate_limits import RateLimitSettings
+from gateway.settings import GatewaySettings
+
+
+def gateway_settings(settings: Settings) -> tuple[ListenerSettings, GatewaySettings]:
+    """Raises `SettingsError` for what only the gateway can know to be wrong."""
+    trusted = proxies(parsers.listed(settings.trusted_proxies))
+    listener = ListenerSettings(
+        bind=settings.http_bind,
+        connections_max=settings.http_connections_max,
+        connections_per_address_max=settings.http_connections_per_address_max,
+        trusted_proxies=trusted,
+        drain_s=settings.http_drain_s,
+        head_timeout_s=settings.http_head_timeout_s,
+    )
+    gateway = GatewaySettings(
+        deadline_s=settings.request_timeout_s,
+        body_max_bytes=settings.body_max_bytes,
+        batch_body_max_bytes=settings.batch_body_max_bytes,
+        trusted_proxies=trusted,
+        cors_origins=frozenset(parsers.listed(settings.cors_origins)),
+        hsts_max_age_s=settings.hsts_max_age_s,
+        rate_limits=RateLimitSettings(
+            merchant_per_minute=settings.rate_limit_merchant_per_minute,
+            customer_per_minute=settings.rate_limit_customer_per_minute,
+            address_per_minute=settings.rate_limit_address_per_minute,
+            routes=parsers.route_limits_of(settings.rate_limit_routes),
+        ),
+        version=program_version(),
+    )
+    _check_routes(settings, gateway)
+    return listener, gateway
+
+
+def _check_routes(settings: Settings, gateway: GatewaySettings) -> None:
+    known = route_names(gateway)
+    for name in sorted(gateway.rate_limits.routes.keys() - known):
+        source = settings.sources["rate_limit_routes"]
+        raise SettingsError(f"rate_limit_routes (from {source}): there is no route {name}")
