@@ -92,6 +92,7 @@ DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
         "breaker_open_max_s": "5",
         "waiting_max": "256",
     },
+    "admin_core": DOMAIN,
     "auth": DOMAIN,
     "core": DOMAIN,
     "products": DOMAIN,

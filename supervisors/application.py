@@ -5,6 +5,9 @@ from pathlib import Path
 
 import attrs
 
+from actors.admin_core.messages import AUDIT, AUDITED
+from actors.admin_core.supervisor import MIGRATIONS as ADMIN_CORE_MIGRATIONS
+from actors.admin_core.supervisor import admin_core_children
 from actors.auth.keyring import auth_children
 from actors.auth.keys import KeyStore
 from actors.core.messages import ORDER_RECORDED
@@ -29,12 +32,13 @@ ROOT = "loyalnest"
 DOMAINS = "loyalnest.domains"
 """Name of the supervisor whose children are the domains."""
 
-SUBSCRIPTIONS = {ORDER_RECORDED: (INTAKE,)}
+SUBSCRIPTIONS = {ORDER_RECORDED: (INTAKE,), AUDITED: (AUDIT,)}
 """Which actors get which outbox topics."""
 
 MIGRATIONS = (
     RUNTIME_MIGRATIONS,
     JOBS_MIGRATIONS,
+    ADMIN_CORE_MIGRATIONS,
     CORE_MIGRATIONS,
     POINTS_MIGRATIONS,
     PRODUCTS_MIGRATIONS,
@@ -108,6 +112,7 @@ def domains(spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle) -
     return Supervisor(
         (
             _domain("auth", lambda: auth_children(spec.keys or spec.data_directory)),
+            _domain("admin_core", lambda: admin_core_children(handle.share("admin_core"))),
             _domain("core", lambda: core_children(handle.share("core"))),
             _domain("products", lambda: products_children(handle.share("products"), cache)),
             _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),

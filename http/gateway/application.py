@@ -4,6 +4,7 @@ from typing import Final
 
 from gateway import (
     api_admin,
+    api_audit,
     api_auth,
     api_customers,
     api_dead_events,
@@ -50,6 +51,7 @@ def domain_routes(settings: GatewaySettings) -> tuple[Route, ...]:
         *api_admin.ROUTES,
         *api_dead_letters.ROUTES,
         *api_dead_events.ROUTES,
+        *api_audit.ROUTES,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Final, TypeAlias, TypeVar
 
 import attrs
 
+from actors.admin_core import messages as admin_core
 from actors.auth.messages import KEYS
 from actors.core import messages as core
 from actors.points import messages as points
@@ -41,6 +42,7 @@ BULK: Final = ".bulk"
 
 DOMAIN_OF: Final[Mapping[str, str]] = {
     KEYS: "auth",
+    admin_core.QUERIES: "admin_core",
     core.MERCHANTS: "core",
     core.CUSTOMERS: "core",
     core.ORDERS: "core",
@@ -60,7 +62,7 @@ domain does not answer, so that this has one of its own."""
 MESSAGES_OF: Final = {"platform": ("runtime.jobs.", "runtime.outbox")}
 """Where the messages of a domain are defined, if not in its package below `actors`."""
 
-WITH_BULK: Final = frozenset({"core", "points", "products"})
+WITH_BULK: Final = frozenset({"admin_core", "core", "points", "products"})
 """Domains with requests that take long by nature: they have permits of their own, and say nothing
 about how fast the others should be."""
 
