@@ -8,6 +8,9 @@ from gateway.listener import ListenerSettings
 from gateway.rate_limits import RateLimitSettings
 from gateway.settings import GatewaySettings
 
+SENDS_PER_ANSWER = 3
+"""Where HTTP/2 lets a client hold up a whole answer, it may do so for this many sends."""
+
 
 def gateway_settings(settings: Settings) -> tuple[ListenerSettings, GatewaySettings]:
     """Raises `SettingsError` for what only the gateway can know to be wrong."""
@@ -19,9 +22,12 @@ def gateway_settings(settings: Settings) -> tuple[ListenerSettings, GatewaySetti
         trusted_proxies=trusted,
         drain_s=settings.http_drain_s,
         head_timeout_s=settings.http_head_timeout_s,
+        send_timeout_s=settings.http_send_timeout_s,
+        answer_timeout_s=SENDS_PER_ANSWER * settings.http_send_timeout_s,
     )
     gateway = GatewaySettings(
         deadline_s=settings.request_timeout_s,
+        body_timeout_s=settings.http_body_timeout_s,
         body_max_bytes=settings.body_max_bytes,
         batch_body_max_bytes=settings.batch_body_max_bytes,
         trusted_proxies=trusted,

@@ -22,7 +22,8 @@ from config import Settings
 from config.settings import SourceKind
 from runtime import ActorSystem, ChildSpec, host
 from runtime.cache import CacheHandle
-from runtime.ports import system_ports
+from runtime.policies import Policies
+from runtime.ports import Ports, system_ports
 from runtime.storage import (
     ConstraintViolation,
     DatabaseHandle,
@@ -31,9 +32,11 @@ from runtime.storage import (
     StorageUnavailable,
 )
 from runtime.telemetry import Metrics
+from runtime.tracing import Tracing
 from supervisors.application import ApplicationSpec, application
 from supervisors.health import HealthBoard
 from supervisors.platform import DatabaseSpec
+from supervisors.policies import declared
 
 log = structlog.get_logger("loyalnest.run")
 
@@ -73,10 +76,23 @@ class Run:
     quiet: bool = False
     metrics: Metrics = attrs.field(factory=Metrics)
     board: HealthBoard = attrs.field(factory=HealthBoard)
+    ports: Ports = attrs.field(factory=system_ports)
+    policies: Policies = attrs.field(init=False)
+
+    @policies.default
+    def _declared(self) -> Policies:
+        return declared(
+            self.settings.policies,
+            self.ports.random,
+            self.metrics.policies,
+            chaos_allowed=self.settings.chaos_allowed,
+        )
 
     @asynccontextmanager
     async def tree(
-        self, edge: Callable[[DatabaseHandle, CacheHandle], tuple[ChildSpec, ...]] | None = None
+        self,
+        edge: Callable[[DatabaseHandle, CacheHandle], tuple[ChildSpec, ...]] | None = None,
+        tracing: Tracing | None = None,
     ) -> AsyncIterator[tuple[ActorSystem, DatabaseHandle]]:
         """The running application, stopped in order at the end.
 
@@ -96,10 +112,10 @@ class Run:
             self.settings.data_dir,
             edge(handle, cache) if edge is not None else (),
             redis,
-            key_store(self.settings),
-            watched,
+            keys=key_store(self.settings),
+            secrets=watched,
         )
-        system = ActorSystem(system_ports(), self.metrics)
+        system = ActorSystem(self.ports, self.metrics, tracing)
         try:
             async with system.run(application(spec, handle, cache)):
                 if not self.quiet:

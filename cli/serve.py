@@ -2,6 +2,8 @@
 
 import json
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import click
 import structlog
@@ -23,7 +25,10 @@ from gateway.messages import LISTENER, Address, GetAddress
 from runtime import ActorError, ActorSystem, ChildSpec
 from runtime.cache import CacheHandle
 from runtime.journal import JOURNAL, Append
+from runtime.registries import in_registry
 from runtime.storage import DatabaseHandle, StorageError
+from runtime.telemetry import Metrics
+from runtime.tracing import Tracing
 from runtime.trouble import Trouble
 from supervisors.platform import DATABASE, Announce
 
@@ -65,9 +70,13 @@ async def serve_until_cancelled(run: Run, *, demo: bool) -> None:
     ProcessCollector(registry=run.metrics.registry)
 
     def edge(handle: DatabaseHandle, cache: CacheHandle) -> tuple[ChildSpec, ...]:
-        return gateway_children(listener, gateway, handle, cache, run.board)
+        return gateway_children(listener, gateway, handle, cache, run.board, run.policies)
 
-    async with run.tree(edge) as (system, _):
+    settings = run.settings
+    async with (
+        serving_otlp(settings.otlp_endpoint, settings.trace_sampling, run.metrics) as tracing,
+        run.tree(edge, tracing) as (system, _),
+    ):
         address = await system.ref(LISTENER).ask(GetAddress())
         shop = await demo_shop.seed_demo(system) if demo else None
         trouble = Trouble(log, "announce_failed", "announced_again")
@@ -80,6 +89,21 @@ async def serve_until_cancelled(run: Run, *, demo: bool) -> None:
         finally:
             with trio.CancelScope(shield=True):
                 await _announce(system, None, trouble)
+
+
+@asynccontextmanager
+async def serving_otlp(
+    endpoint: str | None, sampling: float, metrics: Metrics
+) -> AsyncIterator[Tracing | None]:
+    """Where spans are recorded, None without an endpoint. The SDK is loaded only if it is used."""
+    if not endpoint:
+        yield None
+        return
+    from cli.otlp import TraceMetrics, otlp_tracing  # noqa: PLC0415
+
+    spans = in_registry(metrics.registry, TraceMetrics).spans
+    async with otlp_tracing(endpoint, sampling, spans, program_version()) as tracing:
+        yield tracing
 
 
 async def _announce(system: ActorSystem, address: str | None, trouble: Trouble) -> None:

@@ -14,6 +14,7 @@ from config.secret_files import UrlSecret
 from config.settings import (
     DEVELOPMENT,
     ENV_PREFIX,
+    WITH_PASSWORDS,
     Settings,
     SettingSpec,
     Source,
@@ -90,7 +91,7 @@ def _parse(spec: SettingSpec, text: str, source: Source) -> object:
     try:
         return spec.parse(text)
     except ValueError as error:
-        shown = masked_url(text) if spec.name.endswith("_url") else text
+        shown = masked_url(text) if spec.name in WITH_PASSWORDS else text
         raise SettingsError(
             f"{spec.name} (from {source}): {shown[:MAX_SHOWN]!r} is wrong; allowed: {error}"
         ) from error

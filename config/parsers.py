@@ -90,6 +90,17 @@ def redis_url(text: str) -> str | None:
     return text
 
 
+def http_url(text: str) -> str | None:
+    """An HTTP URL; empty for none."""
+    if not text:
+        return None
+    allowed = "http://host[:port][/path] or https://…"
+    parts = split_url(text, allowed)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment:
+        raise ValueError(allowed)
+    return text
+
+
 def split_url(text: str, allowed: str) -> SplitResult:
     """The parts of a URL, its port checked."""
     try:

@@ -62,6 +62,9 @@ class PolicySettings:
 
 
 DATABASE, REDIS = "database", "redis"
+AUTH, CORE, PRODUCTS, POINTS = "auth", "core", "products", "points"
+DEFERRALS, PLATFORM = "deferrals", "platform"
+ADMIN_CORE, CONTROLS = "admin_core", "controls"
 
 DOMAIN = {
     "attempt_s": "3",
@@ -69,10 +72,15 @@ DOMAIN = {
     "breaker_slow_s": "1",
     "breaker_open_s": "1",
     "breaker_open_max_s": "5",
-    "running_max": "256",
+    "retry_base_s": "0.1",
+    "running_max": "512",
     "waiting_max": "256",
+    "wait_s": "0.05",
 }
-"""A domain that the gateway asks. It restarts within seconds, so that its breaker tries it soon."""
+"""A domain that the gateway asks. It restarts within seconds, so that its breaker tries it soon.
+
+Many more calls may run than are worked on at the peak, as many at once is what group commits live
+of: the bound is for a domain that hangs."""
 
 DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
     DATABASE: {
@@ -92,11 +100,14 @@ DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
         "breaker_open_max_s": "5",
         "waiting_max": "256",
     },
-    "admin_core": DOMAIN,
-    "auth": DOMAIN,
-    "core": DOMAIN,
-    "products": DOMAIN,
-    "points": DOMAIN,
+    ADMIN_CORE: DOMAIN,
+    AUTH: DOMAIN,
+    CORE: DOMAIN,
+    PRODUCTS: DOMAIN,
+    POINTS: DOMAIN,
+    DEFERRALS: DOMAIN,
+    PLATFORM: DOMAIN,
+    CONTROLS: DOMAIN,
 }
 """Everything the program calls, with what differs from the table."""
 

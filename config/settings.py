@@ -18,6 +18,10 @@ KEY_FILE = "signing-key.pem"
 _SPEC = "loyalnest.setting"
 
 
+WITH_PASSWORDS = frozenset({"database_url", "redis_url", "otlp_endpoint"})
+"""URLs, which may have a password in them."""
+
+
 class SourceKind(Enum):
     """Where values come from, the strongest first."""
 
@@ -155,6 +159,14 @@ class Settings:
     http_head_timeout_s: float = attrs.field(
         metadata=_row(parsers.seconds(0.1, 300), "10", "how long a request head may take to arrive")
     )
+    http_body_timeout_s: float = attrs.field(
+        metadata=_row(parsers.seconds(0.1, 300), "10", "how long a request body may take to arrive")
+    )
+    http_send_timeout_s: float = attrs.field(
+        metadata=_row(
+            parsers.seconds(0.1, 300), "10", "how long a client may take for 64 KiB of an answer"
+        )
+    )
     http_drain_s: float = attrs.field(
         metadata=_row(
             parsers.seconds(0, 300), "15", "how long a stop waits for requests in progress"
@@ -192,6 +204,17 @@ class Settings:
             parsers.whole_number(1_024, 100 * 1024 * 1024),
             "1048576",
             "largest body of a request with many orders or mutations",
+        )
+    )
+    otlp_endpoint: str | None = attrs.field(
+        metadata=_row(
+            parsers.http_url, "", "OTLP/HTTP collector that traces are sent to; empty: none"
+        ),
+        repr=parsers.masked_url,
+    )
+    trace_sampling: float = attrs.field(
+        metadata=_row(
+            parsers.share(), "1", "share of the traces that begin here which is recorded, 0 to 1"
         )
     )
     trusted_proxies: str = attrs.field(
@@ -246,7 +269,7 @@ class Settings:
             return ""
         if isinstance(value, bool):
             return "yes" if value else "no"
-        return parsers.masked_url(value) if name.endswith("_url") else str(value)
+        return parsers.masked_url(value) if name in WITH_PASSWORDS else str(value)
 
 
 def specs() -> tuple[SettingSpec, ...]:

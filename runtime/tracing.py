@@ -64,8 +64,11 @@ class Span(Protocol):
 
     def set(self, name: str, value: str | float | bool) -> None: ...
 
-    def end(self, error: BaseException | None = None) -> None:
-        """The work is over; a second end has no effect."""
+    def rename(self, name: str) -> None: ...
+
+    def end(self, failure: str | None = None) -> None:
+        """The work is over, in a `failure` of this kind if one is given. A second end has no
+        effect."""
 
 
 class Tracing(Protocol):
@@ -89,7 +92,7 @@ def span(tracing: Tracing | None, name: str, kind: SpanKind) -> Iterator[Span | 
     try:
         yield begun
     except BaseException as error:
-        begun.end(error)
+        begun.end(type(error).__name__)
         raise
     begun.end()
 
@@ -119,4 +122,5 @@ def handling(tracing: Tracing | None, actor: str, envelopes: Sequence[Envelope])
     finally:
         for begun, envelope in zip(spans, envelopes, strict=True):
             if begun is not None:
-                begun.end(failure or envelope.error)
+                wrong = failure or envelope.error
+                begun.end(type(wrong).__name__ if wrong is not None else None)

@@ -20,7 +20,7 @@ from actors.products.supervisor import MIGRATIONS as PRODUCTS_MIGRATIONS
 from actors.products.supervisor import products_children
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
 from runtime.cache import CacheHandle
-from runtime.jobs import JOBS_MIGRATIONS
+from runtime.jobs import JOBS_MIGRATIONS, JobsSpec
 from runtime.ownership import Ownership
 from runtime.rotation import RotatingSecret
 from runtime.storage import RUNTIME_MIGRATIONS, DatabaseHandle
@@ -60,13 +60,15 @@ class ApplicationSpec:
 
     `data_directory` is for what is not in the database: the signing key, unless `keys` says
     where that is, and earnings that wait for it.
-    Without a `redis_url` the cache is in the process.
+    Without a `redis_url` the cache is in the process. `jobs` are those that domains do not bring
+    along.
     """
 
     database: DatabaseSpec
     data_directory: Path
     edge: tuple[ChildSpec, ...] = ()
     redis_url: str | RotatingSecret | None = attrs.field(default=None, repr=False)
+    jobs: JobsSpec | None = None
     keys: KeyStore | None = None
     secrets: tuple[WatchedSecret, ...] = ()
 
@@ -93,7 +95,8 @@ def application(
                         SUBSCRIPTIONS,
                         ownership,
                         cache_child(spec.redis_url, shared),
-                        secrets=spec.secrets,
+                        spec.jobs,
+                        spec.secrets,
                     ),
                 ),
                 _supervisor("domains", lambda: domains(spec, handle, shared), name=DOMAINS),

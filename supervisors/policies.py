@@ -6,21 +6,17 @@ from random import Random
 import attrs
 
 from config.policies import DATABASE, REDIS, PolicySettings
-from runtime import ActorDown, ActorError, MailboxFull, Outcome
 from runtime.cache.policies import REDIS as REDIS_SPEC
 from runtime.policies import (
-    FAILED,
-    IGNORED,
-    NOT_DELIVERED,
     BreakerSpec,
     BulkheadSpec,
-    Judgement,
     PipelineSpec,
     Policies,
     PolicyMetrics,
     RetrySpec,
 )
 from runtime.storage.policies import DATABASE as DATABASE_SPEC
+from supervisors.domain_policies import DOMAIN_SPECS
 
 PROVIDER = PipelineSpec(
     deadline_s=10.0,
@@ -33,21 +29,12 @@ PROVIDER = PipelineSpec(
 is tried again by its queue: there is no retry in here."""
 
 
-def judge_domain(error: Exception) -> Judgement:
-    """Of an ask. That a mailbox is full or nobody runs is a failure, and known not to have
-    happened; what a domain raises on purpose is none."""
-    match error:
-        case ActorDown(outcome=Outcome.NOT_DELIVERED) | MailboxFull():
-            return NOT_DELIVERED
-        case ActorError():
-            return FAILED
-    return IGNORED
-
-
-DOMAIN_SPEC = PipelineSpec(judge=judge_domain)
-
-BASES: Mapping[str, PipelineSpec] = {DATABASE: DATABASE_SPEC, REDIS: REDIS_SPEC}
-"""What no setting changes: judges, shares and fallbacks. All others are domains."""
+BASES: Mapping[str, PipelineSpec] = {
+    DATABASE: DATABASE_SPEC,
+    REDIS: REDIS_SPEC,
+    **DOMAIN_SPECS,
+}
+"""What no setting changes: judges, shares and fallbacks."""
 
 
 def declared(
@@ -63,9 +50,21 @@ def declared(
     return policies
 
 
+def domain_policies(
+    settings: Mapping[str, PolicySettings],
+    random: Random,
+    metrics: PolicyMetrics,
+    *,
+    chaos_allowed: bool = False,
+) -> Policies:
+    """A registry with nothing but the domains, for a gateway that stands alone."""
+    chosen = {name: settings[name] for name in DOMAIN_SPECS}
+    return declared(chosen, random, metrics, chaos_allowed=chaos_allowed)
+
+
 def spec_of(name: str, settings: PolicySettings) -> PipelineSpec:
     """The specification of a dependency under these settings."""
-    base = BASES.get(name, DOMAIN_SPEC)
+    base = BASES[name]
     return attrs.evolve(
         base,
         deadline_s=settings.deadline_s,

@@ -22,6 +22,7 @@ from runtime.jobs import (
     PutBack,
 )
 from runtime.jobs.model import JobState
+from runtime.tracing import trace_id_of
 
 NEWEST: Final = (datetime.max.replace(tzinfo=UTC), "")
 
@@ -87,7 +88,7 @@ def dead_letter(job: Job) -> DeadLetter:
         created_at=job.created_at,
         died_at=job.finished_at,
         error=job.errors[-1].error if job.errors else None,
-        trace_id=job.trace_id,
+        trace_id=trace_id_of(job.trace_id),
     )
 
 
@@ -103,7 +104,7 @@ def details(job: Job) -> JobDetails:
         created_at=job.created_at,
         run_at=job.run_at,
         died_at=job.finished_at,
-        trace_id=job.trace_id,
+        trace_id=trace_id_of(job.trace_id),
         payload=job.payload,
         errors=tuple(
             FailedAttempt(at=each.at, attempt=each.attempt, error=each.error) for each in job.errors

@@ -2,10 +2,12 @@
 
 from typing import Final
 
+from config.policy_loading import default_policies
 from gateway import (
     api_admin,
     api_audit,
     api_auth,
+    api_controls,
     api_customers,
     api_dead_events,
     api_dead_letters,
@@ -18,14 +20,17 @@ from gateway.api_products import product_routes
 from gateway.authentication import Authenticator
 from gateway.dispatch import Dispatcher, operations
 from gateway.documents import document_routes
-from gateway.domains import Domains, declare_domains
+from gateway.domains import Domains
 from gateway.health import health_routes
 from gateway.listener import Listener, ListenerSettings
 from gateway.messages import LISTENER
 from gateway.metrics import http_metrics
+from gateway.overload import Overload
 from gateway.quart_app import Gateway
 from gateway.routes import Route
 from gateway.settings import GatewaySettings
+from gateway.switch_messages import SWITCHBOARD
+from gateway.switchboard import Switchboard
 from gateway.verification_keys import VerificationKeys
 from runtime import ActorSystem, ChildSpec
 from runtime.cache import CacheHandle, Presence
@@ -34,6 +39,7 @@ from runtime.policies.limiters import Limiter, LocalLimiter, SharedLimiter
 from runtime.pulse import Heart
 from runtime.storage import DatabaseHandle
 from supervisors.health import HealthBoard, HealthChecker
+from supervisors.policies import domain_policies
 
 SHUTDOWN_MARGIN_S: Final = 5.0
 """How long a listener may take to stop, beyond its drain."""
@@ -52,6 +58,7 @@ def domain_routes(settings: GatewaySettings) -> tuple[Route, ...]:
         *api_dead_letters.ROUTES,
         *api_dead_events.ROUTES,
         *api_audit.ROUTES,
+        *api_controls.ROUTES,
     )
 
 
@@ -78,16 +85,18 @@ def make_app(
     cache: CacheHandle,
     board: HealthBoard,
     policies: Policies,
+    overload: Overload,
 ) -> Gateway:
-    """The application, ready to be served by a `Listener`.
+    """The application, ready to be served by a `Listener` with the same `overload`.
 
     `database` tells when another process has taken it over; limits are shared through `cache`;
-    `policies` get a pipeline for each domain.
+    `policies` have a pipeline for each domain.
     """
-    declare_domains(policies)
     domains = Domains(system, policies)
     keys = VerificationKeys(domains, settings.keys_timeout_s)
     metrics = http_metrics(system.metrics.registry)
+    routes = all_routes(system, settings, board)
+    overload.declare(routes)
     app = Gateway(
         Dispatcher(
             system,
@@ -96,8 +105,9 @@ def make_app(
             metrics,
             database,
             Admission(settings, limiter(system, cache), metrics.rejections),
+            overload.shedder(system),
             domains,
-            operations(all_routes(system, settings, board), settings),
+            operations(routes, settings),
         )
     )
     app.config["MAX_CONTENT_LENGTH"] = settings.batch_body_max_bytes
@@ -122,21 +132,28 @@ def gateway_children(
 ) -> tuple[ChildSpec, ...]:
     """The children of the edge. `board` is for those who want to see it too, or stop the process.
 
-    Without `policies` it has its own, which outlive its listeners. The heart beats from before
-    the first connection until after the last one; the checker comes last, so that its crash
-    takes nobody along.
+    Without `policies` it has its own, for the domains and with the default settings, which
+    outlive its listeners. The heart beats from before the first connection until after the last
+    one; checker and switchboard come last, so that a crash of theirs takes no request along.
     """
     seen = board if board is not None else HealthBoard()
     kept = policies
+    overload = Overload(settings.shedding, settings.shedding_mode)
 
-    def app(system: ActorSystem) -> Gateway:
+    def policies_of(system: ActorSystem) -> Policies:
         nonlocal kept
         if kept is None:
-            kept = Policies(system.random, system.metrics.policies)
-        return make_app(system, settings, database, cache, seen, kept)
+            kept = domain_policies(default_policies(), system.random, system.metrics.policies)
+        return kept
+
+    def app(system: ActorSystem) -> Gateway:
+        return make_app(system, settings, database, cache, seen, policies_of(system), overload)
+
+    def board_of_switches() -> Switchboard:
+        return Switchboard(policies_of, overload.shedder, seen.switches)
 
     def start() -> Listener:
-        return Listener(app, listener)
+        return Listener(app, listener, overload)
 
     return (
         ChildSpec("heart", lambda: Heart(seen.pulse)),
@@ -147,4 +164,5 @@ def gateway_children(
             shutdown_s=listener.drain_s + SHUTDOWN_MARGIN_S,
         ),
         ChildSpec("health", lambda: HealthChecker(seen, database, cache)),
+        ChildSpec("switchboard", board_of_switches, name=SWITCHBOARD),
     )

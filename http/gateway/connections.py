@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import structlog
 import trio
@@ -10,19 +10,14 @@ from hypercorn.config import Config
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
-from gateway.addresses import UNKNOWN, ClientAddresses, counted_as
-from gateway.refusals import overcrowded
+from gateway.addresses import ClientAddresses
 from gateway.server import ConnectionLimits, GuardedStream, Server
+from gateway.visitors import Visitor
 
 log = structlog.get_logger("loyalnest.gateway")
 
-REFUSAL_TIMEOUT_S = 0.5
-"""How long a connection over the bound may take to be told so."""
-
-REFUSAL_READ_BYTES = 16_384
-
-REFUSALS_MAX = 64
-"""Connections that are told at a time that there are too many. Others are closed at once."""
+VISITOR: Final = "visitor"
+"""Where a request finds the connection that it came by, in the state of its ASGI scope."""
 
 HypercornApp = Callable[..., Awaitable[None]]
 
@@ -53,19 +48,26 @@ class Connections:
     """Serves connections, each guarded against its own failure.
 
     `limits.total` at once, and of them `limits.per_address` from one address, unless that is a
-    proxy's.
+    proxy's. `turned_away` hears the method of each request that was refused at the door.
     """
 
-    def __init__(self, app: HypercornApp, config: Config, limits: ConnectionLimits) -> None:
+    def __init__(
+        self,
+        app: HypercornApp,
+        config: Config,
+        limits: ConnectionLimits,
+        turned_away: Callable[[bytes], None],
+    ) -> None:
         self._app = app
         self._config = config
         self._limits = limits
         self._context = WorkerContext(max_requests=None)
-        self._open: set[GuardedStream] = set()
+        self._open: set[Visitor] = set()
         self._by_address: Counter[str] = Counter()
         self._addresses = ClientAddresses(limits.trusted_proxies)
-        self._refusing = 0
         self._empty = trio.Event()
+        self._nursery: trio.Nursery | None = None
+        self.turned_away = turned_away
         self.accepted = 0
         self.refused = 0
         self.failed = 0
@@ -77,26 +79,18 @@ class Connections:
     def __len__(self) -> int:
         return len(self._open)
 
-    async def serve(self, stream: trio.SocketStream) -> None:
-        """Serve one connection to its end. Raises nothing but cancellation."""
-        address = _peer(stream)
-        if self._is_full_for(address):
-            self.refused += 1
-            await self._refuse(stream)
-            return
-        self.accepted += 1
-        guarded = GuardedStream(stream, self._limits.send_timeout_s)
-        self._open.add(guarded)
-        self._by_address[address] += 1
-        try:
-            await self._serve(guarded)
-        except* Exception as errors:
-            self.failed += 1
-            log.warning("connection_failed", error=_cause(errors))
-            log.debug("connection_failed", exc_info=errors)
-        finally:
-            guarded.close_by_force()
-            self._left(guarded, address)
+    def serve_in(self, nursery: trio.Nursery) -> None:
+        """Where the tasks of connections run."""
+        self._nursery = nursery
+
+    def arrived(self, visitor: Visitor) -> bool:
+        """A connection was accepted; whether it is within the bounds."""
+        surplus = self._is_full_for(visitor.address)
+        self.refused += surplus
+        self.accepted += not surplus
+        self._open.add(visitor)
+        self._by_address[visitor.address] += 1
+        return not surplus
 
     def _is_full_for(self, address: str) -> bool:
         if len(self._open) >= self._limits.total:
@@ -104,22 +98,31 @@ class Connections:
         crowded = self._by_address[address] >= self._limits.per_address
         return crowded and not self._addresses.trusts(address)
 
-    def _left(self, stream: GuardedStream, address: str) -> None:
-        self._open.discard(stream)
-        self._by_address[address] -= 1
-        if not self._by_address[address]:
-            del self._by_address[address]
+    def enter(self, visitor: Visitor) -> None:
+        """Start to serve a connection."""
+        if self._nursery is None:
+            raise RuntimeError("connections are served in a nursery")
+        self._nursery.start_soon(self._guarded, visitor)
+
+    def left(self, visitor: Visitor) -> None:
+        """A connection was closed."""
+        self._open.discard(visitor)
+        self._by_address[visitor.address] -= 1
+        if not self._by_address[visitor.address]:
+            del self._by_address[visitor.address]
         if not self._open:
             self._empty.set()
 
-    async def _refuse(self, stream: trio.SocketStream) -> None:
-        if self._refusing < REFUSALS_MAX:
-            self._refusing += 1
-            try:
-                await _refuse(stream)
-            finally:
-                self._refusing -= 1
-        await trio.aclose_forcefully(stream)
+    async def _guarded(self, visitor: Visitor) -> None:
+        """Serve one connection to its end. Raises nothing but cancellation."""
+        try:
+            await self._serve(GuardedStream(visitor, self._limits.send_timeout_s))
+        except* Exception as errors:
+            self.failed += 1
+            log.warning("connection_failed", error=_cause(errors))
+            log.debug("connection_failed", exc_info=errors)
+        finally:
+            visitor.close()
 
     async def _serve(self, stream: GuardedStream) -> None:
         server: Any = Server(
@@ -127,7 +130,7 @@ class Connections:
             self._app,
             self._config,
             self._context,
-            ConnectionState({}),
+            ConnectionState({VISITOR: stream.visitor}),
             stream,
         )
         await server.run()
@@ -143,8 +146,8 @@ class Connections:
 
     def close_by_force(self) -> None:
         """Close every socket, which also ends sends that are shielded from cancellation."""
-        for stream in self._open:
-            stream.close_by_force()
+        for visitor in list(self._open):
+            visitor.close()
 
 
 def _cause(errors: BaseExceptionGroup[Any]) -> str:
@@ -153,22 +156,3 @@ def _cause(errors: BaseExceptionGroup[Any]) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return repr(error)[:200]
-
-
-async def _refuse(stream: trio.SocketStream) -> None:
-    """Answer 503. The request is read first, or closing would reset the answer away."""
-    with trio.move_on_after(REFUSAL_TIMEOUT_S):
-        try:
-            await stream.receive_some(REFUSAL_READ_BYTES)
-            await stream.send_all(overcrowded())
-        except trio.BrokenResourceError:
-            log.debug("refused_connection_gone")
-
-
-def _peer(stream: trio.SocketStream) -> str:
-    """What the client's address counts as. One that has gone already has none."""
-    try:
-        peer = stream.socket.getpeername()
-    except OSError:
-        return UNKNOWN
-    return counted_as(peer[0]) if isinstance(peer, tuple) else UNKNOWN

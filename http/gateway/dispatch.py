@@ -16,6 +16,7 @@ from actors.vocabulary import Idempotency
 from gateway.admission import Admission, route_limit
 from gateway.authentication import Authenticator
 from gateway.bodies import ID_PATTERN, Decode, body_decoder, query_decoder
+from gateway.connections import VISITOR
 from gateway.domains import Domains
 from gateway.head import Head, read_head
 from gateway.idempotency import InFlight, fingerprint, read_key
@@ -31,14 +32,18 @@ from gateway.problems import (
 from gateway.routes import JSON, Answer, ApiRequest, Route, encode_json
 from gateway.settings import GatewaySettings
 from runtime import ActorSystem, request_context
+from runtime.policies import LoadShedder
 from runtime.policies.limits import Limit
+from runtime.policies.shedding import Permit
 from runtime.storage import DatabaseHandle
+from runtime.tracing import Span, SpanKind, trace_id_of
 
 log = structlog.get_logger("loyalnest.http")
 
 CLIENT_GONE: Final = 499
 """Status in logs and metrics of a request whose client went away before the answer."""
 
+NO_STATE: Final[Mapping[str, Any]] = {}
 DENIED: Final = frozenset({401, 403})
 
 _ID: Final = re.compile(ID_PATTERN)
@@ -72,7 +77,7 @@ def operation(route: Route, settings: GatewaySettings) -> Operation:
         query_decoder(route.query),
         _body_max_bytes(route, settings),
         route.deadline_s or settings.deadline_s,
-        route.tag.lower(),
+        route.domain,
         route_limit(route, settings),
     )
 
@@ -85,16 +90,22 @@ def _body_max_bytes(route: Route, settings: GatewaySettings) -> int:
 
 @attrs.define(eq=False)
 class Exchange:
-    """One request and what is known about it so far, for its log line."""
+    """One request and what is known about it so far, for its log line.
+
+    `trace` is what its work inherits: the trace id, or a traceparent that names its span too.
+    """
 
     request: Request
     head: Head
+    trace: str
     trace_id: str
     started: float
     address: str
+    span: Span | None = None
     route: str = UNMATCHED
     domain: str = UNMATCHED
     principal: Principal | None = None
+    permit: Permit | None = None
     limits: Headers = ()
 
     @property
@@ -112,6 +123,7 @@ class Dispatcher:
     _metrics: HttpMetrics
     _database: DatabaseHandle
     admission: Admission
+    _shedder: LoadShedder
     _domains: Domains
     operations: Mapping[str, Operation]
     _in_flight: InFlight = attrs.field(factory=InFlight)
@@ -125,11 +137,12 @@ class Dispatcher:
     ) -> tuple[Answer, str]:
         """The answer, and the request id that goes with it. Raises only cancellation."""
         head = read_head(request.scope["headers"])  # type: ignore[arg-type]
-        trace_id = head.trace() or self.new_trace_id()
-        address = self.admission.client(request.scope)
-        exchange = Exchange(request, head, trace_id, perf_counter(), address)
+        exchange = self._begin(request, head)
         answer = None
         self._metrics.in_flight.inc()
+        visitor = request.scope.get("state", NO_STATE).get(VISITOR)
+        if visitor is not None:
+            exchange.permit = visitor.take_permit()
         try:
             self.admission.check_size(request.scope)
             if routing_error is not None:
@@ -146,6 +159,14 @@ class Dispatcher:
             self._account(exchange, answer.status if answer is not None else CLIENT_GONE)
         return self.admission.dressed(answer, head, exchange.limits), exchange.request_id
 
+    def _begin(self, request: Request, head: Head) -> Exchange:
+        started, trace, span = perf_counter(), head.trace() or self.new_trace_id(), None
+        if self._system.tracing is not None:
+            span = self._system.tracing.begin_root(request.method, SpanKind.SERVER, trace)
+            trace = span.traceparent
+        trace_id, address = trace_id_of(trace) or trace, self.admission.client(request.scope)
+        return Exchange(request, head, trace, trace_id, started, address, span)
+
     def new_trace_id(self) -> str:
         return self._system.ids.new("req")
 
@@ -158,8 +179,10 @@ class Dispatcher:
     ) -> Answer:
         request, head, route = exchange.request, exchange.head, operation.route
         exchange.route, exchange.domain = route.path, operation.domain
+        if exchange.permit is None:
+            self._shedder.check(route.priority, route.domain)
         deadline = trio.current_time() + operation.deadline_s
-        with request_context(deadline=deadline, trace_id=exchange.trace_id):
+        with request_context(deadline=deadline, trace_id=exchange.trace):
             head.check()
             if route.public:
                 limit = operation.limit
@@ -174,6 +197,8 @@ class Dispatcher:
             query = operation.query(request.query_string)
             key = read_key(head.idempotency_key, route.keyed)
             body = await _body(operation, exchange)
+            if exchange.permit is None:
+                exchange.permit = await self._shedder.admit(route.priority, route.domain)
             call = ApiRequest(
                 system=self._system,
                 domains=self._domains,
@@ -207,10 +232,17 @@ class Dispatcher:
             raise Problem(403, "role_not_allowed", detail)
 
     def _account(self, exchange: Exchange, status: int) -> None:
+        if exchange.permit is not None:
+            if status == CLIENT_GONE:
+                exchange.permit.abandon()
+            else:
+                exchange.permit.release(exchange.route)
         seconds = perf_counter() - exchange.started
         method = exchange.request.method
         principal = exchange.principal
         self._metrics.in_flight.dec()
+        if exchange.span is not None:
+            _end_span(exchange.span, exchange, status)
         self._metrics.observe(exchange.domain, exchange.route, method, status, seconds)
         log.info(
             "request",
@@ -222,6 +254,14 @@ class Dispatcher:
             client=exchange.address,
             merchant_id=principal.merchant_id if principal is not None else None,
         )
+
+
+def _end_span(span: Span, exchange: Exchange, status: int) -> None:
+    span.rename(f"{exchange.request.method} {exchange.route}")
+    span.set("http.request.method", exchange.request.method)
+    span.set("http.route", exchange.route)
+    span.set("http.response.status_code", status)
+    span.end(str(status) if status >= 500 else None)
 
 
 def explain(error: BaseException, trace_id: str, instance: str | None) -> Answer:

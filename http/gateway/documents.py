@@ -12,6 +12,7 @@ from gateway.metrics import exposition
 from gateway.openapi import openapi
 from gateway.routes import Answer, ApiRequest, Handler, Response, Route, encode_json
 from gateway.settings import GatewaySettings
+from runtime.policies import Priority
 
 TAG: Final = "Operation"
 HTML: Final = "text/html; charset=utf-8"
@@ -61,6 +62,7 @@ def _document(
         summary=summary,
         tag=TAG,
         public=True,
+        priority=Priority.DASHBOARDS,
         unlimited=unlimited,
         responses={200: response},
     )

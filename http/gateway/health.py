@@ -7,8 +7,10 @@ import attrs
 import msgspec
 
 from actors.auth.messages import Principal
+from gateway.api_controls import Switch, switch_of
 from gateway.routes import OPERATORS, Answer, ApiRequest, Response, Route, answer
 from runtime import ActorSystem
+from runtime.policies import Priority
 from runtime.tree import TreeNode, read_tree
 from supervisors.application import ROOT
 from supervisors.health import HealthBoard, Part, Status
@@ -63,6 +65,7 @@ class Health(msgspec.Struct, frozen=True, omit_defaults=True):
     version: str | None = None
     dependencies: tuple[Dependency, ...] = ()
     domains: tuple[Dependency, ...] = ()
+    switches: tuple[Switch, ...] = ()
     tree: tuple[TreeActor, ...] = ()
 
 
@@ -91,6 +94,7 @@ class HealthRoutes:
                 version=self._version,
                 dependencies=_parts(self._board.dependencies),
                 domains=_parts(self._board.domains),
+                switches=tuple(map(switch_of, self._board.switches)),
                 tree=tuple(map(_actor, tree or ())),
             )
         )
@@ -138,6 +142,7 @@ def health_routes(system: ActorSystem, board: HealthBoard, version: str) -> tupl
             summary="Whether the process lives, whatever it depends on",
             tag=TAG,
             public=True,
+            priority=Priority.PROBES,
             unlimited=True,
             responses={
                 200: Response("It does", Word),
@@ -151,6 +156,7 @@ def health_routes(system: ActorSystem, board: HealthBoard, version: str) -> tupl
             summary="Whether the process should be sent requests",
             tag=TAG,
             public=True,
+            priority=Priority.PROBES,
             unlimited=True,
             responses={
                 200: Response("It should", Word),
@@ -164,6 +170,7 @@ def health_routes(system: ActorSystem, board: HealthBoard, version: str) -> tupl
             summary="How it is in a word; for the role platform, every part of it",
             tag=TAG,
             public=True,
+            priority=Priority.PROBES,
             recognises=True,
             unlimited=True,
             responses={200: Response("How it is", Health)},

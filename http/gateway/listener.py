@@ -1,6 +1,7 @@
 """The listener: binds an address and serves an ASGI application on it, as an actor."""
 
 import re
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,8 +13,12 @@ from hypercorn.config import Config
 
 from gateway.addresses import Network
 from gateway.connections import Connections, HypercornLog
+from gateway.door import Door
 from gateway.errors import ListenError
 from gateway.messages import Address, GetAddress, GetListenerStatistics, ListenerStatistics
+from gateway.metrics import http_metrics
+from gateway.overload import Overload
+from gateway.priorities import Priorities
 from gateway.server import ConnectionLimits
 from runtime import Actor, ActorSystem, ExitReason
 
@@ -89,41 +94,61 @@ class Listener(Actor):
     """
 
     def __init__(
-        self, make_app: Callable[[ActorSystem], Application], settings: ListenerSettings
+        self,
+        make_app: Callable[[ActorSystem], Application],
+        settings: ListenerSettings,
+        overload: Overload | None = None,
     ) -> None:
         self._make_app = make_app
         self._settings = settings
-        self._listeners: list[trio.SocketListener] = []
-        self._accepting = trio.CancelScope()
+        self._overload = overload
+        self._stopping = trio.Event()
         self._ended = trio.Event()
         self._address: Address
         self._connections: Connections
+        self._door: Door
 
     async def started(self) -> None:
         self._connections = Connections(
             ASGIWrapper(self._make_app(self.system)),
             self._settings.hypercorn(),
             self._settings.limits(),
+            turned_away=http_metrics(self.system.metrics.registry).turned_away,
         )
-        self._listeners = await open_listeners(self._settings.bind, self._settings.backlog)
-        self._address = bound_address(self._listeners[0])
+        sockets = await open_sockets(self._settings.bind, self._settings.backlog)
+        self._door = self._make_door()
+        self._door.open(sockets)
+        self._address = bound_address(sockets[0])
         self.start_task(self._serve)
+        if self._overload is not None:
+            self.start_task(self._overload.watch, self.system)
         log.info("listening", address=str(self._address))
+
+    def _make_door(self) -> Door:
+        overload, settings = self._overload, self._settings
+        return Door(
+            self._connections,
+            overload.priorities if overload is not None else Priorities(()),
+            overload.shedder(self.system) if overload is not None else None,
+            head_s=settings.head_timeout_s,
+            idle_s=settings.keep_alive_timeout_s,
+        )
 
     async def _serve(self) -> None:
         """Accept until told to stop, drain, and leave no connection behind in any case."""
         try:
             async with trio.open_nursery() as nursery:
                 try:
-                    with self._accepting:
-                        await trio.serve_listeners(
-                            self._connections.serve, self._listeners, handler_nursery=nursery
-                        )
+                    self._connections.serve_in(nursery)
+                    nursery.start_soon(self._door.run)
+                    await self._stopping.wait()
+                    self._door.close_entrances()
                     await self._connections.drain(self._settings.drain_s)
                 finally:
                     self._connections.close_by_force()
                     nursery.cancel_scope.cancel()
         finally:
+            self._door.close()
             self._ended.set()
 
     async def receive(self, message: Any) -> object:
@@ -146,12 +171,12 @@ class Listener(Actor):
 
     async def stopped(self, reason: ExitReason) -> None:
         """Stop accepting and wait for the drain, which has a bound."""
-        self._accepting.cancel()
+        self._stopping.set()
         await self._ended.wait()
         log.info("listener_stopped", address=str(self._address), reason=str(reason))
 
 
-async def open_listeners(bind: str, backlog: int) -> list[trio.SocketListener]:
+async def open_sockets(bind: str, backlog: int) -> list[socket.socket]:
     """Sockets that listen on `bind`. Raises `ListenError`.
 
     With port 0 and a host of several addresses only the first is used, as each socket would
@@ -168,7 +193,7 @@ async def open_listeners(bind: str, backlog: int) -> list[trio.SocketListener]:
         for surplus in listeners[1:]:
             surplus.socket.close()
         del listeners[1:]
-    return listeners
+    return [socket.socket(fileno=listener.socket.detach()) for listener in listeners]
 
 
 def split_bind(bind: str) -> tuple[str, int]:
@@ -182,7 +207,7 @@ def split_bind(bind: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def bound_address(listener: trio.SocketListener) -> Address:
+def bound_address(listening: socket.socket) -> Address:
     """The address a socket was given."""
-    host, port = listener.socket.getsockname()[:2]
+    host, port = listening.getsockname()[:2]
     return Address(host, port)

@@ -50,6 +50,7 @@ class HttpMetrics:
             registry=registry,
         )
         self._counters: dict[tuple[str, str, int], Counter] = {}
+        self._turned_away: dict[bytes, Counter] = {}
         self._histograms: dict[tuple[str, str], Histogram] = {}
 
     def observe(self, domain: str, route: str, method: str, status: int, seconds: float) -> None:
@@ -66,6 +67,16 @@ class HttpMetrics:
             if method in METHODS:
                 self._histograms[route, method] = histogram
         histogram.observe(seconds)
+
+    def turned_away(self, method: bytes) -> None:
+        """One request has been refused before it was known what for."""
+        counter = self._turned_away.get(method)
+        if counter is None:
+            name = method.decode()
+            counter = self._requests.labels(UNMATCHED, UNMATCHED, _label(name), "503")
+            if name in METHODS:
+                self._turned_away[method] = counter
+        counter.inc()
 
 
 def _label(method: str) -> str:

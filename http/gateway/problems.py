@@ -45,7 +45,7 @@ class Problem(Exception):
         self.detail = detail
         self.headers = headers
 
-    def document(self, trace_id: str, instance: str | None) -> "ProblemDocument":
+    def document(self, trace_id: str | None, instance: str | None) -> "ProblemDocument":
         return ProblemDocument(
             type="about:blank",
             title=HTTPStatus(self.status).phrase,

@@ -10,9 +10,10 @@ import attrs
 import h2.events
 import h11
 import trio
+from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from hypercorn.events import Closed, Event, RawData
-from hypercorn.protocol.events import Body, Data, EndBody, EndData, Trailers
+from hypercorn.protocol.events import Body, Data, EndBody, EndData, Response, Trailers
 from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.protocol.h11 import H2ProtocolAssumedError, H11Protocol
 
@@ -27,6 +28,12 @@ HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\n"
 
 CONTENT_LENGTH: Final = b"\ncontent-length:"
 TRANSFER_ENCODING: Final = b"\ntransfer-encoding:"
+
+VERSIONS: Final = (b"1.0", b"1.1", b"2.0")
+"""2.0 is that of the preface, by which HTTP/2 begins."""
+
+NO_BODY: Final = (b"content-length", b"0")
+"""In every refusal of Hypercorn's own, and in no other answer with an error."""
 
 EXTENSIONS: Final = b"sec-websocket-extensions"
 """The only one is compression, by which a small message becomes a large one."""
@@ -58,7 +65,10 @@ class StrictConnection(h11.Connection):
     def next_event(self) -> Any:
         if self.their_state is h11.IDLE:
             check_head(self.trailing_data[0], self._head_max_bytes)
-        return super().next_event()
+        event = super().next_event()
+        if isinstance(event, h11.Request) and event.http_version not in VERSIONS:
+            raise h11.RemoteProtocolError("a version of HTTP that nobody speaks")
+        return event
 
 
 def check_head(received: bytes, max_bytes: int) -> None:
@@ -74,6 +84,9 @@ def check_head(received: bytes, max_bytes: int) -> None:
     lowered = head.lower()
     if lowered.count(CONTENT_LENGTH) + lowered.count(TRANSFER_ENCODING) > 1:
         raise h11.RemoteProtocolError("the length of the body is given twice")
+    length = lowered.find(CONTENT_LENGTH)
+    if length >= 0 and b"," in lowered[length : lowered.find(b"\r", length)]:
+        raise h11.RemoteProtocolError("the length of the body is a list")
 
 
 @attrs.frozen
@@ -91,6 +104,7 @@ class Http1(H11Protocol):
         super().__init__(**wiring)
         self.connection = StrictConnection(limits.head_max_bytes)
         self._first = True
+        self._refused = False
 
     @property
     def awaits_head(self) -> bool:
@@ -101,10 +115,27 @@ class Http1(H11Protocol):
             return False
         return self._first or bool(self.connection.trailing_data[0])
 
+    @property
+    def is_between_requests(self) -> bool:
+        """Whether no byte of the next request is here."""
+        if not isinstance(self.connection, StrictConnection):
+            return False
+        return self.connection.their_state is h11.IDLE and not self.connection.trailing_data[0]
+
     async def head_too_slow(self) -> None:
         """Say so, to a client that has begun."""
         if self.connection.trailing_data[0]:
             await self._send_error_response(408)
+
+    async def stream_send(self, event: Any) -> None:
+        """Refusals of Hypercorn's own become problem documents, and end the connection."""
+        if self._refused:
+            await self.send(Closed())
+        elif isinstance(event, Response) and event.status_code >= 400 and NO_BODY in event.headers:
+            self._refused = True
+            await self._send_error_response(event.status_code)
+        else:
+            await super().stream_send(event)
 
     async def _check_protocol(self, event: h11.Request) -> None:
         self._first = False
@@ -134,14 +165,28 @@ class Http2(H2Protocol):
     """HTTP/2 with a bound on frames that are no requests, and on how long an answer waits."""
 
     awaits_head = False
+    is_between_requests = False
 
     def __init__(self, limits: ProtocolLimits, **wiring: Any) -> None:
         super().__init__(**wiring)
         self._answer_timeout_s = limits.answer_timeout_s
         self._arrival_us = 0
+        self._waiting_max_bytes = limits.head_max_bytes + self.config.h2_max_inbound_frame_size
+        # Until the client has confirmed our settings, h2 would go by its own bound.
+        self.connection.decoder.max_header_list_size = limits.head_max_bytes
 
     async def head_too_slow(self) -> None:
         """Nothing can be said before the first request."""
+
+    async def handle(self, event: Event) -> None:
+        await super().handle(event)
+        if isinstance(event, RawData) and waiting_bytes(self.connection) > self._waiting_max_bytes:
+            await self._end(ErrorCodes.FRAME_SIZE_ERROR)
+
+    async def _end(self, code: ErrorCodes) -> None:
+        self.connection.close_connection(code)
+        await self._flush()
+        await self.send(Closed())
 
     async def stream_send(self, event: Any) -> None:
         """A client that grants no window for an answer loses the connection."""
@@ -156,9 +201,7 @@ class Http2(H2Protocol):
     async def _handle_events(self, events: list[h2.events.Event]) -> None:
         cost = sum(_cost(event) for event in events)
         if cost and not self._admits(cost):
-            self.connection.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
-            await self._flush()
-            await self.send(Closed())
+            await self._end(ErrorCodes.ENHANCE_YOUR_CALM)
             return
         await super()._handle_events([event for event in events if not self._is_late(event)])
 
@@ -189,6 +232,15 @@ class Http2(H2Protocol):
             return
         request.headers = without_extensions(headers)
         await super()._create_stream(request)
+
+
+def waiting_bytes(connection: H2Connection) -> int:
+    """What h2 keeps of a frame or a head that has not arrived as a whole.
+
+    It looks at the length of a frame when all of it is there, which may be 16 MiB.
+    """
+    buffer = connection.incoming_buffer
+    return len(buffer._data) + sum(len(part.data) for part in buffer._headers_buffer)
 
 
 def _cost(event: h2.events.Event) -> int:

@@ -17,6 +17,9 @@ from gateway.dispatch import Dispatcher, explain
 from gateway.routes import Answer
 from gateway.security import API_CSP, CSP, RawHeaders
 
+NOWHERE: Final = "/./"
+"""The beginning of no route's path."""
+
 NO_PARAMETERS: Final[Mapping[str, str]] = {}
 
 
@@ -42,6 +45,16 @@ class EncodedAnswer:
             self.headers.append(API_CSP)
 
 
+def path_of(target: str) -> str:
+    """The path that a target names, whole URLs included; one that no route has for others."""
+    if target.startswith(("http://", "https://")):
+        try:
+            target = urlsplit(target).path or "/"
+        except ValueError:
+            return NOWHERE + target
+    return target if target.startswith("/") and not target.startswith("//") else NOWHERE + target
+
+
 class Connection(TrioASGIHTTPConnection):
     """Sends an encoded answer as two events, and to the end.
 
@@ -54,11 +67,8 @@ class Connection(TrioASGIHTTPConnection):
     answering = False
 
     def _create_request_from_scope(self, send: Any) -> Request:
-        """Quart cannot stand a target like `http://[`: it names nothing, as its path shows."""
-        try:
-            urlsplit(self.scope["path"])
-        except ValueError:
-            self.scope["path"] = "/" + self.scope["path"]
+        """Quart would drop what stands before the path, and all slashes but one."""
+        self.scope["path"] = path_of(self.scope["path"])
         return super()._create_request_from_scope(send)
 
     async def handle_messages(  # type: ignore[override]

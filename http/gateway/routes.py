@@ -12,6 +12,8 @@ from actors.vocabulary import Idempotency, Refusal
 from gateway.domains import Domains
 from gateway.problems import Headers, problem_of_refusal
 from runtime import ActorSystem, Call
+from runtime.policies import Answer as Recalled
+from runtime.policies import Priority
 
 Reply = TypeVar("Reply")
 
@@ -23,6 +25,8 @@ OPERATORS: Final = frozenset({Role.PLATFORM})
 EVERYONE: Final = frozenset(Role)
 
 JSON: Final = "application/json"
+
+READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 encode_json: Final = msgspec.json.Encoder().encode
 
@@ -82,6 +86,10 @@ class ApiRequest:
             repeatable=self.repeatable,
             share=self._share,
         )
+
+    async def recall(self, name: str, message: Call[Reply]) -> Recalled[Reply]:
+        """As `ask`; instead of no answer, the last one, marked, where the domain declares that."""
+        return await self.domains.recall(name, message, share=self._share)
 
     @property
     def repeatable(self) -> bool:
@@ -151,6 +159,11 @@ class Response:
     content_type: str = JSON
 
 
+def priority_of_method(method: str) -> Priority:
+    """How important a request is that declares nothing."""
+    return Priority.READS if method in READING else Priority.WRITES
+
+
 @attrs.frozen(kw_only=True)
 class Route:
     """An operation of the API.
@@ -161,6 +174,7 @@ class Route:
     With `body_optional` an empty body stands for the defaults. `deadline_s` takes the place of
     the deadline that requests usually have. `limit_per_minute` is how often one merchant, or one
     address on a public route, may use it; a route that is `unlimited` counts against no limit.
+    `priority` says what is given up first under overload.
     """
 
     method: str
@@ -182,18 +196,28 @@ class Route:
     query: Any = None
     keyed: Keyed = Keyed.NONE
     problems: tuple[int, ...] = ()
+    priority: Priority = attrs.field()
+
+    @priority.default
+    def _priority_of_the_method(self) -> Priority:
+        return priority_of_method(self.method)
 
     @property
     def name(self) -> str:
         return f"{self.method} {self.path}"
 
     @property
+    def domain(self) -> str:
+        """The area of the API that it belongs to, as a label."""
+        return self.tag.lower()
+
+    @property
     def problem_statuses(self) -> frozenset[int]:
-        statuses = {400, 414, 431, 500, *self.problems}
+        statuses = {400, 414, 431, 500, 503, *self.problems}
         if not self.unlimited:
             statuses.add(429)
         if not self.public:
-            statuses |= {401, 403, 422, 503, 504}
+            statuses |= {401, 403, 422, 504}
         if self.body is not None:
             statuses |= {408, 413, 415, 422}
         if self.query is not None or "{" in self.path:

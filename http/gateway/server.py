@@ -13,10 +13,9 @@ from hypercorn.utils import parse_socket_addr
 
 from gateway.addresses import Network
 from gateway.protocols import ProtocolLimits, Protocols
+from gateway.visitors import Visitor
 
 log = structlog.get_logger("loyalnest.gateway")
-
-RECEIVE_BYTES = 65_536
 
 SEND_BYTES = 65_536
 """What a client has to take within the time for a send."""
@@ -46,15 +45,16 @@ class ConnectionLimits:
 
 
 class GuardedStream(trio.abc.HalfCloseableStream):
-    """A socket stream whose sends have a deadline, for every `SEND_BYTES` of them.
+    """A visitor's stream, whose sends have a deadline, for every `SEND_BYTES` of them.
 
     Hypercorn shields its sends from cancellation, so one without a deadline would wait for a
     client that stopped reading for ever. After the deadline the socket is closed by force.
     """
 
-    def __init__(self, stream: trio.SocketStream, send_timeout_s: float) -> None:
-        self.socket = stream.socket
-        self._stream = stream
+    def __init__(self, visitor: Visitor, send_timeout_s: float) -> None:
+        self.visitor = visitor
+        self._stream = trio.SocketStream(trio.socket.from_stdlib_socket(visitor.socket))
+        self.socket = self._stream.socket
         self._send_timeout_s = send_timeout_s
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -65,7 +65,7 @@ class GuardedStream(trio.abc.HalfCloseableStream):
             with trio.move_on_after(self._send_timeout_s) as scope:
                 await self._stream.send_all(part)
             if scope.cancelled_caught:
-                self.close_by_force()
+                self.visitor.close()
                 raise trio.BrokenResourceError("the client stopped reading")
             if not rest:
                 return
@@ -74,17 +74,15 @@ class GuardedStream(trio.abc.HalfCloseableStream):
         await self._stream.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        return await self._stream.receive_some(max_bytes)
+        return await self.visitor.receive()
 
     async def send_eof(self) -> None:
         await self._stream.send_eof()
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
-
-    def close_by_force(self) -> None:
         """Close now. Whoever waits on the socket gets `trio.ClosedResourceError`."""
-        self.socket.close()
+        self.visitor.close()
+        await trio.lowlevel.checkpoint()
 
 
 class Server(TCPServer):
@@ -149,7 +147,7 @@ class Server(TCPServer):
                 head_ends_at = now + self._limits.head_timeout_s
             try:
                 with trio.fail_at(min(now + self._limits.read_timeout_s, head_ends_at)):
-                    data = bytes(await self.stream.receive_some(RECEIVE_BYTES))
+                    data = bytes(await self.stream.receive_some())
             except trio.TooSlowError:
                 if trio.current_time() >= head_ends_at:
                     await self.protocol.protocol.head_too_slow()
@@ -173,6 +171,15 @@ class Server(TCPServer):
             await self.protocol.handle(Closed())
         elif self._reading or not isinstance(event, Updated):
             await super().protocol_send(event)
+        if isinstance(event, Updated) and event.idle:
+            self._answered()
+
+    def _answered(self) -> None:
+        """A request is over. The next one is met at the door, unless a part of it is here."""
+        visitor: Visitor = self.stream.visitor
+        visitor.abandon()
+        if self.protocol.protocol.is_between_requests:
+            visitor.step_outside()
 
     async def _linger(self) -> None:
         """Tell the client that no more comes, and let it read that before the socket closes."""
@@ -180,7 +187,16 @@ class Server(TCPServer):
             return
         self._closing = True
         self._reader.deadline = min(self._reader.deadline, trio.current_time() + LINGER_S)
-        try:
-            await self.stream.send_eof()
-        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
-            self._reader.cancel()
+        await self._half_close()
+
+    async def _close(self) -> None:
+        await self._half_close()
+        await self.stream.aclose()
+
+    async def _half_close(self) -> None:
+        """Not while something is being sent, which would fail then."""
+        async with self.send_lock:
+            try:
+                await self.stream.send_eof()
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                self._reader.cancel()

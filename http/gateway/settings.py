@@ -4,6 +4,7 @@ import attrs
 
 from gateway.addresses import Network
 from gateway.rate_limits import RateLimitSettings
+from runtime.policies import SheddingMode, SheddingSpec
 
 KIB = 1024
 
@@ -25,6 +26,8 @@ class GatewaySettings:
     cached_tokens_max: int = 10_000
     keys_timeout_s: float = 1.0
     in_flight_wait_s: float = 2.0
+    shedding: SheddingSpec = attrs.field(factory=SheddingSpec)
+    shedding_mode: SheddingMode = SheddingMode.AUTOMATIC
     trusted_proxies: tuple[Network, ...] = ()
     cors_origins: frozenset[str] = frozenset()
     hsts_max_age_s: int = 0

@@ -26,6 +26,7 @@ from runtime.policies.errors import (
 )
 from runtime.policies.fallback import Answer, Fallback, FallbackKind, FallbackSpec
 from runtime.policies.flights import Flight, Flights
+from runtime.policies.gradient import GradientLimit, GradientSpec, GradientStatistics
 from runtime.policies.judging import (
     FAILED,
     FAILED_FOR_GOOD,
@@ -42,9 +43,16 @@ from runtime.policies.limiters import Limiter, LocalLimiter, SharedLimiter
 from runtime.policies.limits import Claim, Decision, Limit, Verdict, per_minute
 from runtime.policies.metrics import PolicyMetrics
 from runtime.policies.pipeline import Pipeline, PipelineStatistics
+from runtime.policies.priority import Priority
 from runtime.policies.rate_limit import RateLimit, RateLimitSpec, RateLimitStatistics
 from runtime.policies.registry import Policies
 from runtime.policies.retry import Retry, RetrySpec, RetryStatistics
+from runtime.policies.shedding import (
+    LoadShedder,
+    SheddingMode,
+    SheddingSpec,
+    SheddingStatistics,
+)
 from runtime.policies.spec import Admission, Ended, PipelineSpec
 
 __all__ = [
@@ -82,10 +90,14 @@ __all__ = [
     "Flight",
     "Flights",
     "ForcedState",
+    "GradientLimit",
+    "GradientSpec",
+    "GradientStatistics",
     "Judge",
     "Judgement",
     "Limit",
     "Limiter",
+    "LoadShedder",
     "LocalLimiter",
     "NoDeadline",
     "NotAdmitted",
@@ -96,6 +108,7 @@ __all__ = [
     "Policies",
     "PolicyError",
     "PolicyMetrics",
+    "Priority",
     "RateLimit",
     "RateLimitSpec",
     "RateLimitStatistics",
@@ -106,6 +119,9 @@ __all__ = [
     "ShareStatistics",
     "SharedLimiter",
     "Shed",
+    "SheddingMode",
+    "SheddingSpec",
+    "SheddingStatistics",
     "Transition",
     "Verdict",
     "be_strict",

@@ -11,7 +11,7 @@ import attrs
 from runtime.context import time_left_s
 from runtime.parking import monotonic
 from runtime.policies.deadline import time_limit
-from runtime.policies.errors import PolicyError
+from runtime.policies.errors import NoDeadline
 from runtime.policies.flights import Flight, Flights
 from runtime.policies.judging import Effect, Judge, failed, judged
 from runtime.policies.metrics import PolicyMetrics
@@ -130,10 +130,12 @@ class Fallback:
         raise AssertionError("unreachable")
 
     def _may_replace(self, error: Exception) -> bool:
-        """Not what the dependency answered, such as a refusal, and not mistakes of ours."""
-        if isinstance(error, PolicyError):
-            return True
-        return judged(error, self._judge).effect is Effect.FAILURE
+        """Not what the dependency answered, such as a refusal, and not mistakes of ours. What it
+        is not to blame for, such as a store behind it that is away, leaves the caller without an
+        answer as well."""
+        if isinstance(error, NoDeadline):
+            return False
+        return judged(error, self._judge).effect is not Effect.SUCCESS
 
     def _instead(self, key: str, instead: Callable[[], Value] | None) -> Answer[Value] | None:
         match self.spec.kind:

@@ -140,7 +140,7 @@ async def test_requests_are_counted_by_route_and_never_by_what_clients_make_up(
         assert counted[("405", "unmatched", "OTHER", "unmatched")] == 1
         assert CUSTOMER not in str(counted)
         timed = await samples(api, "loyalnest_http_request_duration_seconds_count")
-        assert timed[("/v1/points/earn",)] == 4
+        assert timed[("points", "POST", "/v1/points/earn")] == 4
 
 
 async def test_a_listener_that_restarts_counts_on(tmp_path: Path) -> None:

@@ -12,15 +12,10 @@ from trio.testing import MockClock
 
 from actors.core import messages as core
 from actors.points import messages as points
-from gateway.domains import (
-    BULK_RUNNING,
-    DOMAIN_OF,
-    PIPELINE,
-    RUNNING,
-    Domains,
-    declare_domains,
-    domain_specs,
-)
+from actors.products import messages as products
+from config.policies import DEPENDENCIES
+from config.policy_loading import default_policies
+from gateway.domains import DOMAIN_OF, Domains
 from runtime import (
     Actor,
     ActorDown,
@@ -37,23 +32,30 @@ from runtime import (
     request_context,
 )
 from runtime.policies import (
+    Answer,
     BreakerOpen,
     BreakerState,
     BulkheadFull,
     ChaosSpec,
     Fault,
+    ForcedState,
     Policies,
+    PolicyError,
+    PolicyMetrics,
 )
 from runtime.storage import StorageUnavailable
+from supervisors.policies import domain_policies
 from tests.unit.runtime.helpers import running, settle
 
 DEADLINE_S = 3.0
+RUNNING = int(DEPENDENCIES["core"]["running_max"])
 CALLS_TO_OPEN = 20
 
 QUESTIONS: dict[str, Call[Any]] = {
     core.QUERIES: core.GetOrder("shop", "order-1"),
     core.MERCHANTS: core.GetMerchant("shop"),
     points.QUERIES: points.GetEarnRule("shop", "EUR"),
+    products.QUERIES: products.GetProduct("shop", "ROSE"),
 }
 
 Behaviour = Callable[[str, Any], Any]
@@ -111,22 +113,23 @@ class World:
         return told
 
     def state(self, domain: str = "core") -> BreakerState:
-        breaker = self.policies[PIPELINE + domain].breaker
+        breaker = self.policies[domain].breaker
         assert breaker is not None
         return breaker.state
 
 
 @asynccontextmanager
 async def world(**mailbox: Any) -> AsyncIterator[World]:
-    made = World(Policies(Random(7), chaos_allowed=True))
-    declare_domains(made.policies)
+    made = World(
+        domain_policies(default_policies(), Random(7), PolicyMetrics(), chaos_allowed=True)
+    )
 
     def child(name: str) -> ChildSpec:
         return ChildSpec(
             name, lambda: Domain(made, name), name=name, mailbox=MailboxSpec(**mailbox)
         )
 
-    names = (core.QUERIES, core.MERCHANTS, points.QUERIES)
+    names = QUESTIONS
     async with running([child(name) for name in names], intensity=10_000) as system:
         made.system = system
         made.domains = Domains(system, made.policies)
@@ -194,10 +197,10 @@ async def test_domain_that_takes_two_seconds_is_found_too_slow_within_ten(
     autojump_clock: MockClock,
 ) -> None:
     async with world() as w:
-        w.policies.chaos(PIPELINE + "core", ChaosSpec(fault=Fault.DELAY, delay_s=2.0, spread_s=0.5))
+        w.policies.chaos("core", ChaosSpec(fault=Fault.DELAY, delay_s=2.0, spread_s=0.5))
         began = trio.current_time()
         await _traffic(w, 4.0, per_s=10.0)
-        assert w.state() is BreakerState.OPEN
+        assert w.state() is not BreakerState.CLOSED
         assert trio.current_time() - began <= 10.0
         assert w.state("points") is BreakerState.CLOSED
 
@@ -209,9 +212,9 @@ async def test_bulk_requests_may_be_slow(autojump_clock: MockClock) -> None:
     async with world() as w:
         w.behaviour = slow
         spec = ChaosSpec(fault=Fault.DELAY, delay_s=2.0)
-        w.policies.chaos(PIPELINE + "core.bulk", spec)
+        w.policies.chaos("core", spec)
         assert set(await w.outcomes(CALLS_TO_OPEN * 2, bulk=True)) == {"slow"}
-        assert w.state("core.bulk") is BreakerState.CLOSED
+        assert w.state() is BreakerState.CLOSED
 
 
 async def refuse(_name: str, _message: Any) -> str:
@@ -351,7 +354,7 @@ async def test_what_took_too_long_is_not_asked_again(autojump_clock: MockClock) 
 
 async def test_dead_domain_gets_at_most_a_fifth_more_calls(autojump_clock: MockClock) -> None:
     async with world() as w:
-        w.policies.force(PIPELINE + "core", None)
+        w.policies.force("core", None)
         w.behaviour = crash
         await w.outcomes(19, repeatable=True)
         assert len(w.received) <= 19 + max(3, 19 * 0.2)
@@ -365,7 +368,7 @@ async def test_merchant_at_ten_times_the_traffic_holds_at_most_half_of_the_permi
 ) -> None:
     async with world(capacity=4 * RUNNING) as w:
         w.behaviour = hang
-        bulkhead = w.policies[PIPELINE + "core"].bulkhead
+        bulkhead = w.policies["core"].bulkhead
         assert bulkhead is not None
         told: dict[str, list[Any]] = {"loud": [], "quiet": []}
 
@@ -386,12 +389,12 @@ async def test_full_bulkhead_says_so_within_a_tenth_of_a_second(
 ) -> None:
     async with world(capacity=4 * RUNNING) as w, trio.open_nursery() as nursery:
         w.behaviour = hang
-        for number in range(BULK_RUNNING):
+        for number in range(RUNNING):
             nursery.start_soon(_ask_for, w, f"merchant-{number}")
         await settle()
         began = trio.current_time()
         with pytest.raises(BulkheadFull) as caught:
-            await w.ask(bulk=True, share="late")
+            await w.ask(share="late")
         assert trio.current_time() - began <= 0.1
         assert caught.value.retry_after_s is not None
         assert await w.outcome(points.QUERIES, timeout_s=0.1) is AskTimeout
@@ -399,32 +402,83 @@ async def test_full_bulkhead_says_so_within_a_tenth_of_a_second(
 
 
 async def _ask_for(w: World, merchant: str) -> None:
-    await w.outcome(bulk=True, share=merchant)
+    await w.outcome(share=merchant)
+
+
+# What comes instead of an answer
+
+
+async def recalled(w: World, name: str = products.QUERIES) -> Answer[Any]:
+    with request_context(deadline=trio.current_time() + DEADLINE_S):
+        return await w.domains.recall(name, QUESTIONS[name])
+
+
+@pytest.mark.parametrize("behaviour", [hang, crash, store_away])
+async def test_catalogue_that_cannot_be_read_is_told_as_it_was_for_a_quarter_of_an_hour(
+    behaviour: Behaviour, autojump_clock: MockClock
+) -> None:
+    async with world() as w:
+        assert await recalled(w) == Answer("fine")
+        w.behaviour = behaviour
+        await trio.sleep(60)
+        old = await recalled(w)
+        assert (old.value, old.degraded) == ("fine", True)
+        assert old.age_s == pytest.approx(60, abs=4)
+        await trio.sleep(900)
+        with pytest.raises((PolicyError, ActorDown, AskTimeout, StorageUnavailable)):
+            await recalled(w)
+
+
+async def test_open_breaker_does_not_keep_the_catalogue_from_being_told(
+    autojump_clock: MockClock,
+) -> None:
+    async with world() as w:
+        await recalled(w)
+        w.policies.force("products", ForcedState.OPEN)
+        began = trio.current_time()
+        assert (await recalled(w)).degraded
+        assert trio.current_time() == began
+
+
+@pytest.mark.parametrize("name", [points.QUERIES, core.QUERIES])
+async def test_nothing_else_is_told_from_memory(name: str, autojump_clock: MockClock) -> None:
+    async with world() as w:
+        await recalled(w, name)
+        w.behaviour = store_away
+        with pytest.raises(StorageUnavailable):
+            await recalled(w, name)
+
+
+async def test_those_who_ask_the_same_at_the_same_time_share_one_ask(
+    autojump_clock: MockClock,
+) -> None:
+    async with world() as w, trio.open_nursery() as nursery:
+        for _ in range(1_000):
+            nursery.start_soon(recalled, w)
+        await settle()
+        assert w.received == [products.QUERIES]
 
 
 # What is declared
 
 
 def test_every_actor_that_the_gateway_asks_has_the_pipeline_of_its_domain() -> None:
-    specs = domain_specs()
-    assert {PIPELINE + domain for domain in DOMAIN_OF.values()} <= specs.keys()
+    policies = domain_policies(default_policies(), Random(7), PolicyMetrics())
+    assert set(DOMAIN_OF.values()) == set(policies.names())
+    of_points = {"points", "deferrals"}
     for name, domain in DOMAIN_OF.items():
-        assert name.startswith(domain.partition(".")[0] + ".")
+        first = name.partition(".")[0]
+        assert domain == first or {first, domain} == of_points
 
 
-def test_every_pipeline_has_a_breaker_a_bulkhead_and_one_retry() -> None:
-    for spec in domain_specs().values():
+def test_every_domain_has_a_breaker_a_bulkhead_and_one_retry() -> None:
+    policies = domain_policies(default_policies(), Random(7), PolicyMetrics())
+    for name in policies.names():
+        spec = policies[name].spec
         assert spec.breaker is not None
         assert spec.breaker.open_max_s * (1 + spec.breaker.jitter) < 10
         assert spec.bulkhead is not None
         assert spec.bulkhead.strict_shares
+        assert spec.bulkhead.wait_s <= 0.1
         assert spec.retry is not None
         assert spec.retry.attempts_max == 2
-
-
-def test_declaring_twice_keeps_what_there_is() -> None:
-    policies = Policies(Random(7))
-    declare_domains(policies)
-    first = [policies[name] for name in policies.names()]
-    declare_domains(policies)
-    assert [policies[name] for name in policies.names()] == first

@@ -4,14 +4,18 @@ from random import Random
 
 import pytest
 
+from actors.core.messages import GetMerchant, GetOrder
 from config import load_settings
-from config.policies import DEPENDENCIES
+from config.policies import CORE, DEPENDENCIES, POINTS
 from config.policy_loading import default_policies
-from runtime import ActorDown, AskTimeout, Expired, MailboxFull, Outcome
+from runtime import ActorDown, AskCycle, AskTimeout, Expired, MailboxFull, Outcome
 from runtime.cache.policies import REDIS
-from runtime.policies import FAILED, IGNORED, NOT_DELIVERED, Judgement, PolicyMetrics
+from runtime.journal import Append
+from runtime.policies import FAILED, FAILED_FOR_GOOD, IGNORED, Judgement, PolicyMetrics
+from runtime.storage import StorageUnavailable
 from runtime.storage.policies import DATABASE
-from supervisors.policies import declared, judge_domain, spec_of
+from supervisors.domain_policies import ANOTHER_DOWN, MESSAGES_OF, judge_of
+from supervisors.policies import declared, spec_of
 
 
 def test_every_dependency_of_the_settings_has_a_pipeline() -> None:
@@ -53,16 +57,34 @@ def test_the_settings_reach_the_pipeline() -> None:
     assert (spec.bulkhead.running, spec.bulkhead.wait_s) == (9, 0.3)
 
 
+LEFT_ALONE = {
+    "refusals of the store": StorageUnavailable("a test"),
+    "a full mailbox": MailboxFull("a", GetOrder("m", "o"), ""),
+    "a cycle": AskCycle("a", GetOrder("m", "o"), ("a", "a")),
+    "another domain that took too long": AskTimeout("a", GetMerchant("m"), ""),
+}
+
+
+@pytest.mark.parametrize("error", LEFT_ALONE.values(), ids=LEFT_ALONE)
+def test_what_says_nothing_about_a_domain(error: Exception) -> None:
+    domain = POINTS if isinstance(error, AskTimeout) else CORE
+    assert judge_of(domain)(error) == IGNORED
+
+
 @pytest.mark.parametrize(
     ("error", "judgement"),
     [
-        (ActorDown("a", None), NOT_DELIVERED),
-        (ActorDown("a", None, outcome=Outcome.UNKNOWN), FAILED),
-        (MailboxFull("a", None, ""), NOT_DELIVERED),
-        (AskTimeout("a", None, ""), FAILED),
-        (Expired("a", None, ""), FAILED),
-        (ValueError(), IGNORED),
+        (ActorDown("a", GetOrder("m", "o")), FAILED),
+        (ActorDown("a", GetOrder("m", "o"), outcome=Outcome.UNKNOWN), FAILED),
+        (AskTimeout("a", GetOrder("m", "o"), ""), FAILED_FOR_GOOD),
+        (Expired("a", GetOrder("m", "o"), ""), FAILED_FOR_GOOD),
+        (ValueError(), FAILED_FOR_GOOD),
+        (ActorDown("a", Append(())), ANOTHER_DOWN),
     ],
 )
 def test_errors_of_asks_are_judged(error: Exception, judgement: Judgement) -> None:
-    assert judge_domain(error) == judgement
+    assert judge_of(CORE)(error) == judgement
+
+
+def test_every_dependency_that_is_a_domain_is_judged_as_one() -> None:
+    assert MESSAGES_OF.keys() == DEPENDENCIES.keys() - {"database", "redis"}
