@@ -9,6 +9,7 @@ import click
 # `http/` is a plain folder: from a checkout that is not installed, `gateway` is found there.
 sys.path.append(str(Path(__file__).with_name("http")))
 
+from cli.ctl.command import ctl
 from cli.errors import EXIT_FAILED, EXIT_USAGE
 from cli.importing.command import import_
 from cli.keys import keys
@@ -28,7 +29,7 @@ def loyalnest() -> None:
     """Loyalty programs for many merchants, in one program."""
 
 
-for command in (serve, import_, keys, migrate, show_config, token, verify, version):
+for command in (serve, ctl, import_, keys, migrate, show_config, token, verify, version):
     loyalnest.add_command(command)
 
 

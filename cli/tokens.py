@@ -64,6 +64,8 @@ def new_token(
     merchant_id: str | None,
     customer_id: str | None = None,
     ttl_s: int = MAX_TTL_S,
+    *,
+    subject: str = SUBJECT,
 ) -> str:
     """A fresh token. Raises `CommandFailed` when the arguments do not fit together."""
     for what, value in (("--merchant", merchant_id), ("--customer", customer_id)):
@@ -74,7 +76,7 @@ def new_token(
     try:
         return issue_token(
             key,
-            subject=SUBJECT,
+            subject=subject,
             role=role,
             merchant_id=merchant_id,
             customer_id=customer_id,
