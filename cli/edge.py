@@ -7,6 +7,7 @@ from gateway.application import route_names
 from gateway.listener import ListenerSettings
 from gateway.rate_limits import RateLimitSettings
 from gateway.settings import GatewaySettings
+from runtime.policies import GradientSpec, SheddingMode, SheddingSpec
 
 SENDS_PER_ANSWER = 3
 """Where HTTP/2 lets a client hold up a whole answer, it may do so for this many sends."""
@@ -39,10 +40,22 @@ def gateway_settings(settings: Settings) -> tuple[ListenerSettings, GatewaySetti
             address_per_minute=settings.rate_limit_address_per_minute,
             routes=parsers.route_limits_of(settings.rate_limit_routes),
         ),
+        shedding=_shedding(settings),
+        shedding_mode=SheddingMode(settings.http_shedding),
         version=program_version(),
     )
     _check_routes(settings, gateway)
     return listener, gateway
+
+
+def _shedding(settings: Settings) -> SheddingSpec:
+    least, most = settings.http_concurrency_min, settings.http_concurrency_max
+    if least > most:
+        source = settings.sources["http_concurrency_min"]
+        detail = f"{least} is more than http_concurrency_max, {most}"
+        raise SettingsError(f"http_concurrency_min (from {source}): {detail}")
+    start = min(2 * least, most)
+    return SheddingSpec(gradient=GradientSpec(limit_min=least, limit_start=start, limit_max=most))
 
 
 def _check_routes(settings: Settings, gateway: GatewaySettings) -> None:

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import click
 
 from actors.auth.keys import KeySet, KeyStore
+from cli.data_directory import prepare_data_dir
 from cli.errors import EXIT_USAGE, CommandFailed
+from cli.key_store import key_store
 from cli.options import settings_options
-from cli.running import prepare_data_dir
-from cli.secrets import key_store
 from config import Settings
 
 WHERE = ("environment", "data_dir", "signing_key_file")

@@ -13,9 +13,12 @@ import attrs
 import structlog
 import trio
 
-from cli.errors import EXIT_FAILED, CommandFailed, explain
+from cli.data_directory import prepare_data_dir
+from cli.errors import EXIT_FAILED, CommandFailed
+from cli.key_store import key_store
 from cli.logs import STDERR, LogWriter, logging_to
-from cli.secrets import key_store, rotating
+from cli.reasons import explain
+from cli.secrets import rotating
 from cli.signals import EXIT_BY_SIGNAL, StopSignals
 from cli.watchdog import stack_of_thread
 from config import Settings
@@ -39,8 +42,6 @@ from supervisors.platform import DatabaseSpec
 from supervisors.policies import declared
 
 log = structlog.get_logger("loyalnest.run")
-
-OWNER_ONLY = 0o700
 
 GARBAGE_THRESHOLDS = (50_000, 20, 20)
 """The usual 700 objects cost a third of the time of an import; see `collect_rarely`."""
@@ -136,15 +137,6 @@ def collect_rarely() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE_THRESHOLDS)
-
-
-def prepare_data_dir(settings: Settings) -> None:
-    """Make the data directory. Raises `CommandFailed`."""
-    try:
-        settings.data_dir.mkdir(OWNER_ONLY, parents=True, exist_ok=True)
-    except OSError as error:
-        detail = error.strerror or str(error)
-        raise CommandFailed(f"data directory {settings.data_dir}: {detail}") from error
 
 
 async def _at_once(_run: Run, _number: int) -> None:

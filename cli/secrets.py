@@ -5,16 +5,10 @@ from functools import partial
 
 import trio
 
-from actors.auth.keys import KeyStore
 from config import Settings
 from config.secret_files import UrlSecret
 from runtime.rotation import RotatingSecret
 from supervisors.secrets import WatchedSecret
-
-
-def key_store(settings: Settings) -> KeyStore:
-    """Where the signing keys are. Production makes none by itself."""
-    return KeyStore(settings.data_dir, settings.signing_key_file, not settings.production)
 
 
 def rotating(

@@ -13,9 +13,9 @@ from prometheus_client import ProcessCollector
 from actors.auth.messages import Role
 from cli import demo as demo_shop
 from cli.edge import gateway_settings
+from cli.key_store import key_store
 from cli.options import settings_options
 from cli.running import Run, StopPlan, run_command
-from cli.secrets import key_store
 from cli.server_file import serving_at
 from cli.tokens import new_token
 from cli.version import program_version

@@ -12,10 +12,10 @@ from actors.auth.keys import KeyStore, load_signing_key
 from actors.auth.messages import MAX_TTL_S, Role
 from actors.auth.tokens import issue_token
 from actors.core.model import check_id
+from cli.data_directory import prepare_data_dir
 from cli.errors import EXIT_USAGE, CommandFailed
+from cli.key_store import key_store
 from cli.options import settings_options
-from cli.running import prepare_data_dir
-from cli.secrets import key_store
 from config import Settings
 
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}

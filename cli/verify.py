@@ -10,10 +10,10 @@ from actors.core.model import check_id
 from actors.points.messages import QUERIES, Verify
 from cli.errors import EXIT_FAILED, EXIT_USAGE, CommandFailed
 from cli.http_client import HttpClient, Unreachable
+from cli.key_store import key_store
 from cli.options import STORAGE, settings_options
 from cli.reaching import with_tree_or_server
 from cli.running import Run, run_command
-from cli.secrets import key_store
 from cli.tokens import new_token
 from config import Settings
 from runtime import ActorSystem

@@ -156,6 +156,23 @@ class Settings:
             parsers.whole_number(1, 100_000), "500", "HTTP connections open from one address"
         )
     )
+    http_shedding: str = attrs.field(
+        metadata=_row(
+            parsers.choice("automatic", "disabled"),
+            "automatic",
+            "whether requests are refused when there are more than can be answered in time",
+        )
+    )
+    http_concurrency_min: int = attrs.field(
+        metadata=_row(
+            parsers.whole_number(1, 100_000), "48", "requests at a time that are always admitted"
+        )
+    )
+    http_concurrency_max: int = attrs.field(
+        metadata=_row(
+            parsers.whole_number(1, 100_000), "1000", "requests at a time, however fast they are"
+        )
+    )
     http_head_timeout_s: float = attrs.field(
         metadata=_row(parsers.seconds(0.1, 300), "10", "how long a request head may take to arrive")
     )

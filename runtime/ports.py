@@ -90,8 +90,14 @@ def system_ports() -> Ports:
     return Ports(clock, Ids(clock, random), random)
 
 
-def seeded_ports(seed: int, start: datetime) -> Ports:
-    """Ports whose every answer follows from `seed` and Trio's clock."""
-    clock = VirtualClock(start)
-    random = random_module.Random(seed)  # noqa: S311 - reproducible on purpose
+def seeded_random(seed: int | str) -> random_module.Random:
+    """A generator whose numbers follow from `seed`, in every process the same."""
+    return random_module.Random(seed)  # noqa: S311 - reproducible on purpose
+
+
+def seeded_ports(seed: int | str, start: datetime, clock: Clock | None = None) -> Ports:
+    """Ports whose every answer follows from `seed` and the clock: one that is set to `start` and
+    runs with Trio's, unless another is given."""
+    clock = clock if clock is not None else VirtualClock(start)
+    random = seeded_random(seed)
     return Ports(clock, Ids(clock, random), random)

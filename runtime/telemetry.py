@@ -121,6 +121,10 @@ class Metrics:
     def service(self, actor: str, seconds: float) -> None:
         self._service.labels(actor).observe(seconds)
 
+    def expect_restarts(self, child: str) -> None:
+        """Begin at zero: what appears with its first restart has not grown, to those who watch."""
+        self._restarts.labels(child)
+
     def restarted(self, child: str) -> None:
         self._restarts.labels(child).inc()
 

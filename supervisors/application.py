@@ -8,23 +8,24 @@ import attrs
 from actors.admin_core.messages import AUDIT, AUDITED
 from actors.admin_core.supervisor import MIGRATIONS as ADMIN_CORE_MIGRATIONS
 from actors.admin_core.supervisor import admin_core_children
-from actors.auth.keyring import auth_children
+from actors.auth.keyring import ReadFrom, auth_children, keys_from
 from actors.auth.keys import KeyStore
 from actors.core.messages import ORDER_RECORDED
 from actors.core.supervisor import MIGRATIONS as CORE_MIGRATIONS
 from actors.core.supervisor import core_children
+from actors.points.deferrals import OpenSpool
 from actors.points.messages import INTAKE
 from actors.points.supervisor import MIGRATIONS as POINTS_MIGRATIONS
 from actors.points.supervisor import deferral_spool, points_children
 from actors.products.supervisor import MIGRATIONS as PRODUCTS_MIGRATIONS
 from actors.products.supervisor import products_children
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
-from runtime.cache import CacheHandle
+from runtime.cache import CacheHandle, open_cache
 from runtime.jobs import JOBS_MIGRATIONS, JobsSpec
 from runtime.ownership import Ownership
 from runtime.rotation import RotatingSecret
 from runtime.storage import RUNTIME_MIGRATIONS, DatabaseHandle
-from supervisors.cache import cache_child
+from supervisors.cache import OpenCache, cache_child
 from supervisors.platform import DatabaseSpec, platform
 from supervisors.secrets import WatchedSecret
 
@@ -54,6 +55,16 @@ ROOT_INTENSITY = 3
 ROOT_PERIOD_S = 60.0
 
 
+@attrs.frozen(kw_only=True)
+class Outside:
+    """How a tree reaches what is outside of it beside the database. Simulations have a world of
+    their own there."""
+
+    open_cache: OpenCache = open_cache
+    open_spool: Callable[[Path], OpenSpool] = deferral_spool
+    read_keys: ReadFrom = keys_from
+
+
 @attrs.frozen
 class ApplicationSpec:
     """What a tree needs from outside: where the data is, and the children of its edge.
@@ -71,6 +82,7 @@ class ApplicationSpec:
     jobs: JobsSpec | None = None
     keys: KeyStore | None = None
     secrets: tuple[WatchedSecret, ...] = ()
+    outside: Outside = Outside()
 
 
 def application(
@@ -94,7 +106,7 @@ def application(
                         MIGRATIONS,
                         SUBSCRIPTIONS,
                         ownership,
-                        cache_child(spec.redis_url, shared),
+                        cache_child(spec.redis_url, shared, spec.outside.open_cache),
                         spec.jobs,
                         spec.secrets,
                     ),
@@ -114,7 +126,7 @@ def domains(spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle) -
     """One supervisor a domain. One that exhausts its restarts stays down; the rest lives on."""
     return Supervisor(
         (
-            _domain("auth", lambda: auth_children(spec.keys or spec.data_directory)),
+            _domain("auth", lambda: _auth(spec)),
             _domain("admin_core", lambda: admin_core_children(handle.share("admin_core"))),
             _domain("core", lambda: core_children(handle.share("core"))),
             _domain("products", lambda: products_children(handle.share("products"), cache)),
@@ -126,8 +138,12 @@ def domains(spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle) -
     )
 
 
+def _auth(spec: ApplicationSpec) -> Sequence[ChildSpec]:
+    return auth_children(spec.keys or spec.data_directory, spec.outside.read_keys)
+
+
 def _points(spec: ApplicationSpec, handle: DatabaseHandle) -> Sequence[ChildSpec]:
-    spool = deferral_spool(spec.data_directory / DEFERRED)
+    spool = spec.outside.open_spool(spec.data_directory / DEFERRED)
     return points_children(handle.share("points"), spool)
 
 

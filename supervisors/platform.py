@@ -1,6 +1,6 @@
 """The platform: what every domain stands on. Database, journal, relay, cache, job queue."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import attrs
@@ -64,11 +64,13 @@ class DatabaseSpec:
     """Where the data is. `connections` is the most that PostgreSQL is asked for.
 
     Without `takes_over` it is refused to open a store that another process serves from.
+    `opener` is another way to the store, as simulations have it.
     """
 
     url: str | RotatingSecret = attrs.field(repr=False)
     connections: int = CONNECTIONS
     takes_over: bool = True
+    opener: Callable[..., Awaitable[Database]] = open_database
 
 
 @attrs.frozen
@@ -100,7 +102,7 @@ class DatabaseKeeper(Actor):
         self._database: Database | None = None
 
     async def started(self) -> None:
-        database = await open_database(self._spec.url, connections=self._spec.connections)
+        database = await self._spec.opener(self._spec.url, connections=self._spec.connections)
         try:
             applied = await self._migrate(database)
             await self._check_free(database)

@@ -28,6 +28,9 @@ ReadKeys = Callable[[datetime], Awaitable[KeySet]]
 """Gives the keys in force at a time. Raises `KeyFileError`."""
 
 
+ReadFrom = Callable[[KeyStore], ReadKeys]
+
+
 class Keyring(Actor):
     """Gives out the public keys; whoever has them verifies tokens without asking again.
 
@@ -89,7 +92,7 @@ def keys_from(store: KeyStore) -> ReadKeys:
     return read
 
 
-def auth_children(keys: KeyStore | Path) -> tuple[ChildSpec, ...]:
-    """The domain's children."""
-    read = keys_from(KeyStore.of(keys))
+def auth_children(keys: KeyStore | Path, read_from: ReadFrom = keys_from) -> tuple[ChildSpec, ...]:
+    """The domain's children. `read_from` is another way to the keys, as simulations have it."""
+    read = read_from(KeyStore.of(keys))
     return (ChildSpec("keys", lambda: Keyring(read), name=KEYS),)

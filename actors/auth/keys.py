@@ -115,6 +115,11 @@ def _read_private(path: Path) -> SigningKey:
         raise KeyFileError(f"{path}: not a private key in PEM form") from None
     if not isinstance(private, Ed25519PrivateKey):
         raise KeyFileError(f"{path}: not an Ed25519 key")
+    return signing_key(private)
+
+
+def signing_key(private: Ed25519PrivateKey) -> SigningKey:
+    """The key with its id."""
     return SigningKey(_kid(private.public_key()), private)
 
 

@@ -15,8 +15,8 @@ import trio
 from actors.auth.messages import Role
 from cli.errors import CommandFailed
 from cli.http_client import HttpAnswer, HttpClient, Unreachable
+from cli.key_store import key_store
 from cli.options import settings_options
-from cli.secrets import key_store
 from cli.server_file import server_address
 from cli.tokens import new_token
 from config import Settings

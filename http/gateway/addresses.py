@@ -19,6 +19,7 @@ HOPS_MAX: Final = 32
 SITE_BITS: Final = 64
 """An IPv6 network of this length belongs to one customer, who may use all of it."""
 
+TEXT_MAX: Final = 64
 REMEMBERED: Final = 4_096
 
 
@@ -68,8 +69,12 @@ def _hops(headers: RawHeaders) -> Iterable[str]:
     return [hop.decode("latin1").strip() for hop in reversed(listed[first:])]
 
 
-@lru_cache(REMEMBERED)
 def _read(text: str) -> IPv4Address | IPv6Address | None:
+    return _parsed(text) if len(text) <= TEXT_MAX else None
+
+
+@lru_cache(REMEMBERED)
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     """An address, perhaps with a port as some proxies write it. An IPv4 address in an IPv6 one
     is the IPv4 address."""
     if text.startswith("["):

@@ -87,6 +87,7 @@ from runtime import ActorError
 from runtime.policies import PolicyError
 from runtime.storage import StorageError
 
+VERIFICATIONS_PER_MINUTE: Final = 120
 VERIFY_DEADLINE_S: Final = 300.0
 """A verification reads every entry of a merchant."""
 
@@ -368,6 +369,7 @@ def _program_routes() -> tuple[Route, ...]:
         Route(
             method="GET",
             path="/v1/points/verify",
+            limit_per_minute=VERIFICATIONS_PER_MINUTE,
             handler=verify,
             summary="Recompute every balance, lot and hash chain from the entries",
             tag=TAG,

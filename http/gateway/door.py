@@ -10,6 +10,7 @@ it lets in, and the dispatcher decides.
 
 import selectors
 import socket as sockets
+from collections import OrderedDict
 from collections.abc import Sequence
 from math import inf
 from typing import Any, Final, Protocol
@@ -77,7 +78,7 @@ class Queue:
 
     def __init__(self, time_s: float) -> None:
         self._time_s = time_s
-        self._until: dict[Visitor, float] = {}
+        self._until: OrderedDict[Visitor, float] = OrderedDict()
 
     def add(self, visitor: Visitor) -> None:
         """Its time begins, if it has not begun."""
@@ -152,7 +153,7 @@ class Door:
         self._strangers: set[Visitor] = set()
         self._accept_at = inf
         self._refusals = 0
-        self._refused: dict[Visitor, Shed] = {}
+        self._refused: OrderedDict[Visitor, Shed] = OrderedDict()
         self._refused_at = monotonic()
         self._allowance_s = 0.0
 
@@ -277,8 +278,7 @@ class Door:
         self._allowance_s = min(REFUSING_MAX_S, self._allowance_s + earned_s)
         self._refused_at = now
         while self._refused and self._allowance_s > 0:
-            visitor = next(iter(self._refused))
-            error = self._refused.pop(visitor)
+            visitor, error = self._refused.popitem(last=False)
             self._turn_away(visitor, error)
             then, now = now, monotonic()
             self._allowance_s -= now - then

@@ -15,7 +15,14 @@ from gateway.addresses import Network
 from gateway.connections import Connections, HypercornLog
 from gateway.door import Door
 from gateway.errors import ListenError
-from gateway.messages import Address, GetAddress, GetListenerStatistics, ListenerStatistics
+from gateway.messages import (
+    Address,
+    GetAddress,
+    GetListenerStatistics,
+    GetShedding,
+    ListenerStatistics,
+    SwitchShedding,
+)
 from gateway.metrics import http_metrics
 from gateway.overload import Overload
 from gateway.priorities import Priorities
@@ -157,6 +164,10 @@ class Listener(Actor):
                 return self._address
             case GetListenerStatistics():
                 return self._statistics()
+            case GetShedding() if self._overload is not None:
+                return self._overload.shedder(self.system).statistics()
+            case SwitchShedding() if self._overload is not None:
+                return self._overload.switch(self.system, message)
         return await super().receive(message)
 
     def _statistics(self) -> ListenerStatistics:

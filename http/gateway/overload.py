@@ -8,6 +8,7 @@ import structlog
 import trio
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from gateway.messages import SwitchShedding
 from gateway.priorities import Priorities
 from gateway.routes import Route
 from runtime import ActorSystem
@@ -81,6 +82,14 @@ class Overload:
             )
             self._shedder.switch(self._mode)
         return self._shedder
+
+    def switch(self, system: ActorSystem, order: SwitchShedding) -> SheddingStatistics:
+        """Follow an operator."""
+        shedder = self.shedder(system)
+        shedder.switch(order.mode, order.shed_by_hand)
+        by_hand = sorted(priority.value for priority in order.shed_by_hand)
+        log.warning("shedding_switched", mode=order.mode.value, shed_by_hand=by_hand)
+        return shedder.statistics()
 
     async def watch(self, system: ActorSystem) -> None:
         """Tell the shedder of the loop's lag, and people of overload. Until cancelled."""

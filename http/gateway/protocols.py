@@ -41,6 +41,8 @@ EXTENSIONS: Final = b"sec-websocket-extensions"
 CONTROL_FRAMES: Final = Limit(200, 1.0, 1_000)
 """Frames of one connection that are no part of a request: 200 a second, 1,000 at once."""
 
+SLICE_BYTES: Final = 8_192
+
 RESET_COST: Final = 5
 COSTS: Final[dict[type[Any], int]] = {
     h2.events.PingReceived: 1,
@@ -179,9 +181,16 @@ class Http2(H2Protocol):
         """Nothing can be said before the first request."""
 
     async def handle(self, event: Event) -> None:
-        await super().handle(event)
-        if isinstance(event, RawData) and waiting_bytes(self.connection) > self._waiting_max_bytes:
-            await self._end(ErrorCodes.FRAME_SIZE_ERROR)
+        """A little at a time: a chunk of the smallest frames would hold up everybody else."""
+        if not isinstance(event, RawData):
+            await super().handle(event)
+            return
+        for at in range(0, len(event.data), SLICE_BYTES):
+            await super().handle(RawData(event.data[at : at + SLICE_BYTES]))
+            if not self.closed and waiting_bytes(self.connection) > self._waiting_max_bytes:
+                await self._end(ErrorCodes.FRAME_SIZE_ERROR)
+            if self.closed:
+                return
 
     async def _end(self, code: ErrorCodes) -> None:
         self.connection.close_connection(code)
@@ -203,7 +212,10 @@ class Http2(H2Protocol):
         if cost and not self._admits(cost):
             await self._end(ErrorCodes.ENHANCE_YOUR_CALM)
             return
-        await super()._handle_events([event for event in events if not self._is_late(event)])
+        for event in events:
+            # One by one, as a request may be answered while its data is handed over.
+            if not self._is_late(event):
+                await super()._handle_events([event])
 
     def _admits(self, cost: int) -> bool:
         now_us = round(monotonic() * MICROSECONDS)

@@ -115,6 +115,8 @@ class Cached(Generic[Value]):
         Here it has happened even when this is cancelled.
         """
         self._forget(keys)
+        if not keys:
+            await trio.lowlevel.checkpoint()
         for start in range(0, len(keys), KEYS_MAX):
             some = keys[start : start + KEYS_MAX]
             await self._cache.delete(*map(self._shared, some))

@@ -57,6 +57,11 @@ class JobMetrics:
             registry=registry,
         )
 
+    def expect(self, queue: str) -> None:
+        """Begin at zero: what appears with its first event has not grown, to those who watch."""
+        self.dead.labels(queue)
+        self.rescued.labels(queue)
+
     def died(self, job: Job) -> None:
         """A job became a dead letter."""
         self.dead.labels(job.queue).inc()

@@ -263,10 +263,12 @@ class LoadShedder:
 
         Who waits is turned away in time only if somebody calls `expire`.
         """
-        self.expire()
-        self.check(priority, group)
+        if priority in self._by_hand:
+            raise self._refusal(priority)
         if self._has_room(priority, group):
             return self._permit(priority, group)
+        if not self._line.takes(priority):
+            raise self._refusal(priority)
         evicted = self._line.join(priority, group, waiter)
         if evicted is not None:
             self._turn_away([evicted])
@@ -323,7 +325,6 @@ class LoadShedder:
 
     def _fill(self) -> None:
         """Free room goes to those who wait."""
-        self.expire()
         for priority in Priority:
             while (place := self._line.next(priority, self._has_room)) is not None:
                 place.waiter.admitted(self._permit(priority, place.group))

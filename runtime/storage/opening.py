@@ -5,8 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 from runtime.rotation import RotatingSecret
 from runtime.storage.errors import StorageError
-from runtime.storage.port import Database
-from runtime.storage.postgres import APPLICATION_ROLE, PostgresDatabase
+from runtime.storage.port import APPLICATION_ROLE, Database
 from runtime.storage.sqlite import open_sqlite_file, open_sqlite_memory
 
 MEMORY = "/:memory:"
@@ -33,6 +32,8 @@ async def open_database(
     secret = RotatingSecret.of(url)
     parts = urlsplit(secret.newest)
     if parts.scheme in POSTGRESQL:
+        from runtime.storage.postgres import PostgresDatabase  # noqa: PLC0415 - as for Redis
+
         return PostgresDatabase(secret, connections, role)
     if parts.scheme != "sqlite" or parts.netloc or len(parts.path) < len("/x"):
         raise StorageError("the database URL must be sqlite:///path or postgresql://...")

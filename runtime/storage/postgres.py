@@ -20,15 +20,21 @@ from runtime.storage.errors import (
     StorageUnavailable,
 )
 from runtime.storage.grouping import Group, grouped
-from runtime.storage.port import ANNOUNCED_S, AcrossMerchants, Database, Dialect, Entry, Query, Row
+from runtime.storage.port import (
+    ANNOUNCED_S,
+    APPLICATION_ROLE,
+    AcrossMerchants,
+    Database,
+    Dialect,
+    Entry,
+    Query,
+    Row,
+)
 from runtime.storage.postgres_errors import translated, translated_connecting
 from runtime.storage.postgres_notices import NOTIFY, NoticeConnection, packed
 from runtime.storage.postgres_pool import CONNECT_TIMEOUT_S, PoolStatistics, SessionPool
 from runtime.storage.postgres_session import Context, Session, log_in
 from runtime.trouble import Trouble
-
-APPLICATION_ROLE = "loyalnest_app"
-"""The role the application works under. It owns nothing, so row-level security holds for it."""
 
 EVERYBODY = "*"
 NO_MERCHANT = re.compile(r"[,*]")

@@ -110,11 +110,13 @@ class SqliteDatabase:
         yield self
 
     async def announce(self, address: str | None, owner: str) -> None:
+        await trio.lowlevel.checkpoint()
         if self._lock is not None:
             self._lock.announce(address)
 
     async def announced(self, within_s: float = ANNOUNCED_S) -> str | None:
         """Nowhere: whoever has the file open is alone."""
+        await trio.lowlevel.checkpoint()
         return None
 
     async def close(self) -> None:

@@ -17,8 +17,8 @@ import attrs
 import msgspec
 
 READ_BYTES = 65_536
-LATE_MAX_S = 0.25
-"""A generator that is later than this with an arrival measures itself, and says so."""
+SPREAD = 37
+"""So that new connections do not come in a row."""
 
 
 class Stream(msgspec.Struct, frozen=True):
@@ -47,8 +47,8 @@ class Order(msgspec.Struct, frozen=True):
 class Tally(msgspec.Struct):
     """Of one stream in one phase, by when the arrival was due. `unsent` found no connection.
 
-    Latencies are those of the answers with success; `answer_max_ms` is the longest of any
-    answer at all.
+    `others` are failures: by status, and 0 for connections that ended. Latencies are those of the
+    answers with success; `answer_max_ms` is the longest of any answer at all.
     """
 
     offered: int = 0
@@ -61,6 +61,11 @@ class Tally(msgspec.Struct):
     p99_ms: float = 0.0
     max_ms: float = 0.0
     answer_max_ms: float = 0.0
+    others: dict[int, int] = msgspec.field(default_factory=dict)
+
+    def failed_with(self, status: int) -> None:
+        self.failed += 1
+        self.others[status] = self.others.get(status, 0) + 1
 
 
 class Second(msgspec.Struct):
@@ -139,6 +144,9 @@ class Generator:
                     heapq.heappush(agenda, (following, number))
             self._give_up(self._now())
             self._answers(agenda[0][0] if agenda else None)
+        while self._idle:
+            self._close(self._idle.pop())
+        self._selector.close()
         return self._report()
 
     def _now(self) -> float:
@@ -158,7 +166,7 @@ class Generator:
         tally.offered += 1
         self._offered[number][int(due)] += 1
         serial = next(self._numbers)
-        fresh = serial % 100 < stream.fresh * 100
+        fresh = serial * SPREAD % 100 < stream.fresh * 100
         connection = self._connection(fresh=fresh)
         if connection is None:
             tally.unsent += 1
@@ -235,7 +243,7 @@ class Generator:
         elif status in (429, 503):
             tally.refused += 1
         else:
-            tally.failed += 1
+            tally.failed_with(status)
         connection.busy, connection.received = False, b""
         if closes or connection.fresh:
             self._close(connection)
@@ -245,7 +253,7 @@ class Generator:
     def _fail(self, connection: Connection) -> None:
         """The connection ended, in the middle of a request or between two."""
         if connection.busy:
-            self._tallies[connection.stream][self._phase(connection.due)].failed += 1
+            self._tallies[connection.stream][self._phase(connection.due)].failed_with(0)
         elif connection in self._idle:
             self._idle.remove(connection)
         self._close(connection)

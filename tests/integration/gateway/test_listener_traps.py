@@ -15,6 +15,7 @@ import trio
 from quart import websocket
 from quart_trio import QuartTrio
 
+from gateway.addresses import proxies
 from gateway.listener import Application, Listener, ListenerSettings
 from gateway.messages import (
     LISTENER,
@@ -187,3 +188,54 @@ async def test_an_application_that_fails_outside_its_handlers_ends_one_connectio
             await stream.send_all(b"GET /fail HTTP/1.1\r\nHost: x\r\n\r\n")
             await read_to_end(stream)
         assert await served.is_fine()
+
+
+async def test_messages_of_a_websocket_are_never_unpacked_and_have_a_bound() -> None:
+    async with serving(websocket_max_message_bytes=1_000) as served:
+        stream = await served.connect()
+        async with stream:
+            offer = b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+            await stream.send_all(UPGRADE.removesuffix(b"\r\n") + offer)
+            accepted = bytes(await stream.receive_some())
+            assert accepted.startswith(b"HTTP/1.1 101 ")
+            assert b"permessage-deflate" not in accepted
+            masked = b"\x82\xfe" + (2_000).to_bytes(2) + b"\0\0\0\0" + b"x" * 2_000
+            await stream.send_all(masked)
+            received = b""
+            with trio.fail_after(5.0):
+                while (1_009).to_bytes(2) not in received:
+                    received += await stream.receive_some()
+        assert await served.is_fine()
+
+
+async def test_one_address_does_not_take_all_connections() -> None:
+    async with serving(connections_max=4, connections_per_address_max=2) as served:
+        streams = [await served.connect() for _ in range(3)]
+        await streams[2].send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = await read_to_end(streams[2])
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b'"code":"too_many_connections"' in answer
+        other = await trio.open_tcp_stream(
+            served.address.host, served.address.port, local_address="127.0.0.2"
+        )
+        await other.send_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await read_to_end(other)).startswith(b"HTTP/1.1 200 ")
+        await streams[0].aclose()
+        await eventually(lambda: _open(served, 1))
+        assert await served.is_fine()
+        for stream in (*streams, other):
+            await stream.aclose()
+
+
+async def _open(served: Served, connections: int) -> bool:
+    return (await served.statistics()).connections == connections
+
+
+async def test_a_trusted_proxy_may_have_all_connections() -> None:
+    trusted = proxies(["127.0.0.0/8"])
+    async with serving(connections_per_address_max=1, trusted_proxies=trusted) as served:
+        streams = [await served.connect() for _ in range(3)]
+        assert await served.is_fine()
+        assert (await served.statistics()).refused == 0
+        for stream in streams:
+            await stream.aclose()

@@ -1,13 +1,9 @@
 """A real process from the outside: one trace from request to job, and a log without secrets."""
 
-import gzip
-import http.server
 import json
-import queue
 import re
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -18,8 +14,8 @@ from typing import Any
 
 import attrs
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.collector import collecting
 from tests.integration.cli.program import ROOT, TIMEOUT_S, Running, environment, run
 
 pytestmark = pytest.mark.slow
@@ -167,62 +163,6 @@ def test_every_line_is_complete_and_none_tells_a_secret_or_is_forged(tmp_path: P
 def plain(text: str) -> str:
     """Without what may stand between the digits of a telephone number."""
     return re.sub(r"(?<=\d)[ ().-]+(?=\d)", "", text)
-
-
-class Collector(http.server.ThreadingHTTPServer):
-    """Takes spans by OTLP over HTTP; while it is `closed`, it never answers."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Taking)
-        self.spans: queue.Queue[Any] = queue.Queue()
-        self.closed = threading.Event()
-        self.asked = threading.Event()
-        self.paths: set[str] = set()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def by_name(self) -> dict[str, Any]:
-        return {span.name: span for span in list(self.spans.queue)}
-
-
-class Taking(http.server.BaseHTTPRequestHandler):
-    server: Collector
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        if self.headers.get("content-encoding") == "gzip":
-            body = gzip.decompress(body)
-        self.server.paths.add(self.path)
-        self.server.asked.set()
-        if self.server.closed.is_set():
-            threading.Event().wait(TIMEOUT_S)
-        message = ExportTraceServiceRequest.FromString(body)
-        for resource in message.resource_spans:
-            for scope in resource.scope_spans:
-                for span in scope.spans:
-                    self.server.spans.put(span)
-        self.send_response(200)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, *_details: Any) -> None:
-        pass
-
-
-@contextmanager
-def collecting() -> Iterator[Collector]:
-    with Collector() as collector:
-        thread = threading.Thread(target=collector.serve_forever, args=(LOOK_S,), daemon=True)
-        thread.start()
-        try:
-            yield collector
-        finally:
-            collector.shutdown()
-            thread.join(TIMEOUT_S)
 
 
 SHIP = "POST /v1/test/ship"

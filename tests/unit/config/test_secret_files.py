@@ -1,7 +1,9 @@
 """Secret files: what is read, who else may read it, and what is never said of it."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -66,17 +68,22 @@ def test_a_file_of_our_own_is_for_its_owner_alone(tmp_path: Path, mode: int) -> 
     assert exposure(secret) is None
 
 
+@pytest.fixture
+def mount() -> Iterator[Path]:
+    """A directory that everybody may enter, as that of a test is not."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
 @as_root
-def test_a_mounted_file_may_be_read_by_its_group_and_not_by_everybody(tmp_path: Path) -> None:
+def test_a_mounted_file_may_be_read_by_its_group_and_not_by_everybody(mount: Path) -> None:
     """As Kubernetes mounts it: the file behind two symbolic links, owned by somebody else."""
-    mount = tmp_path / "mount"
-    (mount / "..2026_03").mkdir(parents=True)
+    (mount / "..2026_03").mkdir(0o755)
     real = written(mount / "..2026_03" / "password", CANARY)
     (mount / "..data").symlink_to("..2026_03")
     (mount / "password").symlink_to("..data/password")
-    for folder in (real.parent, *real.parent.parents):
-        if folder.is_relative_to(tmp_path.parents[1]):
-            folder.chmod(folder.stat().st_mode | 0o055)
     os.chown(real, NOBODY, NOBODY)
     real.chmod(0o440)
     assert exposure(mount / "password") is None

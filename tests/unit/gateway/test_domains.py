@@ -1,5 +1,6 @@
 """Asking domains through their pipelines: what opens a breaker, what is repeated, who gets in."""
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from random import Random
@@ -457,6 +458,38 @@ async def test_those_who_ask_the_same_at_the_same_time_share_one_ask(
             nursery.start_soon(recalled, w)
         await settle()
         assert w.received == [products.QUERIES]
+
+
+# What it costs
+
+ASKS = 2_000
+ROUNDS = 5
+OVERHEAD_MAX_S = 30e-6
+
+
+@pytest.mark.slow
+async def test_way_through_a_pipeline_costs_thirty_microseconds_at_most() -> None:
+    """Of processor time, in the best of some rounds: others use the machine as well."""
+    async with world() as w:
+
+        async def direct() -> None:
+            await w.system.ref(core.QUERIES).ask(QUESTIONS[core.QUERIES], timeout_s=DEADLINE_S)
+
+        async def through() -> None:
+            await w.domains.ask(core.QUERIES, QUESTIONS[core.QUERIES], share="shop")
+
+        with request_context(deadline=trio.current_time() + 600):
+            overheads = [
+                await _processor_s(through) - await _processor_s(direct) for _ in range(ROUNDS)
+            ]
+        assert min(overheads) / ASKS <= OVERHEAD_MAX_S
+
+
+async def _processor_s(ask: Callable[[], Any]) -> float:
+    began = time.process_time()
+    for _ in range(ASKS):
+        await ask()
+    return time.process_time() - began
 
 
 # What is declared

@@ -128,3 +128,12 @@ async def test_a_set_of_metrics_is_made_once_in_each_registry() -> None:
     one, other = Metrics().registry, Metrics().registry
     assert in_registry(one, JobMetrics) is in_registry(one, JobMetrics)
     assert in_registry(one, JobMetrics) is not in_registry(other, JobMetrics)
+
+
+async def test_restarts_are_counted_from_zero_before_the_first_one() -> None:
+    system, root = system_of(ChildSpec("a", Plain, name="a"))
+    async with system.run(root):
+        assert sample(system, "actor_restarts_total", child="a") == 0
+        system.ref("a").kill()
+        await trio.sleep(1)
+        assert sample(system, "actor_restarts_total", child="a") == 1

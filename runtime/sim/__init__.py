@@ -1,0 +1,59 @@
+"""Simulations: whole trees in virtual time under faults, replayed from a seed.
+
+`docs/simulation.md` shows how to use it.
+"""
+
+from runtime.sim.faults import (
+    NO_CHANCES,
+    NO_FAULTS,
+    Chances,
+    Event,
+    FaultPlan,
+    FaultSpec,
+    Trouble,
+    draw_plan,
+)
+from runtime.sim.findings import Finding, Findings, SimulationFailed
+from runtime.sim.kernel import NotSimulated, run_deterministically
+from runtime.sim.life import Life
+from runtime.sim.running import Outcome, Script, run_script, run_seed, script_of
+from runtime.sim.scenario import Operation, Run, Scenario, Step
+from runtime.sim.service import NoAnswer, Service
+from runtime.sim.shrinking import Selection, shrink
+from runtime.sim.system import SimulatedSystem
+from runtime.sim.trace import Trace
+from runtime.sim.world import World, world
+
+__all__ = [
+    "NO_CHANCES",
+    "NO_FAULTS",
+    "Chances",
+    "Event",
+    "FaultPlan",
+    "FaultSpec",
+    "Finding",
+    "Findings",
+    "Life",
+    "NoAnswer",
+    "NotSimulated",
+    "Operation",
+    "Outcome",
+    "Run",
+    "Scenario",
+    "Script",
+    "Selection",
+    "Service",
+    "SimulatedSystem",
+    "SimulationFailed",
+    "Step",
+    "Trace",
+    "Trouble",
+    "World",
+    "draw_plan",
+    "run_deterministically",
+    "run_script",
+    "run_seed",
+    "script_of",
+    "shrink",
+    "world",
+]

@@ -1,0 +1,246 @@
+"""The simulated store: a database in memory that outlives processes, and their links to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeVar
+from zlib import crc32
+
+import trio
+
+from runtime.sim.chance import Luck
+from runtime.sim.findings import Findings
+from runtime.sim.life import Life
+from runtime.sim.trace import Trace
+from runtime.storage import (
+    CommitUnknown,
+    ConstraintViolation,
+    Database,
+    Dialect,
+    Entry,
+    Row,
+    StorageError,
+    StorageFull,
+    StorageUnavailable,
+)
+from runtime.storage.deadlines import until_deadline
+from runtime.storage.notices import Notices
+from runtime.storage.partitions import COUNT_COMMIT
+from runtime.storage.port import ANNOUNCED_S, AcrossMerchants, Query
+from runtime.storage.sqlite import open_sqlite_memory
+
+Result = TypeVar("Result")
+
+CONNECTIONS = 8
+READ_S = (0.0002, 0.002)
+COMMIT_S = (0.001, 0.01)
+SLOW_S = (0.5, 9.0)
+"""Longer, at times, than anybody waits for it."""
+
+LATE_S = (0.01, 3.0)
+"""When a commit happens whose connection was lost, if it happens later."""
+
+SELECT_EPOCH = AcrossMerchants("SELECT epoch FROM journal_partitions WHERE partition = $1")
+
+
+class SimulatedStore:
+    """A database server. It keeps what was committed, whatever becomes of the processes.
+
+    While `away`, nobody reaches it. `committed` is called with the entries of every commit of a
+    journal.
+    """
+
+    def __init__(self, nursery: trio.Nursery, luck: Luck, trace: Trace, findings: Findings) -> None:
+        self.real: Database = open_sqlite_memory()
+        self.luck = luck
+        self.trace = trace
+        self.findings = findings
+        self.notices = Notices()
+        self.committed: list[Callable[[Sequence[Entry]], None]] = []
+        self._nursery = nursery
+        self._away = False
+
+    @property
+    def away(self) -> bool:
+        return self._away
+
+    @away.setter
+    def away(self, away: bool) -> None:
+        self._away = away
+        self.trace.note("store", "away" if away else "back")
+        if not away:
+            self.notices.publish_everywhere()
+
+    def connect(self, life: Life) -> SimulatedDatabase:
+        """The store as one process reaches it."""
+        return SimulatedDatabase(self, life)
+
+    async def apply(self, entries: Sequence[Entry], process: str) -> None:
+        """Commit the entries of a journal."""
+        await self.real.append(entries)
+        rows = [(write.statement.name, write.row) for entry in entries for write in entry]
+        self.trace.note("commit", process, len(entries), crc32(repr(rows).encode()))
+        await self._check_epoch(entries, process)
+        for committed in self.committed:
+            committed(entries)
+
+    async def _check_epoch(self, entries: Sequence[Entry], process: str) -> None:
+        for write in entries[0] if entries else ():
+            if write.statement.name == COUNT_COMMIT.name:
+                epoch = await self.real.fetch_value(SELECT_EPOCH, write.row[0])
+                detail = f"{process} commits in epoch {write.row[1]}, it is {epoch}"
+                self.findings.check(epoch == write.row[1], "one writer at a time", detail)
+
+    def apply_later(self, entries: Sequence[Entry], process: str) -> None:
+        """A commit under way whose connection is lost: it happens if it still can."""
+        self._nursery.start_soon(self._apply_later, entries, process)
+
+    async def _apply_later(self, entries: Sequence[Entry], process: str) -> None:
+        await self.luck.takes(*LATE_S)
+        try:
+            await self.apply(entries, process)
+        except ConstraintViolation:
+            self.trace.note("too late", process)
+
+
+class SimulatedDatabase:
+    """A process's connections to the store: the `Database` port, with faults on the way."""
+
+    def __init__(self, store: SimulatedStore, life: Life) -> None:
+        self._store = store
+        self._life = life
+        self._luck = store.luck
+
+    @property
+    def dialect(self) -> Dialect:
+        return Dialect.SQLITE
+
+    @property
+    def concurrency(self) -> int:
+        return CONNECTIONS
+
+    async def fetch(self, sql: str, *values: Any) -> list[Row]:
+        return await self._read(lambda: self._store.real.fetch(sql, *values))
+
+    async def fetch_row(self, sql: str, *values: Any) -> Row | None:
+        return await self._read(lambda: self._store.real.fetch_row(sql, *values))
+
+    async def fetch_value(self, sql: str, *values: Any) -> Any:
+        return await self._read(lambda: self._store.real.fetch_value(sql, *values))
+
+    async def fetch_many(self, queries: Sequence[Query]) -> list[list[Row]]:
+        return await self._read(lambda: self._store.real.fetch_many(queries))
+
+    async def execute(self, sql: str, *values: Any) -> list[Row]:
+        async def apply() -> list[Row]:
+            rows = await self._store.real.execute(sql, *values)
+            self._store.trace.note("execute", self._life.name, crc32(repr((sql, values)).encode()))
+            return rows
+
+        return await self._write(apply)
+
+    async def transact(self, statements: Sequence[Query]) -> None:
+        async def apply() -> None:
+            await self._store.real.transact(statements)
+            self._store.trace.note("transact", self._life.name, len(statements))
+
+        await self._write(apply)
+
+    async def append(self, entries: Sequence[Entry]) -> None:
+        async def apply() -> None:
+            await self._store.apply(entries, self._life.name)
+
+        def apply_later() -> None:
+            self._store.apply_later(entries, self._life.name)
+
+        await self._write(apply, apply_later)
+
+    def _check(self) -> None:
+        if self._store.away or self._life.cut_off:
+            raise StorageUnavailable("the store is away (simulated)")
+
+    async def _read(self, read: Callable[[], Awaitable[Result]]) -> Result:
+        """What comes late is as it was when it was read."""
+        with until_deadline():
+            await self._luck.may_take(*READ_S)
+            self._check()
+            if self._luck.happens("read_fails"):
+                raise StorageUnavailable("the read failed (simulated)")
+            result = await read()
+            if self._luck.happens("read_slow"):
+                await self._luck.takes(*SLOW_S)
+            return result
+
+    async def _write(
+        self,
+        apply: Callable[[], Awaitable[Result]],
+        apply_later: Callable[[], None] | None = None,
+    ) -> Result:
+        with self._life.protected():
+            await self._luck.takes(*COMMIT_S)
+            self._check()
+            await self._before_commit()
+            if self._luck.happens("commit_unknown"):
+                await self._lose(apply, apply_later)
+            if self._life.commits(-1):
+                await trio.sleep_forever()
+            result = await apply()
+            if self._life.commits(+1):
+                await trio.sleep_forever()
+            if self._luck.happens("answer_slow"):
+                await self._luck.takes(*SLOW_S)
+        return result
+
+    async def _before_commit(self) -> None:
+        if self._luck.happens("commit_refused"):
+            raise StorageUnavailable("no connection (simulated)")
+        if self._luck.happens("commit_full"):
+            raise StorageFull("no space is left (simulated)")
+        if self._luck.happens("commit_breaks"):
+            raise StorageError("something unexpected (simulated)")
+        if self._luck.happens("commit_slow"):
+            await self._luck.takes(*SLOW_S)
+            self._check()
+
+    async def _lose(
+        self, apply: Callable[[], Awaitable[Any]], apply_later: Callable[[], None] | None
+    ) -> None:
+        """Lose the connection while the commit is under way."""
+        fate = self._luck.random.choice(("lost", "done", "later"))
+        self._store.trace.note("in doubt", self._life.name, fate)
+        if fate == "done":
+            await apply()
+        elif fate == "later" and apply_later is not None:
+            apply_later()
+        raise CommitUnknown("the connection was lost during the commit (simulated)")
+
+    def listen(self, channel: str) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[str]]:
+        return self._store.notices.listen(channel)
+
+    async def notify(self, channel: str, payload: str) -> None:
+        await self._luck.may_take(*READ_S)
+        self._check()
+        if not self._luck.happens("notice_lost"):
+            self._store.notices.publish(channel, payload)
+
+    async def attend(self) -> None:
+        await trio.sleep_forever()
+
+    @asynccontextmanager
+    async def as_owner(self) -> AsyncIterator[Database]:
+        """The store without faults: a migration is one of the operator's, not of a bad day."""
+        await trio.lowlevel.checkpoint()
+        self._check()
+        yield self._store.real
+
+    async def announce(self, address: str | None, owner: str) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def announced(self, within_s: float = ANNOUNCED_S) -> str | None:
+        await trio.lowlevel.checkpoint()
+        return None
+
+    async def close(self) -> None:
+        """The connections; the store stays."""
+        await trio.lowlevel.checkpoint()

@@ -1,0 +1,82 @@
+"""The world of a simulation: everything outside of the processes, and the faults in it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
+
+import trio
+
+from runtime.ports import seeded_ports, seeded_random
+from runtime.sim.cache import SimulatedCacheServer
+from runtime.sim.chance import Luck
+from runtime.sim.clock import SimulatedClock
+from runtime.sim.disk import SimulatedDisk
+from runtime.sim.findings import Findings
+from runtime.sim.life import Life
+from runtime.sim.provider import SimulatedProvider
+from runtime.sim.store import SimulatedStore
+from runtime.sim.trace import Trace
+
+
+class World:
+    """One store, one cache server, one disk, one wall clock, one provider, and a network to the
+    clients.
+
+    Everything random in it follows from the seed: each part draws from a generator of its own, so
+    that one that is used more often changes nothing for the others.
+    """
+
+    def __init__(self, seed: int, nursery: trio.Nursery, trace: Trace, findings: Findings) -> None:
+        self.seed = seed
+        self.nursery = nursery
+        self.trace = trace
+        self.findings = findings
+        self.clock = SimulatedClock()
+        self.network = self._luck("network")
+        self.cache = SimulatedCacheServer(self._luck("cache"), trace)
+        self.disk = SimulatedDisk(self._luck("disk"), trace)
+        self.provider = SimulatedProvider(self._luck("provider"), trace)
+        self.store = SimulatedStore(nursery, self._luck("store"), trace, findings)
+        self.cut_off = False
+        self._lives = 0
+
+    def random(self, name: str) -> Random:
+        """A generator of its own for each name."""
+        return seeded_random(f"{self.seed}/{name}")
+
+    def _luck(self, name: str) -> Luck:
+        return Luck(self.random(name), self.trace)
+
+    def new_life(self) -> Life:
+        """A process that is about to start. Its ports are its own, but for the wall clock."""
+        self._lives += 1
+        name = f"process-{self._lives}"
+        ports = seeded_ports(f"{self.seed}/{name}", self.clock.start, self.clock)
+        return Life(name, ports, self.trace, self.findings)
+
+    def lucks(self) -> tuple[Luck, ...]:
+        return (
+            self.network,
+            self.cache.luck,
+            self.disk.luck,
+            self.provider.luck,
+            self.store.luck,
+        )
+
+    def heal(self) -> None:
+        """From now on nothing outside of the processes goes wrong."""
+        self.trace.note("heals")
+        for luck in self.lucks():
+            luck.heal()
+        self.clock.heal()
+        self.cut_off = False
+        self.disk.broken = False
+        self.cache.away = False
+        self.store.away = False
+
+
+@asynccontextmanager
+async def world(seed: int, trace: Trace, findings: Findings) -> AsyncIterator[World]:
+    """A world without faults. Commits that are under way at the end of the block still happen."""
+    async with trio.open_nursery() as nursery:
+        yield World(seed, nursery, trace, findings)

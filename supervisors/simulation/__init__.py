@@ -1,0 +1,1 @@
+"""The application under simulation: its scenarios, by domain and all together."""

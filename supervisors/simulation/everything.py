@@ -1,0 +1,17 @@
+"""All domains at once, with faults everywhere."""
+
+from supervisors.simulation.auth import Auth
+from supervisors.simulation.deferrals import Deferrals
+from supervisors.simulation.jobs import Jobs
+from supervisors.simulation.orders import Orders
+from supervisors.simulation.parts import ApplicationScenario
+from supervisors.simulation.points import Points
+from supervisors.simulation.products import Products
+
+
+class EverythingScenario(ApplicationScenario):
+    """What all other scenarios of the application do, together."""
+
+    name = "everything"
+    parts = (Points, Orders, Products, Auth, Jobs, Deferrals)
+    operations = 60

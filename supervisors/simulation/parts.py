@@ -1,0 +1,143 @@
+"""Scenarios of the application, put together from parts: one for each domain."""
+
+from abc import ABC, abstractmethod
+from random import Random
+from typing import ClassVar
+
+from actors.core.messages import (
+    CUSTOMERS,
+    MERCHANTS,
+    CreateCustomer,
+    CreatedCustomer,
+    Merchant,
+    RegisterMerchant,
+)
+from runtime import ChildSpec, ChildState, RestartChild, WhichChildren
+from runtime.jobs import JobsSpec, combined_jobs
+from runtime.jobs.lane import Leases
+from runtime.journal import JOURNAL, Append
+from runtime.outbox import RELAY, ListDeadEvents, PutBackEvent
+from runtime.sim import FaultSpec, Life, Operation, Run, Scenario, World
+from runtime.storage import AcrossMerchants, TakenOver
+from runtime.system import ActorSystem
+from supervisors.application import DOMAINS
+from supervisors.simulation.tree import DOMAIN_SUPERVISORS, TARGETS, simulated_application
+
+MERCHANT = "shop"
+CURRENCY = "USD"
+CUSTOMERS_THERE = ("ann", "bob", "cyd")
+
+COUNT_UNDELIVERED = AcrossMerchants(
+    "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM late_deliveries)"
+)
+OPERATOR = "operator"
+
+LEASES = Leases(lease_s=9.0, heartbeat_s=3.0, rescue_s=3.0)
+"""Shorter than in real life, so that the jobs of a crashed process come back soon."""
+
+
+class Part(ABC):
+    """What the clients of one domain do. `operations` are the classes of its operations."""
+
+    operations: ClassVar[tuple[type[Operation], ...]]
+
+    def jobs(self, world: World) -> JobsSpec:
+        """Queues and handlers that a process has for it."""
+        return JobsSpec()
+
+    async def prepare(self, run: Run) -> None:  # noqa: B027 - nothing is to be prepared
+        """Before the faults begin; the merchant and its customers are there."""
+
+    @abstractmethod
+    def draw(self, random: Random) -> Operation: ...
+
+    @abstractmethod
+    async def perform(self, run: Run, operation: Operation) -> None:
+        """See `Scenario`."""
+
+    async def recover(self, run: Run) -> None:  # noqa: B027 - nobody has to do anything
+        """See `Scenario`."""
+
+    async def at_rest(self, run: Run) -> bool:
+        """See `Scenario`. Events between domains are delivered."""
+        return True
+
+    @abstractmethod
+    async def check(self, run: Run) -> None:
+        """See `Scenario`."""
+
+
+class ApplicationScenario(Scenario):
+    """The whole application, used as its parts say."""
+
+    parts: ClassVar[tuple[type[Part], ...]]
+    faults: ClassVar[FaultSpec] = FaultSpec(targets=TARGETS)
+
+    def __init__(self) -> None:
+        self._parts = [part() for part in self.parts]
+        self._of = {kind: part for part in self._parts for kind in part.operations}
+
+    def tree(self, world: World, life: Life) -> ChildSpec:
+        jobs = combined_jobs(JobsSpec(leases=LEASES), *(part.jobs(world) for part in self._parts))
+        return simulated_application(world, life, jobs)
+
+    def draw(self, random: Random) -> Operation:
+        return random.choice(self._parts).draw(random)
+
+    async def prepare(self, run: Run) -> None:
+        system = await run.service.up()
+        merchant = await system.ref(MERCHANTS).ask(RegisterMerchant(MERCHANT, "Shop", CURRENCY))
+        run.findings.check(isinstance(merchant, Merchant), "prepared", str(merchant))
+        for customer in CUSTOMERS_THERE:
+            created = await system.ref(CUSTOMERS).ask(CreateCustomer(MERCHANT, customer, None))
+            run.findings.check(isinstance(created, CreatedCustomer), "prepared", str(created))
+        for part in self._parts:
+            await part.prepare(run)
+
+    async def perform(self, run: Run, operation: Operation) -> None:
+        await self._of[type(operation)].perform(run, operation)
+
+    async def recover(self, run: Run) -> None:
+        """What gave up is started again by hand, and dead events are put back. A process that
+        another one took over from, which is gone, is replaced."""
+        system = await run.service.up()
+        try:
+            await system.ref(JOURNAL).ask(Append(()))
+        except TakenOver:
+            run.service.replace()
+            return
+        await _start_again(system, DOMAINS)
+        for domain in DOMAIN_SUPERVISORS:
+            await _start_again(system, domain)
+        await put_back_dead_events(system)
+        for part in self._parts:
+            await part.recover(run)
+
+    async def at_rest(self, run: Run) -> bool:
+        if await run.world.store.real.fetch_value(COUNT_UNDELIVERED):
+            return False
+        for part in self._parts:
+            if not await part.at_rest(run):
+                return False
+        return True
+
+    async def check(self, run: Run) -> None:
+        for part in self._parts:
+            await part.check(run)
+
+
+async def _start_again(system: ActorSystem, supervisor: str) -> None:
+    ref = system.ref(supervisor)
+    for child in await ref.ask(WhichChildren()):
+        if child.state is ChildState.DOWN:
+            await ref.ask(RestartChild(child.id), timeout_s=60)
+
+
+async def put_back_dead_events(system: ActorSystem) -> None:
+    """As an operator would when the trouble is over."""
+    relay = system.ref(RELAY)
+    for dead in await relay.ask(ListDeadEvents()):
+        event = dead.event
+        await relay.ask(
+            PutBackEvent(event.merchant_id, dead.consumer, event.event_id, OPERATOR, "it is over")
+        )

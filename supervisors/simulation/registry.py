@@ -1,0 +1,27 @@
+"""The scenarios by name."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from runtime.sim import Scenario
+from supervisors.simulation.auth import AuthScenario
+from supervisors.simulation.deferrals import DeferralsScenario
+from supervisors.simulation.everything import EverythingScenario
+from supervisors.simulation.jobs import JobsScenario
+from supervisors.simulation.orders import OrdersScenario
+from supervisors.simulation.outbox import OutboxScenario
+from supervisors.simulation.points import PointsScenario
+from supervisors.simulation.products import ProductsScenario
+
+ALL = (
+    AuthScenario,
+    DeferralsScenario,
+    EverythingScenario,
+    JobsScenario,
+    OrdersScenario,
+    OutboxScenario,
+    PointsScenario,
+    ProductsScenario,
+)
+
+SCENARIOS: Mapping[str, type[Scenario]] = MappingProxyType({each.name: each for each in ALL})

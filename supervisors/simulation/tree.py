@@ -1,0 +1,97 @@
+"""The whole application as a simulated process runs it: the same tree on a simulated world."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from trio.lowlevel import checkpoint
+
+from actors.auth.keyring import ReadKeys
+from actors.auth.keys import KeySet, KeyStore, SigningKey, signing_key
+from actors.auth.messages import KEYS
+from actors.core.messages import CUSTOMERS, MERCHANTS, ORDERS
+from actors.core.messages import QUERIES as CORE_QUERIES
+from actors.points.deferrals import OpenSpool
+from actors.points.loading import LOADER
+from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE
+from actors.points.messages import QUERIES as POINTS_QUERIES
+from actors.products.messages import CATALOGUE
+from actors.products.messages import QUERIES as PRODUCT_QUERIES
+from runtime import ChildSpec
+from runtime.cache import Cache, CacheHandle
+from runtime.jobs import JobsSpec
+from runtime.jobs.messages import JOBS, RUNNER, SCHEDULER
+from runtime.journal import JOURNAL
+from runtime.outbox import RELAY
+from runtime.ports import Ports
+from runtime.sim import Life, World
+from runtime.spool import Spool
+from runtime.storage import Database, DatabaseHandle
+from runtime.telemetry import Metrics
+from supervisors.application import ApplicationSpec, Outside, application
+from supervisors.cache import CACHE
+from supervisors.platform import DATABASE, DatabaseSpec
+
+PLATFORM_ACTORS = (DATABASE, JOURNAL, RELAY, CACHE, JOBS, RUNNER, SCHEDULER)
+CORE_ACTORS = (MERCHANTS, CUSTOMERS, ORDERS, CORE_QUERIES)
+POINTS_ACTORS = (LOADER, POINTS_QUERIES, ACCOUNTS, INTAKE, "points.expiry", DEFERRALS)
+PRODUCTS_ACTORS = (CATALOGUE, PRODUCT_QUERIES)
+DOMAIN_SUPERVISORS = ("domain.auth", "domain.core", "domain.products", "domain.points")
+
+TARGETS = (
+    *PLATFORM_ACTORS,
+    *CORE_ACTORS,
+    *POINTS_ACTORS,
+    *PRODUCTS_ACTORS,
+    KEYS,
+    *DOMAIN_SUPERVISORS,
+)
+"""Whom a fault plan may kill."""
+
+SEED_BYTES = 32
+
+
+def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None) -> ChildSpec:
+    """The application's root for one process of `world`."""
+
+    async def open_database(_url: object, **_options: Any) -> Database:
+        await checkpoint()
+        return world.store.connect(life)
+
+    @asynccontextmanager
+    async def open_cache(_url: object, _ports: Ports, _metrics: Metrics) -> AsyncIterator[Cache]:
+        async with world.cache.connect() as cache:
+            yield cache
+
+    def open_spool(_directory: Path) -> OpenSpool:
+        async def open_it() -> Spool:
+            return await world.disk.open_spool(life)
+
+        return open_it
+
+    def read_keys(_store: KeyStore) -> ReadKeys:
+        async def read(_now: datetime) -> KeySet:
+            await checkpoint()
+            key = signing_key_of(world)
+            return KeySet(key, (key.verification_key(),))
+
+        return read
+
+    outside = Outside(open_cache=open_cache, open_spool=open_spool, read_keys=read_keys)
+    spec = ApplicationSpec(
+        DatabaseSpec("simulated", opener=open_database),
+        Path("simulated"),
+        jobs=jobs,
+        outside=outside,
+    )
+    cache = CacheHandle(ports=life.ports, metrics=life.system.metrics)
+    return application(spec, DatabaseHandle(), cache)
+
+
+def signing_key_of(world: World) -> SigningKey:
+    """The key that lies on the disk of `world`."""
+    seed = world.random("signing key").randbytes(SEED_BYTES)
+    return signing_key(Ed25519PrivateKey.from_private_bytes(seed))
