@@ -19,6 +19,7 @@ from runtime.registries import in_registry
 from runtime.storage import DatabaseHandle, StorageError
 from runtime.telemetry import PREFIX
 from supervisors.application import DOMAINS
+from supervisors.switches import Switches
 
 CHECK_EVERY_S: Final = 1.0
 """Between the end of a round of checks and the next one: probes cause none at all."""
@@ -67,6 +68,7 @@ class Part:
 
     `up` is None before the first look. `condition` is a word or two, `since` when it became
     that, `last_error` the kind of the last failure, never its text, which may hold secrets.
+    `failures` are the rounds since it was seen up.
     """
 
     name: str
@@ -75,7 +77,7 @@ class Part:
     condition: str = "unknown"
     since: datetime | None = None
     last_error: str | None = None
-    failures: int = 0
+    failures: int = FAILURES_MAX
 
     def seen(self, up: bool, condition: str, error: str | None, now: datetime) -> None:
         if (up, condition) != (self.up, self.condition):
@@ -86,8 +88,9 @@ class Part:
 
     @property
     def missing(self) -> bool:
-        """Whether the process should not be asked for anything because of it."""
-        return self.required and (self.up is None or self.failures >= FAILURES_MAX)
+        """Whether the process should not be asked for anything because of it: it has not been
+        seen up, or not for some rounds."""
+        return self.required and self.failures >= FAILURES_MAX
 
 
 @attrs.define
@@ -102,6 +105,7 @@ class HealthBoard:
     dependencies: dict[str, Part] = attrs.field(factory=dict)
     domains: dict[str, Part] = attrs.field(factory=dict)
     taken_over: Callable[[], bool] = attrs.field(default=lambda: False)
+    switches: Switches = attrs.field(factory=Switches)
 
     @property
     def readiness(self) -> Status:

@@ -17,8 +17,8 @@ import attrs
 import msgspec
 
 READ_BYTES = 65_536
-LATE_MAX_S = 0.25
-"""A generator that is later than this with an arrival measures itself, and says so."""
+SPREAD = 37
+"""So that new connections do not come in a row."""
 
 
 class Stream(msgspec.Struct, frozen=True):
@@ -144,6 +144,9 @@ class Generator:
                     heapq.heappush(agenda, (following, number))
             self._give_up(self._now())
             self._answers(agenda[0][0] if agenda else None)
+        while self._idle:
+            self._close(self._idle.pop())
+        self._selector.close()
         return self._report()
 
     def _now(self) -> float:
@@ -163,7 +166,7 @@ class Generator:
         tally.offered += 1
         self._offered[number][int(due)] += 1
         serial = next(self._numbers)
-        fresh = serial % 100 < stream.fresh * 100
+        fresh = serial * SPREAD % 100 < stream.fresh * 100
         connection = self._connection(fresh=fresh)
         if connection is None:
             tally.unsent += 1

@@ -48,7 +48,11 @@ class Durations:
 
 @attrs.frozen
 class Outcome:
-    """What became of a run. Rates are per second; `recovered_s` is inf if it never was."""
+    """What became of a run. Rates are per second; `recovered_s` is inf if it never was.
+
+    `usual_probe_ms` is the longest answer to a probe before the overload. `unanswered` counts the
+    writes and probes that were neither served nor refused while there was a connection for them.
+    """
 
     capacity: float
     goodput: float
@@ -56,6 +60,8 @@ class Outcome:
     probes_answered: float
     probe_p99_ms: float
     probe_max_ms: float
+    usual_probe_ms: float
+    unanswered: int
     write_p99_ms: float
     baseline_p99_ms: float
     recovered_s: float
@@ -95,7 +101,7 @@ def overloaded(durations: Durations) -> Outcome:
         report = await generate(order(address.port, token, capacity, durations))
         return judged(capacity, report, durations)
 
-    return with_product(measure, customers=CONNECTIONS, edge=_edge)
+    return with_product(measure, customers=CONNECTIONS, edge=overload_edge)
 
 
 def order(port: int, token: str, capacity: float, durations: Durations) -> Order:
@@ -144,6 +150,8 @@ def judged(capacity: float, report: Report, durations: Durations) -> Outcome:
         probes_answered=probes.served / probes.offered,
         probe_p99_ms=probes.p99_ms,
         probe_max_ms=probes.answer_max_ms,
+        usual_probe_ms=report.tallies["probes"][0].answer_max_ms,
+        unanswered=sum(each.failed + each.timed_out for each in (during, probes)),
         write_p99_ms=during.p99_ms,
         baseline_p99_ms=before.p99_ms,
         recovered_s=recovered_s(report.seconds["writes"], int(durations.before_s), ended),
@@ -161,7 +169,7 @@ def recovered_s(seconds: Sequence[Second], began: int, ended: int) -> float:
     return float("inf")
 
 
-def _edge(handle: DatabaseHandle) -> Sequence[ChildSpec]:
+def overload_edge(handle: DatabaseHandle) -> Sequence[ChildSpec]:
     """The generator stands for many clients, although all of them have its address."""
     listening = attrs.evolve(LISTENING, connections_per_address_max=LISTENING.connections_max)
     return gateway_children(listening, GatewaySettings(), handle, CacheHandle())

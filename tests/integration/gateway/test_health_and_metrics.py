@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from actors.auth.messages import Role
 from gateway.messages import LISTENER, GetAddress
 from gateway.settings import GatewaySettings
-from runtime import RestartChild, TerminateChild
+from runtime import RestartChild, TerminateChild, host
 from runtime.storage import DatabaseHandle
 from supervisors.application import DOMAINS
 from supervisors.health import HealthBoard
@@ -83,6 +83,31 @@ async def test_without_a_database_it_lives_but_is_not_ready(tmp_path: Path) -> N
         assert (await api.client.get("/health/live")).status_code == 200
         ready = await api.client.get("/health/ready")
         assert (ready.status_code, ready.json()) == (503, {"status": "unready"})
+
+
+@pytest.mark.trio(run=host.run)
+async def test_with_everything_dead_or_hanging_it_lives_and_says_so_at_once(
+    tmp_path: Path,
+) -> None:
+    class Hanging(DatabaseHandle):
+        async def fetch_value(self, sql: str, *values: Any) -> Any:
+            await trio.sleep_forever()
+
+    url = "redis://127.0.0.1:1/0"
+    async with running_tree(tmp_path, handle=Hanging(), redis_url=url) as api:
+        await api.system.ref(DOMAINS).ask(TerminateChild("points"))
+        took_s = []
+        for _ in range(15):
+            began = trio.current_time()
+            live = await api.client.get("/health/live")
+            ready = await api.client.get("/health/ready")
+            took_s.append((trio.current_time() - began) / 2)
+            assert (live.status_code, live.json()) == (200, {"status": "ok"})
+            assert (ready.status_code, ready.json()) == (503, {"status": "unready"})
+        assert sorted(took_s)[len(took_s) // 2] < 0.1
+        health = (await api.ask("GET", "/health", role=Role.PLATFORM)).json()
+        conditions = {part["name"]: part["condition"] for part in health["dependencies"]}
+        assert conditions == {"database": "down", "redis": "down"}
 
 
 async def test_a_process_that_stops_is_unready_at_once(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def board() -> HealthBoard:
     """Of a process that is ready."""
     made = HealthBoard()
-    made.domains["core"] = Part("core", required=True, up=True)
+    made.domains["core"] = Part("core", required=True, up=True, failures=0)
     return made
 
 

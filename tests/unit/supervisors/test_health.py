@@ -22,6 +22,7 @@ from supervisors.health import (
     FAILURES_MAX,
     HealthBoard,
     HealthChecker,
+    Part,
     Status,
 )
 from tests.trees import START
@@ -146,6 +147,16 @@ async def test_a_domain_that_is_down_counts_only_where_it_is_required(
 async def test_before_the_first_look_nothing_is_ready() -> None:
     assert HealthBoard().readiness is Status.UNREADY
     assert HealthBoard(stopping=True).readiness is Status.STOPPING
+
+
+async def test_a_required_part_that_was_never_up_is_missing_from_the_first_look_on() -> None:
+    part = Part("database", required=True)
+    assert part.missing
+    part.seen(False, "down", "Timeout", START)
+    assert part.missing
+    part.seen(True, "up", None, START)
+    part.seen(False, "down", "Timeout", START)
+    assert not part.missing
 
 
 async def test_another_owner_of_the_database_is_known_without_a_check() -> None:
