@@ -22,10 +22,11 @@ from cli.secrets import rotating
 from cli.signals import EXIT_BY_SIGNAL, StopSignals
 from cli.watchdog import stack_of_thread
 from config import Settings
+from config.policies import DATABASE, REDIS
 from config.settings import SourceKind
 from runtime import ActorSystem, ChildSpec, host
-from runtime.cache import CacheHandle
-from runtime.policies import Policies
+from runtime.cache import CacheHandle, open_cache
+from runtime.policies import Pipeline, Policies
 from runtime.ports import Ports, system_ports
 from runtime.storage import (
     ConstraintViolation,
@@ -36,7 +37,7 @@ from runtime.storage import (
 )
 from runtime.telemetry import Metrics
 from runtime.tracing import Tracing
-from supervisors.application import ApplicationSpec, application
+from supervisors.application import ApplicationSpec, Outside, application
 from supervisors.health import HealthBoard
 from supervisors.platform import DatabaseSpec
 from supervisors.policies import declared
@@ -53,8 +54,8 @@ HOLD_LOG_S = 3.0
 class WatchedHandle(DatabaseHandle):
     """Remembers why the last write failed: what fails then is far from the database."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, pipeline: Pipeline | None = None) -> None:
+        super().__init__(pipeline)
         self.failure: StorageError | None = None
 
     async def append(self, entries: Sequence[Entry]) -> None:
@@ -102,7 +103,7 @@ class Run:
         Raises `CommandFailed` when it ends because the database cannot be written.
         """
         prepare_data_dir(self.settings)
-        handle, cache = WatchedHandle(), CacheHandle()
+        handle, cache = WatchedHandle(self.policies[DATABASE]), CacheHandle()
         database, redis, watched = rotating(self.settings)
         spec = ApplicationSpec(
             DatabaseSpec(
@@ -115,6 +116,7 @@ class Run:
             redis,
             keys=key_store(self.settings),
             secrets=watched,
+            outside=Outside(open_cache=partial(open_cache, pipeline=self.policies[REDIS])),
         )
         system = ActorSystem(self.ports, self.metrics, tracing)
         try:

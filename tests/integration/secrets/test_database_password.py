@@ -19,6 +19,7 @@ from supervisors.secrets import WatchedSecret, secrets_child
 from tests.integration.storage.far import LOOK_TIMEOUT_S
 from tests.servers import PostgresServer
 from tests.servers import running as server_running
+from tests.stores import unhurried
 
 pytestmark = [pytest.mark.slow, pytest.mark.trio(run=host.run)]
 
@@ -98,11 +99,12 @@ async def under_load(server: PostgresServer, directory: Path) -> AsyncIterator[t
     store = PostgresDatabase(secret, CONNECTIONS, role=None)
     watcher = secrets_child([WatchedSecret("database", secret, read)])
     async with ActorSystem().run(watcher), trio.open_nursery() as nursery:
-        load = Load(store, nursery)
-        load.grow(2)
-        await load.opened(2)
-        yield load, file
-        nursery.cancel_scope.cancel()
+        with unhurried():
+            load = Load(store, nursery)
+            load.grow(2)
+            await load.opened(2)
+            yield load, file
+            nursery.cancel_scope.cancel()
     await store.close()
 
 
@@ -161,7 +163,10 @@ async def test_a_password_that_nobody_knows_is_an_error_without_the_password(
     change_password(server, NEW)
     url: Any = server.url_of("postgres").replace("postgres@", f"{LOGIN}:{OLD}@")
     store = PostgresDatabase(RotatingSecret(url), 3, role=None)
-    with pytest.raises(StorageError, match="password authentication failed") as caught:
+    with (
+        unhurried(),
+        pytest.raises(StorageError, match="password authentication failed") as caught,
+    ):
         await store.fetch("SELECT 1")
     cause: BaseException | None = caught.value
     while cause is not None and not isinstance(cause, asyncpg.PostgresError):

@@ -8,13 +8,15 @@ import trio
 
 from runtime import host
 from runtime.cache import CacheError
-from runtime.cache.redis import CONNECTIONS_MAX, RedisCache, open_redis
+from runtime.cache.policies import CONNECTIONS_MAX
+from runtime.cache.redis import RedisCache, open_redis
 from runtime.cache.redis_connections import Connections
 from runtime.ports import system_ports
 from runtime.rotation import RotatingSecret
 from runtime.telemetry import Metrics
 from tests.servers import RedisServer
 from tests.servers import running as server_running
+from tests.stores import patient_redis, unhurried
 
 pytestmark = [pytest.mark.slow, pytest.mark.trio(run=host.run)]
 
@@ -36,7 +38,8 @@ async def set_password(server: RedisServer, before: str | None, after: str) -> N
     """As an operator would, on a connection of our own."""
     url = server.url if before is None else url_with(server, before)
     own = Connections(url, 1)
-    await own.ask(("CONFIG", "SET", "requirepass", after), PATIENCE_S)
+    with unhurried():
+        await own.ask(("CONFIG", "SET", "requirepass", after))
     await own.close()
 
 
@@ -46,7 +49,7 @@ async def with_password(server: RedisServer) -> AsyncIterator[tuple[RotatingSecr
     secret = RotatingSecret(url_with(server, OLD))
     ports = system_ports()
     try:
-        async with open_redis(secret, ports.random, Metrics(), timeout_s=PATIENCE_S) as cache:
+        async with open_redis(secret, ports.random, Metrics(), patient_redis(PATIENCE_S)) as cache:
             yield secret, cache
     finally:
         for password in (OLD, NEW):

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from random import Random
-from time import perf_counter
+from time import process_time
 
 import attrs
 import pytest
@@ -198,14 +198,14 @@ async def test_a_pipeline_asks_the_policy_first_and_repeats_nothing(
 
 @pytest.mark.slow
 async def test_a_decision_in_the_process_takes_at_most_ten_microseconds() -> None:
-    """The best of several rounds: a busy machine is slower, never faster."""
+    """Of the processor's time, and the best of several rounds: others may use it as well."""
     limiter = LocalLimiter(Random(1))
     claims = [Claim("merchant", f"merchant-{n}", per_minute(60_000)) for n in range(1_000)]
 
     async def each_s() -> float:
-        began = perf_counter()
+        began = process_time()
         for number in range(DECISIONS):
             await limiter.take(claims[number % 1_000])
-        return (perf_counter() - began) / DECISIONS
+        return (process_time() - began) / DECISIONS
 
     assert min([await each_s() for _ in range(ROUNDS)]) < DECISION_MAX_S

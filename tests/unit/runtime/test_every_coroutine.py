@@ -1,5 +1,7 @@
-"""Journal, relay, jobs and cache, their coroutines in one table: each is a checkpoint, and may be
-cancelled at any moment without harm to what comes after it."""
+"""The coroutines of journal, relay, jobs and cache in one table: checkpoints, cancelled anywhere.
+
+None of them does harm to what comes after it.
+"""
 
 import ast
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
