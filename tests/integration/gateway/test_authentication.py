@@ -233,7 +233,7 @@ async def test_unknown_key_ids_do_not_make_the_gateway_ask_each_time(
 ) -> None:
     monkeypatch.setattr(CountingKeyring, "asked", 0)
     child = ChildSpec("keys", lambda: CountingKeyring(tmp_path), name=KEYS)
-    monkeypatch.setattr("supervisors.application.auth_children", lambda _directory: (child,))
+    monkeypatch.setattr("supervisors.application.auth_children", lambda *_where: (child,))
     async with running_tree(tmp_path) as api:
         stranger = Ed25519PrivateKey.generate()
         for number in range(20):
