@@ -20,10 +20,12 @@ from cli.reasons import explain
 from cli.signals import EXIT_BY_SIGNAL, StopSignals
 from cli.watchdog import stack_of_thread
 from config import Settings
+from config.policies import DATABASE, REDIS
 from config.settings import SourceKind
 from runtime import ActorSystem, ChildSpec, host
-from runtime.cache import CacheHandle
-from runtime.ports import system_ports
+from runtime.cache import CacheHandle, open_cache
+from runtime.policies import Pipeline, Policies
+from runtime.ports import Ports, system_ports
 from runtime.storage import (
     ConstraintViolation,
     DatabaseHandle,
@@ -33,9 +35,10 @@ from runtime.storage import (
 )
 from runtime.telemetry import Metrics
 from runtime.tracing import Tracing
-from supervisors.application import ApplicationSpec, application
+from supervisors.application import ApplicationSpec, Outside, application
 from supervisors.health import HealthBoard
 from supervisors.platform import DatabaseSpec
+from supervisors.policies import declared
 
 log = structlog.get_logger("loyalnest.run")
 
@@ -49,8 +52,8 @@ HOLD_LOG_S = 3.0
 class WatchedHandle(DatabaseHandle):
     """Remembers why the last write failed: what fails then is far from the database."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, pipeline: Pipeline | None = None) -> None:
+        super().__init__(pipeline)
         self.failure: StorageError | None = None
 
     async def append(self, entries: Sequence[Entry]) -> None:
@@ -73,6 +76,17 @@ class Run:
     quiet: bool = False
     metrics: Metrics = attrs.field(factory=Metrics)
     board: HealthBoard = attrs.field(factory=HealthBoard)
+    ports: Ports = attrs.field(factory=system_ports)
+    policies: Policies = attrs.field(init=False)
+
+    @policies.default
+    def _declared(self) -> Policies:
+        return declared(
+            self.settings.policies,
+            self.ports.random,
+            self.metrics.policies,
+            chaos_allowed=self.settings.chaos_allowed,
+        )
 
     @asynccontextmanager
     async def tree(
@@ -87,7 +101,7 @@ class Run:
         Raises `CommandFailed` when it ends because the database cannot be written.
         """
         prepare_data_dir(self.settings)
-        handle, cache = WatchedHandle(), CacheHandle()
+        handle, cache = WatchedHandle(self.policies[DATABASE]), CacheHandle()
         spec = ApplicationSpec(
             DatabaseSpec(
                 self.settings.database_url,
@@ -97,8 +111,9 @@ class Run:
             self.settings.data_dir,
             edge(handle, cache) if edge is not None else (),
             self.settings.redis_url,
+            outside=Outside(open_cache=partial(open_cache, pipeline=self.policies[REDIS])),
         )
-        system = ActorSystem(system_ports(), self.metrics, tracing)
+        system = ActorSystem(self.ports, self.metrics, tracing)
         try:
             async with system.run(application(spec, handle, cache)):
                 if not self.quiet:

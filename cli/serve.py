@@ -69,7 +69,7 @@ async def serve_until_cancelled(run: Run, *, demo: bool) -> None:
     ProcessCollector(registry=run.metrics.registry)
 
     def edge(handle: DatabaseHandle, cache: CacheHandle) -> tuple[ChildSpec, ...]:
-        return gateway_children(listener, gateway, handle, cache, run.board)
+        return gateway_children(listener, gateway, handle, cache, run.board, policies=run.policies)
 
     settings = run.settings
     async with (

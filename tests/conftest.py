@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from runtime.policies import be_strict
 from tests.binary import BinaryBuild, planned_build
 from tests.servers import postgres, redis_server
 
@@ -28,7 +29,11 @@ def binary_build(pytestconfig: pytest.Config) -> BinaryBuild:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take the folder to build in, or with several workers hear which one it is."""
+    """Take the folder to build in, or with several workers hear which one it is.
+
+    In tests, a call that goes out without a deadline raises `NoDeadline`.
+    """
+    be_strict(True)
     inputs: dict[str, str] | None = getattr(config, "workerinput", None)
     if inputs is not None:
         config.stash[BUILD] = BinaryBuild(Path(inputs[BINARY_FOLDER]))

@@ -11,6 +11,7 @@ import trio
 
 from runtime import host
 from runtime.parking import monotonic
+from runtime.policies import require_deadline
 from runtime.storage.deadlines import server_timeout_ms, until_deadline
 from runtime.storage.errors import (
     CommitUnknown,
@@ -19,6 +20,7 @@ from runtime.storage.errors import (
     StorageUnavailable,
 )
 from runtime.storage.grouping import Group, grouped
+from runtime.storage.policies import DEPENDENCY
 from runtime.storage.port import (
     ANNOUNCED_S,
     APPLICATION_ROLE,
@@ -179,6 +181,7 @@ class PostgresDatabase:
     ) -> Any:
         """Cancellable until it has begun; then it ends, or is cut off at its own limit."""
         self._check_open()
+        require_deadline(DEPENDENCY)
         async with pool.session() as session:
             deadline = monotonic() + WRITE_TIMEOUT_S
             context = Context(merchants, server_timeout_ms(deadline))

@@ -28,6 +28,7 @@ from runtime.ports import Ports
 from runtime.sim import Life, World
 from runtime.spool import Spool
 from runtime.storage import Database, DatabaseHandle
+from runtime.storage.policies import database_pipeline
 from runtime.telemetry import Metrics
 from supervisors.application import ApplicationSpec, Outside, application
 from supervisors.cache import CACHE
@@ -83,8 +84,10 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
         jobs=jobs,
         outside=outside,
     )
-    cache = CacheHandle(ports=life.ports, metrics=life.system.metrics)
-    return application(spec, DatabaseHandle(), cache)
+    metrics = life.system.metrics
+    handle = DatabaseHandle(database_pipeline(life.ports.random, metrics.policies))
+    cache = CacheHandle(ports=life.ports, metrics=metrics)
+    return application(spec, handle, cache)
 
 
 def signing_key_of(world: World) -> SigningKey:

@@ -10,6 +10,7 @@ from tests.bench.importing import importing
 from tests.bench.messaging import messaging
 from tests.bench.mutations import mutations
 from tests.bench.overload import overload
+from tests.bench.policies import policies
 from tests.bench.report import show, write
 from tests.bench.roundtrips import roundtrips
 from tests.bench.serving import serving
@@ -22,6 +23,7 @@ ALL = (
     importing,
     crashing,
     roundtrips,
+    policies,
     durable,
     serving_on_postgresql,
     overload,

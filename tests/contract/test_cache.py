@@ -14,6 +14,7 @@ from runtime.cache.subscriptions import BUFFERED
 from runtime.ports import system_ports
 from runtime.telemetry import Metrics
 from tests.servers import RedisServer
+from tests.stores import patient_redis
 
 pytestmark = pytest.mark.trio(run=host.run)
 
@@ -31,7 +32,8 @@ async def cache(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
     ports, metrics = system_ports(), Metrics()
     if request.param == "redis":
         server: RedisServer = request.getfixturevalue("redis_server")
-        async with open_redis(server.url, ports.random, metrics, timeout_s=PATIENCE_S) as redis:
+        pipeline = patient_redis(PATIENCE_S)
+        async with open_redis(server.url, ports.random, metrics, pipeline) as redis:
             yield redis
         return
     async with open_cache(None, ports, metrics) as cache:

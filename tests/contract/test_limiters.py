@@ -16,6 +16,7 @@ from runtime.policies.limits import Claim, Limit, per_minute
 from runtime.ports import system_ports
 from runtime.telemetry import Metrics
 from tests.servers import RedisServer
+from tests.stores import patient_redis
 
 pytestmark = pytest.mark.trio(run=host.run)
 
@@ -35,7 +36,8 @@ async def limiter(request: pytest.FixtureRequest) -> AsyncIterator[Limiter]:
         return
     server: RedisServer = request.getfixturevalue("redis_server")
     handle = CacheHandle(ports=ports, metrics=metrics)
-    async with open_redis(server.url, ports.random, metrics, timeout_s=PATIENCE_S) as redis:
+    pipeline = patient_redis(PATIENCE_S)
+    async with open_redis(server.url, ports.random, metrics, pipeline) as redis:
         handle.attach(redis, metrics)
         yield SharedLimiter(handle)
 

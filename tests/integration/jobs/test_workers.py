@@ -23,6 +23,7 @@ from supervisors.application import MIGRATIONS
 from tests.integration.cli.program import ROOT, Running, environment
 from tests.integration.jobs.worker import QUEUE
 from tests.servers import PostgresServer
+from tests.stores import unhurried
 
 pytestmark = [pytest.mark.trio(run=host.run), pytest.mark.slow]
 
@@ -75,9 +76,10 @@ async def queue(postgres: PostgresServer) -> AsyncIterator[Queue]:
     url = postgres.migrated_database()
     database = PostgresDatabase(url, 4, role=None)
     await migrate(database, MIGRATIONS, datetime.now(UTC))
-    await database.execute(CREATE_EFFECTS)
-    await database.execute("SELECT loyalnest_protect('effects')")
-    yield Queue(database, url)
+    with unhurried():
+        await database.execute(CREATE_EFFECTS)
+        await database.execute("SELECT loyalnest_protect('effects')")
+        yield Queue(database, url)
     await database.close()
 
 

@@ -16,6 +16,7 @@ from runtime.storage import StorageUnavailable
 from runtime.storage.postgres import PostgresDatabase
 from tests.proxy import Proxy, proxied
 from tests.servers import PostgresServer
+from tests.stores import unhurried
 
 CONNECTIONS = 6
 LOOK_EVERY_S = 0.005
@@ -107,7 +108,8 @@ async def far_store(server: PostgresServer, direct_url: str) -> AsyncIterator[Fa
         try:
             await far.look("DROP SCHEMA public CASCADE")
             await far.look("CREATE SCHEMA public")
-            yield far
+            with unhurried():
+                yield far
         finally:
             proxy.heal()
             with trio.CancelScope(shield=True):

@@ -59,7 +59,7 @@ def state_of(breaker: Breaker) -> BreakerState:
 async def test_nineteen_failures_of_nineteen_leave_it_closed_and_the_twentieth_opens(
     breaker: Breaker,
 ) -> None:
-    """Clause C8."""
+    """Clause P2."""
     fail(breaker, 19)
     assert state_of(breaker) is BreakerState.CLOSED
     fail(breaker, 1)
@@ -69,7 +69,7 @@ async def test_nineteen_failures_of_nineteen_leave_it_closed_and_the_twentieth_o
 
 
 async def test_less_than_half_failed_leaves_it_closed(breaker: Breaker) -> None:
-    """Clause C8."""
+    """Clause P2."""
     succeed(breaker, 20)
     fail(breaker, 19)
     assert state_of(breaker) is BreakerState.CLOSED
@@ -94,7 +94,7 @@ async def test_a_success_does_not_open_it(breaker: Breaker) -> None:
 
 
 async def test_a_caller_that_gives_up_counts_for_nothing(breaker: Breaker) -> None:
-    """Clause C8."""
+    """Clause P4."""
     for _ in range(100):
         breaker.admit().abandoned()
     fail(breaker, 19)
@@ -104,7 +104,7 @@ async def test_a_caller_that_gives_up_counts_for_nothing(breaker: Breaker) -> No
 async def test_of_a_hundred_callers_three_try_and_their_success_closes_it(
     breaker: Breaker,
 ) -> None:
-    """Clause C9."""
+    """Clause P3."""
     fail(breaker, 20)
     await trio.sleep(SPEC.open_s)
     permits: list[Permit] = []
@@ -125,7 +125,7 @@ async def test_of_a_hundred_callers_three_try_and_their_success_closes_it(
 async def test_it_stays_open_twice_as_long_after_each_failed_trial_up_to_a_bound(
     breaker: Breaker,
 ) -> None:
-    """Clause C9."""
+    """Clause P2."""
     fail(breaker, 20)
     for open_s in (5, 10, 20, 40, 60, 60):
         await trio.sleep(open_s - 0.002)
@@ -158,7 +158,7 @@ async def test_the_time_open_is_spread_by_the_jitter() -> None:
 
 
 async def test_a_hung_trial_opens_it_again_after_its_time(breaker: Breaker) -> None:
-    """Clause C9."""
+    """Clause P3."""
     fail(breaker, 20)
     await trio.sleep(SPEC.open_s)
     hung = [breaker.admit() for _ in range(3)]
@@ -172,6 +172,7 @@ async def test_a_hung_trial_opens_it_again_after_its_time(breaker: Breaker) -> N
 
 
 async def test_a_trial_that_is_given_up_leaves_its_permit_to_others(breaker: Breaker) -> None:
+    """Clause P3."""
     fail(breaker, 20)
     await trio.sleep(SPEC.open_s)
     for _ in range(10):
@@ -187,7 +188,7 @@ async def test_a_trial_that_is_given_up_leaves_its_permit_to_others(breaker: Bre
 async def test_a_result_of_an_older_generation_is_ignored(
     breaker: Breaker, end: Callable[[Permit], None]
 ) -> None:
-    """Clause C9."""
+    """Clause P4."""
     old = [breaker.admit() for _ in range(40)]
     fail(breaker, 20)
     for permit in old[:10]:
@@ -215,6 +216,7 @@ async def test_a_permit_ends_once(breaker: Breaker, metrics: Metrics) -> None:
 
 
 async def test_every_transition_is_counted_once(breaker: Breaker, metrics: Metrics) -> None:
+    """Clause P4."""
     permits = [breaker.admit() for _ in range(20)]
     fail(breaker, 20)
     for permit in permits:
@@ -231,6 +233,7 @@ async def test_every_transition_is_counted_once(breaker: Breaker, metrics: Metri
 
 
 async def test_slow_calls_open_it_like_failures() -> None:
+    """Clause P2."""
     breaker = Breaker("store", BreakerSpec(jitter=0.0), Random(1))
     for _ in range(10):
         breaker.admit().succeeded()
@@ -242,6 +245,7 @@ async def test_slow_calls_open_it_like_failures() -> None:
 
 
 async def test_trials_that_are_slow_open_it_again() -> None:
+    """Clause P3."""
     for slow, state in ((2, BreakerState.OPEN), (1, BreakerState.CLOSED)):
         breaker = Breaker("store", BreakerSpec(jitter=0.0), Random(1))
         fail(breaker, 20)
@@ -254,6 +258,7 @@ async def test_trials_that_are_slow_open_it_again() -> None:
 async def test_without_calls_it_stays_half_open_and_does_not_punish_the_silence(
     breaker: Breaker,
 ) -> None:
+    """Clause P3."""
     fail(breaker, 20)
     await trio.sleep(SPEC.open_s)
     assert state_of(breaker) is BreakerState.HALF_OPEN
@@ -266,6 +271,7 @@ async def test_without_calls_it_stays_half_open_and_does_not_punish_the_silence(
 async def test_the_metrics_tell_of_a_hung_trial_though_nobody_calls(
     breaker: Breaker, metrics: Metrics
 ) -> None:
+    """Clause P3."""
     fail(breaker, 20)
     await trio.sleep(SPEC.open_s)
     breaker.admit()
@@ -289,6 +295,7 @@ async def test_it_was_open_since_the_trial_hung_even_if_nobody_looked(breaker: B
 
 
 async def test_a_rejection_says_when_to_come_back(breaker: Breaker) -> None:
+    """Clause P2."""
     fail(breaker, 20)
     await trio.sleep(3)
     with pytest.raises(BreakerOpen) as rejected:
@@ -305,6 +312,7 @@ async def test_a_rejection_says_when_to_come_back(breaker: Breaker) -> None:
 
 
 async def test_forced_open_it_rejects_until_it_is_lifted(breaker: Breaker) -> None:
+    """Clause P10."""
     breaker.force(ForcedState.OPEN)
     assert state_of(breaker) is BreakerState.FORCED_OPEN
     await trio.sleep(1_000)
@@ -319,6 +327,7 @@ async def test_forced_open_it_rejects_until_it_is_lifted(breaker: Breaker) -> No
 async def test_with_metrics_only_it_counts_and_never_opens(
     breaker: Breaker, metrics: Metrics
 ) -> None:
+    """Clause P10."""
     breaker.force(ForcedState.METRICS_ONLY)
     fail(breaker, 100)
     assert state_of(breaker) is BreakerState.METRICS_ONLY
@@ -330,6 +339,7 @@ async def test_with_metrics_only_it_counts_and_never_opens(
 
 
 async def test_disabled_it_lets_everything_through_and_judges_nothing(breaker: Breaker) -> None:
+    """Clause P10."""
     fail(breaker, 20)
     breaker.force(ForcedState.DISABLED)
     fail(breaker, 100)

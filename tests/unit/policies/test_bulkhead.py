@@ -24,6 +24,7 @@ async def hold(bulkhead: Bulkhead, seconds: float, share: str | None = None) -> 
 
 
 async def test_no_more_run_and_wait_than_may(metrics: Metrics) -> None:
+    """Clause P8."""
     bulkhead = Bulkhead("mail", BulkheadSpec(running=2, waiting=1), metrics.policies)
     async with trio.open_nursery() as nursery:
         for _ in range(2):
@@ -46,6 +47,7 @@ async def test_no_more_run_and_wait_than_may(metrics: Metrics) -> None:
 
 
 async def test_a_wait_ends_after_its_time() -> None:
+    """Clause P8."""
     bulkhead = Bulkhead("mail", BulkheadSpec(running=1))
     assert bulkhead.try_acquire()
     started = trio.current_time()
@@ -68,6 +70,7 @@ async def test_a_wait_ends_at_the_deadline_in_force(metrics: Metrics) -> None:
 
 
 async def test_first_come_first_served() -> None:
+    """Clause P8."""
     bulkhead = Bulkhead("mail", BulkheadSpec(running=1, wait_s=10))
     order: list[int] = []
 
@@ -84,6 +87,7 @@ async def test_first_come_first_served() -> None:
 
 
 async def test_one_share_at_ten_times_the_traffic_gets_half_while_another_waits() -> None:
+    """Clause P8."""
     bulkhead = Bulkhead("mail", BulkheadSpec(running=8, waiting=60, wait_s=100))
     most: dict[str, int] = {}
     done: dict[str, int] = {}
@@ -110,6 +114,7 @@ async def test_one_share_at_ten_times_the_traffic_gets_half_while_another_waits(
 
 
 async def test_one_share_does_not_take_all_places_to_wait() -> None:
+    """Clause P8."""
     bulkhead = Bulkhead("mail", BulkheadSpec(running=1, waiting=4, wait_s=10))
     async with trio.open_nursery() as nursery:
         for _ in range(3):
@@ -124,6 +129,7 @@ async def test_one_share_does_not_take_all_places_to_wait() -> None:
 
 
 async def test_strict_shares_leave_room_for_others_that_may_come() -> None:
+    """Clause P8."""
     bulkhead = Bulkhead("store", BulkheadSpec(running=4, wait_s=10, strict_shares=True))
     async with trio.open_nursery() as nursery:
         for _ in range(5):
@@ -173,6 +179,7 @@ async def test_who_gives_up_as_a_permit_comes_passes_it_on() -> None:
 
 
 async def test_work_that_shields_itself_keeps_its_permit_until_it_is_gone() -> None:
+    """Clause P8."""
     bulkhead = Bulkhead("mail", BulkheadSpec(running=1))
     gone = trio.Event()
 

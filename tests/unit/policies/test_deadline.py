@@ -41,6 +41,7 @@ def strict() -> Iterator[None]:
 
 
 async def test_a_limit_ends_the_block_and_says_where() -> None:
+    """Clause P1."""
     with (
         pytest.raises(DeadlineExceeded, match=r"mail: out of time \(attempt\)") as late,
         time_limit("mail", 2.0),
@@ -51,6 +52,7 @@ async def test_a_limit_ends_the_block_and_says_where() -> None:
 
 
 async def test_a_limit_narrows_the_deadline_in_force_and_never_widens_it() -> None:
+    """Clause P1."""
     with request_context(deadline=trio.current_time() + 5, trace_id="t-1") as context:
         with time_limit("mail", 2.0) as deadline:
             assert deadline == trio.current_time() + 2
@@ -64,6 +66,7 @@ async def test_a_limit_narrows_the_deadline_in_force_and_never_widens_it() -> No
 
 
 async def test_nothing_begins_without_time_left() -> None:
+    """Clause P1."""
     with (
         request_context(deadline=trio.current_time()),
         pytest.raises(DeadlineExceeded) as late,
@@ -81,6 +84,7 @@ async def test_a_caller_that_gives_up_is_no_missed_deadline() -> None:
 
 @pytest.mark.usefixtures("strict")
 async def test_a_call_that_nothing_would_end_is_a_mistake() -> None:
+    """Clause P1."""
     with pytest.raises(NoDeadline, match="a call of mail has no deadline"):
         require_deadline("mail")
     endless = pipeline(deadline_s=None, attempt_s=None)
@@ -102,6 +106,7 @@ async def test_in_production_it_goes_on_without() -> None:
 
 
 async def test_a_pipeline_gives_its_deadline_to_what_it_calls() -> None:
+    """Clause P1."""
     guarded = pipeline(deadline_s=3.0, attempt_s=0.9, retry=None)
     seen: list[float] = []
 
@@ -115,6 +120,7 @@ async def test_a_pipeline_gives_its_deadline_to_what_it_calls() -> None:
 
 
 async def test_the_deadline_bounds_all_attempts_and_pauses_together() -> None:
+    """Clause P1."""
     guarded = pipeline(deadline_s=2.0, attempt_s=0.9, breaker=None, retry=RetrySpec(base_s=0.001))
     leaf = Leaf(takes_s=60)
     started = trio.current_time()
@@ -126,6 +132,7 @@ async def test_the_deadline_bounds_all_attempts_and_pauses_together() -> None:
 
 
 async def test_our_own_deadline_counts_as_a_failure_and_an_impatient_caller_does_not() -> None:
+    """Clause P4."""
     spec = BreakerSpec(calls_min=3, jitter=0.0, slow_s=0.5)
     guarded = pipeline(deadline_s=2.0, attempt_s=0.9, retry=None, breaker=spec)
     assert guarded.breaker is not None
@@ -146,6 +153,7 @@ async def test_our_own_deadline_counts_as_a_failure_and_an_impatient_caller_does
 
 
 async def test_our_limit_and_the_callers_at_the_same_moment_count_as_ours() -> None:
+    """Clause P4."""
     guarded = pipeline(deadline_s=1.0, attempt_s=1.0, retry=None)
     assert guarded.breaker is not None
     with trio.move_on_after(1.0):
@@ -154,6 +162,7 @@ async def test_our_limit_and_the_callers_at_the_same_moment_count_as_ours() -> N
 
 
 async def test_what_shields_itself_is_waited_for_and_its_answer_taken() -> None:
+    """Clause P1."""
     guarded = pipeline(deadline_s=1.0, attempt_s=1.0, retry=None)
 
     async def stubborn() -> str:

@@ -36,6 +36,7 @@ async def test_without_a_fallback_the_error_comes_through() -> None:
 
 
 async def test_the_last_answer_stands_in_and_says_how_old_it_is(metrics: Metrics) -> None:
+    """Clause P9."""
     fallback = Fallback("leaf", CACHED, metrics.policies)
     assert await fallback.call("k", Leaf()) == Answer("answer")
     await trio.sleep(59)
@@ -48,6 +49,7 @@ async def test_the_last_answer_stands_in_and_says_how_old_it_is(metrics: Metrics
 
 
 async def test_past_its_maximum_age_an_answer_is_an_error() -> None:
+    """Clause P9."""
     fallback = Fallback("leaf", CACHED)
     await fallback.call("k", Leaf())
     await trio.sleep(60.5)
@@ -78,6 +80,7 @@ async def test_a_value_of_the_caller_stands_in(kind: FallbackKind) -> None:
 
 
 async def test_what_the_dependency_answers_is_no_reason_to_fall_back() -> None:
+    """Clause P9."""
     fallback = Fallback("leaf", CACHED, judge=lambda _: REFUSED)
     await fallback.call("k", Leaf())
     with pytest.raises(Down):
@@ -85,6 +88,7 @@ async def test_what_the_dependency_answers_is_no_reason_to_fall_back() -> None:
 
 
 async def test_a_thousand_who_ask_at_the_same_time_cause_one_call() -> None:
+    """Clause P9."""
     guarded = pipeline(fallback=CACHED)
     leaf = Leaf(takes_s=0.1)
     answers: list[Answer[str]] = []
@@ -100,6 +104,7 @@ async def test_a_thousand_who_ask_at_the_same_time_cause_one_call() -> None:
 
 
 async def test_who_gives_up_does_not_disturb_the_others() -> None:
+    """Clause P9."""
     guarded = pipeline(fallback=CACHED)
     leaf = Leaf(takes_s=0.5)
     async with trio.open_nursery() as nursery:
@@ -111,6 +116,7 @@ async def test_who_gives_up_does_not_disturb_the_others() -> None:
 
 
 async def test_who_is_out_of_time_takes_what_there_is() -> None:
+    """Clause P9."""
     guarded = pipeline(fallback=CACHED)
     await guarded.answer("k", Leaf())
     with time_limit("caller", 0.2):
@@ -119,6 +125,7 @@ async def test_who_is_out_of_time_takes_what_there_is() -> None:
 
 
 async def test_a_fallback_stands_in_for_what_the_policies_reject() -> None:
+    """Clause P9."""
     guarded = pipeline(fallback=CACHED)
     await guarded.answer("k", Leaf())
     assert guarded.breaker is not None

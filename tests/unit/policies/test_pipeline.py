@@ -76,6 +76,7 @@ async def test_a_pipeline_may_go_without_any_policy() -> None:
 
 
 async def test_an_open_breaker_lets_no_call_out(metrics: Metrics) -> None:
+    """Clause P2."""
     guarded = pipeline(metrics=metrics.policies, retry=NO_RETRY)
     leaf = dead()
     for _ in range(20):
@@ -101,6 +102,7 @@ async def test_every_attempt_counts_and_retries_stop_when_the_breaker_opens() ->
 
 
 async def test_a_full_bulkhead_is_no_failure_of_the_dependency() -> None:
+    """Clause P4."""
     guarded = pipeline(retry=NO_RETRY, bulkhead=BulkheadSpec(running=1, waiting=0))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(guarded.call, Leaf(takes_s=0.5))
@@ -114,6 +116,7 @@ async def test_a_full_bulkhead_is_no_failure_of_the_dependency() -> None:
 
 
 async def test_waiting_for_a_permit_is_not_slowness_of_the_dependency() -> None:
+    """Clause P4."""
     guarded = pipeline(
         breaker=BreakerSpec(calls_min=1, slow_s=0.15),
         bulkhead=BulkheadSpec(running=1, wait_s=10),
@@ -150,6 +153,7 @@ async def test_a_call_with_a_place_of_its_own_does_not_wait_for_one() -> None:
 
 
 async def test_a_caller_that_gives_up_is_no_failure() -> None:
+    """Clause P4."""
     guarded = pipeline(retry=NO_RETRY)
     for _ in range(50):
         with trio.move_on_after(0.1):
@@ -160,6 +164,7 @@ async def test_a_caller_that_gives_up_is_no_failure() -> None:
 
 
 async def test_a_refusal_is_a_success() -> None:
+    """Clause P4."""
     guarded = pipeline(judge=lambda _: REFUSED)
     for _ in range(50):
         with pytest.raises(Down):
@@ -170,6 +175,7 @@ async def test_a_refusal_is_a_success() -> None:
 
 
 async def test_rejections_further_down_are_no_failures_here() -> None:
+    """Clause P4."""
     outer, inner = pipeline("outer"), pipeline("inner")
     assert inner.breaker is not None
     inner.breaker.force(ForcedState.OPEN)
@@ -180,6 +186,7 @@ async def test_rejections_further_down_are_no_failures_here() -> None:
 
 
 async def test_a_timed_out_attempt_keeps_its_permit_while_it_still_runs() -> None:
+    """Clause P8."""
     guarded = pipeline(attempt_s=0.5, retry=NO_RETRY, bulkhead=BulkheadSpec(running=1, waiting=0))
     gone = trio.Event()
 
@@ -263,6 +270,7 @@ def policies(metrics: Metrics) -> Policies:
 
 
 async def test_chaos_is_innermost_and_hits_its_share(policies: Policies, metrics: Metrics) -> None:
+    """Clause P10."""
     policies.chaos("leaf", ChaosSpec(fault=Fault.ERROR, share=0.2))
     leaf, hit = Leaf(), 0
     for _ in range(500):
@@ -314,6 +322,7 @@ async def test_chaos_is_the_same_for_the_same_seed() -> None:
 
 
 async def test_chaos_is_refused_where_it_is_not_allowed() -> None:
+    """Clause P10."""
     policies = Policies(Random(1))
     policies.declare("leaf", PipelineSpec())
     with pytest.raises(ChaosForbidden):
@@ -342,6 +351,7 @@ async def test_the_registry_knows_its_pipelines(policies: Policies) -> None:
 async def test_transitions_are_told_once(
     policies: Policies, metrics: Metrics, logs: list[MutableMapping[str, Any]]
 ) -> None:
+    """Clause P4."""
     seen: list[Transition] = []
     policies.subscribe(seen.append)
     for _ in range(20):

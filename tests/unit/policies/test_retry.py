@@ -50,6 +50,7 @@ async def test_a_success_ends_it() -> None:
 
 
 async def test_pauses_are_even_between_nothing_and_a_bound_that_doubles_up_to_the_cap() -> None:
+    """Clause P5."""
     spec = RetrySpec(attempts_max=9, base_s=0.05, cap_s=2.0, budget_min=10_000)
     retry = Retry("leaf", spec, Random(1))
     pauses: list[list[float]] = [[] for _ in range(8)]
@@ -69,7 +70,7 @@ async def test_pauses_are_even_between_nothing_and_a_bound_that_doubles_up_to_th
 
 
 async def test_under_total_failure_the_load_grows_by_a_fifth_at_most() -> None:
-    """200 calls a second for 10 s, without a breaker that would help."""
+    """Clause P6. 200 calls a second for 10 s, without a breaker that would help."""
     retry = Retry("leaf", RetrySpec(), Random(1))
     leaf = dead()
 
@@ -85,6 +86,7 @@ async def test_under_total_failure_the_load_grows_by_a_fifth_at_most() -> None:
 
 
 async def test_few_calls_may_be_retried_all_the_same(metrics: Metrics) -> None:
+    """Clause P6."""
     retry = Retry("leaf", RetrySpec(attempts_max=9), Random(1), metrics.policies)
     leaf = dead()
     with pytest.raises(Down):
@@ -100,6 +102,7 @@ async def test_few_calls_may_be_retried_all_the_same(metrics: Metrics) -> None:
 
 
 async def test_what_is_not_repeatable_is_not_repeated() -> None:
+    """Clause P5."""
     leaf = dead()
     with pytest.raises(Down):
         await call(Retry("leaf", RetrySpec(), Random(1)), leaf, repeatable=False)
@@ -110,6 +113,7 @@ async def test_what_is_not_repeatable_is_not_repeated() -> None:
 async def test_what_is_known_not_to_have_happened_is_repeated_in_any_case(
     judgement: Judgement, calls: int
 ) -> None:
+    """Clause P5."""
     leaf = dead()
     with pytest.raises(Down):
         await call(
@@ -122,6 +126,7 @@ async def test_what_is_known_not_to_have_happened_is_repeated_in_any_case(
 
 @pytest.mark.parametrize("judgement", [REFUSED, IGNORED])
 async def test_a_refusal_is_not_repeated(judgement: Judgement) -> None:
+    """Clause P5."""
     leaf = dead()
     with pytest.raises(Down):
         await call(Retry("leaf", RetrySpec(), Random(1), judge=lambda _: judgement), leaf)
@@ -137,6 +142,7 @@ class Busy(Down):
 
 
 async def test_a_retry_after_is_kept_to() -> None:
+    """Clause P5."""
     leaf = Leaf(error=lambda: Busy(1.5))
     with pytest.raises(Busy):
         await call(Retry("leaf", PATIENT, Random(1)), leaf)
@@ -145,6 +151,7 @@ async def test_a_retry_after_is_kept_to() -> None:
 
 
 async def test_a_retry_after_beyond_the_cap_ends_it() -> None:
+    """Clause P5."""
     leaf = Leaf(error=lambda: Busy(30))
     with pytest.raises(Busy):
         await call(Retry("leaf", PATIENT, Random(1)), leaf)
@@ -152,6 +159,7 @@ async def test_a_retry_after_beyond_the_cap_ends_it() -> None:
 
 
 async def test_no_attempt_begins_with_less_time_left_than_it_needs() -> None:
+    """Clause P1."""
     leaf = Leaf(error=lambda: Busy(1.0))
     retry = Retry("leaf", RetrySpec(needs_s=0.5), Random(1))
     with pytest.raises(Busy):
@@ -175,6 +183,7 @@ async def test_a_pipeline_does_not_even_begin_without_the_time_it_needs() -> Non
 
 
 async def test_three_layers_over_a_dead_leaf_make_three_attempts() -> None:
+    """Clause P7."""
     outer, middle, inner = (
         pipeline(name, retry=PATIENT, breaker=None, deadline_s=60.0, attempt_s=20.0)
         for name in ("outer", "middle", "inner")
@@ -193,7 +202,7 @@ async def test_three_layers_over_a_dead_leaf_make_three_attempts() -> None:
 
 
 async def test_layers_over_a_leaf_that_hangs_make_three_attempts() -> None:
-    """The outer attempt ends in the middle of the inner retries; it does not start them again."""
+    """Clause P7. The outer attempt ends in the midst of the inner retries, and starts none anew."""
     outer = pipeline("outer", retry=PATIENT, breaker=None, deadline_s=60.0, attempt_s=1.5)
     inner = pipeline("inner", retry=PATIENT, breaker=None, deadline_s=60.0, attempt_s=1.0)
     leaf = Leaf(takes_s=100)
@@ -203,6 +212,7 @@ async def test_layers_over_a_leaf_that_hangs_make_three_attempts() -> None:
 
 
 async def test_the_outer_layer_retries_where_the_inner_one_does_not() -> None:
+    """Clause P7."""
     outer = pipeline("outer", retry=PATIENT, breaker=None, deadline_s=60.0)
     inner = pipeline("inner", retry=PATIENT, breaker=None, deadline_s=60.0)
     leaf = dead()
@@ -243,6 +253,7 @@ class Domain(Actor):
 
 
 async def test_layers_know_of_each_other_across_an_ask() -> None:
+    """Clause P7."""
     leaf = dead()
     outer = pipeline("outer", retry=PATIENT, breaker=None)
     root = ChildSpec(
