@@ -75,7 +75,7 @@ class Shop:
         return trio.current_time() - began
 
     async def until_served(self, path: str) -> None:
-        """Ask until there is an answer; a machine that has just been flooded may shed load first."""
+        """Ask until there is an answer; a program that was just flooded may shed load first."""
         with trio.fail_after(LOOKS_TIMEOUT_S):
             while (answer := await self.client.get(path, self.token)).status != 200:
                 assert (answer.status, answer.body["code"]) == (503, "overloaded"), answer
