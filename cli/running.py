@@ -20,10 +20,10 @@ from cli.reasons import explain
 from cli.signals import EXIT_BY_SIGNAL, StopSignals
 from cli.watchdog import stack_of_thread
 from config import Settings
-from config.policies import DATABASE
+from config.policies import DATABASE, REDIS
 from config.settings import SourceKind
 from runtime import ActorSystem, ChildSpec, host
-from runtime.cache import CacheHandle
+from runtime.cache import CacheHandle, open_cache
 from runtime.policies import Pipeline, Policies
 from runtime.ports import Ports, system_ports
 from runtime.storage import (
@@ -35,7 +35,7 @@ from runtime.storage import (
 )
 from runtime.telemetry import Metrics
 from runtime.tracing import Tracing
-from supervisors.application import ApplicationSpec, application
+from supervisors.application import ApplicationSpec, Outside, application
 from supervisors.health import HealthBoard
 from supervisors.platform import DatabaseSpec
 from supervisors.policies import declared
@@ -111,7 +111,7 @@ class Run:
             self.settings.data_dir,
             edge(handle, cache) if edge is not None else (),
             self.settings.redis_url,
-            self.policies,
+            outside=Outside(open_cache=partial(open_cache, pipeline=self.policies[REDIS])),
         )
         system = ActorSystem(self.ports, self.metrics, tracing)
         try:

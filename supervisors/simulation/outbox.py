@@ -28,6 +28,7 @@ from runtime.storage import (
     Write,
 )
 from runtime.storage.outbox import INSERT_EVENT, outbox_write
+from runtime.storage.policies import database_pipeline
 from supervisors.cache import cache_child
 from supervisors.platform import DatabaseSpec, platform
 from supervisors.simulation.parts import COUNT_UNDELIVERED, MERCHANT, put_back_dead_events
@@ -166,7 +167,7 @@ class OutboxScenario(Scenario):
         self._effects: list[Seen] = []
 
     def tree(self, world: World, life: Life) -> ChildSpec:
-        handle = DatabaseHandle()
+        handle = DatabaseHandle(database_pipeline(life.ports.random, life.system.metrics.policies))
 
         async def open_database(_url: str, **_options: Any) -> Database:
             await checkpoint()

@@ -24,11 +24,11 @@ from runtime.jobs import JobsSpec
 from runtime.jobs.messages import JOBS, RUNNER, SCHEDULER
 from runtime.journal import JOURNAL
 from runtime.outbox import RELAY
-from runtime.policies import Pipeline
 from runtime.ports import Ports
 from runtime.sim import Life, World
 from runtime.spool import Spool
 from runtime.storage import Database, DatabaseHandle
+from runtime.storage.policies import database_pipeline
 from runtime.telemetry import Metrics
 from supervisors.application import ApplicationSpec, Outside, application
 from supervisors.cache import CACHE
@@ -62,7 +62,7 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
 
     @asynccontextmanager
     async def open_cache(
-        _url: str | None, _ports: Ports, _metrics: Metrics, _pipeline: Pipeline | None
+        _url: str | None, _ports: Ports, _metrics: Metrics
     ) -> AsyncIterator[Cache]:
         async with world.cache.connect() as cache:
             yield cache
@@ -84,8 +84,10 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
         jobs=jobs,
         outside=outside,
     )
-    cache = CacheHandle(ports=life.ports, metrics=life.system.metrics)
-    return application(spec, DatabaseHandle(), cache)
+    metrics = life.system.metrics
+    handle = DatabaseHandle(database_pipeline(life.ports.random, metrics.policies))
+    cache = CacheHandle(ports=life.ports, metrics=metrics)
+    return application(spec, handle, cache)
 
 
 def signing_key_of(world: World) -> SigningKey:
