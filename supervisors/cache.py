@@ -8,17 +8,22 @@ import trio
 from runtime import Actor, ChildSpec, ExitReason
 from runtime.cache import Cache, CacheHandle, open_cache
 from runtime.ports import Ports
+from runtime.rotation import RotatingSecret
 from runtime.telemetry import Metrics
 
 CACHE = "platform.cache"
 
-OpenCache = Callable[[str | None, Ports, Metrics], AbstractAsyncContextManager[Cache]]
+OpenCache = Callable[
+    [str | RotatingSecret | None, Ports, Metrics], AbstractAsyncContextManager[Cache]
+]
 
 
 class CacheKeeper(Actor):
     """Opens the cache, whether Redis is there or not, and closes it at the end."""
 
-    def __init__(self, url: str | None, handle: CacheHandle, opener: OpenCache) -> None:
+    def __init__(
+        self, url: str | RotatingSecret | None, handle: CacheHandle, opener: OpenCache
+    ) -> None:
         self._url = url
         self._handle = handle
         self._open = opener
@@ -42,5 +47,7 @@ class CacheKeeper(Actor):
         self._handle.detach()
 
 
-def cache_child(url: str | None, handle: CacheHandle, opener: OpenCache = open_cache) -> ChildSpec:
+def cache_child(
+    url: str | RotatingSecret | None, handle: CacheHandle, opener: OpenCache = open_cache
+) -> ChildSpec:
     return ChildSpec("cache", lambda: CacheKeeper(url, handle, opener), name=CACHE)

@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trio.lowlevel import checkpoint
 
-from actors.auth.keys import SigningKey, signing_key
+from actors.auth.keyring import ReadKeys
+from actors.auth.keys import KeySet, KeyStore, SigningKey, signing_key
 from actors.auth.messages import KEYS
 from actors.core.messages import CUSTOMERS, MERCHANTS, ORDERS
 from actors.core.messages import QUERIES as CORE_QUERIES
@@ -56,14 +58,12 @@ SEED_BYTES = 32
 def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None) -> ChildSpec:
     """The application's root for one process of `world`."""
 
-    async def open_database(_url: str, **_options: Any) -> Database:
+    async def open_database(_url: object, **_options: Any) -> Database:
         await checkpoint()
         return world.store.connect(life)
 
     @asynccontextmanager
-    async def open_cache(
-        _url: str | None, _ports: Ports, _metrics: Metrics
-    ) -> AsyncIterator[Cache]:
+    async def open_cache(_url: object, _ports: Ports, _metrics: Metrics) -> AsyncIterator[Cache]:
         async with world.cache.connect() as cache:
             yield cache
 
@@ -73,11 +73,15 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
 
         return open_it
 
-    async def load_key(_directory: Path) -> SigningKey:
-        await checkpoint()
-        return signing_key_of(world)
+    def read_keys(_store: KeyStore) -> ReadKeys:
+        async def read(_now: datetime) -> KeySet:
+            await checkpoint()
+            key = signing_key_of(world)
+            return KeySet(key, (key.verification_key(),))
 
-    outside = Outside(open_cache=open_cache, open_spool=open_spool, load_key=load_key)
+        return read
+
+    outside = Outside(open_cache=open_cache, open_spool=open_spool, read_keys=read_keys)
     spec = ApplicationSpec(
         DatabaseSpec("simulated", opener=open_database),
         Path("simulated"),
