@@ -15,6 +15,7 @@ from cli.migrate import migrate
 from cli.running import report
 from cli.serve import serve
 from cli.show_config import show_config
+from cli.sim import sim
 from cli.tokens import token
 from cli.verify import verify
 from cli.version import version
@@ -27,7 +28,7 @@ def loyalnest() -> None:
     """Loyalty programs for many merchants, in one program."""
 
 
-for command in (serve, import_, migrate, show_config, token, verify, version):
+for command in (serve, import_, migrate, show_config, sim, token, verify, version):
     loyalnest.add_command(command)
 
 
