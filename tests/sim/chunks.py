@@ -23,5 +23,3 @@ def run_seeds(scenario: type[Scenario], seeds: range) -> None:
         if outcome.findings:
             selection, shrunk = shrink(scenario, outcome, runs_max=60)
             pytest.fail(failure_text(scenario.name, outcome, selection, shrunk), pytrace=False)
-
-

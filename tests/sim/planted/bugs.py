@@ -26,6 +26,7 @@ from runtime.delivery import Verdict
 from runtime.entity import Entities
 from runtime.envelope import Envelope
 from runtime.incarnation import Incarnation
+from runtime.jobs.queries import END_ATTEMPT
 from runtime.journal import Journal, Rejected
 from runtime.outbox_store import OutboxStore, Page
 from runtime.sim import Scenario
@@ -164,7 +165,7 @@ def hold_forgotten_by_a_restart(patch: pytest.MonkeyPatch) -> None:
 
 def lot_twice(patch: pytest.MonkeyPatch) -> None:
     """A lot is written for the earning, and once more for the balance."""
-    entry_of = actors.points.account.entry_of
+    entry_of = actors.points.records.entry_of
 
     def twice(*arguments: Any) -> Any:
         entry = entry_of(*arguments)
@@ -221,8 +222,8 @@ def wake_up_lost(patch: pytest.MonkeyPatch) -> None:
 
 def lease_not_fenced(patch: pytest.MonkeyPatch) -> None:
     """The end of an attempt may be written again."""
-    end = runtime.jobs.store.END_ATTEMPT
-    patch.setattr(runtime.jobs.store, "END_ATTEMPT", attrs.evolve(end, exact=False))
+    unfenced = attrs.evolve(END_ATTEMPT, exact=False)
+    patch.setattr(runtime.jobs.store, "END_ATTEMPT", unfenced)
 
 
 def price_not_outdated(patch: pytest.MonkeyPatch) -> None:
