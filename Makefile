@@ -5,13 +5,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
+# A module stays with one worker, and the modules come in the order they are collected.
+IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+# The tests start the program a hundred times: let Python keep what it compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test check test-long bench binary format lock clean help
 
 run: $(VENV)/run.stamp ## start LoyalNest with a demo merchant on http://127.0.0.1:8080
 	@exec $(BIN)/loyalnest serve --demo
 
 test: $(VENV)/dev.stamp ## run the test suite
-	$(BIN)/python -m pytest -q -m "not long"
+	$(BIN)/python -m pytest -q -m "not long" $(IN_PARALLEL)
 
 check: $(VENV)/dev.stamp ## lint, formatting, types
 	$(BIN)/ruff check .

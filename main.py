@@ -9,27 +9,15 @@ import click
 # `http/` is a plain folder: from a checkout that is not installed, `gateway` is found there.
 sys.path.append(str(Path(__file__).with_name("http")))
 
+from cli.commands import Commands
 from cli.errors import EXIT_FAILED, EXIT_USAGE
-from cli.importing.command import import_
-from cli.migrate import migrate
-from cli.running import report
-from cli.serve import serve
-from cli.show_config import show_config
-from cli.sim import sim
-from cli.tokens import token
-from cli.verify import verify
-from cli.version import version
 
 EXIT_INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def loyalnest() -> None:
     """Loyalty programs for many merchants, in one program."""
-
-
-for command in (serve, import_, migrate, show_config, sim, token, verify, version):
-    loyalnest.add_command(command)
 
 
 def main() -> None:
@@ -48,6 +36,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FAILED)
     except Exception as error:
+        from cli.running import report  # noqa: PLC0415 - it imports most of the program
+
         sys.exit(report(error))
 
 

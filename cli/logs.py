@@ -12,16 +12,19 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import attrs
 import msgspec
 import structlog
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.core import CounterMetricFamily
 from structlog.typing import EventDict, WrappedLogger
 
+from cli.redaction import Sanitizer
 from runtime.context import current_trace_id
 from runtime.telemetry import PREFIX
+from runtime.tracing import trace_id_of
 
 SERVICE = "loyalnest"
 CAPACITY = 10_000
@@ -78,10 +81,10 @@ class LogWriter:
         if not self._released.is_set():
             self._discards += 1
 
-    def count_dropped_in(self, registry: CollectorRegistry) -> None:
-        """Show the number of dropped lines as a metric."""
-        gauge = Gauge("log_lines_dropped", "Log lines lost", (), PREFIX, registry=registry)
-        gauge.set_function(lambda: self.dropped)
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """The number of dropped lines, as a metric: the writer can be registered."""
+        name = f"{PREFIX}_log_lines_dropped"
+        yield CounterMetricFamily(name, "Log lines lost to a slow or broken sink", self.dropped)
 
     def close(self) -> None:
         """Write what is queued, within `CLOSE_TIMEOUT_S`."""
@@ -112,7 +115,14 @@ class LogWriter:
         dropped = self.dropped - self._reported
         if dropped == 0:
             return
-        event = {"event": "log_lines_dropped", "level": "warning", "lines": dropped}
+        event = {
+            "event": "log_lines_dropped",
+            "lines": dropped,
+            "level": "warning",
+            "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+            "trace_id": None,
+            "service": SERVICE,
+        }
         if self._write(msgspec.json.encode(event)):
             self._reported += dropped
 
@@ -154,11 +164,12 @@ def logging_to(writer: LogWriter, *, level: str, console: bool) -> Iterator[None
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
             _add_trace,
             structlog.processors.StackInfoRenderer(),
             structlog.processors.format_exc_info,
+            Sanitizer(console=console),
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
             *_renderers(console),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
@@ -171,27 +182,41 @@ def logging_to(writer: LogWriter, *, level: str, console: bool) -> Iterator[None
     root.setLevel(bridge.level)
     for library in QUIET_LIBRARIES:
         logging.getLogger(library).setLevel(max(threshold, logging.WARNING))
+    logging.captureWarnings(True)
+    excepthook, threading.excepthook = threading.excepthook, _log_failed_thread
     try:
         yield
     finally:
+        threading.excepthook = excepthook
+        logging.captureWarnings(False)
         root.removeHandler(bridge)
         writer.close()
+
+
+def _log_failed_thread(failure: threading.ExceptHookArgs) -> None:
+    """What Python would print to stderr as it is."""
+    name = failure.thread.name if failure.thread is not None else None
+    structlog.get_logger("loyalnest.thread").error(
+        "thread_failed", thread=name, exc_info=failure.exc_value
+    )
 
 
 def _renderers(console: bool) -> list[Any]:
     if console:
         return [structlog.dev.ConsoleRenderer(colors=os.isatty(STDERR))]
-    return [_add_service, structlog.processors.JSONRenderer(serializer=_encode)]
+    return [_complete, structlog.processors.JSONRenderer(serializer=_encode)]
 
 
 def _add_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    trace_id = current_trace_id()
-    if trace_id is not None:
-        event.setdefault("trace_id", trace_id)
+    trace = trace_id_of(event.get("trace_id") or current_trace_id())
+    if trace is not None:
+        event["trace_id"] = trace
     return event
 
 
-def _add_service(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+def _complete(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """What every line has, whether or not it belongs to a trace."""
+    event.setdefault("trace_id", None)
     event["service"] = SERVICE
     return event
 

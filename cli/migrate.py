@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 
 import click
 
+from cli.data_directory import prepare_data_dir
 from cli.errors import EXIT_FAILED
 from cli.options import STORAGE, settings_options
-from cli.running import Run, prepare_data_dir, run_command
+from cli.running import Run, run_command
 from config import Settings
 from runtime.storage import migrate as apply_migrations
 from runtime.storage import open_database, pending

@@ -3,21 +3,29 @@
 import gc
 import os
 import sys
+import threading
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import attrs
+import structlog
 import trio
 
-from cli.errors import EXIT_FAILED, CommandFailed, explain
+from cli.data_directory import prepare_data_dir
+from cli.errors import EXIT_FAILED, CommandFailed
 from cli.logs import STDERR, LogWriter, logging_to
+from cli.reasons import explain
 from cli.signals import EXIT_BY_SIGNAL, StopSignals
+from cli.watchdog import stack_of_thread
 from config import Settings
+from config.policies import DATABASE
 from config.settings import SourceKind
 from runtime import ActorSystem, ChildSpec, host
 from runtime.cache import CacheHandle
-from runtime.ports import system_ports
+from runtime.policies import Pipeline, Policies
+from runtime.ports import Ports, system_ports
 from runtime.storage import (
     ConstraintViolation,
     DatabaseHandle,
@@ -26,10 +34,13 @@ from runtime.storage import (
     StorageUnavailable,
 )
 from runtime.telemetry import Metrics
+from runtime.tracing import Tracing
 from supervisors.application import ApplicationSpec, application
+from supervisors.health import HealthBoard
 from supervisors.platform import DatabaseSpec
+from supervisors.policies import declared
 
-OWNER_ONLY = 0o700
+log = structlog.get_logger("loyalnest.run")
 
 GARBAGE_THRESHOLDS = (50_000, 20, 20)
 """The usual 700 objects cost a third of the time of an import; see `collect_rarely`."""
@@ -41,8 +52,8 @@ HOLD_LOG_S = 3.0
 class WatchedHandle(DatabaseHandle):
     """Remembers why the last write failed: what fails then is far from the database."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, pipeline: Pipeline | None = None) -> None:
+        super().__init__(pipeline)
         self.failure: StorageError | None = None
 
     async def append(self, entries: Sequence[Entry]) -> None:
@@ -64,10 +75,24 @@ class Run:
     log: LogWriter
     quiet: bool = False
     metrics: Metrics = attrs.field(factory=Metrics)
+    board: HealthBoard = attrs.field(factory=HealthBoard)
+    ports: Ports = attrs.field(factory=system_ports)
+    policies: Policies = attrs.field(init=False)
+
+    @policies.default
+    def _declared(self) -> Policies:
+        return declared(
+            self.settings.policies,
+            self.ports.random,
+            self.metrics.policies,
+            chaos_allowed=self.settings.chaos_allowed,
+        )
 
     @asynccontextmanager
     async def tree(
-        self, edge: Callable[[DatabaseHandle, CacheHandle], tuple[ChildSpec, ...]] | None = None
+        self,
+        edge: Callable[[DatabaseHandle, CacheHandle], tuple[ChildSpec, ...]] | None = None,
+        tracing: Tracing | None = None,
     ) -> AsyncIterator[tuple[ActorSystem, DatabaseHandle]]:
         """The running application, stopped in order at the end.
 
@@ -76,7 +101,7 @@ class Run:
         Raises `CommandFailed` when it ends because the database cannot be written.
         """
         prepare_data_dir(self.settings)
-        handle, cache = WatchedHandle(), CacheHandle()
+        handle, cache = WatchedHandle(self.policies[DATABASE]), CacheHandle()
         spec = ApplicationSpec(
             DatabaseSpec(
                 self.settings.database_url,
@@ -86,8 +111,9 @@ class Run:
             self.settings.data_dir,
             edge(handle, cache) if edge is not None else (),
             self.settings.redis_url,
+            self.policies,
         )
-        system = ActorSystem(system_ports(), self.metrics)
+        system = ActorSystem(self.ports, self.metrics, tracing)
         try:
             async with system.run(application(spec, handle, cache)):
                 if not self.quiet:
@@ -110,36 +136,42 @@ def collect_rarely() -> None:
     gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
-def prepare_data_dir(settings: Settings) -> None:
-    """Make the data directory. Raises `CommandFailed`."""
-    try:
-        settings.data_dir.mkdir(OWNER_ONLY, parents=True, exist_ok=True)
-    except OSError as error:
-        detail = error.strerror or str(error)
-        raise CommandFailed(f"data directory {settings.data_dir}: {detail}") from error
+async def _at_once(_run: Run, _number: int) -> None:
+    """How most commands take their leave."""
+
+
+@attrs.frozen
+class StopPlan:
+    """What a signal leads to: `leave` is awaited with its number, then the body is cancelled and
+    stops its tree in order. `exit_code` gives the code for that. A process that is still there
+    after `limit_s` ends by force."""
+
+    exit_code: Callable[[int], int] = lambda number: EXIT_BY_SIGNAL + number
+    leave: Callable[[Run, int], Awaitable[None]] = _at_once
+    limit_s: float | None = None
 
 
 def run_command(
     settings: Settings,
     body: Callable[[Run], Awaitable[None]],
     *,
-    stopped_by_signal: Callable[[int], int] = lambda number: EXIT_BY_SIGNAL + number,
+    plan: StopPlan | None = None,
     quiet: bool = True,
 ) -> None:
     """Run `body` until it ends or a signal comes; leaves by `SystemExit`.
 
-    A signal cancels the body, which stops its tree in order; `stopped_by_signal` gives the
-    exit code then. A quiet command shows its log only to those who ask for a log level.
+    A quiet command shows its log only to those who ask for a log level.
     """
+    plan = plan if plan is not None else StopPlan()
     quiet = quiet and settings.sources["log_level"].kind is SourceKind.DEFAULT
     writer = LogWriter(hold_s=None if quiet else HOLD_LOG_S)
-    signals = StopSignals()
+    signals = StopSignals(plan.limit_s, partial(_tell_of_force, writer, threading.get_ident()))
     with (
         logging_to(writer, level=settings.log_level, console=_console(settings)),
         signals.installed(),
     ):
         try:
-            host.run(_until_signal, signals, body, Run(settings, writer, quiet))
+            host.run(_until_signal, signals, body, Run(settings, writer, quiet), plan)
         except BaseException as error:
             code = report(error, debug=settings.log_level == "debug", log=writer)
             raise SystemExit(code) from None
@@ -147,21 +179,27 @@ def run_command(
             if quiet:
                 writer.discard_held()
     if signals.received is not None:
-        raise SystemExit(stopped_by_signal(signals.received))
+        raise SystemExit(plan.exit_code(signals.received))
 
 
 async def _until_signal(
-    signals: StopSignals, body: Callable[[Run], Awaitable[None]], run: Run
+    signals: StopSignals, body: Callable[[Run], Awaitable[None]], run: Run, plan: StopPlan
 ) -> None:
     async with trio.open_nursery() as nursery:
 
         async def stop_on_signal() -> None:
-            await signals.wait()
+            await plan.leave(run, await signals.wait())
             nursery.cancel_scope.cancel()
 
         nursery.start_soon(stop_on_signal)
         await body(run)
         nursery.cancel_scope.cancel()
+
+
+def _tell_of_force(writer: LogWriter, thread: int) -> None:
+    """What the program was doing when its time to stop was up."""
+    log.error("stop_forced", stack=stack_of_thread(thread))
+    writer.close()
 
 
 def report(error: BaseException, *, debug: bool = False, log: LogWriter | None = None) -> int:

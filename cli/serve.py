@@ -1,26 +1,33 @@
 """`loyalnest serve`: the whole application with HTTP at its edge, until a signal."""
 
 import json
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import click
 import structlog
 import trio
+from prometheus_client import ProcessCollector
 
 from actors.auth.messages import Role
 from cli import demo as demo_shop
+from cli.edge import gateway_settings
 from cli.options import settings_options
-from cli.running import Run, run_command
+from cli.running import Run, StopPlan, run_command
 from cli.tokens import new_token
 from cli.version import program_version
+from cli.watchdog import watching
 from config import Settings
 from gateway.application import gateway_children
-from gateway.listener import ListenerSettings
 from gateway.messages import LISTENER, Address, GetAddress
-from gateway.settings import GatewaySettings
 from runtime import ActorError, ActorSystem, ChildSpec
 from runtime.cache import CacheHandle
 from runtime.journal import JOURNAL, Append
+from runtime.registries import in_registry
 from runtime.storage import DatabaseHandle, StorageError
+from runtime.telemetry import Metrics
+from runtime.tracing import Tracing
 from runtime.trouble import Trouble
 from supervisors.platform import DATABASE, Announce
 
@@ -39,19 +46,36 @@ def serve(settings: Settings, demo: bool) -> None:
     """Run the application until SIGTERM or SIGINT; a second signal ends it at once."""
 
     async def body(run: Run) -> None:
-        await serve_until_cancelled(run, demo=demo)
+        with watching(run.board, settings.probe_bind):
+            await serve_until_cancelled(run, demo=demo)
 
-    run_command(settings, body, stopped_by_signal=lambda _number: 0, quiet=False)
+    plan = StopPlan(lambda _number: 0, take_leave, settings.shutdown_max_s)
+    run_command(settings, body, plan=plan, quiet=False)
+
+
+async def take_leave(run: Run, number: int) -> None:
+    """From now on the process is not ready. Those who send it requests get time to see that;
+    a person who stops it at a keyboard need not wait."""
+    sent_requests = run.board.ready and number == signal.SIGTERM
+    run.board.stopping = True
+    delay_s = run.settings.shutdown_delay_s if sent_requests else 0.0
+    log.info("stopping", signal=signal.Signals(number).name, still_accepting_s=delay_s)
+    await trio.sleep(delay_s)
 
 
 async def serve_until_cancelled(run: Run, *, demo: bool) -> None:
-    run.log.count_dropped_in(run.metrics.registry)
+    listener, gateway = gateway_settings(run.settings)
+    run.metrics.registry.register(run.log)
+    ProcessCollector(registry=run.metrics.registry)
 
     def edge(handle: DatabaseHandle, cache: CacheHandle) -> tuple[ChildSpec, ...]:
-        listener, gateway = gateway_settings(run.settings)
-        return gateway_children(listener, gateway, handle, cache)
+        return gateway_children(listener, gateway, handle, cache, run.board, run.policies)
 
-    async with run.tree(edge) as (system, _):
+    settings = run.settings
+    async with (
+        serving_otlp(settings.otlp_endpoint, settings.trace_sampling, run.metrics) as tracing,
+        run.tree(edge, tracing) as (system, _),
+    ):
         address = await system.ref(LISTENER).ask(GetAddress())
         shop = await demo_shop.seed_demo(system) if demo else None
         trouble = Trouble(log, "announce_failed", "announced_again")
@@ -66,20 +90,19 @@ async def serve_until_cancelled(run: Run, *, demo: bool) -> None:
                 await _announce(system, None, trouble)
 
 
-def gateway_settings(settings: Settings) -> tuple[ListenerSettings, GatewaySettings]:
-    """The settings in the terms of the gateway."""
-    listener = ListenerSettings(
-        bind=settings.http_bind,
-        connections_max=settings.http_connections_max,
-        drain_s=settings.http_drain_s,
-    )
-    gateway = GatewaySettings(
-        deadline_s=settings.request_timeout_s,
-        body_max_bytes=settings.body_max_bytes,
-        batch_body_max_bytes=settings.batch_body_max_bytes,
-        version=program_version(),
-    )
-    return listener, gateway
+@asynccontextmanager
+async def serving_otlp(
+    endpoint: str | None, sampling: float, metrics: Metrics
+) -> AsyncIterator[Tracing | None]:
+    """Where spans are recorded, None without an endpoint. The SDK is loaded only if it is used."""
+    if not endpoint:
+        yield None
+        return
+    from cli.otlp import TraceMetrics, otlp_tracing  # noqa: PLC0415
+
+    spans = in_registry(metrics.registry, TraceMetrics).spans
+    async with otlp_tracing(endpoint, sampling, spans, program_version()) as tracing:
+        yield tracing
 
 
 async def _announce(system: ActorSystem, address: str | None, trouble: Trouble) -> None:

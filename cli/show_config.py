@@ -1,11 +1,14 @@
 """`loyalnest config`: the settings in force, and where each came from."""
 
 import json
+from collections.abc import Iterator
 
 import click
 
 from cli.options import settings_options
 from config import Settings
+from config.policies import knobs
+from config.policy_loading import setting_name
 from config.settings import specs
 
 
@@ -14,7 +17,7 @@ from config.settings import specs
 @settings_options()
 def show_config(settings: Settings, as_json: bool) -> None:
     """Print every setting: its name, the value in force, and where it came from."""
-    rows = [(s.name, settings.shown(s.name), str(settings.sources[s.name])) for s in specs()]
+    rows = [*_rows(settings), *_policy_rows(settings)]
     if as_json:
         table = {name: {"value": value, "source": source} for name, value, source in rows}
         print(json.dumps(table, indent=2))
@@ -23,3 +26,15 @@ def show_config(settings: Settings, as_json: bool) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     for name, value, source in rows:
         print(f"{name:{widths[0]}}  {value:{widths[1]}}  {source}")
+
+
+def _rows(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    for spec in specs():
+        yield spec.name, settings.shown(spec.name), str(settings.sources[spec.name])
+
+
+def _policy_rows(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    for dependency, chosen in settings.policies.items():
+        for knob in knobs(dependency):
+            name = setting_name(dependency, knob.name)
+            yield name, f"{getattr(chosen, knob.name):g}", str(settings.sources[name])

@@ -12,9 +12,9 @@ from actors.auth.keys import KEY_FILE, load_signing_key
 from actors.auth.messages import Role
 from actors.auth.tokens import MAX_TTL_S, issue_token
 from actors.core.model import check_id
+from cli.data_directory import prepare_data_dir
 from cli.errors import EXIT_USAGE, CommandFailed
 from cli.options import settings_options
-from cli.running import prepare_data_dir
 from config import Settings
 
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}

@@ -1,5 +1,17 @@
-"""The one error of the settings."""
+"""The one error of the settings, and how it names what is unknown."""
+
+import difflib
+from collections.abc import Callable, Iterable
 
 
 class SettingsError(Exception):
     """A setting is wrong. The text is one line: which, where it was set, what is allowed."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str], spell: Callable[[str], str] = str) -> str:
+    """That `name` is no `kind` (with its article), with the one that was perhaps meant."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    if close:
+        return f"is not {kind}; did you mean {spell(close[0])}?"
+    return f"is not {kind}; allowed: {', '.join(map(spell, names))}"

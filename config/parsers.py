@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
@@ -10,6 +11,8 @@ MAX_PORT = 65_535
 MEMORY_URL = "sqlite:///:memory:"
 SQLITE_PREFIX = "sqlite:///"
 POSTGRESQL_FORM = "postgresql://user:password@host:port/database"
+
+ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 Parser = Callable[[str], object]
 
@@ -22,6 +25,11 @@ def bind_address(text: str) -> str:
     if not plain or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > MAX_PORT:
         raise ValueError(f"host:port or [ipv6]:port, with a port from 0 to {MAX_PORT}")
     return text
+
+
+def optional_bind_address(text: str) -> str:
+    """As `bind_address`; empty for none."""
+    return bind_address(text) if text else text
 
 
 def directory(text: str) -> Path:
@@ -77,6 +85,17 @@ def redis_url(text: str) -> str | None:
     return text
 
 
+def http_url(text: str) -> str | None:
+    """An HTTP URL; empty for none."""
+    if not text:
+        return None
+    allowed = "http://host[:port][/path] or https://…"
+    parts = split_url(text, allowed)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment:
+        raise ValueError(allowed)
+    return text
+
+
 def split_url(text: str, allowed: str) -> SplitResult:
     """The parts of a URL, its port checked."""
     try:
@@ -110,6 +129,11 @@ def choice(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def yes_or_no(text: str) -> bool:
+    """A switch."""
+    return choice("yes", "no")(text) == "yes"
+
+
 def whole_number(least: int, most: int) -> Callable[[str], int]:
     """A whole number within bounds, both included."""
 
@@ -118,6 +142,21 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
         if re.fullmatch(r"[0-9]{1,15}", digits) and least <= int(digits) <= most:
             return int(digits)
         raise ValueError(f"a whole number from {least} to {most}")
+
+    return parse
+
+
+def share() -> Callable[[str], float]:
+    """A part of the whole, from 0 to 1."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if 0 <= value <= 1:
+            return value
+        raise ValueError("a number from 0 to 1")
 
     return parse
 
@@ -135,3 +174,44 @@ def seconds(least: float, most: float) -> Callable[[str], float]:
         raise ValueError(f"a number of seconds from {least:g} to {most:g}")
 
     return parse
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(part for part in (part.strip() for part in text.split(",")) if part)
+
+
+def networks(text: str) -> str:
+    """Addresses and networks between commas."""
+    try:
+        return ", ".join(str(ip_network(part)) for part in listed(text))
+    except ValueError as error:
+        allowed = "addresses or networks like 10.0.0.0/8 or fd00::/8, between commas"
+        raise ValueError(f"{allowed} ({error})") from error
+
+
+def origins(text: str) -> str:
+    """Origins of web pages between commas, as browsers send them."""
+    for origin in listed(text):
+        if not ORIGIN.fullmatch(origin):
+            raise ValueError(
+                "origins like https://shop.example or http://localhost:3000, in lower case,"
+                " between commas"
+            )
+    return ", ".join(listed(text))
+
+
+def route_limits(text: str) -> str:
+    """`METHOD /path=calls per minute` between commas; 0 for no limit."""
+    for part in listed(text):
+        if not re.fullmatch(r"[A-Z]+ /[^=\s]*=[0-9]{1,9}", part):
+            raise ValueError("limits like POST /v1/points/earn=600, between commas; 0 for none")
+    if len(set(route_limits_of(text))) < len(listed(text)):
+        raise ValueError("each route once")
+    return ", ".join(listed(text))
+
+
+def route_limits_of(text: str) -> dict[str, int]:
+    """The calls per minute of each route in a text that `route_limits` has passed."""
+    pairs = (part.rpartition("=") for part in listed(text))
+    return {name: int(count) for name, _, count in pairs}

@@ -9,9 +9,14 @@ import attrs
 
 from config import parsers
 from config.parsers import Parser
+from config.policies import PolicySettings
 
 ENV_PREFIX = "LOYALNEST_"
 _SPEC = "loyalnest.setting"
+
+
+WITH_PASSWORDS = frozenset({"database_url", "redis_url", "otlp_endpoint"})
+"""URLs, which may have a password in them."""
 
 
 class SourceKind(Enum):
@@ -62,6 +67,9 @@ def _row(parse: Parser, default: str, help_: str) -> dict[str, Any]:
     return {_SPEC: (parse, default, help_)}
 
 
+RATE = parsers.whole_number(0, 1_000_000_000)
+
+
 @attrs.frozen(kw_only=True)
 class Settings:
     """The values in force. `sources` says for each where it came from."""
@@ -110,9 +118,61 @@ class Settings:
     http_connections_max: int = attrs.field(
         metadata=_row(parsers.whole_number(1, 100_000), "1000", "HTTP connections open at a time")
     )
+    http_connections_per_address_max: int = attrs.field(
+        metadata=_row(
+            parsers.whole_number(1, 100_000), "500", "HTTP connections open from one address"
+        )
+    )
+    http_shedding: str = attrs.field(
+        metadata=_row(
+            parsers.choice("automatic", "disabled"),
+            "automatic",
+            "whether requests are refused when there are more than can be answered in time",
+        )
+    )
+    http_concurrency_min: int = attrs.field(
+        metadata=_row(
+            parsers.whole_number(1, 100_000), "48", "requests at a time that are always admitted"
+        )
+    )
+    http_concurrency_max: int = attrs.field(
+        metadata=_row(
+            parsers.whole_number(1, 100_000), "1000", "requests at a time, however fast they are"
+        )
+    )
+    http_head_timeout_s: float = attrs.field(
+        metadata=_row(parsers.seconds(0.1, 300), "10", "how long a request head may take to arrive")
+    )
+    http_body_timeout_s: float = attrs.field(
+        metadata=_row(parsers.seconds(0.1, 300), "10", "how long a request body may take to arrive")
+    )
+    http_send_timeout_s: float = attrs.field(
+        metadata=_row(
+            parsers.seconds(0.1, 300), "10", "how long a client may take for 64 KiB of an answer"
+        )
+    )
     http_drain_s: float = attrs.field(
         metadata=_row(
             parsers.seconds(0, 300), "15", "how long a stop waits for requests in progress"
+        )
+    )
+    shutdown_delay_s: float = attrs.field(
+        metadata=_row(
+            parsers.seconds(0, 300),
+            "5",
+            "how long requests are accepted after SIGTERM, while /health/ready is 503 already",
+        )
+    )
+    shutdown_max_s: float = attrs.field(
+        metadata=_row(
+            parsers.seconds(1, 3_600), "25", "after this a stop that hangs is ended by force"
+        )
+    )
+    probe_bind: str = attrs.field(
+        metadata=_row(
+            parsers.optional_bind_address,
+            "",
+            "address of a second port for probes, answered even while the program stands still",
         )
     )
     request_timeout_s: float = attrs.field(
@@ -130,6 +190,50 @@ class Settings:
             "largest body of a request with many orders or mutations",
         )
     )
+    otlp_endpoint: str | None = attrs.field(
+        metadata=_row(
+            parsers.http_url, "", "OTLP/HTTP collector that traces are sent to; empty: none"
+        ),
+        repr=parsers.masked_url,
+    )
+    trace_sampling: float = attrs.field(
+        metadata=_row(
+            parsers.share(), "1", "share of the traces that begin here which is recorded, 0 to 1"
+        )
+    )
+    trusted_proxies: str = attrs.field(
+        metadata=_row(parsers.networks, "", "proxies whose X-Forwarded-For is believed")
+    )
+    cors_origins: str = attrs.field(
+        metadata=_row(parsers.origins, "", "web pages of these origins may use the API")
+    )
+    hsts_max_age_s: int = attrs.field(
+        metadata=_row(
+            parsers.whole_number(0, 10 * 365 * 86_400),
+            "0",
+            "how long browsers are told to come by TLS only; 0: not told",
+        )
+    )
+    rate_limit_merchant_per_minute: int = attrs.field(
+        metadata=_row(RATE, "60000", "requests of one merchant; 0: no limit")
+    )
+    rate_limit_customer_per_minute: int = attrs.field(
+        metadata=_row(RATE, "1200", "requests of one customer; 0: no limit")
+    )
+    rate_limit_address_per_minute: int = attrs.field(
+        metadata=_row(RATE, "6000", "requests without a valid token from one address; 0: no limit")
+    )
+    rate_limit_routes: str = attrs.field(
+        metadata=_row(parsers.route_limits, "", "limits per minute of single routes")
+    )
+    chaos_allowed: bool = attrs.field(
+        metadata=_row(
+            parsers.yes_or_no,
+            "no",
+            "whether faults may be made on purpose; never in production",
+        )
+    )
+    policies: Mapping[str, PolicySettings] = attrs.field(factory=dict)
     sources: Mapping[str, Source] = attrs.field(factory=dict, eq=False)
 
     def shown(self, name: str) -> str:
@@ -137,7 +241,9 @@ class Settings:
         value = getattr(self, name)
         if value is None:
             return ""
-        return parsers.masked_url(value) if name.endswith("_url") else str(value)
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return parsers.masked_url(value) if name in WITH_PASSWORDS else str(value)
 
 
 def specs() -> tuple[SettingSpec, ...]:

@@ -39,6 +39,12 @@ class Actor:
     cancellable: ClassVar[bool] = True
     """False: what was begun is finished, even when the deadline passes or the asker goes."""
 
+    concurrent: ClassVar[bool] = False
+    """True: it works on several messages at once, and says itself when each begins and ends."""
+
+    batch_cancellable: ClassVar[bool] = False
+    """True: a batch is cancelled when nobody waits for any of it any more; see `finish_batch`."""
+
     passes_on: ClassVar[tuple[type[Exception], ...]] = ()
     """Exceptions that a handler answers its asker with instead of ending the actor: failures of
     what it depends on, which leave its own state sound."""
@@ -85,7 +91,8 @@ class Actor:
     async def receive_batch(self, batch: Sequence[Envelope]) -> None:
         """Handle several messages at once: answer each with `reply` or `fail`.
 
-        Not cancelled by any one sender's deadline. Expired messages are left out beforehand.
+        Not cancelled by any one sender's deadline, and when all have gone only where
+        `batch_cancellable` says so. Expired messages are left out beforehand.
         """
         raise TypeError(f"{type(self).__name__} has a batch_max, but no receive_batch")
 
@@ -100,9 +107,13 @@ class Actor:
         """Run a child task; it ends with the actor, and its crash crashes the actor."""
         self._incarnation.start_task(function, *args)
 
+    def finish_batch(self) -> None:
+        """From here on, finish the batch in hand, also if nobody waits for it any more."""
+        self._incarnation.finish_batch()
+
     def become(self, receive: Receive) -> None:
         """Handle further messages with `receive` instead."""
-        self._incarnation.receive = receive
+        self._incarnation.handle_with(receive)
 
     def stash(self) -> object:
         """Put the message in hand aside; return the result from `receive`."""

@@ -70,5 +70,4 @@ def _time_out(envelope: Envelope) -> None:
         error = Expired(address, message, "deadline passed before it was taken up")
     else:
         error = AskTimeout(address, message, "deadline passed while it was worked on")
-        envelope.cancel_work()
-    envelope.fail(error)
+    envelope.time_out(error)

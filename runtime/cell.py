@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -26,11 +27,13 @@ class Cell:
 
     `limit` is the number of unread messages up to which a message may simply be appended: the
     capacity while an actor is there, 0 while none is, and 0 where a policy must look first.
+    `batch` is the one in hand if it may be cancelled, otherwise empty.
     """
 
     __slots__ = (
         "accepting",
         "address",
+        "batch",
         "cancelled",
         "capacity",
         "dead_letters",
@@ -63,6 +66,7 @@ class Cell:
         self.handled = 0
         self.limit = 0
         self.in_hand: Envelope | None = None
+        self.batch: Sequence[Envelope] = ()
         self.kill_scope: CancelScope | None = None
         self.scope: CancelScope | None = None
         self.cancelled = False
@@ -128,11 +132,25 @@ class Cell:
         if self.room is not None:
             self.room.unpark(count=count)
 
+    def withdraw(self, envelope: Envelope) -> None:
+        """Drop an unread message whose asker waits no more, which makes room for another."""
+        try:
+            self.items.remove(envelope)
+        except ValueError:  # put aside, or in the system lane: found at its turn
+            return
+        self.took(1)
+        self.bury_unwanted(envelope)
+
     def cancel_work(self, envelope: Envelope) -> None:
-        """Cancel the handler if it works on `envelope`, whose asker waits no more."""
-        if self.in_hand is envelope and self.scope is not None:
+        """Cancel the handler if it works for `envelope`, whose asker waits no more, and for nobody
+        else."""
+        if self.scope is not None and (self.in_hand is envelope or self._is_unwanted(envelope)):
             self.cancelled = True
             self.scope.cancel()
+
+    def _is_unwanted(self, envelope: Envelope) -> bool:
+        """Whether the batch in hand holds `envelope`, and nobody waits for any of it."""
+        return envelope in self.batch and all(other.withdrawn for other in self.batch)
 
     async def wait_for_room(self) -> None:
         """Wait until there may be room, or the actor has gone. A checkpoint."""
@@ -156,6 +174,7 @@ class Cell:
         self.limit = 0
         self.parked = None
         self.cancelled = False
+        self.batch = ()
         self.kill_scope = None
         if self.in_hand is not None:
             in_hand = (self.in_hand, *in_hand)
@@ -166,7 +185,10 @@ class Cell:
         self.system_items.clear()
         self.items.clear()
         for envelope in unread:
-            self._lose(envelope, reason, Outcome.NOT_DELIVERED)
+            if envelope.withdrawn:
+                self.bury_unwanted(envelope)
+            else:
+                self._lose(envelope, reason, Outcome.NOT_DELIVERED)
         if self.room is not None:
             self.room.unpark_all()
         watchers, self.watchers = self.watchers, set()
@@ -188,6 +210,11 @@ class Cell:
 
     def bury(self, message: object, reason: DeadReason) -> None:
         self.dead_letters.add(self.address, message, reason)
+
+    def bury_unwanted(self, envelope: Envelope) -> None:
+        """A message that was withdrawn before it was taken up."""
+        expired = envelope.state is DONE
+        self.bury(envelope.message, DeadReason.EXPIRED if expired else DeadReason.WITHDRAWN)
 
     def statistics(self) -> MailboxStatistics:
         senders = self.room.statistics().tasks_waiting if self.room is not None else 0

@@ -24,13 +24,17 @@ class Ambient(Protocol):
     def receiver(self) -> object: ...
     @property
     def number(self) -> int: ...
+    @property
+    def retries(self) -> object: ...
 
 
 @attrs.frozen
 class Context:
     """`deadline` on Trio's clock, `asking` the actors that wait for what happens in here.
 
-    `receiver` is the actor whose mailbox stands still meanwhile, if one does.
+    `trace_id` is a trace id, or a W3C traceparent (see `runtime.tracing`). `receiver` is the
+    actor whose mailbox stands still meanwhile, if one does. `retries` are the layers around this
+    work that may repeat it (`runtime.policies.retry`).
     """
 
     deadline: float = inf
@@ -38,6 +42,7 @@ class Context:
     asking: tuple[object, ...] = ()
     receiver: object = None
     number: int = 0
+    retries: object = None
 
 
 current: ContextVar[Ambient | None] = ContextVar("loyalnest_context", default=None)
@@ -61,6 +66,6 @@ def time_left_s() -> float:
 
 
 def current_trace_id() -> str | None:
-    """The trace of the work in progress, for logs."""
+    """The trace of the work in progress, for what it leads to."""
     ambient = current.get()
     return ambient.trace_id if ambient is not None else None

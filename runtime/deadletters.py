@@ -10,7 +10,8 @@ KEPT = 256
 
 
 class DeadReason(Enum):
-    """Why a message was not read."""
+    """Why a message was not read. `EXPIRED`: an ask ran out of time. `WITHDRAWN`: its asker went
+    away."""
 
     MAILBOX_FULL = "mailbox_full"
     DROPPED_OLDEST = "dropped_oldest"
@@ -18,6 +19,7 @@ class DeadReason(Enum):
     NOT_RUNNING = "not_running"
     UNREAD_AT_EXIT = "unread_at_exit"
     EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
 
 
 @attrs.frozen

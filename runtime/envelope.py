@@ -38,10 +38,10 @@ class Envelope(msgspec.Struct, eq=False, gc=False, kw_only=True):
     `deadline` is on Trio's clock, `asking` are the actors that wait for the answer, `causation`
     is the number of the envelope that its sender was working on (0: none). A `plain` one needs
     nothing but its message handled: no answer, no deadline, no timing. `scope` is that of the
-    work, where it is not the receiver's main one. A msgspec struct
-    and not an attrs class because it is made once per message: 80 ns against 160 ns, and not
-    tracked by the garbage collector, so whoever ends a wait also clears what could close a
-    cycle (`asker`, `error`).
+    work, where it is not the receiver's main one: it is cancelled when nobody waits any more.
+    A msgspec struct and not an attrs class because it is made once per message: 80 ns against
+    160 ns, and not tracked by the garbage collector, so whoever ends a wait also clears what
+    could close a cycle (`asker`, `error`).
     """
 
     message: object
@@ -52,6 +52,7 @@ class Envelope(msgspec.Struct, eq=False, gc=False, kw_only=True):
     deadline: float = inf
     trace_id: str | None = None
     asking: tuple[object, ...] = ()
+    retries: object = None
     state: EnvelopeState = QUEUED
     asker: Task | None = None
     waiting: set[Envelope] | None = None
@@ -89,16 +90,25 @@ class Envelope(msgspec.Struct, eq=False, gc=False, kw_only=True):
         self.reply(None)
 
     def abandon(self) -> None:
-        """The asker has gone: forget it, and cancel the work if it runs in a scope."""
+        """The asker has gone: drop the message if it is unread, or cancel the work on it."""
         self.asker = None
         if self.waiting is not None:
             self.waiting.discard(self)
-        self.cancel_work()
+        if self.state is QUEUED:
+            self.receiver.withdraw(self)
+        elif self.state is TAKEN:
+            self._cancel_work()
 
-    def cancel_work(self) -> None:
-        """Nobody waits for the answer any more."""
-        if self.state is not TAKEN:
-            return
+    def time_out(self, error: BaseException) -> None:
+        """As `abandon`, but the asker is there, and gets `error`."""
+        state = self.state
+        self.fail(error)
+        if state is QUEUED:
+            self.receiver.withdraw(self)
+        elif state is TAKEN:
+            self._cancel_work()
+
+    def _cancel_work(self) -> None:
         if self.scope is not None:
             self.scope.cancel()
         else:

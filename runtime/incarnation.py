@@ -15,7 +15,6 @@ from trio.lowlevel import checkpoint, current_task
 from runtime.actor import DEFERRED, Actor
 from runtime.cell import Cell
 from runtime.context import Context, current, current_trace_id
-from runtime.deadletters import DeadReason
 from runtime.envelope import DONE, QUEUED, TAKEN, Envelope
 from runtime.errors import AskTimeout, StartFailed
 from runtime.exits import KILLED, NORMAL, ExitReason, crashed
@@ -31,6 +30,7 @@ from runtime.system_messages import (
     SystemMessage,
 )
 from runtime.timers import TimerFired, Timers
+from runtime.tracing import Tracing, handling
 
 if TYPE_CHECKING:
     from runtime.system import ActorSystem
@@ -55,7 +55,8 @@ class Incarnation:
         self.system = system
         self.ref = ActorRef(cell)
         self.timers = Timers(self)
-        self.receive: Callable[[Any], Any] = actor.receive
+        self.receive: Callable[[Any], Any]
+        self.handle_with(actor.receive)
         self._batch: list[Envelope] = []
         self.reason: ExitReason | None = None
         self.start_error: BaseException | None = None
@@ -72,6 +73,20 @@ class Incarnation:
         self._stashed: list[Envelope] = []
         self._deferred: list[Envelope] = []
         actor._incarnation = self
+
+    def handle_with(self, receive: Callable[[Any], Any]) -> None:
+        """Handle messages with `receive`; where spans are recorded, each in one of its own."""
+        tracing = self.system.tracing
+        self.receive = receive if tracing is None else partial(self._traced, tracing, receive)
+
+    async def _traced(
+        self, tracing: Tracing, receive: Callable[[Any], Any], message: object
+    ) -> object:
+        envelope = self.cell.in_hand
+        if envelope is None or envelope.message is not message:
+            return await receive(message)
+        with handling(tracing, type(self.actor).__name__, (envelope,)):
+            return await receive(message)
 
     def launch_in(self, nursery: trio.Nursery) -> None:
         """Start in `nursery`, without the context of whoever asked for it."""
@@ -250,18 +265,18 @@ class Incarnation:
 
     def _is_dead(self, envelope: Envelope) -> bool:
         """Whether its asker has gone, or its deadline has passed, in the mailbox."""
-        if envelope.sent_at:
-            self._begin_timing(envelope)
+        if envelope.sent_at and not self.actor.concurrent:
+            self.begin_timing(envelope)
         if envelope.asker is not None or envelope.waiting is None:
             return False
-        self.cell.bury(envelope.message, DeadReason.EXPIRED)
+        self.cell.bury_unwanted(envelope)
         return True
 
     def _after(self, envelope: Envelope, value: object) -> None:
         if value is DEFERRED:
             self._defer(envelope)
         if envelope.sent_at:
-            self._end_timing(envelope)
+            self.end_timing(envelope)
 
     def _pass_on(self, error: Exception) -> None:
         """Answer what is in hand with `error`, and go on."""
@@ -273,7 +288,7 @@ class Incarnation:
         if not asked:
             log.warning("message_failed", actor=self.cell.address, error=str(error)[:500])
         self.cell.in_hand = None
-        self._batch = []
+        self._end_batch()
 
     def _put_down(self) -> None:
         """After a cancelled handler: its deadline passed, or its asker went away."""
@@ -283,10 +298,11 @@ class Incarnation:
         if envelope is not None:
             detail = "deadline passed while it was worked on"
             envelope.fail(AskTimeout(cell.address, envelope.message, detail))
+        self._end_batch()
 
     async def _work_batches(self) -> None:
-        """Handle messages in batches until the end."""
-        while self.reason is None:
+        """Handle messages in batches, until the end or until the scope was cancelled."""
+        while self.reason is None and not self.cell.cancelled:
             await self._ready()
             batch = self._take_batch()
             if batch:
@@ -307,28 +323,43 @@ class Incarnation:
         return batch
 
     async def _handle_batch(self, batch: list[Envelope]) -> None:
-        timed = [envelope for envelope in batch if envelope.sent_at]
+        apart = self.actor.concurrent
+        timed = () if apart else [envelope for envelope in batch if envelope.sent_at]
         self._batch = batch
-        current.set(_batch_context(self.cell, batch))
-        await self.actor.receive_batch(batch)
+        if self.actor.batch_cancellable:
+            self.cell.batch = batch
+        tracing = None if apart else self.system.tracing
+        with handling(tracing, type(self.actor).__name__, batch):
+            current.set(_batch_context(self.cell, batch))
+            await self.actor.receive_batch(batch)
         for envelope in batch:
             if envelope.asker is not None:
                 self._defer(envelope)
         for envelope in timed:
-            self._end_timing(envelope)
+            self.end_timing(envelope)
+        self._end_batch()
+
+    def _end_batch(self) -> None:
         self._batch = []
+        self.cell.batch = ()
+
+    def finish_batch(self) -> None:
+        """See `Actor.finish_batch`."""
+        self.cell.batch = ()
 
     def _defer(self, envelope: Envelope) -> None:
         if envelope.expects_reply and envelope.state is TAKEN:
             self._deferred = [kept for kept in self._deferred if kept.state is not DONE]
             self._deferred.append(envelope)
 
-    def _begin_timing(self, envelope: Envelope) -> None:
+    def begin_timing(self, envelope: Envelope) -> None:
+        """The wait of a sampled message is over, its handling begins."""
         now = monotonic()
         self.system.metrics.queue_wait(type(self.actor).__name__, now - envelope.sent_at)
         envelope.sent_at = now
 
-    def _end_timing(self, envelope: Envelope) -> None:
+    def end_timing(self, envelope: Envelope) -> None:
+        """The handling of a sampled message is over."""
         self.system.metrics.service(type(self.actor).__name__, monotonic() - envelope.sent_at)
 
     async def _read_system(self, envelope: Envelope) -> None:
@@ -387,6 +418,7 @@ def _single(error: Exception) -> BaseException:
 
 def _batch_context(cell: Cell, batch: list[Envelope]) -> Context:
     if len(batch) == 1:
-        return Context(inf, batch[0].trace_id, batch[0].asking, cell, batch[0].number)
+        only = batch[0]
+        return Context(inf, only.trace_id, only.asking, cell, only.number, only.retries)
     askers = dict.fromkeys(asker for envelope in batch for asker in envelope.asking)
     return Context(inf, batch[0].trace_id, tuple(askers), cell, batch[0].number)

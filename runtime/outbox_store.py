@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import attrs
+import trio
 
 from runtime.errors import ActorError, Outcome
 from runtime.journal import JOURNAL, Append, Rejected
@@ -59,6 +60,9 @@ class OutboxStore:
         except ActorError as error:
             if error.outcome is Outcome.UNKNOWN:
                 self._doubts += 1
+            raise
+        except trio.Cancelled:
+            self._doubts += 1
             raise
         if isinstance(answer, Rejected):
             raise answer.violation

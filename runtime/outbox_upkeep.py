@@ -16,9 +16,6 @@ log = structlog.get_logger("loyalnest.relay")
 
 MEASURE_S = 5.0
 
-DEPENDENCY = "database"
-"""Under this name the metrics tell whether the store answers."""
-
 INBOX_RETENTION = timedelta(days=7)
 """How long a consumer recognises an event whose row is gone from the outbox."""
 
@@ -31,14 +28,11 @@ PRUNE_PAUSE_S = 0.2
 
 
 async def measure_for_ever(system: ActorSystem, store: OutboxStore) -> None:
-    """Keep the gauges up to date, also whether the store answers; while it does not, the others
-    stay as they were."""
+    """Keep the gauges up to date; while the store does not answer they stay as they were."""
     while True:
         try:
             await _measure(system, store)
-            system.metrics.dependency_up(DEPENDENCY, True)
         except (ActorError, StorageError) as error:
-            system.metrics.dependency_up(DEPENDENCY, False)
             log.debug("outbox_not_measured", error=str(error)[:500])
         await trio.sleep(MEASURE_S)
 

@@ -78,6 +78,7 @@ class Ownership:
     async def still_mine(self, database: Database) -> bool:
         """Whether nobody else has claimed it; true when that cannot be found out now."""
         if self._owner is None or self._lost:
+            await trio.lowlevel.checkpoint()
             return not self._lost
         owner = self._owner
         try:

@@ -15,7 +15,7 @@ from runtime.context import Ambient, current
 from runtime.deadletters import DeadReason
 from runtime.envelope import DONE, Envelope, next_number
 from runtime.errors import ActorDown, ActorError, AskCycle, Expired, MailboxFull
-from runtime.mailbox import Overflow
+from runtime.mailbox import MailboxStatistics, Overflow
 from runtime.message import Call, Message
 from runtime.parking import monotonic, park, wake
 from runtime.system_messages import ActorStatistics, Inspect, SystemMessage
@@ -125,6 +125,10 @@ class ActorRef:
         work on it is cancelled, where it runs in a scope of its own.
         """
         return ask(self._cell, message, timeout_s)
+
+    def mailbox(self) -> MailboxStatistics:
+        """How full the mailbox is; without asking the actor."""
+        return self._cell.statistics()
 
     async def inspect(self) -> ActorStatistics:
         """Statistics of the actor, also of one that is busy in its mailbox or suspended.
@@ -253,6 +257,8 @@ async def _post(
             await _wait_for_room(cell, message, deadline)
     except ActorError as error:
         return error
+    if not envelope.number % SAMPLING:
+        envelope.sent_at = monotonic()
     envelope.asker = asker
     envelope.waiting = cell.deadlines.join(deadline, envelope)
     cell.deliver(envelope)
@@ -280,6 +286,7 @@ def _inheriting(ambient: Ambient, cell: Cell, message: object, deadline: float) 
         deadline=deadline,
         trace_id=ambient.trace_id,
         asking=asking,
+        retries=ambient.retries,
     )
 
 

@@ -65,6 +65,10 @@ class Region:
             raise MailboxFull(self.address(key), message, "too many active entities")
         return cell
 
+    def depth(self) -> int:
+        """Messages that entities here have not read."""
+        return sum(len(cell.items) for cell in self._host.active.values()) if self._host else 0
+
     def address(self, key: Hashable) -> str:
         return f"{self.name}/{key}"
 

@@ -104,6 +104,7 @@ class Supervisor(Actor):
 
     async def _boot(self, spec: ChildSpec) -> BaseException | None:
         child = self._children.adopt(spec.id, spec)
+        self.system.metrics.expect_restarts(spec.name or spec.id)
         error = await self._children.start(child)
         if error is not None:
             self._report(ReportKind.START_ERROR, child, error)

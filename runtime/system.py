@@ -1,6 +1,6 @@
 """The actor system: what all actors of one tree share."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import trio
@@ -20,6 +20,7 @@ from runtime.reports import SupervisorReports
 from runtime.starting import Ignore
 from runtime.system_messages import Stop
 from runtime.telemetry import Metrics
+from runtime.tracing import Tracing
 
 IGNORED_ROOT = "the root of the tree said that it is not to run"
 
@@ -29,14 +30,22 @@ class RootDown(Exception):
 
 
 class ActorSystem:
-    """Registry, dead letters, reports, deadlines, ports and metrics of one supervision tree."""
+    """Registry, dead letters, reports, deadlines, ports, metrics and traces of one supervision
+    tree. Without `tracing` no spans are recorded, and nothing is spent on them."""
 
-    def __init__(self, ports: Ports | None = None, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        ports: Ports | None = None,
+        metrics: Metrics | None = None,
+        tracing: Tracing | None = None,
+    ) -> None:
         ports = ports if ports is not None else system_ports()
         self.clock = ports.clock
         self.ids = ports.ids
         self.random = ports.random
         self.metrics = metrics if metrics is not None else Metrics()
+        self.tracing = tracing
+        self.metrics.watch_mailboxes(self._mailbox_depths)
         self.dead_letters = DeadLetters(observer=self._count_dead_letter)
         self.reports = SupervisorReports()
         self.deadlines = AskDeadlines()
@@ -45,6 +54,14 @@ class ActorSystem:
 
     def _count_dead_letter(self, letter: DeadLetter) -> None:
         self.metrics.dead_letter(letter.reason.value)
+
+    def _mailbox_depths(self) -> Iterator[tuple[str, int]]:
+        """Unread messages of every named actor that runs, and of all entities of a region."""
+        for name, cell in self._names.items():
+            if cell.accepting:
+                yield name, len(cell.items)
+        for name, region in self._regions.items():
+            yield name, region.depth()
 
     def ref(self, name: str) -> ActorRef:
         """The actor registered under `name`, now or later; it survives restarts."""

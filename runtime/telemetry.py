@@ -1,8 +1,18 @@
 """The runtime's metrics. Messages are timed by sampling, everything else is counted exactly."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from collections.abc import Callable, Iterable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
+from prometheus_client.core import GaugeMetricFamily
 
 from runtime.outbox_metrics import OutboxMetrics
+from runtime.policies.metrics import PolicyMetrics
 
 PREFIX = "loyalnest"
 
@@ -10,7 +20,27 @@ FAST_BUCKETS = (1e-5, 5e-5, 2e-4, 1e-3, 5e-3, 2e-2, 0.1, 0.5, 2.0, 10.0)
 """Seconds; from a message between idle actors to one behind a stuck store."""
 
 
-BREAKER_STATES = ("closed", "open", "half_open")
+LAG_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+"""They double the lines of every counter, and the client can leave them out only for good."""
+
+
+class MailboxDepths:
+    """Reads the mailboxes when it is scraped."""
+
+    def __init__(self) -> None:
+        self.read: Callable[[], Iterable[tuple[str, int]]] = tuple
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            f"{PREFIX}_actor_mailbox_depth",
+            "Unread messages of an actor, or of all entities of a kind",
+            labels=("actor",),
+        )
+        for actor, depth in self.read():
+            family.add_metric((actor,), depth)
+        yield family
 
 
 class Metrics:
@@ -23,6 +53,16 @@ class Metrics:
         )
         self._service = self._histogram(
             "actor_service_seconds", "Time in the handler (sampled)", ("actor",)
+        )
+        self._mailboxes = MailboxDepths()
+        self.registry.register(self._mailboxes)
+        self.loop_lag = Histogram(
+            "loop_lag_seconds",
+            "How much too late the event loop wakes a task that sleeps",
+            (),
+            PREFIX,
+            buckets=LAG_BUCKETS,
+            registry=self.registry,
         )
         self._restarts = Counter(
             "actor_restarts", "Restarts by a supervisor", ("child",), PREFIX, registry=self.registry
@@ -51,39 +91,8 @@ class Metrics:
             PREFIX,
             registry=self.registry,
         )
-        self._define_breakers()
+        self.policies = PolicyMetrics(self.registry, PREFIX)
         self._define_cache()
-
-    def _define_breakers(self) -> None:
-        self._breaker_state = Gauge(
-            "breaker_state",
-            "1 for the state a breaker is in",
-            ("name", "state"),
-            PREFIX,
-            registry=self.registry,
-        )
-        self._breaker_transitions = Counter(
-            "breaker_transitions",
-            "Changes of a breaker's state",
-            ("name", "from", "to"),
-            PREFIX,
-            registry=self.registry,
-        )
-        self._breaker_calls = Counter(
-            "breaker_calls",
-            "Calls that asked a breaker, by how they ended",
-            ("name", "outcome"),
-            PREFIX,
-            registry=self.registry,
-        )
-
-        self._fallbacks = Counter(
-            "fallbacks",
-            "Times something went on without a dependency, by what it did instead",
-            ("name", "kind"),
-            PREFIX,
-            registry=self.registry,
-        )
 
     def _define_cache(self) -> None:
         self._cache_operations = Counter(
@@ -102,11 +111,19 @@ class Metrics:
     def _histogram(self, name: str, text: str, labels: tuple[str, ...]) -> Histogram:
         return Histogram(name, text, labels, PREFIX, buckets=FAST_BUCKETS, registry=self.registry)
 
+    def watch_mailboxes(self, read: Callable[[], Iterable[tuple[str, int]]]) -> None:
+        """From now on, tell the depths that `read` finds, by the names of actors."""
+        self._mailboxes.read = read
+
     def queue_wait(self, actor: str, seconds: float) -> None:
         self._queue_wait.labels(actor).observe(seconds)
 
     def service(self, actor: str, seconds: float) -> None:
         self._service.labels(actor).observe(seconds)
+
+    def expect_restarts(self, child: str) -> None:
+        """Begin at zero: what appears with its first restart has not grown, to those who watch."""
+        self._restarts.labels(child)
 
     def restarted(self, child: str) -> None:
         self._restarts.labels(child).inc()
@@ -119,20 +136,6 @@ class Metrics:
 
     def dependency_up(self, dependency: str, up: bool) -> None:
         self._dependency_up.labels(dependency).set(up)
-
-    def breaker_is(self, name: str, state: str) -> None:
-        for each in BREAKER_STATES:
-            self._breaker_state.labels(name, each).set(each == state)
-
-    def breaker_moved(self, name: str, before: str, state: str) -> None:
-        self._breaker_transitions.labels(name, before, state).inc()
-        self.breaker_is(name, state)
-
-    def breaker_call(self, name: str, outcome: str) -> None:
-        self._breaker_calls.labels(name, outcome).inc()
-
-    def fallback(self, name: str, kind: str) -> None:
-        self._fallbacks.labels(name, kind).inc()
 
     def cache_operation(self, operation: str, outcome: str, seconds: float) -> None:
         self._cache_operations.labels(operation, outcome).inc()

@@ -8,9 +8,9 @@ import trio
 
 from runtime.actor import Actor
 from runtime.context import Context, current
-from runtime.deadletters import DeadReason
 from runtime.envelope import QUEUED, TAKEN, Envelope
 from runtime.errors import ActorDown, AskTimeout, Outcome
+from runtime.tracing import handling
 
 log = structlog.get_logger("loyalnest.workers")
 
@@ -25,6 +25,7 @@ class Workers(Actor):
     """
 
     batch_max: ClassVar[int] = 64
+    concurrent: ClassVar[bool] = True
     concurrency: ClassVar[int] = 16
 
     def __init__(self) -> None:
@@ -37,18 +38,36 @@ class Workers(Actor):
             await self._permits.acquire()
             if envelope.withdrawn:
                 self._permits.release()
-                self.system.dead_letters.add(self.ref.address, envelope.message, DeadReason.EXPIRED)
+                envelope.receiver.bury_unwanted(envelope)
                 continue
             envelope.state = TAKEN
             self.start_task(self._handle, envelope)
 
     async def _handle(self, envelope: Envelope) -> None:
+        try:
+            if envelope.withdrawn:  # since the task was started
+                envelope.receiver.bury_unwanted(envelope)
+            else:
+                await self._measured(envelope)
+        finally:
+            self._permits.release()
+
+    async def _measured(self, envelope: Envelope) -> None:
+        if envelope.sent_at:
+            self._incarnation.begin_timing(envelope)
+        with handling(self.system.tracing, type(self).__name__, (envelope,)):
+            await self._work_on(envelope)
+        if envelope.sent_at:
+            self._incarnation.end_timing(envelope)
+
+    async def _work_on(self, envelope: Envelope) -> None:
         current.set(
             Context(
                 deadline=envelope.deadline,
                 trace_id=envelope.trace_id,
                 asking=envelope.asking,
                 number=envelope.number,
+                retries=envelope.retries,
             )
         )
         try:
@@ -61,8 +80,6 @@ class Workers(Actor):
             envelope.fail(error)
         except Exception as error:
             self._failed(envelope, error)
-        finally:
-            self._permits.release()
 
     def _too_late(self, message: Any) -> AskTimeout:
         return AskTimeout(self.ref.address, message, "deadline passed while it was worked on")

@@ -15,10 +15,12 @@ from actors.points.supervisor import MIGRATIONS as POINTS_MIGRATIONS
 from actors.points.supervisor import deferral_spool, points_children
 from actors.products.supervisor import MIGRATIONS as PRODUCTS_MIGRATIONS
 from actors.products.supervisor import products_children
+from config.policies import REDIS
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
 from runtime.cache import CacheHandle, open_cache
 from runtime.jobs import JOBS_MIGRATIONS, JobsSpec
 from runtime.ownership import Ownership
+from runtime.policies import Policies
 from runtime.storage import RUNTIME_MIGRATIONS, DatabaseHandle
 from supervisors.cache import OpenCache, cache_child
 from supervisors.platform import DatabaseSpec, platform
@@ -64,13 +66,16 @@ class ApplicationSpec:
 
     `data_directory` is for what is not in the database: the signing key, and earnings that wait
     for it.
-    Without a `redis_url` the cache is in the process. `jobs` are beside those of the platform.
+    Without a `redis_url` the cache is in the process. `jobs` are those that domains do not bring
+    along. Without `policies`, what needs a pipeline makes its own; the database's belongs to its
+    handle.
     """
 
     database: DatabaseSpec
     data_directory: Path
     edge: tuple[ChildSpec, ...] = ()
     redis_url: str | None = None
+    policies: Policies | None = None
     jobs: JobsSpec | None = None
     outside: Outside = Outside()
 
@@ -84,6 +89,7 @@ def application(
     """
     shared = cache if cache is not None else CacheHandle()
     ownership = Ownership(on_loss=handle.retire)
+    redis = spec.policies[REDIS] if spec.policies is not None else None
 
     def root() -> Supervisor:
         return Supervisor(
@@ -96,7 +102,7 @@ def application(
                         MIGRATIONS,
                         SUBSCRIPTIONS,
                         ownership,
-                        cache_child(spec.redis_url, shared, spec.outside.open_cache),
+                        cache_child(spec.redis_url, shared, redis, spec.outside.open_cache),
                         spec.jobs,
                     ),
                 ),

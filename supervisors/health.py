@@ -1,20 +1,56 @@
-"""How the tree is doing, as `/health` tells it."""
+"""How the process is: looked at in the background, read by probes without waiting."""
 
+from collections.abc import Awaitable, Callable
+from datetime import datetime
 from enum import Enum
+from typing import Final
 
 import attrs
+import structlog
 import trio
+from prometheus_client import CollectorRegistry, Gauge
 
-from runtime import ActorError, ActorSystem, ChildState, ChildStatus, WhichChildren
+from runtime import Actor, ActorError, ActorSystem, ChildState, ChildStatus, WhichChildren
 from runtime.cache import CacheHandle
+from runtime.cache.port import Presence
 from runtime.journal import JOURNAL, Append
-from runtime.parking import monotonic
+from runtime.pulse import Pulse
+from runtime.registries import in_registry
 from runtime.storage import DatabaseHandle, StorageError
+from runtime.telemetry import PREFIX
 from supervisors.application import DOMAINS
 
-CHECK_TIMEOUT_S = 1.0
-CHECK_EVERY_S = 1.0
-"""A database check serves all probes of this time."""
+CHECK_EVERY_S: Final = 1.0
+"""Between the end of a round of checks and the next one: probes cause none at all."""
+
+CHECK_TIMEOUT_S: Final = 1.0
+
+FAILURES_MAX: Final = 2
+"""So many rounds in a row have to find a required part down before the process is not ready:
+an actor that crashed is back long before."""
+
+REQUIRED_DOMAINS: Final = frozenset({"auth", "core", "points"})
+"""Without these a process is no use. The loss of any other domain leaves the rest to be served."""
+
+DATABASE_PART: Final = "database"
+REDIS_PART: Final = "redis"
+
+log = structlog.get_logger("loyalnest.health")
+
+
+class Status(Enum):
+    """The one word that anybody may know.
+
+    UNREADY: a required part is down, or nothing is known yet. STOPPING and TAKEN_OVER are for
+    good. STALLED: the loop stood still.
+    """
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    UNREADY = "unready"
+    STOPPING = "stopping"
+    TAKEN_OVER = "taken over"
+    STALLED = "stalled"
 
 
 class Condition(Enum):
@@ -26,65 +62,204 @@ class Condition(Enum):
 
 
 @attrs.define
-class TreeHealth:
-    """Asks the supervisors, the database and the cache; cheap enough for any rate of probes."""
+class Part:
+    """Something the process stands on, as it was last seen.
 
-    _system: ActorSystem
-    _database: DatabaseHandle
-    _cache: CacheHandle
-    _database_up: bool = False
-    _checked_at: float | None = None
-    _checking: trio.Lock = attrs.field(factory=trio.Lock)
+    `up` is None before the first look. `condition` is a word or two, `since` when it became
+    that, `last_error` the kind of the last failure, never its text, which may hold secrets.
+    `failures` are the rounds since it was seen up.
+    """
 
-    async def domains(self) -> dict[str, str]:
-        """The condition of every domain by name; empty while the domains restart."""
-        try:
-            children = await self._children(DOMAINS)
-        except ActorError:
-            return {}
-        return {child.id: (await self._condition(child)).value for child in children}
+    name: str
+    required: bool
+    up: bool | None = None
+    condition: str = "unknown"
+    since: datetime | None = None
+    last_error: str | None = None
+    failures: int = FAILURES_MAX
 
-    async def _condition(self, domain: ChildStatus) -> Condition:
-        if domain.state is ChildState.DOWN:
-            return Condition.DOWN
-        if domain.state is ChildState.RESTARTING:
-            return Condition.RESTARTING
-        try:
-            members = await self._children(f"domain.{domain.id}")
-        except ActorError:
-            return Condition.RESTARTING
-        running = all(member.state is ChildState.RUNNING for member in members)
-        return Condition.UP if running else Condition.RESTARTING
+    def seen(self, up: bool, condition: str, error: str | None, now: datetime) -> None:
+        if (up, condition) != (self.up, self.condition):
+            self.up, self.condition, self.since = up, condition, now
+        self.failures = 0 if up else self.failures + 1
+        if error is not None:
+            self.last_error = error
 
-    async def _children(self, name: str) -> tuple[ChildStatus, ...]:
-        return await self._system.ref(name).ask(WhichChildren(), timeout_s=CHECK_TIMEOUT_S)
+    @property
+    def missing(self) -> bool:
+        """Whether the process should not be asked for anything because of it: it has not been
+        seen up, or not for some rounds."""
+        return self.required and self.failures >= FAILURES_MAX
 
-    async def database(self) -> bool:
-        """Whether the database answers and takes writes; asked at most once in `CHECK_EVERY_S`."""
-        async with self._checking:
-            now = monotonic()
-            if self._checked_at is None or now - self._checked_at >= CHECK_EVERY_S:
-                self._database_up = await self._ping()
-                self._checked_at = monotonic()
-        return self._database_up
 
-    def describe(self, database_up: bool) -> str:
-        """The database in a word or two."""
-        if self._database.retired:
-            return "taken over"
-        return "up" if database_up else "down"
+@attrs.define
+class HealthBoard:
+    """What is known, for whoever asks. Nothing here waits, and any thread may read `readiness`.
 
-    def cache(self) -> str:
-        """How the cache is. It is never required: nothing fails without it."""
-        return self._cache.presence.value
+    `stopping` is set by whoever stops the process, before anything else is stopped.
+    """
 
-    async def _ping(self) -> bool:
+    pulse: Pulse = attrs.field(factory=Pulse)
+    stopping: bool = False
+    dependencies: dict[str, Part] = attrs.field(factory=dict)
+    domains: dict[str, Part] = attrs.field(factory=dict)
+    taken_over: Callable[[], bool] = attrs.field(default=lambda: False)
+
+    @property
+    def readiness(self) -> Status:
+        """OK or DEGRADED when the process should be sent requests."""
+        if self.stopping:
+            return Status.STOPPING
+        if self.taken_over():
+            return Status.TAKEN_OVER
+        parts = (*self.dependencies.values(), *self.domains.values())
+        if not self.domains or any(part.missing for part in parts):
+            return Status.UNREADY
+        return Status.OK if all(part.up for part in parts) else Status.DEGRADED
+
+    @property
+    def ready(self) -> bool:
+        return self.readiness in {Status.OK, Status.DEGRADED}
+
+    @property
+    def liveness(self) -> Status:
+        """OK, or STALLED; to be asked inside the loop."""
+        return Status.STALLED if self.pulse.stalled else Status.OK
+
+
+class HealthMetrics:
+    """What probes are told, for those who watch many processes."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.ready = Gauge(
+            "ready", "Whether the process wants requests", (), PREFIX, registry=registry
+        )
+        self.domain_up = Gauge(
+            "domain_up", "Whether a domain serves", ("domain",), PREFIX, registry=registry
+        )
+
+
+class HealthChecker(Actor):
+    """Keeps a board up to date. Each part is checked once a round, and all at the same time, so
+    that one that hangs delays no other beyond `CHECK_TIMEOUT_S`."""
+
+    def __init__(self, board: HealthBoard, database: DatabaseHandle, cache: CacheHandle) -> None:
+        self._board = board
+        self._database = database
+        self._cache = cache
+        self._was_ready: bool | None = None
+        board.taken_over = lambda: database.retired
+        board.dependencies.setdefault(DATABASE_PART, Part(DATABASE_PART, required=True))
+
+    async def started(self) -> None:
+        self._metrics = in_registry(self.system.metrics.registry, HealthMetrics)
+        await self._check()
+        self.start_task(self._keep_checking)
+
+    async def _keep_checking(self) -> None:
+        while True:
+            await trio.sleep(CHECK_EVERY_S)
+            await self._check()
+
+    async def _check(self) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._check_database)
+            nursery.start_soon(self._check_domains)
+        self._look_at_cache()
+        self._tell()
+
+    async def _check_database(self) -> None:
+        error = await _failure_of(self._use_database)
+        up = error is None
+        self._seen(self._board.dependencies[DATABASE_PART], up, error)
+        self.system.metrics.dependency_up(DATABASE_PART, up)
+
+    async def _use_database(self) -> None:
         """It answers, and the journal may write to it."""
-        with trio.move_on_after(CHECK_TIMEOUT_S):
-            try:
-                await self._database.fetch_value("SELECT 1")
-                await self._system.ref(JOURNAL).ask(Append(()))
-            except (StorageError, ActorError):
-                return False
-            return True
-        return False
+        await self._database.fetch_value("SELECT 1")
+        await self.system.ref(JOURNAL).ask(Append(()))
+
+    async def _check_domains(self) -> None:
+        domains = self._board.domains
+        found = await domain_conditions(self.system)
+        for name, condition in found.items():
+            domain = domains.setdefault(name, Part(name, name in REQUIRED_DOMAINS))
+            up = condition is Condition.UP
+            self._seen(domain, up, None if up else condition.value, condition.value)
+        for name in domains.keys() - found.keys():
+            self._seen(domains[name], False, "SupervisorDown", Condition.RESTARTING.value)
+
+    def _look_at_cache(self) -> None:
+        """Never required: nothing fails without it. Whoever holds the connection knows."""
+        presence = self._cache.presence
+        if presence is Presence.IN_PROCESS:
+            self._board.dependencies.pop(REDIS_PART, None)
+            return
+        part = self._board.dependencies.setdefault(REDIS_PART, Part(REDIS_PART, required=False))
+        up = presence is Presence.UP
+        self._seen(part, up, None if up else "Unreachable")
+
+    def _seen(self, part: Part, up: bool, error: str | None, condition: str | None = None) -> None:
+        word = condition or (Condition.UP if up else Condition.DOWN).value
+        part.seen(up, word, error, self.system.clock.now())
+
+    def _tell(self) -> None:
+        ready = self._board.ready
+        self._metrics.ready.set(ready)
+        for domain in self._board.domains.values():
+            self._metrics.domain_up.labels(domain.name).set(bool(domain.up))
+        if ready is self._was_ready:
+            return
+        down = [
+            part.name
+            for part in (*self._board.dependencies.values(), *self._board.domains.values())
+            if part.missing
+        ]
+        write = log.info if ready or self._was_ready is None else log.warning
+        write("ready" if ready else "not_ready", down=down, status=self._board.readiness.value)
+        self._was_ready = ready
+
+
+async def _failure_of(check: Callable[[], Awaitable[None]]) -> str | None:
+    """The kind of the failure of a check, None when it went well."""
+    with trio.move_on_after(CHECK_TIMEOUT_S):
+        try:
+            await check()
+        except (StorageError, ActorError) as error:
+            return type(error).__name__
+        return None
+    return "Timeout"
+
+
+async def domain_conditions(system: ActorSystem) -> dict[str, Condition]:
+    """The condition of every domain by name; empty while the domains restart."""
+    try:
+        domains = await _children(system, DOMAINS)
+    except ActorError:
+        return {}
+    found: dict[str, Condition] = {}
+
+    async def look(domain: ChildStatus) -> None:
+        found[domain.id] = await _condition(system, domain)
+
+    async with trio.open_nursery() as nursery:
+        for domain in domains:
+            nursery.start_soon(look, domain)
+    return {domain.id: found[domain.id] for domain in domains}
+
+
+async def _condition(system: ActorSystem, domain: ChildStatus) -> Condition:
+    if domain.state is ChildState.DOWN:
+        return Condition.DOWN
+    if domain.state is ChildState.RESTARTING:
+        return Condition.RESTARTING
+    try:
+        members = await _children(system, f"domain.{domain.id}")
+    except ActorError:
+        return Condition.RESTARTING
+    running = all(member.state is ChildState.RUNNING for member in members)
+    return Condition.UP if running else Condition.RESTARTING
+
+
+async def _children(system: ActorSystem, name: str) -> tuple[ChildStatus, ...]:
+    return await system.ref(name).ask(WhichChildren(), timeout_s=CHECK_TIMEOUT_S)

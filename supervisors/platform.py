@@ -23,6 +23,7 @@ from runtime.journal import JOURNAL, Journal
 from runtime.outbox import RELAY
 from runtime.outbox_relay import OutboxRelay
 from runtime.ownership import Ownership
+from runtime.registries import in_registry
 from runtime.storage import (
     CommitUnknown,
     Database,
@@ -34,6 +35,9 @@ from runtime.storage import (
     migrate,
     open_database,
 )
+from runtime.storage.deadlines import within
+from runtime.storage.measured import MeasuredDatabase
+from runtime.storage.metrics import DatabaseMetrics
 from runtime.storage.opening import CONNECTIONS
 
 log = structlog.get_logger("loyalnest.platform")
@@ -45,6 +49,9 @@ SILENCE_S = 7.0
 LONG_AGO_S = 10 * 365 * 86_400.0
 """A server that has not said that it stopped gets time to say that it lives: it may have been
 without the database itself."""
+
+CHECK_LIMIT_S = 5.0
+"""For what is looked up before the database has its pipeline."""
 
 TRIES = 20
 TRY_AGAIN_S = 0.5
@@ -101,12 +108,14 @@ class DatabaseKeeper(Actor):
         try:
             applied = await self._migrate(database)
             await self._check_free(database)
-            await _check_role(database)
+            with within(CHECK_LIMIT_S):
+                await _check_role(database)
         except BaseException:
             await database.close()
             raise
         self._database = database
-        self._handle.attach(database)
+        metrics = in_registry(self.system.metrics.registry, DatabaseMetrics)
+        self._handle.attach(MeasuredDatabase(database, metrics, self.system.tracing))
         self.start_task(database.attend)
         if applied:
             log.info("schema_migrated", applied=applied)
@@ -130,11 +139,14 @@ class DatabaseKeeper(Actor):
     async def _check_free(self, database: Database) -> None:
         if self._spec.takes_over:
             return
-        address = await database.announced()
-        if address is None and await database.announced(LONG_AGO_S) is not None:
+        with within(CHECK_LIMIT_S):
+            address = await database.announced()
+            silent = address is None and await database.announced(LONG_AGO_S) is not None
+        if silent:
             log.info("waiting_for_the_server_to_say_that_it_lives")
             await trio.sleep(SILENCE_S)
-            address = await database.announced()
+            with within(CHECK_LIMIT_S):
+                address = await database.announced()
         if address is not None:
             raise StorageLocked("the database", None, address)
 
@@ -143,7 +155,7 @@ class DatabaseKeeper(Actor):
             return await super().receive(message)
         owner = self._ownership.owner
         if self._database is not None and owner is not None:
-            await self._database.announce(message.address, owner)
+            await self._handle.announce(message.address, owner)
         return None
 
     async def stopped(self, reason: ExitReason) -> None:

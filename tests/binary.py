@@ -1,5 +1,10 @@
-"""The one-file binary is built while other tests run, as it takes most of a minute."""
+"""The one-file binary is built while other tests run, as it takes most of a minute.
 
+One process builds, which with several workers is not one of those that test: they find the
+binary in the folder they are told of, and know by a lock when it is finished.
+"""
+
+import fcntl
 import subprocess
 import sys
 import tempfile
@@ -11,32 +16,57 @@ import attrs
 
 ROOT = Path(__file__).parents[1]
 SPEC = "loyalnest.spec"
-TIMEOUT_S = 240
+LOCK = "building"
+LOG = "build.log"
+NICENESS = 5
+TIMEOUT_S = 900
 
 
 @attrs.frozen
 class BinaryBuild:
-    """A build under way."""
+    """A build in `folder`: planned, under way or done."""
 
     folder: Path
-    process: "subprocess.Popen[bytes]"
+
+    @property
+    def begun(self) -> bool:
+        return (self.folder / LOCK).exists()
 
     def wait(self) -> Path:
-        """The binary, once it is there."""
-        assert self.process.wait(TIMEOUT_S) == 0
-        return self.folder / "loyalnest"
+        """The binary, once it is there. The build that has begun ends by itself."""
+        with (self.folder / LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        binary = self.folder / "loyalnest"
+        assert binary.exists(), (self.folder / LOG).read_text()
+        return binary
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Build, at low priority and for `TIMEOUT_S` at most, until the end of the block.
+
+        The build holds the lock for as long as it runs.
+        """
+        limits = ["timeout", str(TIMEOUT_S), "nice", "-n", str(NICENESS)]
+        program = [sys.executable, "-m", "PyInstaller", "--noconfirm", "--log-level", "ERROR"]
+        paths = ["--distpath", str(self.folder), "--workpath", str(self.folder / "work"), SPEC]
+        with (self.folder / LOCK).open("w") as lock, (self.folder / LOG).open("w") as log:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            process = subprocess.Popen(
+                [*limits, *program, *paths],
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                pass_fds=[lock.fileno()],
+            )
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(TIMEOUT_S)
 
 
 @contextmanager
-def building() -> Iterator[BinaryBuild]:
-    """Start a build at low priority, and leave nothing of it behind."""
+def planned_build() -> Iterator[BinaryBuild]:
+    """A folder to build in, of which nothing is left behind."""
     with tempfile.TemporaryDirectory(prefix="loyalnest-binary-") as name:
-        folder = Path(name)
-        options = ["--noconfirm", "--log-level", "ERROR", "--distpath", name]
-        build = [sys.executable, "-m", "PyInstaller", *options, "--workpath", str(folder / "work")]
-        process = subprocess.Popen(["nice", *build, SPEC], cwd=ROOT)
-        try:
-            yield BinaryBuild(folder, process)
-        finally:
-            process.kill()
-            process.wait(TIMEOUT_S)
+        yield BinaryBuild(Path(name))

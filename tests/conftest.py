@@ -1,26 +1,79 @@
 """What every test may use: the real servers, and Trio on another loop for a whole module."""
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.binary import BinaryBuild, building
+from runtime.policies import be_strict
+from tests.binary import BinaryBuild, planned_build
 from tests.servers import postgres, redis_server
 
 BINARY_TESTS = "test_binary.py"
 """Come last, when the binary is ready."""
 
+BINARY_FOLDER = "binary_folder"
+BUILDS = pytest.StashKey[ExitStack]()
+BUILD = pytest.StashKey[BinaryBuild]()
+
 __all__ = ["postgres", "redis_server"]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def binary_build(request: pytest.FixtureRequest) -> Iterator[BinaryBuild | None]:
-    """Built from the start of a session that tests it."""
-    if not any(item.path.name == BINARY_TESTS for item in request.session.items):
-        yield None
+def calls_need_deadlines() -> Iterator[None]:
+    """A call that goes out without a deadline raises `NoDeadline`, in every test."""
+    before = be_strict(True)
+    yield
+    be_strict(before)
+
+
+@pytest.fixture(scope="session")
+def binary_build(pytestconfig: pytest.Config) -> BinaryBuild:
+    """Under way since the tests were collected."""
+    return pytestconfig.stash[BUILD]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take the folder to build in, or with several workers hear which one it is."""
+    inputs: dict[str, str] | None = getattr(config, "workerinput", None)
+    if inputs is not None:
+        config.stash[BUILD] = BinaryBuild(Path(inputs[BINARY_FOLDER]))
         return
-    with building() as build:
-        yield build
+    builds = config.stash[BUILDS] = ExitStack()
+    config.stash[BUILD] = builds.enter_context(planned_build())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if BUILDS in config.stash:
+        config.stash[BUILDS].close()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What was imported and collected stays: the collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+    _build_if_tested(session.config, (item.nodeid for item in session.items))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput[BINARY_FOLDER] = str(node.config.stash[BUILD].folder)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
+    _build_if_tested(node.config, ids)
+
+
+def _build_if_tested(config: pytest.Config, ids: Iterable[str]) -> None:
+    """The process that has the folder builds, once, and only when the binary is tested."""
+    builds, build = config.stash.get(BUILDS, None), config.stash[BUILD]
+    tested = any(f"{BINARY_TESTS}::" in name for name in ids)
+    if builds is not None and tested and not build.begun:
+        builds.enter_context(build.running())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -36,6 +36,7 @@ class Orders(Actor):
     """
 
     batch_max: ClassVar[int] = 64
+    batch_cancellable: ClassVar[bool] = True
     passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
 
     def __init__(self, database: Database) -> None:
@@ -91,6 +92,7 @@ class Orders(Actor):
         if entry and key is not None:
             entry = (*entry, _key_write(merchant_id, key, results, self.system.clock.now()))
         if entry:
+            self.finish_batch()
             answer = await self.system.ref(JOURNAL).ask(Append(entry, publishes=True))
             if isinstance(answer, Rejected):
                 raise answer.violation

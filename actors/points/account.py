@@ -55,10 +55,12 @@ class Account(Entity):
 
     Nothing is answered before it is durable. When a commit ends with its outcome unknown, the
     account forgets its state, and loads it again once the journal has dealt with everything
-    before; the keys tell a repetition what happened.
+    before; the keys tell a repetition what happened. What nobody waits for any more is given up,
+    as long as nothing of it was handed to the journal.
     """
 
     batch_max: ClassVar[int] = 64
+    batch_cancellable: ClassVar[bool] = True
     passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
     key: AccountKey
 
@@ -178,6 +180,7 @@ class Account(Entity):
         if not plan.events:
             return True
         entry = entry_of(plan.state, plan.events, plan.answers, plan.taken)
+        self.finish_batch()
         try:
             rejected = await self.system.ref(JOURNAL).ask(Append(entry))
         except ActorError as error:

@@ -1,10 +1,10 @@
 """The metrics of deferred earnings, in the registry of the actor system."""
 
 from collections.abc import Callable
-from weakref import WeakKeyDictionary
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from runtime.registries import in_registry
 from runtime.telemetry import PREFIX
 
 
@@ -44,12 +44,6 @@ class DeferralMetrics:
         self._oldest_age.set_function(oldest_age_s)
 
 
-_metrics: WeakKeyDictionary[CollectorRegistry, DeferralMetrics] = WeakKeyDictionary()
-
-
 def deferral_metrics(registry: CollectorRegistry) -> DeferralMetrics:
     """The metrics in a registry; an actor that restarts counts on."""
-    metrics = _metrics.get(registry)
-    if metrics is None:
-        metrics = _metrics[registry] = DeferralMetrics(registry)
-    return metrics
+    return in_registry(registry, DeferralMetrics)

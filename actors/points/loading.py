@@ -35,6 +35,7 @@ class Loader(Actor):
     """Answers with the state of accounts as the store has it."""
 
     batch_max: ClassVar[int] = MAX_IDS
+    batch_cancellable: ClassVar[bool] = True
     child_tasks: ClassVar[bool] = False
     passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError,)
 

@@ -3,11 +3,14 @@
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+import structlog
+
 from actors.core.messages import MERCHANTS, GetCustomer, GetMerchant
 from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.paging import Moment, SequenceNumber, clamp_limit, decode_cursor, page
 from actors.points.deferral_records import find_deferrals
 from actors.points.ledger import HOLD, MEMBER, PENDING
+from actors.points.ledger_metrics import LedgerMetrics
 from actors.points.messages import (
     ACCOUNTS,
     DEFAULT_ASSET,
@@ -27,6 +30,7 @@ from actors.points.messages import (
     SetEarnRule,
     Settle,
     TimeAxis,
+    Verification,
     Verify,
 )
 from actors.points.queries import (
@@ -45,7 +49,10 @@ from actors.points.verification import verify
 from actors.vocabulary import Page, Refusal, RefusalKind
 from runtime import ActorError, Workers
 from runtime.journal import JOURNAL, Append, Rejected
+from runtime.registries import in_registry
 from runtime.storage import Database, Row, StorageError, Write
+
+log = structlog.get_logger("loyalnest.points")
 
 END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 NEWEST = (2**62,)
@@ -62,6 +69,9 @@ class PointsReaders(Workers):
         super().__init__()
         self._database = database
 
+    async def started(self) -> None:
+        self._ledger_metrics = in_registry(self.system.metrics.registry, LedgerMetrics)
+
     async def receive(self, message: Any) -> object:
         match message:
             case ListLedger():
@@ -73,12 +83,20 @@ class PointsReaders(Workers):
             case GetDeferral():
                 return await self._deferral(message)
             case Verify():
-                return await verify(self._database, message.merchant_id)
+                return await self._verify(message.merchant_id)
             case GetEarnRule():
                 return await self._rule(message.merchant_id, message.currency)
             case SetEarnRule():
                 return await self._set_rule(message)
         return await super().receive(message)
+
+    async def _verify(self, merchant_id: str) -> Verification:
+        found = await verify(self._database, merchant_id)
+        self._ledger_metrics.verified.inc(found.accounts)
+        self._ledger_metrics.mismatches.inc(len(found.mismatches))
+        if not found.clean:
+            log.error("ledger_not_clean", merchant_id=merchant_id, found=len(found.mismatches))
+        return found
 
     async def _ledger(self, message: ListLedger) -> Page[LedgerEntry] | Refusal:
         refusal = await self._bring_up_to_date(message.merchant_id, message.customer_id)

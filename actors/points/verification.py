@@ -25,11 +25,15 @@ from actors.points.records import movement_of, transaction_of
 from actors.points.rules import recomputed
 from actors.points.state import AccountState, empty
 from runtime.storage import Database, Row
+from runtime.storage.deadlines import patient
 
 LEDGER_QUERIES = (SELECT_TRANSACTIONS, SELECT_POSTINGS, SELECT_MOVEMENTS)
 
 CHUNK = 64
 """Accounts that are read together, on one snapshot."""
+
+QUERY_LIMIT_S = 60.0
+"""A query for so many accounts, with all their entries, may take longer than those of requests."""
 
 MAX_MISMATCHES = 100
 
@@ -63,14 +67,9 @@ async def verify(database: Database, merchant_id: str) -> Verification:
     """Recompute a merchant's ledger. Accounts are checked one after another, each on a
     snapshot; other tasks run in between."""
     found = Findings()
-    after = ""
-    while customers := await _customers_after(database, merchant_id, after):
-        chunk = await _read(database, merchant_id, customers)
-        for customer_id in customers:
-            _check_account(found, AccountKey(merchant_id, customer_id), chunk)
-            await trio.lowlevel.checkpoint()
-        after = customers[-1]
-    orphans = await database.fetch_value(COUNT_ORPHANS, merchant_id)
+    with patient(QUERY_LIMIT_S):
+        await _check_accounts(found, database, merchant_id)
+        orphans = await database.fetch_value(COUNT_ORPHANS, merchant_id)
     if orphans:
         found.wrong("", "orphans", f"{orphans} rows belong to no transaction")
     return Verification(
@@ -81,6 +80,16 @@ async def verify(database: Database, merchant_id: str) -> Verification:
         found.points_outstanding,
         tuple(found.mismatches),
     )
+
+
+async def _check_accounts(found: Findings, database: Database, merchant_id: str) -> None:
+    after = ""
+    while customers := await _customers_after(database, merchant_id, after):
+        chunk = await _read(database, merchant_id, customers)
+        for customer_id in customers:
+            _check_account(found, AccountKey(merchant_id, customer_id), chunk)
+            await trio.lowlevel.checkpoint()
+        after = customers[-1]
 
 
 async def _customers_after(database: Database, merchant_id: str, after: str) -> list[str]:

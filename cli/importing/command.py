@@ -9,6 +9,7 @@ import click
 import trio
 
 from actors.core.model import check_currency, check_id
+from cli.data_directory import prepare_data_dir
 from cli.errors import EXIT_FAILED, EXIT_USAGE, CommandFailed
 from cli.http_client import HttpClient
 from cli.importing.checkpoint import DIRECTORY, CheckpointFile, sha256_of
@@ -22,7 +23,7 @@ from cli.importing.sinks import LocalSink, Sink
 from cli.importing.tally import Tally
 from cli.options import STORAGE, settings_options
 from cli.reaching import with_tree_or_server
-from cli.running import Run, prepare_data_dir, run_command
+from cli.running import Run, run_command
 from config import Settings
 from runtime import ActorSystem
 

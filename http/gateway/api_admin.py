@@ -16,7 +16,7 @@ class MerchantBody(Body, frozen=True, kw_only=True):
 async def register(request: ApiRequest) -> Answer:
     body: MerchantBody = request.body
     command = RegisterMerchant(body.merchant_id, body.name, body.currency)
-    return answer(accepted(await request.system.ref(MERCHANTS).ask(command)), 201)
+    return answer(accepted(await request.ask(MERCHANTS, command)), 201)
 
 
 ROUTES: Final = (

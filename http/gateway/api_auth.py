@@ -56,7 +56,7 @@ async def me(request: ApiRequest) -> Answer:
 
 
 async def jwks(request: ApiRequest) -> Answer:
-    keys = await request.system.ref(KEYS).ask(GetVerificationKeys())
+    keys = await request.ask(KEYS, GetVerificationKeys())
     return answer(JsonWebKeySet([json_web_key(key) for key in keys]))
 
 

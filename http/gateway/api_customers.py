@@ -40,13 +40,13 @@ async def create(request: ApiRequest) -> Answer:
     command = CreateCustomer(
         request.merchant_id, body.customer_id, body.display_name, request.idempotency
     )
-    created = accepted(await request.system.ref(CUSTOMERS).ask(command))
+    created = accepted(await request.ask(CUSTOMERS, command))
     return answer(created.customer, 201, replayed=created.replayed)
 
 
 async def show(request: ApiRequest) -> Answer:
     question = GetCustomer(request.merchant_id, request.path["customer_id"])
-    customer = await request.system.ref(QUERIES).ask(question)
+    customer = await request.ask(QUERIES, question)
     if customer is None:
         raise not_found("there is no such customer")
     return answer(customer)
@@ -55,7 +55,7 @@ async def show(request: ApiRequest) -> Answer:
 async def list_(request: ApiRequest) -> Answer:
     query: PageQuery = request.query
     question = ListCustomers(request.merchant_id, query.limit, query.cursor)
-    return answer(accepted(await request.system.ref(QUERIES).ask(question)))
+    return answer(accepted(await request.ask(QUERIES, question)))
 
 
 ROUTES: Final = (

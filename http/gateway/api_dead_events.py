@@ -119,12 +119,12 @@ def _no_such_event() -> Problem:
 async def list_(request: ApiRequest) -> Answer:
     query: PageQuery = request.query
     after = accepted(decode_cursor(query.cursor, tuple[Id, Id], OLDEST))
-    events = await request.system.ref(RELAY).ask(ListDeadEvents(query.limit + 1, after))
+    events = await request.ask(RELAY, ListDeadEvents(query.limit + 1, after))
     return answer(page(events, query.limit, dead_event, _position))
 
 
 async def show(request: ApiRequest) -> Answer:
-    dead = await request.system.ref(RELAY).ask(GetDeadEvent(**request.path))
+    dead = await request.ask(RELAY, GetDeadEvent(**request.path))
     if dead is None:
         raise _no_such_event()
     return answer(details(dead))
@@ -133,7 +133,7 @@ async def show(request: ApiRequest) -> Answer:
 async def put_back(request: ApiRequest) -> Answer:
     body: PutBackBody = request.body
     command = PutBackEvent(**request.path, who=request.caller.subject, why=body.reason)
-    event = await request.system.ref(RELAY).ask(command)
+    event = await request.ask(RELAY, command)
     if event is None:
         raise _no_such_event()
     return answer(details(event))

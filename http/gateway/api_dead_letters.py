@@ -21,6 +21,7 @@ from runtime.jobs import (
     PutBack,
 )
 from runtime.jobs.model import JobState
+from runtime.tracing import trace_id_of
 
 NEWEST: Final = (datetime.max.replace(tzinfo=UTC), "")
 
@@ -86,7 +87,7 @@ def dead_letter(job: Job) -> DeadLetter:
         created_at=job.created_at,
         died_at=job.finished_at,
         error=job.errors[-1].error if job.errors else None,
-        trace_id=job.trace_id,
+        trace_id=trace_id_of(job.trace_id),
     )
 
 
@@ -102,7 +103,7 @@ def details(job: Job) -> JobDetails:
         created_at=job.created_at,
         run_at=job.run_at,
         died_at=job.finished_at,
-        trace_id=job.trace_id,
+        trace_id=trace_id_of(job.trace_id),
         payload=job.payload,
         errors=tuple(
             FailedAttempt(at=each.at, attempt=each.attempt, error=each.error) for each in job.errors
@@ -126,12 +127,12 @@ def _position(job: Job) -> tuple[str, str]:
 async def list_(request: ApiRequest) -> Answer:
     query: PageQuery = request.query
     before = accepted(decode_cursor(query.cursor, tuple[Moment, str], NEWEST))
-    jobs = await request.system.ref(JOBS).ask(ListDeadLetters(before, query.limit + 1))
+    jobs = await request.ask(JOBS, ListDeadLetters(before, query.limit + 1))
     return answer(page(jobs, query.limit, dead_letter, _position))
 
 
 async def show(request: ApiRequest) -> Answer:
-    job = await request.system.ref(JOBS).ask(GetDeadLetter(request.path["job_id"]))
+    job = await request.ask(JOBS, GetDeadLetter(request.path["job_id"]))
     if job is None:
         raise not_found("there is no such dead letter")
     return answer(details(job))
@@ -140,7 +141,7 @@ async def show(request: ApiRequest) -> Answer:
 async def put_back(request: ApiRequest) -> Answer:
     body: PutBackBody = request.body
     command = PutBack(request.path["job_id"], request.caller.subject, body.reason)
-    job = await request.system.ref(JOBS).ask(command)
+    job = await request.ask(JOBS, command)
     if isinstance(job, JobRefusal):
         job = accepted(NOT_NOW[job])
     return answer(details(job))

@@ -8,7 +8,7 @@ from gateway.routes import STAFF, Answer, ApiRequest, Response, Route, answer
 
 
 async def show(request: ApiRequest) -> Answer:
-    merchant = await request.system.ref(MERCHANTS).ask(GetMerchant(request.merchant_id))
+    merchant = await request.ask(MERCHANTS, GetMerchant(request.merchant_id))
     if merchant is None:
         raise not_found("the merchant is not registered")
     return answer(merchant)

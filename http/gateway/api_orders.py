@@ -143,7 +143,7 @@ def recorded(result: OrderResult) -> RecordedOrder:
 async def record(request: ApiRequest) -> Answer:
     orders = (request.body.order(),)
     command = RecordOrders(request.merchant_id, orders, request.idempotency)
-    (outcome,) = await request.system.ref(ORDERS).ask(command)
+    (outcome,) = await request.ask(ORDERS, command)
     result = accepted(outcome)
     duplicate = result.status is OrderStatus.DUPLICATE
     replayed = duplicate or result.replayed
@@ -164,7 +164,7 @@ async def record_batch(request: ApiRequest) -> Answer:
     results: tuple[Any, ...] = ()
     if orders:
         command = RecordOrders(request.merchant_id, tuple(orders.values()))
-        results = await request.system.ref(ORDERS).ask(command)
+        results = await request.ask(ORDERS, command, bulk=True)
     outcomes.update(zip(orders, results, strict=True))
     told = [item_result(outcomes[at], request.trace_id) for at in range(len(outcomes))]
     return answer(OrdersResult(told), 207)
@@ -182,7 +182,7 @@ def item_result(outcome: OrderResult | Refusal | Problem, trace_id: str) -> Orde
 
 async def show(request: ApiRequest) -> Answer:
     question = GetOrder(request.merchant_id, request.path["order_id"])
-    order = await request.system.ref(QUERIES).ask(question)
+    order = await request.ask(QUERIES, question)
     if order is None:
         raise not_found("there is no such order")
     return answer(order)
@@ -191,11 +191,11 @@ async def show(request: ApiRequest) -> Answer:
 async def list_(request: ApiRequest) -> Answer:
     query: OrdersQuery = request.query
     question = ListOrders(request.merchant_id, query.customer_id, query.limit, query.cursor)
-    return answer(accepted(await request.system.ref(QUERIES).ask(question)))
+    return answer(accepted(await request.ask(QUERIES, question)))
 
 
 async def totals(request: ApiRequest) -> Answer:
-    return answer(await request.system.ref(QUERIES).ask(GetOrderTotals(request.merchant_id)))
+    return answer(await request.ask(QUERIES, GetOrderTotals(request.merchant_id), bulk=True))
 
 
 def order_routes(settings: GatewaySettings) -> tuple[Route, ...]:

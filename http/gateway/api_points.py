@@ -6,7 +6,6 @@ import attrs
 
 from actors.auth.messages import Role
 from actors.core.messages import MERCHANTS, GetMerchant, Merchant
-from actors.points.away import database_away
 from actors.points.messages import (
     ACCOUNTS,
     INTAKE,
@@ -41,6 +40,7 @@ from gateway.deferring import (
     put_off,
     queued_answer,
     status,
+    worth_putting_off,
 )
 from gateway.points_batch import (
     BatchBody,
@@ -84,8 +84,10 @@ from gateway.routes import (
 )
 from gateway.settings import GatewaySettings
 from runtime import ActorError
+from runtime.policies import PolicyError
 from runtime.storage import StorageError
 
+VERIFICATIONS_PER_MINUTE: Final = 120
 VERIFY_DEADLINE_S: Final = 300.0
 """A verification reads every entry of a merchant."""
 
@@ -112,8 +114,8 @@ async def earn(request: ApiRequest) -> Answer:
         return await put_off(request, earning, None)
     try:
         result = await _apply_to(request, body.customer_id, mutation, patience_s())
-    except (ActorError, StorageError) as error:
-        if not database_away(error):
+    except (ActorError, StorageError, PolicyError) as error:
+        if not worth_putting_off(error):
             raise
         return await put_off(request, earning, error)
     return receipt(result)
@@ -122,8 +124,9 @@ async def earn(request: ApiRequest) -> Answer:
 async def _apply_to(
     request: ApiRequest, customer_id: str, mutation: Mutation, timeout_s: float | None = None
 ) -> Result:
-    account = request.system.entities(ACCOUNTS).ref(AccountKey(request.merchant_id, customer_id))
-    (result,) = await account.ask(Apply((mutation,)), timeout_s=timeout_s)
+    key = AccountKey(request.merchant_id, customer_id)
+    message = Apply((mutation,))
+    (result,) = await request.ask_entity(ACCOUNTS, key, message, timeout_s=timeout_s)
     return result
 
 
@@ -140,7 +143,7 @@ async def _by_id(request: ApiRequest, mutation: Mutation) -> Answer:
     """A mutation that names a transaction or a hold: the intake knows the account."""
     await find_one(request)
     batch = ApplyBatch(request.merchant_id, (BatchItem(mutation),))
-    (result,) = await request.system.ref(INTAKE).ask(batch)
+    (result,) = await request.ask(INTAKE, batch)
     return receipt(result)
 
 
@@ -175,40 +178,40 @@ async def balance(request: ApiRequest) -> Answer:
     query: BalanceQuery = request.query
     if query.at is None:
         key = AccountKey(request.merchant_id, customer_id)
-        view = await request.system.entities(ACCOUNTS).ref(key).ask(GetBalance())
+        view = await request.ask_entity(ACCOUNTS, key, GetBalance())
     else:
         at = utc(query.at, "at")
         question = GetBalanceAt(request.merchant_id, customer_id, at, query.axis)
-        view = await request.system.ref(QUERIES).ask(question)
+        view = await request.ask(QUERIES, question)
     return answer(customer_balance(accepted(view)))
 
 
 async def ledger(request: ApiRequest) -> Answer:
     query: PageQuery = request.query
     question = ListLedger(request.merchant_id, visible_customer(request), query.limit, query.cursor)
-    return answer(accepted(await request.system.ref(QUERIES).ask(question)))
+    return answer(accepted(await request.ask(QUERIES, question)))
 
 
 async def lots(request: ApiRequest) -> Answer:
     query: PageQuery = request.query
     question = ListLots(request.merchant_id, visible_customer(request), query.limit, query.cursor)
-    return answer(accepted(await request.system.ref(QUERIES).ask(question)))
+    return answer(accepted(await request.ask(QUERIES, question)))
 
 
 async def verify(request: ApiRequest) -> Answer:
     await _merchant(request)
-    return answer(await request.system.ref(QUERIES).ask(Verify(request.merchant_id)))
+    return answer(await request.ask(QUERIES, Verify(request.merchant_id), bulk=True))
 
 
 async def get_earn_rule(request: ApiRequest) -> Answer:
     query: EarnRuleQuery = request.query
     currency = query.currency or (await _merchant(request)).currency
     question = GetEarnRule(request.merchant_id, currency)
-    return answer(await request.system.ref(QUERIES).ask(question))
+    return answer(await request.ask(QUERIES, question))
 
 
 async def _merchant(request: ApiRequest) -> Merchant:
-    merchant = await request.system.ref(MERCHANTS).ask(GetMerchant(request.merchant_id))
+    merchant = await request.ask(MERCHANTS, GetMerchant(request.merchant_id))
     if merchant is None:
         raise not_found("the merchant is not registered")
     return merchant
@@ -223,7 +226,7 @@ async def put_earn_rule(request: ApiRequest) -> Answer:
         body.per_amount_minor,
         body.expires_after_days,
     )
-    return answer(accepted(await request.system.ref(QUERIES).ask(command)))
+    return answer(accepted(await request.ask(QUERIES, command)))
 
 
 def _mutation(
@@ -366,6 +369,7 @@ def _program_routes() -> tuple[Route, ...]:
         Route(
             method="GET",
             path="/v1/points/verify",
+            limit_per_minute=VERIFICATIONS_PER_MINUTE,
             handler=verify,
             summary="Recompute every balance, lot and hash chain from the entries",
             tag=TAG,

@@ -15,9 +15,8 @@ from actors.products.messages import (
     ProductKind,
     PutProducts,
 )
-from actors.vocabulary import Page
 from gateway.bodies import SKU_PATTERN, Body, Currency, PageQuery, Text
-from gateway.problems import Problem, not_found
+from gateway.problems import Problem, not_found, unavailable
 from gateway.routes import STAFF, WRITERS, Answer, ApiRequest, Response, Route, accepted, answer
 from gateway.settings import GatewaySettings
 
@@ -54,21 +53,67 @@ async def put(request: ApiRequest) -> Answer:
         raise Problem(422, "duplicate_sku", "a SKU stands in the list more than once")
     products = tuple(product.product() for product in body.products)
     command = PutProducts(request.merchant_id, products)
-    return answer(Written(accepted(await request.system.ref(CATALOGUE).ask(command))))
+    return answer(Written(accepted(await request.ask(CATALOGUE, command, bulk=True))))
+
+
+class ProductView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`degraded`: it could not be read now, and this is how it was `age_s` seconds ago."""
+
+    sku: str
+    name: str
+    kind: ProductKind
+    price_minor: int
+    currency: str
+    degraded: bool = False
+    age_s: int = 0
+
+
+class ProductPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`degraded`: it could not be read now, and this is how it was `age_s` seconds ago."""
+
+    items: tuple[Product, ...]
+    next_cursor: str | None
+    degraded: bool = False
+    age_s: int = 0
 
 
 async def show(request: ApiRequest) -> Answer:
     question = GetProduct(request.merchant_id, request.path["sku"])
-    product = await request.system.ref(QUERIES).ask(question)
+    found = await request.recall(QUERIES, question)
+    product = found.value
     if product is None:
-        raise not_found("there is no such product")
-    return answer(product)
+        raise _missing(degraded=found.degraded)
+    view = ProductView(
+        sku=product.sku,
+        name=product.name,
+        kind=product.kind,
+        price_minor=product.price_minor,
+        currency=product.currency,
+        degraded=found.degraded,
+        age_s=round(found.age_s),
+    )
+    return answer(view)
+
+
+def _missing(*, degraded: bool) -> Problem:
+    """That there was no such product some time ago says little."""
+    if degraded:
+        return unavailable("unavailable", "the catalogue cannot be read now")
+    return not_found("there is no such product")
 
 
 async def list_(request: ApiRequest) -> Answer:
     query: PageQuery = request.query
     question = ListProducts(request.merchant_id, query.limit, query.cursor)
-    return answer(accepted(await request.system.ref(QUERIES).ask(question)))
+    found = await request.recall(QUERIES, question)
+    products = accepted(found.value)
+    view = ProductPage(
+        items=products.items,
+        next_cursor=products.next_cursor,
+        degraded=found.degraded,
+        age_s=round(found.age_s),
+    )
+    return answer(view)
 
 
 def product_routes(settings: GatewaySettings) -> tuple[Route, ...]:
@@ -94,7 +139,7 @@ def product_routes(settings: GatewaySettings) -> tuple[Route, ...]:
             tag=TAG,
             roles=STAFF,
             query=PageQuery,
-            responses={200: Response("One page of products", Page[Product])},
+            responses={200: Response("One page of products", ProductPage)},
         ),
         Route(
             method="GET",
@@ -103,6 +148,6 @@ def product_routes(settings: GatewaySettings) -> tuple[Route, ...]:
             summary="One product",
             tag=TAG,
             roles=STAFF,
-            responses={200: Response("The product", Product)},
+            responses={200: Response("The product", ProductView)},
         ),
     )

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from config.policy_loading import default_policies
 from gateway import (
     api_admin,
     api_auth,
@@ -10,33 +11,38 @@ from gateway import (
     api_dead_letters,
     api_merchant,
 )
+from gateway.admission import Admission
 from gateway.api_orders import order_routes
 from gateway.api_points import points_routes
 from gateway.api_products import product_routes
 from gateway.authentication import Authenticator, VerificationKeys
 from gateway.dispatch import Dispatcher, operations
 from gateway.documents import document_routes
+from gateway.domains import Domains
 from gateway.health import health_routes
 from gateway.listener import Listener, ListenerSettings
 from gateway.messages import LISTENER
 from gateway.metrics import http_metrics
+from gateway.overload import Overload
 from gateway.quart_app import Gateway
 from gateway.routes import Route
 from gateway.settings import GatewaySettings
 from runtime import ActorSystem, ChildSpec
-from runtime.cache import CacheHandle
+from runtime.cache import CacheHandle, Presence
+from runtime.policies import Policies
+from runtime.policies.limiters import Limiter, LocalLimiter, SharedLimiter
+from runtime.pulse import Heart
 from runtime.storage import DatabaseHandle
-from supervisors.health import TreeHealth
+from supervisors.health import HealthBoard, HealthChecker
+from supervisors.policies import domain_policies
 
 SHUTDOWN_MARGIN_S: Final = 5.0
 """How long a listener may take to stop, beyond its drain."""
 
 
-def all_routes(
-    system: ActorSystem, settings: GatewaySettings, database: DatabaseHandle, cache: CacheHandle
-) -> tuple[Route, ...]:
-    """Every route there is, in the order of the documentation."""
-    routes = (
+def domain_routes(settings: GatewaySettings) -> tuple[Route, ...]:
+    """The routes that something is behind: all but health, metrics and documentation."""
+    return (
         *points_routes(settings),
         *api_customers.ROUTES,
         *order_routes(settings),
@@ -46,28 +52,55 @@ def all_routes(
         *api_admin.ROUTES,
         *api_dead_letters.ROUTES,
         *api_dead_events.ROUTES,
-        *health_routes(TreeHealth(system, database, cache)),
+    )
+
+
+def route_names(settings: GatewaySettings) -> frozenset[str]:
+    """The routes that may have a limit of their own."""
+    return frozenset(route.name for route in domain_routes(settings))
+
+
+def all_routes(
+    system: ActorSystem, settings: GatewaySettings, board: HealthBoard
+) -> tuple[Route, ...]:
+    """Every route there is, in the order of the documentation."""
+    routes = (
+        *domain_routes(settings),
+        *health_routes(system, board, settings.version),
     )
     return (*routes, *document_routes(routes, settings, system.metrics.registry))
 
 
 def make_app(
-    system: ActorSystem, settings: GatewaySettings, database: DatabaseHandle, cache: CacheHandle
+    system: ActorSystem,
+    settings: GatewaySettings,
+    database: DatabaseHandle,
+    cache: CacheHandle,
+    board: HealthBoard,
+    policies: Policies,
+    overload: Overload,
 ) -> Gateway:
-    """The application, ready to be served by a `Listener`.
+    """The application, ready to be served by a `Listener` with the same `overload`.
 
-    `database` tells when another process has taken it over; it and `cache` are for the health
-    check.
+    `database` tells when another process has taken it over; limits are shared through `cache`;
+    `policies` have a pipeline for each domain.
     """
-    keys = VerificationKeys(system, settings.keys_timeout_s)
+    domains = Domains(system, policies)
+    keys = VerificationKeys(domains, settings.keys_timeout_s)
+    metrics = http_metrics(system.metrics.registry)
+    routes = all_routes(system, settings, board)
+    overload.declare(routes)
     app = Gateway(
         Dispatcher(
             system,
             settings,
             Authenticator(system, keys, settings.cached_tokens_max),
-            http_metrics(system.metrics.registry),
+            metrics,
             database,
-            operations(all_routes(system, settings, database, cache), settings),
+            Admission(settings, limiter(system, cache), metrics.rejections),
+            overload.shedder(system),
+            domains,
+            operations(routes, settings),
         )
     )
     app.config["MAX_CONTENT_LENGTH"] = settings.batch_body_max_bytes
@@ -75,22 +108,47 @@ def make_app(
     return app
 
 
+def limiter(system: ActorSystem, cache: CacheHandle) -> Limiter:
+    """Limits of this process alone, unless there is a cache that others share."""
+    if cache.presence is Presence.IN_PROCESS:
+        return LocalLimiter(system.random)
+    return SharedLimiter(cache)
+
+
 def gateway_children(
     listener: ListenerSettings,
     settings: GatewaySettings,
     database: DatabaseHandle,
     cache: CacheHandle,
+    board: HealthBoard | None = None,
+    policies: Policies | None = None,
 ) -> tuple[ChildSpec, ...]:
-    """The children of the edge."""
+    """The children of the edge. `board` is for those who want to see it too, or stop the process.
+
+    Without `policies` it has its own, for the domains and with the default settings, which
+    outlive its listeners. The heart beats from before the first connection until after the last
+    one; the checker comes last, so that its crash takes nobody along.
+    """
+    seen = board if board is not None else HealthBoard()
+    kept = policies
+    overload = Overload(settings.shedding, settings.shedding_mode)
+
+    def app(system: ActorSystem) -> Gateway:
+        nonlocal kept
+        if kept is None:
+            kept = domain_policies(default_policies(), system.random, system.metrics.policies)
+        return make_app(system, settings, database, cache, seen, kept, overload)
 
     def start() -> Listener:
-        return Listener(lambda system: make_app(system, settings, database, cache), listener)
+        return Listener(app, listener, overload)
 
     return (
+        ChildSpec("heart", lambda: Heart(seen.pulse)),
         ChildSpec(
             "listener",
             start,
             name=LISTENER,
             shutdown_s=listener.drain_s + SHUTDOWN_MARGIN_S,
         ),
+        ChildSpec("health", lambda: HealthChecker(seen, database, cache)),
     )

@@ -19,6 +19,7 @@ from actors.auth.messages import (
     Principal,
     Role,
 )
+from gateway.domains import Domains
 from gateway.problems import Headers, Problem
 from runtime import ActorSystem
 
@@ -48,14 +49,15 @@ def token_problem(detail: str) -> Problem:
 class VerificationKeys:
     """The public keys, asked for when an unknown key id turns up and kept ever after."""
 
-    _system: ActorSystem
+    _domains: Domains
     _timeout_s: float
     _keys: dict[str, Ed25519PublicKey] = attrs.field(factory=dict)
     _fetched_at: float = -REFETCH_KEYS_S
     _fetching: trio.Lock = attrs.field(factory=trio.Lock)
 
     async def get(self, kid: str) -> Ed25519PublicKey | None:
-        """Raises `ActorError` when the key is not known and the keys cannot be had."""
+        """Raises `ActorError` or `PolicyError` when the key is not known and the keys cannot be
+        had."""
         key = self._keys.get(kid)
         if key is not None:
             return key
@@ -68,7 +70,8 @@ class VerificationKeys:
         return not self._keys or trio.current_time() - self._fetched_at >= REFETCH_KEYS_S
 
     async def _fetch(self) -> None:
-        keys = await self._system.ref(KEYS).ask(GetVerificationKeys(), timeout_s=self._timeout_s)
+        question = GetVerificationKeys()
+        keys = await self._domains.ask(KEYS, question, timeout_s=self._timeout_s, repeatable=True)
         self._fetched_at = trio.current_time()
         self._keys = {key.kid: _public_key(key.public_pem) for key in keys}
 

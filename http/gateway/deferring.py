@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from actors.points.away import database_away
 from actors.points.messages import (
     DEFERRALS,
     QUERIES,
@@ -24,6 +25,7 @@ from gateway.problems import Problem, ProblemDocument, not_found, problem_of_ref
 from gateway.routes import Answer, ApiRequest, answer
 from runtime import ActorError
 from runtime.context import time_left_s
+from runtime.policies import BreakerOpen, PolicyError
 
 STATUS_PATH: Final = "/v1/points/deferrals/{deferral_id}"
 
@@ -72,12 +74,18 @@ def patience_s() -> float:
     return time_left_s() * PATIENCE
 
 
+def worth_putting_off(error: Exception) -> bool:
+    """Whether an earning that failed so is promised for later: nothing is wrong with it, and the
+    domain that would post it cannot reach the database, or is given a rest."""
+    return isinstance(error, BreakerOpen) or database_away(error)
+
+
 async def find(request: ApiRequest, keys: Sequence[Idempotency]) -> FoundDeferrals:
     """What is queued under these keys."""
     question = FindDeferrals(request.merchant_id, tuple(keys))
     try:
-        return await request.system.ref(DEFERRALS).ask(question, timeout_s=FIND_TIMEOUT_S)
-    except ActorError:
+        return await request.ask(DEFERRALS, question, timeout_s=FIND_TIMEOUT_S)
+    except (ActorError, PolicyError):
         return FoundDeferrals((None,) * len(keys), away=False)
 
 
@@ -97,8 +105,8 @@ async def put_off(request: ApiRequest, earning: DeferredEarn, error: Exception |
     """Queue an earning. Raises `Problem` when it is not kept, and `error`, which is why it is
     put off, when nobody could be asked."""
     try:
-        (told,) = await request.system.ref(DEFERRALS).ask(Defer(request.merchant_id, (earning,)))
-    except ActorError as failure:
+        (told,) = await request.ask(DEFERRALS, Defer(request.merchant_id, (earning,)))
+    except (ActorError, PolicyError) as failure:
         raise (error or failure) from None
     if isinstance(told, Refusal):
         raise problem_of_refusal(told)
@@ -111,8 +119,8 @@ async def put_all_off(
     """Queue earnings; None for each when nobody could be asked."""
     try:
         message = Defer(request.merchant_id, tuple(earnings))
-        return await request.system.ref(DEFERRALS).ask(message)
-    except ActorError:
+        return await request.ask(DEFERRALS, message)
+    except (ActorError, PolicyError):
         return (None,) * len(earnings)
 
 
@@ -120,11 +128,11 @@ async def status(request: ApiRequest) -> Answer:
     """What became of a deferral: from memory where it is queued, or else from the database."""
     question = GetDeferral(request.merchant_id, request.path["deferral_id"])
     try:
-        found = await request.system.ref(DEFERRALS).ask(question, timeout_s=FIND_TIMEOUT_S)
-    except ActorError:
+        found = await request.ask(DEFERRALS, question, timeout_s=FIND_TIMEOUT_S)
+    except (ActorError, PolicyError):
         found = None
     if found is None:
-        found = await request.system.ref(QUERIES).ask(question)
+        found = await request.ask(QUERIES, question)
     if found is None:
         raise not_found("there is no such deferral")
     return answer(_view(found, request.trace_id))

@@ -13,24 +13,44 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestTim
 
 from actors.auth.messages import Principal
 from actors.vocabulary import Idempotency
+from gateway.admission import Admission, route_limit
 from gateway.authentication import Authenticator
 from gateway.bodies import ID_PATTERN, Decode, body_decoder, query_decoder
+from gateway.connections import VISITOR
+from gateway.domains import Domains
 from gateway.head import Head, read_head
 from gateway.idempotency import InFlight, fingerprint, read_key
 from gateway.metrics import UNMATCHED, HttpMetrics
-from gateway.problems import PROBLEM_JSON, Problem, not_found, problem_of_error, taken_over
+from gateway.problems import (
+    PROBLEM_JSON,
+    Headers,
+    Problem,
+    not_found,
+    problem_of_error,
+    taken_over,
+)
 from gateway.routes import JSON, Answer, ApiRequest, Route, encode_json
 from gateway.settings import GatewaySettings
 from runtime import ActorSystem, request_context
+from runtime.policies import LoadShedder
+from runtime.policies.limits import Limit
+from runtime.policies.shedding import Permit
 from runtime.storage import DatabaseHandle
+from runtime.tracing import Span, SpanKind, trace_id_of
 
 log = structlog.get_logger("loyalnest.http")
 
 CLIENT_GONE: Final = 499
 """Status in logs and metrics of a request whose client went away before the answer."""
 
+NO_STATE: Final[Mapping[str, Any]] = {}
+DENIED: Final = frozenset({401, 403})
+
 _ID: Final = re.compile(ID_PATTERN)
 _JSON_RAW: Final = JSON.encode()
+
+ADMIN_PATHS: Final = "/v1/admin/"
+UNCOMPRESSED: Final[Headers] = (("accept-encoding", "identity"),)
 
 LENGTH_DIGITS: Final = 15
 """Digits of a length that matter: any length of more is too large anyway."""
@@ -46,6 +66,7 @@ class Operation:
     body_max_bytes: int
     deadline_s: float
     domain: str
+    limit: Limit | None
 
 
 def operation(route: Route, settings: GatewaySettings) -> Operation:
@@ -54,23 +75,38 @@ def operation(route: Route, settings: GatewaySettings) -> Operation:
         route,
         body_decoder(route.body) if route.body is not None else None,
         query_decoder(route.query),
-        route.body_max_bytes or settings.body_max_bytes,
+        _body_max_bytes(route, settings),
         route.deadline_s or settings.deadline_s,
-        route.tag.lower(),
+        route.domain,
+        route_limit(route, settings),
     )
+
+
+def _body_max_bytes(route: Route, settings: GatewaySettings) -> int:
+    if route.path.startswith(ADMIN_PATHS):
+        return settings.admin_body_max_bytes
+    return route.body_max_bytes or settings.body_max_bytes
 
 
 @attrs.define(eq=False)
 class Exchange:
-    """One request and what is known about it so far, for its log line."""
+    """One request and what is known about it so far, for its log line.
+
+    `trace` is what its work inherits: the trace id, or a traceparent that names its span too.
+    """
 
     request: Request
     head: Head
+    trace: str
     trace_id: str
     started: float
+    address: str
+    span: Span | None = None
     route: str = UNMATCHED
     domain: str = UNMATCHED
     principal: Principal | None = None
+    permit: Permit | None = None
+    limits: Headers = ()
 
     @property
     def request_id(self) -> str:
@@ -86,6 +122,9 @@ class Dispatcher:
     _authenticator: Authenticator
     _metrics: HttpMetrics
     _database: DatabaseHandle
+    admission: Admission
+    _shedder: LoadShedder
+    _domains: Domains
     operations: Mapping[str, Operation]
     _in_flight: InFlight = attrs.field(factory=InFlight)
 
@@ -98,48 +137,78 @@ class Dispatcher:
     ) -> tuple[Answer, str]:
         """The answer, and the request id that goes with it. Raises only cancellation."""
         head = read_head(request.scope["headers"])  # type: ignore[arg-type]
-        exchange = Exchange(request, head, head.trace() or self.new_trace_id(), perf_counter())
+        exchange = self._begin(request, head)
         answer = None
         self._metrics.in_flight.inc()
+        visitor = request.scope.get("state", NO_STATE).get(VISITOR)
+        if visitor is not None:
+            exchange.permit = visitor.take_permit()
         try:
+            self.admission.check_size(request.scope)
             if routing_error is not None:
-                raise routing_error
-            answer = await self._answer(exchange, self.operations[endpoint], parameters)
+                answer = await self._unrouted(exchange, routing_error)
+            else:
+                answer = await self._answer(exchange, self.operations[endpoint], parameters)
         except trio.Cancelled:
             raise
         except BaseException as error:  # a group may hold a cancellation beside errors
+            if isinstance(error, Problem) and error.status in DENIED:
+                self._metrics.denials.labels(error.code).inc()
             answer = explain(error, exchange.trace_id, request.path)
         finally:
             self._account(exchange, answer.status if answer is not None else CLIENT_GONE)
-        return answer, exchange.request_id
+        return self.admission.dressed(answer, head, exchange.limits), exchange.request_id
+
+    def _begin(self, request: Request, head: Head) -> Exchange:
+        started, trace, span = perf_counter(), head.trace() or self.new_trace_id(), None
+        if self._system.tracing is not None:
+            span = self._system.tracing.begin_root(request.method, SpanKind.SERVER, trace)
+            trace = span.traceparent
+        trace_id, address = trace_id_of(trace) or trace, self.admission.client(request.scope)
+        return Exchange(request, head, trace, trace_id, started, address, span)
 
     def new_trace_id(self) -> str:
         return self._system.ids.new("req")
+
+    async def _unrouted(self, exchange: Exchange, error: HTTPException) -> Answer:
+        method, head = exchange.request.method, exchange.head
+        return await self.admission.unrouted(method, head, exchange.address, error)
 
     async def _answer(
         self, exchange: Exchange, operation: Operation, parameters: Mapping[str, str]
     ) -> Answer:
         request, head, route = exchange.request, exchange.head, operation.route
         exchange.route, exchange.domain = route.path, operation.domain
+        if exchange.permit is None:
+            self._shedder.check(route.priority, route.domain)
         deadline = trio.current_time() + operation.deadline_s
-        with request_context(deadline=deadline, trace_id=exchange.trace_id):
+        with request_context(deadline=deadline, trace_id=exchange.trace):
             head.check()
-            if not route.public:
+            if route.public:
+                limit = operation.limit
+                exchange.limits = await self.admission.stranger(exchange.address, route, limit)
+                if route.recognises and head.authorization is not None:
+                    exchange.principal = await self._authenticate(exchange)
+            else:
                 if self._database.retired:
                     raise taken_over()
-                exchange.principal = await self._authorise(route, head)
+                await self._authorise(exchange, operation)
             check_ids(parameters)
             query = operation.query(request.query_string)
             key = read_key(head.idempotency_key, route.keyed)
             body = await _body(operation, exchange)
+            if exchange.permit is None:
+                exchange.permit = await self._shedder.admit(route.priority, route.domain)
             call = ApiRequest(
                 system=self._system,
+                domains=self._domains,
                 principal=exchange.principal,
                 path=parameters,
                 body=body,
                 query=query,
                 idempotency=None,
                 trace_id=exchange.trace_id,
+                safe=route.method == "GET",
             )
             if key is None:
                 return await route.handler(call)
@@ -147,18 +216,33 @@ class Dispatcher:
             wait_until = min(deadline, trio.current_time() + self._settings.in_flight_wait_s)
             return await self._in_flight.alone(call, wait_until, route.handler)
 
-    async def _authorise(self, route: Route, head: Head) -> Principal:
-        principal = await self._authenticator.principal(head.authorization)
+    async def _authenticate(self, exchange: Exchange) -> Principal:
+        try:
+            return await self._authenticator.principal(exchange.head.authorization)
+        except Problem:
+            await self.admission.failed_authentication(exchange.address)
+            raise
+
+    async def _authorise(self, exchange: Exchange, operation: Operation) -> None:
+        route = operation.route
+        principal = exchange.principal = await self._authenticate(exchange)
+        exchange.limits = await self.admission.caller(principal, route, operation.limit)
         if principal.role not in route.roles:
             detail = f"the role {principal.role.value} may not do this"
             raise Problem(403, "role_not_allowed", detail)
-        return principal
 
     def _account(self, exchange: Exchange, status: int) -> None:
+        if exchange.permit is not None:
+            if status == CLIENT_GONE:
+                exchange.permit.abandon()
+            else:
+                exchange.permit.release(exchange.route)
         seconds = perf_counter() - exchange.started
         method = exchange.request.method
         principal = exchange.principal
         self._metrics.in_flight.dec()
+        if exchange.span is not None:
+            _end_span(exchange.span, exchange, status)
         self._metrics.observe(exchange.domain, exchange.route, method, status, seconds)
         log.info(
             "request",
@@ -167,8 +251,17 @@ class Dispatcher:
             status=status,
             duration_ms=round(seconds * 1000, 2),
             trace_id=exchange.trace_id,
+            client=exchange.address,
             merchant_id=principal.merchant_id if principal is not None else None,
         )
+
+
+def _end_span(span: Span, exchange: Exchange, status: int) -> None:
+    span.rename(f"{exchange.request.method} {exchange.route}")
+    span.set("http.request.method", exchange.request.method)
+    span.set("http.route", exchange.route)
+    span.set("http.response.status_code", status)
+    span.end(str(status) if status >= 500 else None)
 
 
 def explain(error: BaseException, trace_id: str, instance: str | None) -> Answer:
@@ -210,6 +303,8 @@ async def _body(operation: Operation, exchange: Exchange) -> Any:
         raise too_large(operation.body_max_bytes)
     if not raw and operation.route.body_optional:
         return operation.body(b"{}")
+    if head.content_encoding not in (None, b"identity"):
+        raise Problem(415, "unsupported_encoding", "send the body uncompressed", UNCOMPRESSED)
     if head.content_type != _JSON_RAW and not is_json(head.content_type):
         raise Problem(415, "unsupported_media_type", f"send the body as {JSON}")
     return operation.body(raw)  # type: ignore[arg-type]

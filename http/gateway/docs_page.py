@@ -97,6 +97,8 @@ def _section(document: Json, method: str, path: str, operation: Json) -> str:
 def _access(operation: Json) -> str:
     if not operation["security"]:
         return '<p class="quiet">No access token needed.</p>'
+    if "x-roles" not in operation:
+        return '<p class="quiet">An access token is optional.</p>'
     return f'<p class="quiet">For {", ".join(operation["x-roles"])}.</p>'
 
 

@@ -12,6 +12,7 @@ from gateway.metrics import exposition
 from gateway.openapi import openapi
 from gateway.routes import Answer, ApiRequest, Handler, Response, Route, encode_json
 from gateway.settings import GatewaySettings
+from runtime.policies import Priority
 
 TAG: Final = "Operation"
 HTML: Final = "text/html; charset=utf-8"
@@ -51,7 +52,9 @@ class Documents:
         return self._landing
 
 
-def _document(path: str, handler: Handler, summary: str, response: Response) -> Route:
+def _document(
+    path: str, handler: Handler, summary: str, response: Response, *, unlimited: bool = False
+) -> Route:
     return Route(
         method="GET",
         path=path,
@@ -59,6 +62,8 @@ def _document(path: str, handler: Handler, summary: str, response: Response) -> 
         summary=summary,
         tag=TAG,
         public=True,
+        priority=Priority.DASHBOARDS,
+        unlimited=unlimited,
         responses={200: response},
     )
 
@@ -74,6 +79,7 @@ def document_routes(
             documents.metrics,
             "Metrics for Prometheus",
             Response("All metrics", content_type=CONTENT_TYPE_LATEST),
+            unlimited=True,
         ),
         _document(
             "/v1/openapi.json",

@@ -17,11 +17,18 @@ FIELDS: Final = {
     b"idempotency-key": "idempotency_key",
     b"x-request-id": "request_id",
     b"traceparent": "traceparent",
+    b"content-encoding": "content_encoding",
+    b"origin": "origin",
+    b"access-control-request-method": "requested_method",
 }
 
 REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-TRACEPARENT: Final = re.compile(rb"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+TRACEPARENT: Final = re.compile(rb"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 NO_TRACE: Final = b"0" * 32
+NO_SPAN: Final = b"0" * 16
+
+HEADERS_MAX: Final = 100
+"""Headers of one request."""
 
 
 class Head(msgspec.Struct, gc=False):
@@ -34,6 +41,9 @@ class Head(msgspec.Struct, gc=False):
     idempotency_key: bytes | None = None
     request_id: bytes | None = None
     traceparent: bytes | None = None
+    content_encoding: bytes | None = None
+    origin: bytes | None = None
+    requested_method: bytes | None = None
     repeated: str | None = None
 
     def check(self) -> None:
@@ -45,11 +55,11 @@ class Head(msgspec.Struct, gc=False):
             raise Problem(400, "ambiguous_length", detail)
 
     def trace(self) -> str | None:
-        """The caller's trace id: that of a valid `traceparent`, else a valid request id."""
+        """The caller's trace: a valid `traceparent`, else a valid request id."""
         if self.traceparent is not None:
             match = TRACEPARENT.fullmatch(self.traceparent)
-            if match is not None and match[1] != NO_TRACE:
-                return match[1].decode()
+            if match is not None and match[1] != NO_TRACE and match[2] != NO_SPAN:
+                return "00-{}-{}-{}".format(*(part.decode() for part in match.groups()))
         return self.valid_request_id()
 
     def valid_request_id(self) -> str | None:

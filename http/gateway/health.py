@@ -1,99 +1,176 @@
-"""Health for probes and people."""
+"""Health for probes, for everybody, and for operators."""
 
-from enum import Enum
+from datetime import datetime
 from typing import Final
 
 import attrs
 import msgspec
 
-from gateway.routes import Answer, ApiRequest, Response, Route, answer
-from supervisors.health import Condition, TreeHealth
+from actors.auth.messages import Principal
+from gateway.routes import OPERATORS, Answer, ApiRequest, Response, Route, answer
+from runtime import ActorSystem
+from runtime.policies import Priority
+from runtime.tree import TreeNode, read_tree
+from supervisors.application import ROOT
+from supervisors.health import HealthBoard, Part, Status
 
 TAG: Final = "Operation"
 
+TREE_TIMEOUT_S: Final = 0.5
+"""For each level of the tree; a supervisor that does not answer by then is shown as busy."""
 
-class Status(Enum):
-    OK = "ok"
-    DEGRADED = "degraded"
+OKAY: Final = frozenset({Status.OK, Status.DEGRADED})
 
 
-class Alive(msgspec.Struct, frozen=True):
+class Word(msgspec.Struct, frozen=True):
+    """All that is told to those who did not say who they are."""
+
     status: Status
 
 
-class Health(msgspec.Struct, frozen=True):
-    """`domains` by name: up, restarting or down. Empty while all of them restart.
+class Dependency(msgspec.Struct, frozen=True):
+    """`since` is when `condition` began, `last_error` the kind of the last failure, if any."""
 
-    `cache` is up, down or in process. It changes neither `status` nor readiness.
+    name: str
+    required: bool
+    condition: str
+    since: datetime | None
+    last_error: str | None
+
+
+class TreeActor(msgspec.Struct, frozen=True):
+    """One actor of the supervision tree.
+
+    `mailbox_depth` messages are unread, `handled` were read since the start. `children` is null
+    for a worker, and for a supervisor that is busy starting or stopping a child.
     """
 
+    id: str
+    address: str
+    kind: str
+    state: str
+    restarts: int
+    last_exit: str | None
+    mailbox_depth: int
+    mailbox_capacity: int
+    handled: int
+    children: "tuple[TreeActor, ...] | None" = None
+
+
+class Health(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`status` is for everybody, the rest for operators."""
+
     status: Status
-    domains: dict[str, str]
-    database: str
-    cache: str
+    version: str | None = None
+    dependencies: tuple[Dependency, ...] = ()
+    domains: tuple[Dependency, ...] = ()
+    tree: tuple[TreeActor, ...] = ()
 
 
 @attrs.frozen
 class HealthRoutes:
-    """Handlers that ask the supervisors, the database and the cache."""
+    """Handlers that read the board; only an operator's question goes to the supervisors."""
 
-    _tree: TreeHealth
+    _system: ActorSystem
+    _board: HealthBoard
+    _version: str
 
     async def live(self, request: ApiRequest) -> Answer:
-        """That this is answered at all is the point."""
-        return answer(Alive(Status.OK))
+        return _word(self._board.liveness)
 
     async def ready(self, request: ApiRequest) -> Answer:
-        health = await self._health()
-        return answer(health, 200 if health.status is Status.OK else 503)
+        return _word(self._board.readiness)
 
     async def summary(self, request: ApiRequest) -> Answer:
-        return answer(await self._health())
-
-    async def _health(self) -> Health:
-        database_up = await self._tree.database()
-        domains = await self._tree.domains()
-        up = database_up and bool(domains) and set(domains.values()) == {Condition.UP.value}
-        return Health(
-            Status.OK if up else Status.DEGRADED,
-            domains,
-            self._tree.describe(database_up),
-            self._tree.cache(),
+        status = self._board.readiness
+        if not _is_operator(request.principal):
+            return answer(Word(status))
+        tree = await read_tree(self._system.ref(ROOT), timeout_s=TREE_TIMEOUT_S)
+        return answer(
+            Health(
+                status,
+                version=self._version,
+                dependencies=_parts(self._board.dependencies),
+                domains=_parts(self._board.domains),
+                tree=tuple(map(_actor, tree or ())),
+            )
         )
 
 
-def health_routes(tree: TreeHealth) -> tuple[Route, ...]:
+def _word(status: Status) -> Answer:
+    return answer(Word(status), 200 if status in OKAY else 503)
+
+
+def _is_operator(principal: Principal | None) -> bool:
+    return principal is not None and principal.role in OPERATORS
+
+
+def _parts(parts: dict[str, Part]) -> tuple[Dependency, ...]:
+    return tuple(
+        Dependency(part.name, part.required, part.condition, part.since, part.last_error)
+        for part in parts.values()
+    )
+
+
+def _actor(node: TreeNode) -> TreeActor:
+    status, mailbox = node.status, node.mailbox
+    return TreeActor(
+        id=status.id,
+        address=status.address,
+        kind=status.kind,
+        state=status.state.value,
+        restarts=status.restarts,
+        last_exit=status.last_exit,
+        mailbox_depth=mailbox.depth,
+        mailbox_capacity=mailbox.capacity,
+        handled=mailbox.handled,
+        children=None if node.children is None else tuple(map(_actor, node.children)),
+    )
+
+
+def health_routes(system: ActorSystem, board: HealthBoard, version: str) -> tuple[Route, ...]:
     """All routes of this area."""
-    handlers = HealthRoutes(tree)
+    handlers = HealthRoutes(system, board, version)
     return (
         Route(
             method="GET",
             path="/health/live",
             handler=handlers.live,
-            summary="Whether the process answers",
+            summary="Whether the process lives, whatever it depends on",
             tag=TAG,
             public=True,
-            responses={200: Response("It does", Alive)},
+            priority=Priority.PROBES,
+            unlimited=True,
+            responses={
+                200: Response("It does", Word),
+                503: Response("It has stood still for five seconds", Word),
+            },
         ),
         Route(
             method="GET",
             path="/health/ready",
             handler=handlers.ready,
-            summary="Whether database and domains can serve requests",
+            summary="Whether the process should be sent requests",
             tag=TAG,
             public=True,
+            priority=Priority.PROBES,
+            unlimited=True,
             responses={
-                200: Response("They can", Health),
-                503: Response("They cannot, or not all of them", Health),
+                200: Response("It should", Word),
+                503: Response("What it needs is down, or it stops", Word),
             },
         ),
         Route(
             method="GET",
             path="/health",
             handler=handlers.summary,
-            summary="Every domain, the database and the cache",
+            summary="How it is in a word; for the role platform, every part of it",
             tag=TAG,
             public=True,
-            responses={200: Response("How they are", Health)},
+            priority=Priority.PROBES,
+            recognises=True,
+            unlimited=True,
+            responses={200: Response("How it is", Health)},
+            problems=(401, 503),
         ),
     )

@@ -1,6 +1,7 @@
 """The listener: binds an address and serves an ASGI application on it, as an actor."""
 
 import re
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,9 +11,22 @@ import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
 
+from gateway.addresses import Network
 from gateway.connections import Connections, HypercornLog
+from gateway.door import Door
 from gateway.errors import ListenError
-from gateway.messages import Address, GetAddress, GetListenerStatistics, ListenerStatistics
+from gateway.messages import (
+    Address,
+    GetAddress,
+    GetListenerStatistics,
+    GetShedding,
+    ListenerStatistics,
+    SwitchShedding,
+)
+from gateway.metrics import http_metrics
+from gateway.overload import Overload
+from gateway.priorities import Priorities
+from gateway.server import ConnectionLimits
 from runtime import Actor, ActorSystem, ExitReason
 
 log = structlog.get_logger("loyalnest.gateway")
@@ -27,16 +41,19 @@ Application = Callable[..., Awaitable[None]]
 class ListenerSettings:
     """Every bound of the listener. `bind` is `host:port`; port 0 takes a free one.
 
-    An idle connection, or one that has not sent a whole request head, lives for
-    `keep_alive_timeout_s`. One that sends nothing at all, also inside a request or a WebSocket,
-    lives for `read_timeout_s`.
+    A connection that is idle between two requests lives for `keep_alive_timeout_s`. The other
+    bounds are those of `ConnectionLimits`.
     """
 
     bind: str = "127.0.0.1:8080"
     backlog: int = 1_024
     connections_max: int = 1_000
+    connections_per_address_max: int = 500
+    trusted_proxies: tuple[Network, ...] = ()
     drain_s: float = 15.0
+    head_timeout_s: float = 10.0
     send_timeout_s: float = 10.0
+    answer_timeout_s: float = 30.0
     read_timeout_s: float = 60.0
     keep_alive_timeout_s: float = 30.0
     keep_alive_max_requests: int = 100_000
@@ -53,7 +70,6 @@ class ListenerSettings:
         config.include_server_header = False
         config.backlog = self.backlog
         config.graceful_timeout = self.drain_s
-        config.read_timeout = self.read_timeout_s  # type: ignore[assignment]
         config.keep_alive_timeout = self.keep_alive_timeout_s
         config.keep_alive_max_requests = self.keep_alive_max_requests
         config.h11_max_incomplete_size = self.head_max_bytes
@@ -64,6 +80,19 @@ class ListenerSettings:
         config.websocket_ping_interval = self.websocket_ping_interval_s
         return config
 
+    def limits(self) -> ConnectionLimits:
+        """The bounds of connections."""
+        return ConnectionLimits(
+            total=self.connections_max,
+            per_address=self.connections_per_address_max,
+            trusted_proxies=self.trusted_proxies,
+            head_max_bytes=self.head_max_bytes,
+            head_timeout_s=self.head_timeout_s,
+            read_timeout_s=self.read_timeout_s,
+            send_timeout_s=self.send_timeout_s,
+            answer_timeout_s=self.answer_timeout_s,
+        )
+
 
 class Listener(Actor):
     """Accepts connections from its start to its stop, then drains them.
@@ -72,42 +101,61 @@ class Listener(Actor):
     """
 
     def __init__(
-        self, make_app: Callable[[ActorSystem], Application], settings: ListenerSettings
+        self,
+        make_app: Callable[[ActorSystem], Application],
+        settings: ListenerSettings,
+        overload: Overload | None = None,
     ) -> None:
         self._make_app = make_app
         self._settings = settings
-        self._listeners: list[trio.SocketListener] = []
-        self._accepting = trio.CancelScope()
+        self._overload = overload
+        self._stopping = trio.Event()
         self._ended = trio.Event()
         self._address: Address
         self._connections: Connections
+        self._door: Door
 
     async def started(self) -> None:
         self._connections = Connections(
             ASGIWrapper(self._make_app(self.system)),
             self._settings.hypercorn(),
-            limit=self._settings.connections_max,
-            send_timeout_s=self._settings.send_timeout_s,
+            self._settings.limits(),
+            turned_away=http_metrics(self.system.metrics.registry).turned_away,
         )
-        self._listeners = await open_listeners(self._settings.bind, self._settings.backlog)
-        self._address = bound_address(self._listeners[0])
+        sockets = await open_sockets(self._settings.bind, self._settings.backlog)
+        self._door = self._make_door()
+        self._door.open(sockets)
+        self._address = bound_address(sockets[0])
         self.start_task(self._serve)
+        if self._overload is not None:
+            self.start_task(self._overload.watch, self.system)
         log.info("listening", address=str(self._address))
+
+    def _make_door(self) -> Door:
+        overload, settings = self._overload, self._settings
+        return Door(
+            self._connections,
+            overload.priorities if overload is not None else Priorities(()),
+            overload.shedder(self.system) if overload is not None else None,
+            head_s=settings.head_timeout_s,
+            idle_s=settings.keep_alive_timeout_s,
+        )
 
     async def _serve(self) -> None:
         """Accept until told to stop, drain, and leave no connection behind in any case."""
         try:
             async with trio.open_nursery() as nursery:
                 try:
-                    with self._accepting:
-                        await trio.serve_listeners(
-                            self._connections.serve, self._listeners, handler_nursery=nursery
-                        )
+                    self._connections.serve_in(nursery)
+                    nursery.start_soon(self._door.run)
+                    await self._stopping.wait()
+                    self._door.close_entrances()
                     await self._connections.drain(self._settings.drain_s)
                 finally:
                     self._connections.close_by_force()
                     nursery.cancel_scope.cancel()
         finally:
+            self._door.close()
             self._ended.set()
 
     async def receive(self, message: Any) -> object:
@@ -116,6 +164,10 @@ class Listener(Actor):
                 return self._address
             case GetListenerStatistics():
                 return self._statistics()
+            case GetShedding() if self._overload is not None:
+                return self._overload.shedder(self.system).statistics()
+            case SwitchShedding() if self._overload is not None:
+                return self._overload.switch(self.system, message)
         return await super().receive(message)
 
     def _statistics(self) -> ListenerStatistics:
@@ -130,12 +182,12 @@ class Listener(Actor):
 
     async def stopped(self, reason: ExitReason) -> None:
         """Stop accepting and wait for the drain, which has a bound."""
-        self._accepting.cancel()
+        self._stopping.set()
         await self._ended.wait()
         log.info("listener_stopped", address=str(self._address), reason=str(reason))
 
 
-async def open_listeners(bind: str, backlog: int) -> list[trio.SocketListener]:
+async def open_sockets(bind: str, backlog: int) -> list[socket.socket]:
     """Sockets that listen on `bind`. Raises `ListenError`.
 
     With port 0 and a host of several addresses only the first is used, as each socket would
@@ -152,7 +204,7 @@ async def open_listeners(bind: str, backlog: int) -> list[trio.SocketListener]:
         for surplus in listeners[1:]:
             surplus.socket.close()
         del listeners[1:]
-    return listeners
+    return [socket.socket(fileno=listener.socket.detach()) for listener in listeners]
 
 
 def split_bind(bind: str) -> tuple[str, int]:
@@ -166,7 +218,7 @@ def split_bind(bind: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def bound_address(listener: trio.SocketListener) -> Address:
+def bound_address(listening: socket.socket) -> Address:
     """The address a socket was given."""
-    host, port = listener.socket.getsockname()[:2]
+    host, port = listening.getsockname()[:2]
     return Address(host, port)

@@ -3,6 +3,7 @@
 import attrs
 
 from runtime import Call
+from runtime.policies import Priority, SheddingMode, SheddingStatistics
 
 LISTENER = "edge.listener"
 """Name of the actor that listens for HTTP."""
@@ -43,3 +44,17 @@ class ListenerStatistics:
 @attrs.frozen
 class GetListenerStatistics(Call[ListenerStatistics]):
     pass
+
+
+@attrs.frozen
+class GetShedding(Call[SheddingStatistics]):
+    """To the listener: what is admitted and shed."""
+
+
+@attrs.frozen
+class SwitchShedding(Call[SheddingStatistics]):
+    """To the listener, from an operator: whether to shed by itself, and which priorities to turn
+    away in any case. It lasts until the next word, or the end of the process."""
+
+    mode: SheddingMode
+    shed_by_hand: frozenset[Priority] = frozenset()

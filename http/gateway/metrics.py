@@ -1,15 +1,17 @@
 """The metrics of HTTP requests, in the registry of the actor system."""
 
 from typing import Final
-from weakref import WeakKeyDictionary
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from gateway.rate_limits import rejections
 from gateway.routes import Answer
+from runtime.registries import in_registry
 from runtime.telemetry import PREFIX
 
-BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.4, 0.5, 1.0, 2.5, 5.0)
+"""250 and 400 ms are bounds of the service's objectives."""
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 """What a client may make up is never a label."""
@@ -31,7 +33,7 @@ class HttpMetrics:
         self._seconds = Histogram(
             "http_request_duration_seconds",
             "Time from the head of a request to its answer",
-            ("route",),
+            ("domain", "route", "method"),
             PREFIX,
             buckets=BUCKETS,
             registry=registry,
@@ -39,33 +41,51 @@ class HttpMetrics:
         self.in_flight = Gauge(
             "http_requests_in_flight", "Requests being worked on", (), PREFIX, registry=registry
         )
+        self.rejections = rejections(registry)
+        self.denials = Counter(
+            "authz_denials",
+            "Requests that were not allowed, by the code of their problem",
+            ("reason",),
+            PREFIX,
+            registry=registry,
+        )
         self._counters: dict[tuple[str, str, int], Counter] = {}
-        self._histograms: dict[str, Histogram] = {}
+        self._turned_away: dict[bytes, Counter] = {}
+        self._histograms: dict[tuple[str, str], Histogram] = {}
 
     def observe(self, domain: str, route: str, method: str, status: int, seconds: float) -> None:
         """One request has been answered. `domain` is the area of the API that it was for."""
         counter = self._counters.get((route, method, status))
         if counter is None:
-            label = method if method in METHODS else "OTHER"
-            counter = self._requests.labels(domain, route, label, str(status))
-            if label == method:
+            counter = self._requests.labels(domain, route, _label(method), str(status))
+            if method in METHODS:
                 self._counters[route, method, status] = counter
         counter.inc()
-        histogram = self._histograms.get(route)
+        histogram = self._histograms.get((route, method))
         if histogram is None:
-            histogram = self._histograms[route] = self._seconds.labels(route)
+            histogram = self._seconds.labels(domain, route, _label(method))
+            if method in METHODS:
+                self._histograms[route, method] = histogram
         histogram.observe(seconds)
 
+    def turned_away(self, method: bytes) -> None:
+        """One request has been refused before it was known what for."""
+        counter = self._turned_away.get(method)
+        if counter is None:
+            name = method.decode()
+            counter = self._requests.labels(UNMATCHED, UNMATCHED, _label(name), "503")
+            if name in METHODS:
+                self._turned_away[method] = counter
+        counter.inc()
 
-_metrics: WeakKeyDictionary[CollectorRegistry, HttpMetrics] = WeakKeyDictionary()
+
+def _label(method: str) -> str:
+    return method if method in METHODS else "OTHER"
 
 
 def http_metrics(registry: CollectorRegistry) -> HttpMetrics:
     """The metrics in a registry; a listener that restarts counts on."""
-    metrics = _metrics.get(registry)
-    if metrics is None:
-        metrics = _metrics[registry] = HttpMetrics(registry)
-    return metrics
+    return in_registry(registry, HttpMetrics)
 
 
 def exposition(registry: CollectorRegistry) -> Answer:

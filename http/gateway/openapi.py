@@ -43,8 +43,11 @@ MEANINGS: Final = {
     408: "The body did not arrive in time",
     409: "It contradicts what is there, or the same key is still being worked on",
     413: "The body is too large",
+    414: "The URL is too long",
     415: "The body is not JSON",
     422: "A field is wrong or unknown, a rule forbids it, or the key belongs to another request",
+    429: "Too many requests; come back after the seconds in Retry-After",
+    431: "Too many headers, or too long ones",
     500: "Our mistake",
     503: "This part is full or down; come back after the seconds in Retry-After",
     504: "No answer in time; the code says whether it may have happened",
@@ -132,7 +135,7 @@ def _operation(route: Route, schemas: Schemas) -> Json:
         "operationId": operation_id(route),
         "summary": route.summary,
         "tags": [route.tag],
-        "security": [] if route.public else [{"bearer": []}],
+        "security": _security(route),
         "parameters": _parameters(route, schemas),
         "responses": _responses(route, schemas),
     }
@@ -144,6 +147,13 @@ def _operation(route: Route, schemas: Schemas) -> Json:
             "content": {JSON: {"schema": schemas.of(body_type(route))}},
         }
     return operation
+
+
+def _security(route: Route) -> list[dict[str, list[str]]]:
+    """An empty alternative says that a token is optional."""
+    if not route.public:
+        return [{"bearer": []}]
+    return [{}, {"bearer": []}] if route.recognises else []
 
 
 def operation_id(route: Route) -> str:

@@ -7,7 +7,6 @@ import msgspec
 from msgspec import Meta
 
 from actors.auth.messages import Principal
-from actors.points.away import database_away
 from actors.points.messages import (
     DATABASE_AWAY,
     INTAKE,
@@ -22,7 +21,7 @@ from actors.points.messages import (
 )
 from actors.vocabulary import Idempotency, Refusal
 from gateway.bodies import Body, Id, Key, body_decoder
-from gateway.deferring import Queued, find, patience_s, put_all_off, queued
+from gateway.deferring import Queued, find, patience_s, put_all_off, queued, worth_putting_off
 from gateway.idempotency import fingerprint
 from gateway.points_bodies import (
     AdjustBody,
@@ -38,6 +37,7 @@ from gateway.points_bodies import (
 from gateway.problems import Problem, ProblemDocument, problem_of_refusal
 from gateway.routes import OWNERS, ApiRequest
 from runtime import ActorError
+from runtime.policies import PolicyError
 from runtime.storage import StorageError
 
 
@@ -175,9 +175,9 @@ async def _apply(request: ApiRequest, items: tuple[BatchItem, ...]) -> tuple[Res
         return ()
     message = ApplyBatch(request.merchant_id, items)
     try:
-        return await request.system.ref(INTAKE).ask(message, timeout_s=patience_s())
-    except (ActorError, StorageError) as error:
-        if not database_away(error):
+        return await request.ask(INTAKE, message, timeout_s=patience_s(), bulk=True)
+    except (ActorError, StorageError, PolicyError) as error:
+        if not worth_putting_off(error):
             raise
         return (DATABASE_AWAY,) * len(items)
 

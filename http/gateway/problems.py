@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from http import HTTPStatus
+from math import ceil
 from typing import Annotated
 
 import msgspec
@@ -10,6 +11,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from actors.vocabulary import Refusal, RefusalKind
 from runtime import ActorError, AskTimeout, Expired, MailboxFull, Outcome
+from runtime.policies import BreakerOpen, DeadlineExceeded, NotAdmitted, PolicyError
 from runtime.storage import (
     TAKEN_OVER,
     CommitUnknown,
@@ -43,7 +45,7 @@ class Problem(Exception):
         self.detail = detail
         self.headers = headers
 
-    def document(self, trace_id: str, instance: str | None) -> "ProblemDocument":
+    def document(self, trace_id: str | None, instance: str | None) -> "ProblemDocument":
         return ProblemDocument(
             type="about:blank",
             title=HTTPStatus(self.status).phrase,
@@ -67,9 +69,12 @@ class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     instance: str | None = None
 
 
-def unavailable(code: str, detail: str) -> Problem:
+def unavailable(code: str, detail: str, retry_after_s: float | None = None) -> Problem:
     """503, to be tried again."""
-    return Problem(503, code, detail, RETRY_AFTER)
+    if retry_after_s is None:
+        return Problem(503, code, detail, RETRY_AFTER)
+    headers = (("retry-after", str(max(1, ceil(retry_after_s)))),)
+    return Problem(503, code, detail, headers)
 
 
 def taken_over() -> Problem:
@@ -103,6 +108,8 @@ def problem_of_error(error: BaseException) -> Problem | None:
         return error
     if isinstance(error, ActorError):
         return _of_actor_error(error)
+    if isinstance(error, PolicyError):
+        return _of_policy_error(error)
     if isinstance(error, TakenOver):
         return taken_over()
     if isinstance(error, StorageError):
@@ -120,14 +127,35 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
             yield member
 
 
+def overloaded(retry_after_s: float | None = None) -> Problem:
+    detail = "too much is waiting already; nothing was changed"
+    return unavailable("overloaded", detail, retry_after_s)
+
+
+def too_late(outcome: Outcome) -> Problem:
+    """504, with what is known about what was asked for."""
+    if outcome is Outcome.NOT_DELIVERED:
+        return Problem(504, "timeout_not_started", "no answer in time; nothing was changed")
+    detail = "no answer in time; it may have happened, ask again with the same key"
+    return Problem(504, "timeout_outcome_unknown", detail)
+
+
+def _of_policy_error(error: PolicyError) -> Problem:
+    if isinstance(error, BreakerOpen):
+        detail = "this part failed too often and is left alone for a moment; nothing was changed"
+        return unavailable("domain_unavailable", detail, error.retry_after_s)
+    if isinstance(error, NotAdmitted):
+        return overloaded(error.retry_after_s)
+    if isinstance(error, DeadlineExceeded):
+        return too_late(error.outcome)
+    return unavailable("unavailable", "this part is not running; nothing was changed")
+
+
 def _of_actor_error(error: ActorError) -> Problem:
     if isinstance(error, MailboxFull):
-        return unavailable("overloaded", "too much is waiting already; nothing was changed")
-    if isinstance(error, AskTimeout):
-        detail = "no answer in time; it may have happened, ask again with the same key"
-        return Problem(504, "timeout_outcome_unknown", detail)
-    if isinstance(error, Expired):
-        return Problem(504, "timeout_not_started", "no answer in time; nothing was changed")
+        return overloaded()
+    if isinstance(error, AskTimeout | Expired):
+        return too_late(error.outcome)
     if error.outcome is Outcome.UNKNOWN:
         return unavailable("interrupted_outcome_unknown", INTERRUPTED)
     return unavailable("unavailable", "this part is not running; nothing was changed")

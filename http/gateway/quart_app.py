@@ -15,13 +15,10 @@ from werkzeug.routing import MapAdapter
 
 from gateway.dispatch import Dispatcher, explain
 from gateway.routes import Answer
+from gateway.security import API_CSP, CSP, RawHeaders
 
-RawHeaders = list[tuple[bytes, bytes]]
-
-COMMON_HEADERS: Final[RawHeaders] = [
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-]
+NOWHERE: Final = "/./"
+"""The beginning of no route's path."""
 
 NO_PARAMETERS: Final[Mapping[str, str]] = {}
 
@@ -31,17 +28,31 @@ class EncodedAnswer:
 
     __slots__ = ("body", "headers", "status")
 
-    def __init__(self, answer: Answer, request_id: str) -> None:
+    def __init__(self, answer: Answer, request_id: str, common: RawHeaders) -> None:
         self.status = answer.status
         self.body = answer.body
         self.headers: RawHeaders = [
             (b"content-type", answer.content_type.encode()),
             (b"content-length", b"%d" % len(answer.body)),
             (b"x-request-id", request_id.encode()),
-            *COMMON_HEADERS,
+            *common,
         ]
+        own_policy = False
         for name, value in answer.headers:
+            own_policy = own_policy or name == CSP
             self.headers.append((name.encode(), value.encode()))
+        if not own_policy:
+            self.headers.append(API_CSP)
+
+
+def path_of(target: str) -> str:
+    """The path that a target names, whole URLs included; one that no route has for others."""
+    if target.startswith(("http://", "https://")):
+        try:
+            target = urlsplit(target).path or "/"
+        except ValueError:
+            return NOWHERE + target
+    return target if target.startswith("/") and not target.startswith("//") else NOWHERE + target
 
 
 class Connection(TrioASGIHTTPConnection):
@@ -56,11 +67,8 @@ class Connection(TrioASGIHTTPConnection):
     answering = False
 
     def _create_request_from_scope(self, send: Any) -> Request:
-        """Quart cannot stand a target like `http://[`: it names nothing, as its path shows."""
-        try:
-            urlsplit(self.scope["path"])
-        except ValueError:
-            self.scope["path"] = "/" + self.scope["path"]
+        """Quart would drop what stands before the path, and all slashes but one."""
+        self.scope["path"] = path_of(self.scope["path"])
         return super()._create_request_from_scope(send)
 
     async def handle_messages(  # type: ignore[override]
@@ -116,7 +124,7 @@ class Gateway(QuartTrio):
         if error is None and endpoint not in self._dispatcher.operations:
             return await super().handle_request(request)
         answer, request_id = await self._dispatcher.answer(request, endpoint, parameters, error)
-        return EncodedAnswer(answer, request_id)
+        return EncodedAnswer(answer, request_id, self._dispatcher.admission.common_headers)
 
     def _match(self, request: Request) -> tuple[str, Mapping[str, Any], HTTPException | None]:
         if self._router is None:
@@ -131,7 +139,9 @@ class Gateway(QuartTrio):
         """What Quart's own routes say no with, and what answers unknown WebSocket paths."""
         trace_id = self._dispatcher.new_trace_id()
         answer = explain(error, trace_id, None)
-        headers = dict(answer.headers) | {"X-Request-Id": trace_id}
+        common = [*self._dispatcher.admission.common_headers, API_CSP]
+        headers = {name.decode(): value.decode() for name, value in common}
+        headers |= {**dict(answer.headers), "X-Request-Id": trace_id}
         return TrioResponse(
             answer.body, answer.status, headers=headers, content_type=answer.content_type
         )

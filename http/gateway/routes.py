@@ -1,16 +1,21 @@
 """Routes as data: what a request to a path may contain, who may send it, what answers it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import attrs
 import msgspec
 
 from actors.auth.messages import Principal, Role
 from actors.vocabulary import Idempotency, Refusal
+from gateway.domains import Domains
 from gateway.problems import Headers, problem_of_refusal
-from runtime import ActorSystem
+from runtime import ActorSystem, Call
+from runtime.policies import Answer as Recalled
+from runtime.policies import Priority
+
+Reply = TypeVar("Reply")
 
 OWNERS: Final = frozenset({Role.OWNER, Role.MANAGER})
 WRITERS: Final = OWNERS | {Role.MACHINE}
@@ -20,6 +25,8 @@ OPERATORS: Final = frozenset({Role.PLATFORM})
 EVERYONE: Final = frozenset(Role)
 
 JSON: Final = "application/json"
+
+READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 encode_json: Final = msgspec.json.Encoder().encode
 
@@ -36,16 +43,62 @@ class Keyed(Enum):
 class ApiRequest:
     """A request that has passed authentication and validation.
 
-    `body` and `query` are of the types that the route declares.
+    `body` and `query` are of the types that the route declares. A `safe` one changes nothing.
     """
 
     system: ActorSystem
+    domains: Domains
     principal: Principal | None
     path: Mapping[str, str]
     body: Any
     query: Any
     idempotency: Idempotency | None
     trace_id: str
+    safe: bool = False
+
+    def ask(
+        self,
+        name: str,
+        message: Call[Reply],
+        *,
+        timeout_s: float | None = None,
+        bulk: bool = False,
+    ) -> Coroutine[Any, Any, Reply]:
+        """Ask an actor of a domain, as `Domains.ask`, which says what this raises."""
+        return self.domains.ask(
+            name,
+            message,
+            timeout_s=timeout_s,
+            bulk=bulk,
+            repeatable=self.repeatable,
+            share=self._share,
+        )
+
+    def ask_entity(
+        self, region: str, key: Hashable, message: Call[Reply], *, timeout_s: float | None = None
+    ) -> Coroutine[Any, Any, Reply]:
+        """As `ask`, of the entity with `key`."""
+        return self.domains.ask_entity(
+            region,
+            key,
+            message,
+            timeout_s=timeout_s,
+            repeatable=self.repeatable,
+            share=self._share,
+        )
+
+    async def recall(self, name: str, message: Call[Reply]) -> Recalled[Reply]:
+        """As `ask`; instead of no answer, the last one, marked, where the domain declares that."""
+        return await self.domains.recall(name, message, share=self._share)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether asking twice does no harm."""
+        return self.safe or self.idempotency is not None
+
+    @property
+    def _share(self) -> str | None:
+        return self.principal.merchant_id if self.principal is not None else None
 
     @property
     def caller(self) -> Principal:
@@ -106,14 +159,22 @@ class Response:
     content_type: str = JSON
 
 
+def priority_of_method(method: str) -> Priority:
+    """How important a request is that declares nothing."""
+    return Priority.READS if method in READING else Priority.WRITES
+
+
 @attrs.frozen(kw_only=True)
 class Route:
     """An operation of the API.
 
     Nobody may use it unless `roles` names them or `public` says that no token is needed.
+    A public route that `recognises` its callers verifies a token if there is one.
     `problems` are the statuses of the route's own problems, beside those that every route has.
     With `body_optional` an empty body stands for the defaults. `deadline_s` takes the place of
-    the deadline that requests usually have.
+    the deadline that requests usually have. `limit_per_minute` is how often one merchant, or one
+    address on a public route, may use it; a route that is `unlimited` counts against no limit.
+    `priority` says what is given up first under overload.
     """
 
     method: str
@@ -124,24 +185,39 @@ class Route:
     tag: str
     roles: frozenset[Role] = frozenset()
     public: bool = False
+    recognises: bool = False
     body: Any = None
     documented_body: Any = None
     body_optional: bool = False
     body_max_bytes: int | None = None
     deadline_s: float | None = None
+    limit_per_minute: int | None = None
+    unlimited: bool = False
     query: Any = None
     keyed: Keyed = Keyed.NONE
     problems: tuple[int, ...] = ()
+    priority: Priority = attrs.field()
+
+    @priority.default
+    def _priority_of_the_method(self) -> Priority:
+        return priority_of_method(self.method)
 
     @property
     def name(self) -> str:
         return f"{self.method} {self.path}"
 
     @property
+    def domain(self) -> str:
+        """The area of the API that it belongs to, as a label."""
+        return self.tag.lower()
+
+    @property
     def problem_statuses(self) -> frozenset[int]:
-        statuses = {400, 500, *self.problems}
+        statuses = {400, 414, 431, 500, 503, *self.problems}
+        if not self.unlimited:
+            statuses.add(429)
         if not self.public:
-            statuses |= {401, 403, 422, 503, 504}
+            statuses |= {401, 403, 422, 504}
         if self.body is not None:
             statuses |= {408, 413, 415, 422}
         if self.query is not None or "{" in self.path:

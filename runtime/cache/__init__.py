@@ -5,8 +5,9 @@ from runtime.cache.cached import Cached, Kind
 from runtime.cache.errors import Away, CacheError, CacheRefused, CacheUnavailable
 from runtime.cache.handle import CacheHandle
 from runtime.cache.opening import open_cache
-from runtime.cache.port import STREAM_START, Cache, Limit, Presence, StreamEntry, Verdict
+from runtime.cache.port import STREAM_START, Cache, Presence, StreamEntry
 from runtime.cache.subscriptions import Missed, Notice, Subscription
+from runtime.policies.limits import Limit, Verdict
 
 __all__ = [
     "CLOSED",

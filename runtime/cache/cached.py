@@ -8,11 +8,11 @@ import attrs
 import msgspec
 import trio
 
-from runtime.cache.flights import Flight, Flights
 from runtime.cache.handle import CacheHandle
 from runtime.cache.port import KEYS_MAX, Presence
 from runtime.cache.subscriptions import Missed, Notice
 from runtime.parking import monotonic
+from runtime.policies.flights import Flight, Flights
 
 Value = TypeVar("Value")
 
@@ -115,6 +115,8 @@ class Cached(Generic[Value]):
         Here it has happened even when this is cancelled.
         """
         self._forget(keys)
+        if not keys:
+            await trio.lowlevel.checkpoint()
         for start in range(0, len(keys), KEYS_MAX):
             some = keys[start : start + KEYS_MAX]
             await self._cache.delete(*map(self._shared, some))

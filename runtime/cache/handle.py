@@ -9,11 +9,12 @@ import trio
 
 from runtime.cache.away import OPEN, AwayRules, WhenAway
 from runtime.cache.errors import Away, CacheError, CacheRefused, CacheUnavailable
-from runtime.cache.flights import Flight, Flights
-from runtime.cache.gcra import MICROSECONDS, LocalLimits
-from runtime.cache.port import Cache, Limit, Presence, StreamEntry, Verdict, check_cost, check_key
+from runtime.cache.port import Cache, Presence, StreamEntry, check_key
 from runtime.cache.subscriptions import Missed, Notice
 from runtime.parking import monotonic
+from runtime.policies.flights import Flight, Flights
+from runtime.policies.gcra import MICROSECONDS, LocalLimits
+from runtime.policies.limits import Limit, Verdict, check_cost
 from runtime.ports import Ports, system_ports
 from runtime.telemetry import Metrics
 
@@ -200,7 +201,7 @@ class CacheHandle:
         await trio.lowlevel.checkpoint()
         if rule is WhenAway.REFUSE:
             raise error
-        self._link.metrics.fallback(f"cache.{operation}", rule.name.lower())
+        self._link.metrics.policies.fallback(f"cache.{operation}", rule.name.lower())
 
     async def take(self, key: str, limit: Limit, cost: int = 1) -> Verdict:
         """Take from a rate limit; from this process's share of it while the cache is away."""

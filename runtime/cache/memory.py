@@ -8,14 +8,10 @@ from random import Random
 import attrs
 import trio
 
-from runtime.cache.gcra import MICROSECONDS, LocalLimits
 from runtime.cache.port import (
     STREAM_START,
-    Limit,
     Presence,
     StreamEntry,
-    Verdict,
-    check_cost,
     check_key,
     check_keys,
     check_read,
@@ -24,6 +20,8 @@ from runtime.cache.port import (
 )
 from runtime.cache.subscriptions import Subscription, Subscriptions
 from runtime.parking import monotonic
+from runtime.policies.gcra import MICROSECONDS, LocalLimits
+from runtime.policies.limits import Limit, Verdict, check_cost
 
 ENTRIES_MAX = 10_000
 BYTES_MAX = 64 * 1024 * 1024

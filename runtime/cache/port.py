@@ -6,12 +6,12 @@
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import Enum
-from math import ceil
 from typing import Protocol
 
 import attrs
 
 from runtime.cache.subscriptions import Subscription
+from runtime.policies.limits import Limit, Verdict
 
 KEY_BYTES_MAX = 512
 VALUE_BYTES_MAX = 1_000_000
@@ -32,38 +32,6 @@ class Presence(Enum):
     UP = "up"
     DOWN = "down"
     IN_PROCESS = "in process"
-
-
-@attrs.frozen
-class Limit:
-    """`count` calls in each `per_s` seconds, of which `burst` may come at once."""
-
-    count: int = attrs.field(validator=attrs.validators.ge(1))
-    per_s: float = attrs.field(validator=attrs.validators.gt(0))
-    burst: int = attrs.field(validator=attrs.validators.ge(1))
-
-    @property
-    def interval_us(self) -> int:
-        """Microseconds from one call to the next at the steady rate, rounded up."""
-        return ceil(self.per_s * 1_000_000 / self.count)
-
-    def share(self, processes: int) -> "Limit":
-        """What one of several processes may admit when they cannot ask each other."""
-        return Limit(self.count, self.per_s * processes, max(1, self.burst // processes))
-
-
-@attrs.frozen
-class Verdict:
-    """`retry_after_s` is 0 when allowed, else when the same call would be.
-
-    `remaining` calls of cost 1 would be admitted at once now. `local` says that only this
-    process was asked, because the shared cache is away.
-    """
-
-    allowed: bool
-    retry_after_s: float
-    remaining: int
-    local: bool = False
 
 
 @attrs.frozen
@@ -136,11 +104,6 @@ def check_value(value: bytes) -> None:
 def check_ttl(ttl_s: float) -> None:
     if not 0.001 <= ttl_s <= TTL_MAX_S:
         raise ValueError(f"a time to live is 0.001 to {TTL_MAX_S:.0f} seconds")
-
-
-def check_cost(limit: Limit, cost: int) -> None:
-    if not 0 <= cost <= limit.burst:
-        raise ValueError(f"a cost is 0 to the burst, {limit.burst}")
 
 
 def check_read(limit: int, wait_s: float) -> None:

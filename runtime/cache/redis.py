@@ -1,7 +1,8 @@
-"""The cache in Redis, through redis-py's connections, behind a breaker."""
+"""The cache in Redis, through redis-py's connections, behind a pipeline."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from hashlib import sha1
 from math import ceil
 from random import Random
@@ -10,16 +11,12 @@ from typing import Any
 import trio
 from redis.exceptions import NoScriptError
 
-from runtime.cache.breaker import Breaker, BreakerOpen, BreakerPolicy
 from runtime.cache.errors import Away, CacheRefused, CacheUnavailable
-from runtime.cache.gcra import LUA, verdict
+from runtime.cache.policies import CONNECTIONS_MAX, DEPENDENCY, REDIS
 from runtime.cache.port import (
     STREAM_START,
-    Limit,
     Presence,
     StreamEntry,
-    Verdict,
-    check_cost,
     check_key,
     check_keys,
     check_read,
@@ -29,33 +26,40 @@ from runtime.cache.port import (
 from runtime.cache.redis_connections import Connections
 from runtime.cache.redis_listener import Listener
 from runtime.cache.subscriptions import Subscription, Subscriptions
-from runtime.parking import monotonic
+from runtime.errors import Outcome
+from runtime.policies import (
+    BreakerOpen,
+    DeadlineExceeded,
+    NotAdmitted,
+    Pipeline,
+    PolicyError,
+    time_limit,
+)
+from runtime.policies.gcra import LUA, verdict
+from runtime.policies.limits import Limit, Verdict, check_cost
 from runtime.telemetry import Metrics
 
 TIMEOUT_S = 0.1
-"""Of every operation, connecting included. A waiting read has this beyond its wait."""
+"""Where the pipeline has no deadline, for a read that waits, beyond its wait, and for a
+subscription to be confirmed."""
 
-CONNECTIONS_MAX = 16
 WAITING_CONNECTIONS_MAX = 8
 """For reads that wait. A process holds one more, for its subscriptions."""
 
 PREFIX = "loyalnest:"
 
-BREAKER = BreakerPolicy(open_s=1.0, open_max_s=8.0)
-"""So that a Redis that is back is used again within 10 s, however long it was away."""
-
 LUA_SHA = sha1(LUA.encode(), usedforsecurity=False).hexdigest()
 
 
 class RedisCache:
-    """The port's promises on one Redis, within `timeout_s`. Made by `open_redis`."""
+    """The port's promises on one Redis, within the deadline of `pipeline`. Made by `open_redis`."""
 
-    def __init__(self, url: str, random: Random, metrics: Metrics, timeout_s: float) -> None:
-        self._timeout_s = timeout_s
+    def __init__(self, url: str, random: Random, metrics: Metrics, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+        self._timeout_s = pipeline.spec.deadline_s or TIMEOUT_S
         self._connections = Connections(url, CONNECTIONS_MAX)
         self._waiting = Connections(url, WAITING_CONNECTIONS_MAX)
         self._subscriptions = Subscriptions()
-        self.breaker = Breaker("redis", BREAKER, random, metrics)
         self.listener = Listener(
             self._connections, self._subscriptions, f"{PREFIX}channel:", random, metrics
         )
@@ -87,15 +91,16 @@ class RedisCache:
         check_key(key)
         check_cost(limit, cost)
         arguments = (1, f"{PREFIX}limit:{key}", limit.interval_us, limit.burst, cost)
-        ends_at = monotonic() + self._timeout_s
+        answer = await self._through(partial(self._evaluate, *arguments))
+        return verdict(bool(answer[0]), answer[1], answer[2])
+
+    async def _evaluate(self, *arguments: str | int) -> Any:
         try:
-            answer = await self._ask("EVALSHA", LUA_SHA, *arguments)
+            return await self._connections.ask(("EVALSHA", LUA_SHA, *arguments))
         except CacheRefused as error:
             if not isinstance(error.__cause__, NoScriptError):
                 raise
-            left_s = max(0.0, ends_at - monotonic())
-            answer = await self._ask("EVAL", LUA, *arguments, timeout_s=left_s)
-        return verdict(bool(answer[0]), answer[1], answer[2])
+        return await self._connections.ask(("EVAL", LUA, *arguments))
 
     async def publish(self, channel: str, payload: bytes) -> None:
         check_value(payload)
@@ -130,7 +135,8 @@ class RedisCache:
         answer = await self._ask("XREAD", "COUNT", limit, *streams)
         if not answer and wait_s > 0:
             command = ("XREAD", "COUNT", limit, "BLOCK", ceil(wait_s * 1000), *streams)
-            answer = await self._waiting.ask(command, wait_s + self._timeout_s)
+            with _waiting_at_most(wait_s + self._timeout_s):
+                answer = await self._waiting.ask(command)
         return [_entry(raw) for raw in answer[0][1]] if answer else []
 
     async def last_id(self, stream: str) -> str:
@@ -143,28 +149,35 @@ class RedisCache:
         await self._connections.close()
         await self._waiting.close()
 
-    async def _ask(self, *command: str | bytes | int, timeout_s: float | None = None) -> Any:
-        """One command past the breaker, which learns how it ended."""
+    async def _ask(self, *command: str | bytes | int) -> Any:
+        return await self._through(partial(self._connections.ask, command))
+
+    async def _through(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Past the policies, whose errors become the cache's."""
         try:
-            permit = self.breaker.admit()
-        except BreakerOpen as error:
-            await trio.lowlevel.checkpoint()
-            raise CacheUnavailable(Away.REJECTED, str(error)) from None
-        try:
-            limit_s = timeout_s if timeout_s is not None else self._timeout_s
-            answer = await self._connections.ask(command, limit_s)
-        except CacheUnavailable as error:
-            if error.reason is not Away.BUSY:
-                permit.failed()
-            raise
-        except CacheRefused:
-            permit.succeeded()
-            raise
-        else:
-            permit.succeeded()
-            return answer
-        finally:
-            permit.abandoned()
+            return await self.pipeline.call(work)
+        except PolicyError as error:
+            raise CacheUnavailable(_away(error), error.detail) from error
+
+
+def _away(error: PolicyError) -> Away:
+    match error:
+        case BreakerOpen():
+            return Away.REJECTED
+        case NotAdmitted() | DeadlineExceeded(outcome=Outcome.NOT_DELIVERED):
+            return Away.BUSY
+        case DeadlineExceeded():
+            return Away.SLOW
+    return Away.UNREACHABLE
+
+
+@contextmanager
+def _waiting_at_most(limit_s: float) -> Iterator[None]:
+    try:
+        with time_limit(DEPENDENCY, limit_s):
+            yield
+    except DeadlineExceeded as error:
+        raise CacheUnavailable(Away.SLOW, error.detail) from error
 
 
 def _value_key(key: str) -> str:
@@ -183,13 +196,16 @@ def _entry(raw: Any) -> StreamEntry:
 
 @asynccontextmanager
 async def open_redis(
-    url: str, random: Random, metrics: Metrics, *, timeout_s: float = TIMEOUT_S
+    url: str, random: Random, metrics: Metrics, pipeline: Pipeline | None = None
 ) -> AsyncIterator[RedisCache]:
     """The cache at `url`, for the duration of the block, whether Redis is there or not.
 
-    `redis://…`, `rediss://…` or `unix://PATH`. Works only under `host.run`.
+    `redis://…`, `rediss://…` or `unix://PATH`. Works only under `host.run`. Without a `pipeline`
+    it makes one by its own defaults.
     """
-    cache = RedisCache(url, random, metrics, timeout_s)
+    if pipeline is None:
+        pipeline = Pipeline(DEPENDENCY, REDIS, random, metrics.policies)
+    cache = RedisCache(url, random, metrics, pipeline)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(cache.listener.run)
         try:

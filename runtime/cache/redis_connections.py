@@ -16,6 +16,9 @@ from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, Respon
 
 from runtime import host
 from runtime.cache.errors import Away, CacheRefused, CacheUnavailable
+from runtime.cache.policies import DEPENDENCY
+from runtime.parking import monotonic
+from runtime.policies import require_deadline
 
 Command: TypeAlias = Sequence[str | bytes | int]
 
@@ -39,22 +42,24 @@ class Connections:
         """Connections in use."""
         return self._size - self._free.value
 
-    async def ask(self, command: Command, timeout_s: float) -> Any:
+    async def ask(self, command: Command) -> Any:
         """Send one command, and give its answer.
 
-        `timeout_s` bounds everything: waiting for a free connection, connecting, the answer.
-        Raises `CacheUnavailable`, `CacheRefused`. Cancelled, it returns at once, and its
+        The deadline in force bounds everything: waiting for a free connection, connecting, the
+        answer. Raises `CacheUnavailable`, `CacheRefused`. Cancelled, it returns at once, and its
         connection is closed.
         """
-        why = Away.BUSY
-        with trio.move_on_after(timeout_s), translated():
+        deadline = require_deadline(DEPENDENCY)
+        with translated():
             async with self._free:
-                why = Away.SLOW
-                return await self._exchange(command)
-        if why is Away.SLOW:
-            # The way to the server may be dead without a word: the idle ones go the same way.
-            await self._close_idle()
-        raise CacheUnavailable(why, f"no answer within {timeout_s * 1000:.0f} ms")
+                try:
+                    return await self._exchange(command)
+                except trio.Cancelled:
+                    if monotonic() >= deadline:
+                        # The way to the server may be dead without a word: the idle ones go the
+                        # same way.
+                        await self._close_idle()
+                    raise
 
     async def _exchange(self, command: Command) -> Any:
         connection = self._idle.pop() if self._idle else self.new()

@@ -61,6 +61,8 @@ class JobDesk(Workers):
 
     async def started(self) -> None:
         self._metrics = job_metrics(self.system.metrics.registry)
+        for queue in self._depths.queues():
+            self._metrics.expect(queue)
         self.start_task(self._keep_counting)
 
     async def receive(self, message: Any) -> object:

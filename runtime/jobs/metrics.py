@@ -1,11 +1,10 @@
 """The metrics of jobs, in the registry of the actor system."""
 
-from weakref import WeakKeyDictionary
-
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from runtime.jobs.model import Job
+from runtime.registries import in_registry
 from runtime.telemetry import PREFIX
 
 log = structlog.get_logger("loyalnest.jobs")
@@ -58,18 +57,17 @@ class JobMetrics:
             registry=registry,
         )
 
+    def expect(self, queue: str) -> None:
+        """Begin at zero: what appears with its first event has not grown, to those who watch."""
+        self.dead.labels(queue)
+        self.rescued.labels(queue)
+
     def died(self, job: Job) -> None:
         """A job became a dead letter."""
         self.dead.labels(job.queue).inc()
         log.error("job_dead", job=job.job_id, queue=job.queue, trace_id=job.trace_id)
 
 
-_metrics: WeakKeyDictionary[CollectorRegistry, JobMetrics] = WeakKeyDictionary()
-
-
 def job_metrics(registry: CollectorRegistry) -> JobMetrics:
     """The metrics in a registry; actors that restart count on."""
-    metrics = _metrics.get(registry)
-    if metrics is None:
-        metrics = _metrics[registry] = JobMetrics(registry)
-    return metrics
+    return in_registry(registry, JobMetrics)

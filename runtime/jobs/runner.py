@@ -41,6 +41,7 @@ from runtime.jobs.store import JobStore
 from runtime.journal import JOURNAL, Append
 from runtime.parking import monotonic
 from runtime.storage import ConstraintViolation, Database, StorageError
+from runtime.tracing import Span, SpanKind
 from runtime.trouble import Trouble
 
 log = structlog.get_logger("loyalnest.jobs")
@@ -199,24 +200,38 @@ class JobRunner(Actor):
 
     async def _run(self, lane: Lane, attempt: Attempt) -> None:
         job, policy = attempt.job, lane.policy
+        begun = self._begin_span(job)
+        trace = begun.traceparent if begun is not None else job.trace_id
         try:
-            ending = await self._handle(policy, attempt)
-            current.set(Context(trace_id=job.trace_id))
+            ending = await self._handle(policy, attempt, trace)
+            current.set(Context(trace_id=trace))
             outcome = await self._settle(policy, attempt, ending)
+            if begun is not None:
+                begun.set("loyalnest.job.outcome", outcome)
             seconds = monotonic() - attempt.claimed_at
             self._metrics.attempts.labels(policy.name, outcome).inc()
             self._metrics.seconds.labels(policy.name).observe(seconds)
         finally:
             lane.leave(attempt)
+            if begun is not None:
+                begun.end()
 
-    async def _handle(self, policy: QueuePolicy, attempt: Attempt) -> Ending:
+    def _begin_span(self, job: Job) -> Span | None:
+        if self.system.tracing is None:
+            return None
+        begun = self.system.tracing.begin_root(f"job {job.name}", SpanKind.CONSUMER, job.trace_id)
+        begun.set("loyalnest.job.id", job.job_id)
+        begun.set("loyalnest.job.attempt", job.attempt)
+        return begun
+
+    async def _handle(self, policy: QueuePolicy, attempt: Attempt, trace: str | None) -> Ending:
         """Run the handler, within the lease and the attempt's own time."""
         job = attempt.job
         handler = self._handlers.get(job.name)
         if handler is None:
             return Postponed(UNKNOWN_NAME_DELAY_S, f"no handler for {job.name} here")
         timeout_s = policy.attempt_timeout_s
-        current.set(Context(deadline=monotonic() + timeout_s, trace_id=job.trace_id))
+        current.set(Context(deadline=monotonic() + timeout_s, trace_id=trace))
         try:
             with attempt.scope:
                 with trio.move_on_after(timeout_s):

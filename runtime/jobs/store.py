@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 import msgspec
+from trio.lowlevel import checkpoint
 
 from runtime.jobs.model import (
     ENDED,
@@ -149,6 +150,7 @@ class JobStore:
     async def now(self, clock: Clock) -> datetime:
         """The time that leases are measured by: the database's own where processes share one."""
         if self._database.dialect is Dialect.SQLITE:
+            await checkpoint()
             return clock.now()
         moment: datetime = await self._database.fetch_value(DATABASE_NOW)
         return moment
@@ -219,6 +221,7 @@ class JobStore:
     async def oldest(self, queues: Sequence[str]) -> dict[str, datetime]:
         """When the job that waits longest in each queue came due."""
         if not queues:
+            await checkpoint()
             return {}
         queries: list[Query] = [(SELECT_OLDEST, (queue,)) for queue in queues]
         found = await self._database.fetch_many(queries)

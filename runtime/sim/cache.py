@@ -9,8 +9,9 @@ import trio
 
 from runtime.cache.errors import Away, CacheUnavailable
 from runtime.cache.memory import MemoryCache
-from runtime.cache.port import Limit, Presence, StreamEntry, Verdict
+from runtime.cache.port import Presence, StreamEntry
 from runtime.cache.subscriptions import Subscription, Subscriptions
+from runtime.policies.limits import Limit, Verdict
 from runtime.sim.chance import Luck
 from runtime.sim.trace import Trace
 

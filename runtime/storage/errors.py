@@ -15,11 +15,30 @@ class DatabaseAway(StorageUnavailable, Told):
     """No connection can be opened. The log has it already."""
 
 
+class StorageRejected(StorageUnavailable, Told):
+    """A policy on this side rejected the call. `retry_after_s` is when to come back, if known.
+
+    A breaker has told of its opening in the log, and a full share is counted.
+    """
+
+    def __init__(self, detail: str, retry_after_s: float | None) -> None:
+        super().__init__(f"the database was not asked: {detail}")
+        self.retry_after_s = retry_after_s
+
+
 TAKEN_OVER = "another process has taken over this database"
 
 
 class TakenOver(StorageUnavailable):
     """Another process has taken over the database, and this one never writes to it again."""
+
+
+class ConnectionLost(StorageUnavailable):
+    """The connection ended while it was in use, before any commit. Nothing was done."""
+
+
+class TransactionUndone(StorageUnavailable):
+    """The database undid a transaction, for a deadlock say, and it may succeed at once."""
 
 
 class CommitUnknown(StorageError, Passing):

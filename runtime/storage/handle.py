@@ -1,28 +1,41 @@
 """A database that may come and go: what domains hold while the keeper of the real one restarts."""
 
-from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 
 import trio
 
-from runtime.storage.errors import TAKEN_OVER, StorageUnavailable, TakenOver
-from runtime.storage.port import ANNOUNCED_S, Database, Dialect, Entry, Query, Row
+from runtime.policies import Bulkhead, NotAdmitted, Pipeline, PolicyError
+from runtime.ports import system_ports
+from runtime.storage.deadlines import patience_s
+from runtime.storage.errors import TAKEN_OVER, StorageRejected, StorageUnavailable, TakenOver
+from runtime.storage.guarded import Guarded, Operation
+from runtime.storage.policies import DATABASE, DEPENDENCY, WRITE_LIMIT_S
+from runtime.storage.port import Database, Dialect
 from runtime.storage.share import DatabaseShare
 
 
-class DatabaseHandle:
-    """Passes everything on to the attached database.
+class DatabaseHandle(Guarded):
+    """Passes everything on to the attached database, through its pipeline.
 
-    Raises `StorageUnavailable` while there is none, and `TakenOver` once it is retired.
+    Raises `StorageUnavailable` while there is none, or when a policy ended the call, and
+    `TakenOver` once it is retired. Schema changes, and what listens, have limits of their own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pipeline: Pipeline | None = None) -> None:
+        if pipeline is None:
+            pipeline = Pipeline(DEPENDENCY, DATABASE, system_ports().random)
+        if pipeline.bulkhead is None:
+            raise ValueError("the pipeline of a database needs a bulkhead")
+        self.pipeline = pipeline
+        self.bulkhead: Bulkhead = pipeline.bulkhead
         self._database: Database | None = None
         self._retired = False
 
     def attach(self, database: Database) -> None:
         self._database = database
+        self.bulkhead.resize(database.concurrency)
 
     def detach(self) -> None:
         self._database = None
@@ -55,44 +68,36 @@ class DatabaseHandle:
     def concurrency(self) -> int:
         return self._attached.concurrency
 
-    async def fetch(self, sql: str, *values: Any) -> list[Row]:
-        return await self._attached.fetch(sql, *values)
+    async def _through(
+        self, operation: Operation, *, repeatable: bool = False, counted: bool = True
+    ) -> Any:
+        return await self.through(operation, None, repeatable=repeatable, counted=counted)
 
-    async def fetch_row(self, sql: str, *values: Any) -> Row | None:
-        return await self._attached.fetch_row(sql, *values)
-
-    async def fetch_value(self, sql: str, *values: Any) -> Any:
-        return await self._attached.fetch_value(sql, *values)
-
-    async def fetch_many(self, queries: Sequence[Query]) -> list[list[Row]]:
-        return await self._attached.fetch_many(queries)
-
-    async def execute(self, sql: str, *values: Any) -> list[Row]:
-        return await self._attached.execute(sql, *values)
-
-    async def transact(self, statements: Sequence[Query]) -> None:
-        await self._attached.transact(statements)
-
-    async def append(self, entries: Sequence[Entry]) -> None:
-        await self._attached.append(entries)
+    async def through(
+        self, operation: Operation, share: str | None, *, repeatable: bool, counted: bool
+    ) -> Any:
+        """Do an operation of the attached store for a share of it, past all policies."""
+        work = partial(operation, self._attached)
+        limit_s = patience_s()
+        if limit_s is None and not repeatable:
+            limit_s = max(WRITE_LIMIT_S, self.pipeline.spec.deadline_s or 0.0)
+        try:
+            return await self.pipeline.call(
+                work, repeatable=repeatable, share=share, limit_s=limit_s, counted=counted
+            )
+        except NotAdmitted as error:
+            raise StorageRejected(error.detail, error.retry_after_s) from error
+        except PolicyError as error:
+            raise StorageUnavailable(f"the database took too long: {error.detail}") from error
 
     def listen(self, channel: str) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[str]]:
         return self._attached.listen(channel)
-
-    async def notify(self, channel: str, payload: str) -> None:
-        await self._attached.notify(channel, payload)
 
     async def attend(self) -> None:
         await self._attached.attend()
 
     def as_owner(self) -> AbstractAsyncContextManager[Database]:
         return self._attached.as_owner()
-
-    async def announce(self, address: str | None, owner: str) -> None:
-        await self._attached.announce(address, owner)
-
-    async def announced(self, within_s: float = ANNOUNCED_S) -> str | None:
-        return await self._attached.announced(within_s)
 
     async def close(self) -> None:
         """Detach. Closing is the keeper's business."""

@@ -4,8 +4,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from runtime.storage.errors import StorageError
-from runtime.storage.port import Database
-from runtime.storage.postgres import APPLICATION_ROLE, PostgresDatabase
+from runtime.storage.port import APPLICATION_ROLE, Database
 from runtime.storage.sqlite import open_sqlite_file, open_sqlite_memory
 
 MEMORY = "/:memory:"
@@ -27,6 +26,8 @@ async def open_database(
     """
     parts = urlsplit(url)
     if parts.scheme in POSTGRESQL:
+        from runtime.storage.postgres import PostgresDatabase  # noqa: PLC0415 - as for Redis
+
         return PostgresDatabase(url, connections, role)
     if parts.scheme != "sqlite" or parts.netloc or len(parts.path) < len("/x"):
         raise StorageError("the database URL must be sqlite:///path or postgresql://...")

@@ -11,6 +11,10 @@ import trio
 ANNOUNCED_S = 15.0
 """How long an announcement counts."""
 
+APPLICATION_ROLE = "loyalnest_app"
+"""The role the application works under, where there are roles. It owns nothing, so row-level
+security holds for it."""
+
 
 class Dialect(Enum):
     """The product behind the port, for the few statements that only one of them has."""

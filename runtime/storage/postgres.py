@@ -11,6 +11,7 @@ import trio
 
 from runtime import host
 from runtime.parking import monotonic
+from runtime.policies import require_deadline
 from runtime.storage.deadlines import server_timeout_ms, until_deadline
 from runtime.storage.errors import (
     CommitUnknown,
@@ -19,23 +20,27 @@ from runtime.storage.errors import (
     StorageUnavailable,
 )
 from runtime.storage.grouping import Group, grouped
-from runtime.storage.port import ANNOUNCED_S, AcrossMerchants, Database, Dialect, Entry, Query, Row
-from runtime.storage.postgres_errors import is_bad_luck, translated, translated_connecting
+from runtime.storage.policies import DEPENDENCY
+from runtime.storage.port import (
+    ANNOUNCED_S,
+    APPLICATION_ROLE,
+    AcrossMerchants,
+    Database,
+    Dialect,
+    Entry,
+    Query,
+    Row,
+)
+from runtime.storage.postgres_errors import translated, translated_connecting
 from runtime.storage.postgres_notices import NOTIFY, NoticeConnection, packed
 from runtime.storage.postgres_pool import CONNECT_TIMEOUT_S, PoolStatistics, SessionPool
 from runtime.storage.postgres_session import Context, Session, connect
 from runtime.trouble import Trouble
 
-APPLICATION_ROLE = "loyalnest_app"
-"""The role the application works under. It owns nothing, so row-level security holds for it."""
-
 EVERYBODY = "*"
 NO_MERCHANT = re.compile(r"[,*]")
 WRITE_TIMEOUT_S = 3.0
 """After it a write that has begun is cut off; the server ends it by itself at the same time."""
-
-TRIES = 3
-"""How often a transaction is tried that a deadlock or a serialization failure undid."""
 
 OWN_CONNECTIONS = 2
 """Beside the pool's: one to append with, so that readers cannot hold up the journal, and one
@@ -106,17 +111,16 @@ class PostgresDatabase:
         return await self._read(whom_all(queries), Session.fetch_many, queries)  # type: ignore[no-any-return]
 
     async def execute(self, sql: str, *values: Any) -> list[Row]:
-        work = partial(self._write, self._pool, whom(sql, values), Session.execute, sql, values)
-        return await _with_luck(work)  # type: ignore[no-any-return]
+        return await self._write(  # type: ignore[no-any-return]
+            self._pool, whom(sql, values), Session.execute, sql, values
+        )
 
     async def transact(self, statements: Sequence[Query]) -> None:
-        work = partial(self._write, self._pool, whom_all(statements), Session.transact, statements)
-        await _with_luck(work)
+        await self._write(self._pool, whom_all(statements), Session.transact, statements)
 
     async def append(self, entries: Sequence[Entry]) -> None:
         groups = grouped(entries)
-        work = partial(self._write, self._appending, merchants_of(groups), Session.append, groups)
-        await _with_luck(work)
+        await self._write(self._appending, merchants_of(groups), Session.append, groups)
 
     def listen(self, channel: str) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[str]]:
         return self._notices.listen(channel)
@@ -177,6 +181,7 @@ class PostgresDatabase:
     ) -> Any:
         """Cancellable until it has begun; then it ends, or is cut off at its own limit."""
         self._check_open()
+        require_deadline(DEPENDENCY)
         async with pool.session() as session:
             deadline = monotonic() + WRITE_TIMEOUT_S
             context = Context(merchants, server_timeout_ms(deadline))
@@ -221,16 +226,6 @@ class _Owner(PostgresDatabase):
     ) -> Any:
         with trio.CancelScope(shield=True):
             return await self._read(merchants, operation, *arguments)
-
-
-async def _with_luck(work: Callable[[], Awaitable[Any]]) -> Any:
-    for _ in range(TRIES - 1):
-        try:
-            return await work()
-        except StorageUnavailable as error:
-            if not is_bad_luck(error):
-                raise
-    return await work()
 
 
 def whom(sql: str, values: Sequence[Any]) -> str:

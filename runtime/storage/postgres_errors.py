@@ -8,17 +8,22 @@ import asyncpg
 
 from runtime.storage.errors import (
     CommitUnknown,
+    ConnectionLost,
     ConstraintViolation,
     StorageError,
     StorageFull,
     StorageUnavailable,
     Superseded,
+    TransactionUndone,
 )
 from runtime.storage.postgres_batch import SUPERSEDED
 
-DATA, INTEGRITY, LIMIT, TRANSACTION, CONNECTION = "22", "23", "54", "40", "08"
+DATA, INTEGRITY, LIMIT, CONNECTION = "22", "23", "54", "08"
 """Classes of SQLSTATE: the fault of a row (three of them: the last is one that is too large for
-an index, say, or nested too deep), of bad luck, of the connection."""
+an index, say, or nested too deep), of the connection."""
+
+UNDONE = frozenset({"40001", "40P01"})
+"""Not serializable, or a deadlock: the same transaction may succeed at once."""
 
 SHUTTING_DOWN = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "25P03"})
 """The server ends the session, or does not begin one."""
@@ -70,13 +75,6 @@ def translated_connecting(timeout_s: float) -> Iterator[None]:
         raise StorageError(f"cannot use the database: {_said(error.__cause__ or error)}") from error
 
 
-def is_bad_luck(error: StorageError) -> bool:
-    """Whether the same transaction may succeed now: after a deadlock, or as not serializable."""
-    cause = error.__cause__
-    state = cause.sqlstate if isinstance(cause, asyncpg.PostgresError) else None
-    return state is not None and state.startswith(TRANSACTION)
-
-
 def _of_server(error: asyncpg.PostgresError, attempt: Attempt | None) -> StorageError:
     state = error.sqlstate or ""
     kind = state[:2]
@@ -88,7 +86,9 @@ def _of_server(error: asyncpg.PostgresError, attempt: Attempt | None) -> Storage
         return _lost(attempt, error)
     if state in FULL:
         return StorageFull("no space is left for the database")
-    if state in NOT_NOW or kind == TRANSACTION:
+    if state in UNDONE:
+        return TransactionUndone(f"database: {_said(error)}")
+    if state in NOT_NOW:
         return StorageUnavailable(f"database: {_said(error)}")
     return StorageError(f"database: {_said(error)}")
 
@@ -97,7 +97,7 @@ def _lost(attempt: Attempt | None, error: Exception) -> StorageError:
     reason = _said(error)
     if attempt is not None and attempt.committing:
         return CommitUnknown(f"the connection was lost during a commit: {reason}")
-    return StorageUnavailable(f"{AWAY}: {reason}")
+    return ConnectionLost(f"{AWAY}: {reason}")
 
 
 def _said(error: BaseException) -> str:

@@ -13,7 +13,11 @@ from runtime.storage.postgres_errors import translated_connecting
 from runtime.storage.postgres_session import Session
 from runtime.trouble import Trouble
 
-CONNECT_TIMEOUT_S = 1.0
+CONNECT_TIMEOUT_S = 0.8
+"""Less than the pipeline of the database allows a call, so that who connects learns that it did
+not work, and tells the others."""
+
+CLOSE_TIMEOUT_S = 1.0
 RECOVERY_S = 0.04
 """How long a connection that was cut off may take to come to rest; then it is thrown away."""
 
@@ -138,7 +142,7 @@ async def _recovered(session: Session) -> bool:
 
 
 async def _closed(session: Session) -> None:
-    with trio.CancelScope(shield=True, deadline=monotonic() + CONNECT_TIMEOUT_S):
+    with trio.CancelScope(shield=True, deadline=monotonic() + CLOSE_TIMEOUT_S):
         await host.call(session.close)
         return
     session.terminate()

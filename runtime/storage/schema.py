@@ -8,6 +8,7 @@ from importlib import resources
 
 import attrs
 
+from runtime.storage.deadlines import within
 from runtime.storage.errors import MigrationError, StorageError
 from runtime.storage.port import Database, Dialect, Query
 
@@ -15,6 +16,9 @@ FILE_NAME = re.compile(r"(\d{4})_(\w+?)(?:\.(sqlite|postgresql))?\.sql")
 
 FORBIDDEN = "42501"
 """SQLSTATE of what the login has no privilege for."""
+
+MIGRATION_LIMIT_S = 3_600.0
+"""For all migrations together; each statement has a limit of its own."""
 
 STATEMENT = re.compile(r"\s*(\S(?:\$\$.*?\$\$|.)*?);[ \t]*(?:\n|$)", re.DOTALL)
 
@@ -80,9 +84,11 @@ async def migrate(database: Database, components: Sequence[Migrations], now: dat
     Raises `MigrationError` when an applied file has changed or is unknown to this program.
     """
     async with database.as_owner() as owner:
-        missing = await _missing(owner, components)
+        with within(MIGRATION_LIMIT_S):
+            missing = await _missing(owner, components)
         try:
-            await _apply_all(owner, missing, now)
+            with within(MIGRATION_LIMIT_S):
+                await _apply_all(owner, missing, now)
         except StorageError as error:
             if getattr(error.__cause__, "sqlstate", None) != FORBIDDEN:
                 raise
@@ -96,7 +102,8 @@ async def migrate(database: Database, components: Sequence[Migrations], now: dat
 async def pending(database: Database, components: Sequence[Migrations]) -> list[str]:
     """The names of the files that `migrate` would apply. Raises as it does."""
     async with database.as_owner() as owner:
-        missing = await _missing(owner, components)
+        with within(MIGRATION_LIMIT_S):
+            missing = await _missing(owner, components)
     return [_name(component, migration) for component, migration in missing]
 
 

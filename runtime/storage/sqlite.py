@@ -14,10 +14,12 @@ from typing import Any, TypeVar
 
 import trio
 
+from runtime.policies import require_deadline
 from runtime.storage.errors import ConstraintViolation, StorageError, StorageFull, Superseded
 from runtime.storage.grouping import Group, grouped
 from runtime.storage.lockfile import LockFile
 from runtime.storage.notices import Notices
+from runtime.storage.policies import DEPENDENCY
 from runtime.storage.port import ANNOUNCED_S, Database, Dialect, Entry, Query, Row
 from runtime.storage.sqlite_values import register, sqlite_sql
 
@@ -110,11 +112,13 @@ class SqliteDatabase:
         yield self
 
     async def announce(self, address: str | None, owner: str) -> None:
+        await trio.lowlevel.checkpoint()
         if self._lock is not None:
             self._lock.announce(address)
 
     async def announced(self, within_s: float = ANNOUNCED_S) -> str | None:
         """Nowhere: whoever has the file open is alone."""
+        await trio.lowlevel.checkpoint()
         return None
 
     async def close(self) -> None:
@@ -137,11 +141,13 @@ class SqliteDatabase:
             self._lock.release()
 
     async def _write(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        require_deadline(DEPENDENCY)
         async with self._write_lock:
             self._check_open()
             return await self._run(_write, self._writer, work, arguments)
 
     async def _read(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        require_deadline(DEPENDENCY)
         if not self._reader_count:
             async with self._write_lock:
                 self._check_open()

@@ -25,10 +25,13 @@ from runtime.jobs.messages import JOBS, RUNNER, SCHEDULER
 from runtime.journal import JOURNAL, Append
 from runtime.outbox import RELAY
 from runtime.ownership import Ownership
+from runtime.policies import Pipeline
 from runtime.ports import Ports
 from runtime.sim import Life, Run, World
 from runtime.spool import Spool
 from runtime.storage import RUNTIME_MIGRATIONS, Database, DatabaseHandle, TakenOver
+from runtime.storage.policies import DATABASE as DATABASE_SPEC
+from runtime.storage.policies import DEPENDENCY
 from runtime.telemetry import Metrics
 from supervisors.application import ApplicationSpec, Outside, application
 from supervisors.cache import CACHE, cache_child
@@ -58,7 +61,7 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
 
     @asynccontextmanager
     async def open_cache(
-        _url: str | None, _ports: Ports, _metrics: Metrics
+        _url: str | None, _ports: Ports, _metrics: Metrics, _pipeline: Pipeline | None
     ) -> AsyncIterator[Cache]:
         async with world.cache.connect() as cache:
             yield cache
@@ -81,7 +84,7 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
         outside=outside,
     )
     cache = CacheHandle(ports=life.ports, metrics=life.system.metrics)
-    return application(spec, DatabaseHandle(), cache)
+    return application(spec, simulated_handle(life), cache)
 
 
 def simulated_platform(
@@ -91,7 +94,7 @@ def simulated_platform(
     children: Callable[[Database], Sequence[ChildSpec]],
 ) -> ChildSpec:
     """A root with the platform, and beside it what stands on it, for one process of `world`."""
-    handle = DatabaseHandle()
+    handle = simulated_handle(life)
 
     def root() -> Supervisor:
         cache = CacheHandle(ports=life.ports, metrics=life.system.metrics)
@@ -109,6 +112,11 @@ def simulated_platform(
         return Supervisor((below, *children(handle)), intensity=5, period_s=30.0, backoff=Backoff())
 
     return ChildSpec("simulated", root, name="simulated")
+
+
+def simulated_handle(life: Life) -> DatabaseHandle:
+    """The way to the store, through the pipeline that it has in real life."""
+    return DatabaseHandle(Pipeline(DEPENDENCY, DATABASE_SPEC, life.ports.random))
 
 
 def simulated_database(world: World, life: Life) -> DatabaseSpec:

@@ -2,11 +2,15 @@
 
 import sys
 
+from tests.bench.bulkhead import bulkhead
 from tests.bench.crashing import crashing
 from tests.bench.durable import durable
+from tests.bench.failing import failing
 from tests.bench.importing import importing
 from tests.bench.messaging import messaging
 from tests.bench.mutations import mutations
+from tests.bench.overload import overload
+from tests.bench.policies import policies
 from tests.bench.report import show, write
 from tests.bench.roundtrips import roundtrips
 from tests.bench.serving import serving
@@ -19,8 +23,12 @@ ALL = (
     importing,
     crashing,
     roundtrips,
+    policies,
     durable,
     serving_on_postgresql,
+    overload,
+    bulkhead,
+    failing,
 )
 
 

@@ -24,7 +24,7 @@ from actors.points.state import AccountState
 from actors.vocabulary import Idempotency
 from runtime.storage import Entry
 from runtime.storage.grouping import grouped
-from runtime.storage.postgres import APPLICATION_ROLE
+from runtime.storage.port import APPLICATION_ROLE
 from tests.servers import PostgresServer
 
 CLIENTS: Final = (1, 2, 4, 8, 16, 32, 64)

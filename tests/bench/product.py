@@ -12,6 +12,7 @@ import trio
 from actors.core.messages import CUSTOMERS, MERCHANTS, CreateCustomer, RegisterMerchant
 from cli.logs import LogWriter, logging_to
 from runtime import ActorSystem, ChildSpec, host
+from runtime.jobs import JobsSpec
 from runtime.storage import DatabaseHandle
 from supervisors.application import ApplicationSpec, application
 from supervisors.platform import DatabaseSpec
@@ -34,12 +35,20 @@ class Product:
     directory: Path
 
 
+@attrs.frozen
+class _Wanted:
+    url: str | None
+    edge: Edge | None
+    jobs: JobsSpec | None
+
+
 def with_product(
     measure: Callable[[Product], Awaitable[Measured]],
     *,
     customers: int,
     url: str | None = None,
     edge: Edge | None = None,
+    jobs: JobsSpec | None = None,
 ) -> Measured:
     """What `measure` returns of a tree with `customers` customers, named `customer-0` and so on.
 
@@ -49,28 +58,27 @@ def with_product(
     with directory_on_disk() as directory, Path(os.devnull).open("w") as nowhere:
         writer = LogWriter(nowhere.fileno())
         with logging_to(writer, level="info", console=False):
-            return host.run(_run, measure, customers, url, edge, directory)
+            return host.run(_run, measure, customers, _Wanted(url, edge, jobs), directory)
 
 
 async def _run(
     measure: Callable[[Product], Awaitable[Measured]],
     customers: int,
-    url: str | None,
-    edge: Edge | None,
+    wanted: _Wanted,
     directory: Path,
 ) -> Measured:
-    async with _running(url, edge, directory) as product:
+    async with _running(wanted, directory) as product:
         await _create(product.system, customers)
         with garbage_as_in_the_program():
             return await measure(product)
 
 
 @asynccontextmanager
-async def _running(url: str | None, edge: Edge | None, directory: Path) -> AsyncIterator[Product]:
+async def _running(wanted: _Wanted, directory: Path) -> AsyncIterator[Product]:
     handle = DatabaseHandle()
-    children = tuple(edge(handle)) if edge is not None else ()
-    database = DatabaseSpec(url or f"sqlite:///{directory}/bench.db")
-    spec = ApplicationSpec(database, directory, children)
+    children = tuple(wanted.edge(handle)) if wanted.edge is not None else ()
+    database = DatabaseSpec(wanted.url or f"sqlite:///{directory}/bench.db")
+    spec = ApplicationSpec(database, directory, children, jobs=wanted.jobs)
     async with ActorSystem().run(application(spec, handle)) as system:
         yield Product(system, handle, directory)
 

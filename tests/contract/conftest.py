@@ -9,6 +9,7 @@ import trio
 
 from runtime.storage import RUNTIME_MIGRATIONS, Database, migrate, open_database
 from tests.servers import PostgresServer
+from tests.stores import unhurried
 
 KINDS = ("sqlite file", "sqlite memory", "postgresql")
 
@@ -32,6 +33,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await migrate(database, [RUNTIME_MIGRATIONS], datetime.now(UTC))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(database.attend)
-        yield database
+        with unhurried():
+            yield database
         nursery.cancel_scope.cancel()
     await database.close()

@@ -11,6 +11,7 @@ from runtime import host
 from runtime.storage import Database, Dialect, migrate, open_database
 from supervisors.application import MIGRATIONS
 from tests.servers import PostgresServer, running
+from tests.stores import unhurried
 
 FOLDER = Path(__file__).with_name("golden")
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,7 +28,8 @@ def golden_file(dialect: Dialect) -> Path:
 async def sqlite_schema() -> str:
     """The statements that SQLite keeps of its tables, triggers and indexes."""
     database = await _migrated("sqlite:///:memory:")
-    rows = await database.fetch(SQLITE_SCHEMA)
+    with unhurried():
+        rows = await database.fetch(SQLITE_SCHEMA)
     await database.close()
     return "\n\n".join(f"{row[0]};" for row in rows) + "\n"
 

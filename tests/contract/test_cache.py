@@ -13,6 +13,7 @@ from runtime.cache.redis import open_redis
 from runtime.cache.subscriptions import BUFFERED
 from runtime.ports import system_ports
 from runtime.telemetry import Metrics
+from tests.patience import patient_pipeline
 from tests.servers import RedisServer
 
 pytestmark = pytest.mark.trio(run=host.run)
@@ -31,7 +32,8 @@ async def cache(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
     ports, metrics = system_ports(), Metrics()
     if request.param == "redis":
         server: RedisServer = request.getfixturevalue("redis_server")
-        async with open_redis(server.url, ports.random, metrics, timeout_s=PATIENCE_S) as redis:
+        pipeline = patient_pipeline(ports.random, PATIENCE_S)
+        async with open_redis(server.url, ports.random, metrics, pipeline) as redis:
             yield redis
         return
     async with open_cache(None, ports, metrics) as cache:

@@ -1,5 +1,6 @@
 """What every database adapter must do: the contract of `runtime.storage.port`."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from random import Random
@@ -8,6 +9,7 @@ import pytest
 import trio
 
 from runtime import host
+from runtime.policies import NoDeadline
 from runtime.storage import (
     RUNTIME_MIGRATIONS,
     AcrossMerchants,
@@ -19,6 +21,7 @@ from runtime.storage import (
     Superseded,
     Write,
     migrate,
+    open_database,
 )
 
 TABLE = (
@@ -258,3 +261,24 @@ async def test_what_is_nothing_in_some_rows_or_in_all_of_them_stays_so(things: D
     await things.append([(Write(INSERT, row),) for row in rows])
     found = await things.fetch("SELECT * FROM things ORDER BY id")
     assert [tuple(row) for row in found] == rows
+
+
+async def test_a_call_that_goes_past_the_pipeline_without_a_deadline_is_found(
+    database_url: str,
+) -> None:
+    """Clause P1."""
+    database = await open_database(database_url, role=None)
+    entry = (Write(INSERT, ("m", 1)),)
+    calls: tuple[Callable[[], Awaitable[object]], ...] = (
+        lambda: database.fetch("SELECT 1"),
+        lambda: database.fetch_row("SELECT 1"),
+        lambda: database.fetch_value("SELECT 1"),
+        lambda: database.fetch_many([("SELECT 1", ())]),
+        lambda: database.execute("SELECT 1"),
+        lambda: database.transact([("SELECT 1", ())]),
+        lambda: database.append([entry]),
+    )
+    for call in calls:
+        with pytest.raises(NoDeadline):
+            await call()
+    await database.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.binary import BinaryBuild
+from tests.collector import collecting
 from tests.integration.cli.program import FIXTURE
 
 pytestmark = pytest.mark.slow
@@ -45,9 +46,16 @@ def test_it_imports_verifies_and_issues_tokens(binary: Path, tmp_path: Path) -> 
     assert run(binary, tmp_path, ["version"]).startswith("loyalnest 0.")
 
 
-def test_it_serves(binary: Path, tmp_path: Path) -> None:
+def test_it_serves_and_sends_traces(binary: Path, tmp_path: Path) -> None:
+    with collecting() as collector:
+        traces = ("--otlp-endpoint", collector.url, "--shutdown-delay-s", "0")
+        _serve(binary, tmp_path, traces)
+        assert {"GET /docs", "GET /health/ready"} <= collector.by_name().keys()
+
+
+def _serve(binary: Path, tmp_path: Path, more: Sequence[str]) -> None:
     server = subprocess.Popen(
-        [binary, "serve", "--demo", "--http-bind", "127.0.0.1:0"],
+        [binary, "serve", "--demo", "--http-bind", "127.0.0.1:0", *more],
         cwd=tmp_path,
         env={"TMPDIR": os.fspath(tmp_path)},
         stdout=subprocess.PIPE,

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -24,7 +25,7 @@ from runtime.cache import CacheHandle, Presence
 from runtime.cache.redis import TIMEOUT_S
 from runtime.exits import SHUTDOWN
 from runtime.ports import system_ports
-from runtime.storage import DatabaseHandle, Row
+from runtime.storage import Database, DatabaseHandle, Row
 from supervisors.application import ApplicationSpec, application
 from supervisors.cache import CACHE, cache_child
 from supervisors.platform import DatabaseSpec
@@ -42,9 +43,24 @@ class CountingHandle(DatabaseHandle):
 
     reads = 0
 
+    def attach(self, database: Database) -> None:
+        counting: Any = Counting(database, self)
+        super().attach(counting)
+
+
+@attrs.frozen(eq=False)
+class Counting:
+    """Passes on to the store."""
+
+    _database: Database
+    _handle: CountingHandle
+
     async def fetch_row(self, sql: str, *values: object) -> Row | None:
-        self.reads += "FROM products" in sql
-        return await super().fetch_row(sql, *values)
+        self._handle.reads += "FROM products" in sql
+        return await self._database.fetch_row(sql, *values)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
 
 
 @attrs.frozen

@@ -19,8 +19,9 @@ from runtime.cache import (
     Notice,
     Presence,
 )
-from runtime.cache.breaker import BreakerState
-from runtime.cache.redis import BREAKER, CONNECTIONS_MAX, TIMEOUT_S, RedisCache, open_redis
+from runtime.cache.policies import CONNECTIONS_MAX
+from runtime.cache.redis import TIMEOUT_S, RedisCache, open_redis
+from runtime.policies import BreakerSpec, BreakerState
 from runtime.ports import system_ports
 from runtime.telemetry import Metrics
 from tests.integration.cache.helpers import Faulty, until
@@ -58,12 +59,20 @@ async def timed(use: Callable[[], Awaitable[object]]) -> tuple[float, Away]:
     return trio.current_time() - started_at, caught.value.reason
 
 
+CALLS_MIN = BreakerSpec().calls_min
+
+
+def breaker_state(cache: RedisCache) -> BreakerState:
+    assert cache.pipeline.breaker is not None
+    return cache.pipeline.breaker.state
+
+
 async def open_breaker(faulty: Faulty) -> None:
     """Call until the breaker has seen enough."""
-    for _ in range(BREAKER.calls_min):
+    for _ in range(CALLS_MIN):
         with pytest.raises(CacheUnavailable):
             await faulty.cache.get("k")
-        if faulty.cache.breaker.state is BreakerState.OPEN:
+        if breaker_state(faulty.cache) is BreakerState.OPEN:
             return
     raise AssertionError("the breaker never opened")
 
@@ -116,7 +125,7 @@ async def until_used(cache: RedisCache) -> None:
     while True:
         try:
             await cache.set("k", b"v", 60)
-            if cache.breaker.state is BreakerState.CLOSED and await cache.get("k") == b"v":
+            if breaker_state(cache) is BreakerState.CLOSED and await cache.get("k") == b"v":
                 return
         except CacheUnavailable:
             await trio.sleep(0.05)
@@ -206,7 +215,7 @@ async def test_a_thousand_cancellations_leave_the_pool_whole_and_no_answer_astra
                 nursery.start_soon(use, random.randrange(KEYS), random.uniform(0, 0.003))
     assert CANCELLATIONS / 20 < sum(cancelled) < CANCELLATIONS
     assert cache.connections_lent == 0
-    assert cache.breaker.state is BreakerState.CLOSED
+    assert breaker_state(cache) is BreakerState.CLOSED
     assert faulty.sample("breaker_calls_total", name="redis", outcome="failure") == 0
     for number in range(KEYS):
         assert await cache.get(f"key-{number}") == b"value-%d" % number
@@ -221,29 +230,33 @@ async def test_a_cancelled_use_of_a_frozen_redis_returns_at_once(faulty: Faulty)
             await use()
         assert scope.cancelled_caught
         assert trio.current_time() - started_at < MARGIN_S
-    assert faulty.cache.breaker.state is BreakerState.CLOSED
+    assert breaker_state(faulty.cache) is BreakerState.CLOSED
 
 
 async def test_a_full_pool_is_no_failure_of_redis(faulty: Faulty) -> None:
     cache = faulty.cache
     faulty.server.pause()
+
+    async def hold() -> None:
+        await cache.pipeline.call(lambda: cache._connections.ask(("PING",)), limit_s=60.0)
+
     async with trio.open_nursery() as holders:
         for _ in range(CONNECTIONS_MAX):
-            holders.start_soon(cache._connections.ask, ("PING",), 60.0)
+            holders.start_soon(hold)
         while cache.connections_lent < CONNECTIONS_MAX:
             await trio.testing.wait_all_tasks_blocked()
         reasons = [(await timed(lambda: cache.get("k")))[1] for _ in range(3)]
         holders.cancel_scope.cancel()
     assert reasons == [Away.BUSY] * 3
-    assert cache.breaker.state is BreakerState.CLOSED
+    assert breaker_state(cache) is BreakerState.CLOSED
 
 
 async def test_what_redis_refuses_is_no_failure_and_keeps_the_connection(faulty: Faulty) -> None:
     cache = faulty.cache
-    for _ in range(BREAKER.calls_min * 2):
+    for _ in range(CALLS_MIN * 2):
         with pytest.raises(CacheRefused, match="Invalid stream ID"):
             await cache.read("s", "nonsense", 10)
-    assert cache.breaker.state is BreakerState.CLOSED
+    assert breaker_state(cache) is BreakerState.CLOSED
     await cache.set("k", b"v", 60)
     assert await cache.get("k") == b"v"
 

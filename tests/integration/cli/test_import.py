@@ -12,7 +12,7 @@ from tests.integration.cli.program import FIXTURE, Finished, run, started
 
 pytestmark = pytest.mark.slow
 
-SERVE = ("serve", "--http-bind", "127.0.0.1:0")
+SERVE = ("serve", "--http-bind", "127.0.0.1:0", "--shutdown-delay-s", "0")
 HEADER = "order_id,customer_id,ordered_at,items,total,currency\n"
 MANY = 10_000
 

@@ -11,7 +11,7 @@ from tests.servers import PostgresServer
 
 pytestmark = pytest.mark.slow
 
-SERVE = ("serve", "--http-bind", "127.0.0.1:0")
+SERVE = ("serve", "--http-bind", "127.0.0.1:0", "--shutdown-delay-s", "0")
 MERCHANT = ("--merchant", "shop")
 
 

@@ -6,6 +6,8 @@ import shlex
 import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from contextlib import closing, suppress
@@ -14,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from tests.integration.cli.program import TIMEOUT_S, run, started
+from tests.integration.cli.program import ROOT, TIMEOUT_S, environment, run, started
 
 pytestmark = pytest.mark.slow
 
-SERVE = ("serve", "--http-bind", "127.0.0.1:0")
+SERVE = ("serve", "--http-bind", "127.0.0.1:0", "--shutdown-delay-s", "0")
 STOP_TIMEOUT_S = 10.0
 AT_ONCE_S = 1.0
 PIPE_FILLING_REQUESTS = 400
@@ -172,3 +174,16 @@ def test_a_log_that_nobody_reads_does_not_stop_it(tmp_path: Path) -> None:
         assert get(f"{url}/health/ready")["status"] == "ok"
         server.send(signal.SIGTERM)
         assert server.wait(STOP_TIMEOUT_S) == 0
+
+
+def test_without_an_endpoint_for_traces_their_library_is_not_even_loaded() -> None:
+    code = "import sys, main, cli.serve; print([m for m in sys.modules if 'opentelemetry' in m])"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment(PYTHONPATH=f"{ROOT}:{ROOT / 'http'}"),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "[]\n"

@@ -10,20 +10,29 @@ from typing import Any
 
 import pytest
 
-from tests.integration.cli.program import started
+from tests.integration.cli.program import run, started
 from tests.servers import RedisServer, running
 
 pytestmark = pytest.mark.slow
 
-SERVE = ("serve", "--http-bind", "127.0.0.1:0", "--log-format", "json", "--log-level", "info")
+SERVE = (
+    *("serve", "--http-bind", "127.0.0.1:0", "--shutdown-delay-s", "0"),
+    *("--log-format", "json", "--log-level", "info"),
+)
 STOP_TIMEOUT_S = 10.0
 CHANGE_TIMEOUT_S = 15.0
 
 
-def health_of(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(f"{url}/health", timeout=10) as response:
+def health_of(url: str, token: str) -> dict[str, Any]:
+    request = urllib.request.Request(f"{url}/health", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=10) as response:
         health: dict[str, Any] = json.load(response)
         return health
+
+
+def redis_of(url: str, token: str) -> str:
+    parts = {part["name"]: part for part in health_of(url, token)["dependencies"]}
+    return str(parts["redis"]["condition"])
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -38,13 +47,14 @@ def test_redis_may_come_late_go_and_come_again(tmp_path: Path) -> None:
         redis.kill()
         with started(*SERVE, cwd=tmp_path, LOYALNEST_REDIS_URL=redis.url) as server:
             url = server.url()
-            assert health_of(url)["cache"] == "down"
+            token = run("token", "--role", "platform", cwd=tmp_path).out.strip()
+            assert redis_of(url, token) == "down"
             for _ in range(2):
                 redis.start()
-                wait_until(lambda: health_of(url)["cache"] == "up")
+                wait_until(lambda: redis_of(url, token) == "up")
                 redis.kill()
-                wait_until(lambda: health_of(url)["cache"] == "down")
-            assert health_of(url)["status"] == "ok"
+                wait_until(lambda: redis_of(url, token) == "down")
+            assert health_of(url, token)["status"] == "degraded"
             server.send(signal.SIGTERM)
             assert server.wait(STOP_TIMEOUT_S) == 0
             lines = [json.loads(line) for line in server.err.splitlines()]

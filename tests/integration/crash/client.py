@@ -2,14 +2,21 @@
 
 import json
 import random
+from collections.abc import Sequence
 from http.client import HTTPException
+from itertools import count
+from pathlib import Path
+from typing import Any
 
 import attrs
 import trio
 
 from cli.http_client import HttpAnswer, HttpClient, Unreachable
+from tests.integration.cli.program import run
 
+MERCHANT = "shop"
 CUSTOMERS = 4
+AGAIN_AFTER_S = 0.02
 
 
 @attrs.frozen
@@ -94,3 +101,50 @@ async def pound(url: str, token: str, journal: Journal, workers: int) -> None:
     async with trio.open_nursery() as nursery:
         for _ in range(workers):
             nursery.start_soon(worker)
+
+
+async def insist(urls: Sequence[str], token: str, request: Request) -> HttpAnswer:
+    """The answer, asked for again and again, at one address after another."""
+    for tries in count():
+        answer = await send(urls[tries % len(urls)], token, request)
+        if answer is not None:
+            return answer
+        await trio.sleep(AGAIN_AFTER_S)
+    raise AssertionError("unreachable")
+
+
+async def register(url: str, folder: Path, token: str) -> None:
+    """The merchant and its customers."""
+    client = HttpClient(url)
+    platform = run("token", "--role", "platform", cwd=folder).out.strip()
+    merchant = {"merchant_id": MERCHANT, "name": "Shop", "currency": "USD"}
+    assert (await client.post("/v1/admin/merchants", merchant, platform)).status in (200, 201)
+    for number in range(CUSTOMERS):
+        customer = {"customer_id": f"customer-{number}"}
+        assert (await client.post("/v1/customers", customer, token)).status == 201
+
+
+async def check(url: str, token: str, journal: Journal) -> None:
+    """Everything is sent again: the acknowledged must be replayed, the unknown be settled."""
+    for request in journal.sent.values():
+        answer = await post(url, token, request)
+        assert answer.status in (200, 409), (request, answer)
+        if journal.acknowledged.get(request.key) is not None:
+            assert answer.status == 200
+        journal.note(request, answer)
+    client = HttpClient(url)
+    expected = {f"customer-{number}": 0 for number in range(CUSTOMERS)}
+    for key, transaction_id in journal.acknowledged.items():
+        if transaction_id is not None:
+            request = journal.sent[key]
+            expected[str(request.body["customer_id"])] += request.signed_amount
+    for customer, posted in expected.items():
+        balance = await _get(client, f"/v1/customers/{customer}/balance", token)
+        assert balance["posted"] == posted
+    assert (await _get(client, "/v1/points/verify", token))["clean"]
+
+
+async def _get(client: HttpClient, path: str, token: str) -> Any:
+    answer = await client.get(path, token)
+    assert answer.status == 200, answer
+    return answer.body

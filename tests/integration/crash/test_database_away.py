@@ -16,7 +16,7 @@ from tests.servers import PostgresServer, running
 
 pytestmark = pytest.mark.slow
 
-SERVE = ("serve", "--http-bind", "127.0.0.1:0")
+SERVE = ("serve", "--http-bind", "127.0.0.1:0", "--shutdown-delay-s", "0")
 MERCHANT = "shop"
 WORKERS = 6
 BEFORE, DURING = 60, 120

@@ -22,10 +22,12 @@ from gateway.messages import LISTENER, Address, GetAddress
 from gateway.settings import GatewaySettings
 from runtime import Actor, ActorSystem, ChildSpec, Entity, MailboxSpec, Supervisor
 from runtime.cache import CacheHandle
+from runtime.policies import Policies
 from runtime.ports import system_ports
 from runtime.storage import DatabaseHandle
 from runtime.telemetry import Metrics
 from supervisors.application import ApplicationSpec, application
+from supervisors.health import HealthBoard
 from supervisors.platform import DatabaseSpec
 
 MERCHANT = "flora"
@@ -153,6 +155,8 @@ async def running_tree(
     handle: DatabaseHandle | None = None,
     url: str | None = None,
     redis_url: str | None = None,
+    board: HealthBoard | None = None,
+    policies: Policies | None = None,
 ) -> AsyncIterator[Api]:
     """The whole application with two merchants, and two customers of the first.
 
@@ -163,7 +167,7 @@ async def running_tree(
     spec = ApplicationSpec(
         DatabaseSpec(url or f"sqlite:///{tmp_path}/loyalnest.db"),
         tmp_path,
-        edge(settings, listener, handle, cache),
+        edge(settings, listener, handle, cache, board, policies),
         redis_url,
     )
     async with ActorSystem(system_ports(), Metrics()).run(
@@ -183,12 +187,13 @@ async def running_stubs(
     stubs: Sequence[ChildSpec],
     settings: GatewaySettings | None = None,
     listener: ListenerSettings | None = None,
+    policies: Policies | None = None,
 ) -> AsyncIterator[Api]:
     """The gateway and the keys, over stub actors in the place of domains."""
     children = (
         *auth_children(tmp_path),
         *stubs,
-        *edge(settings, listener, DatabaseHandle(), CacheHandle()),
+        *edge(settings, listener, DatabaseHandle(), CacheHandle(), policies=policies),
     )
     root = ChildSpec(
         "root", lambda: Supervisor(children, intensity=100), name="root", shutdown_s=30.0
@@ -205,10 +210,17 @@ def edge(
     listener: ListenerSettings | None,
     database: DatabaseHandle,
     cache: CacheHandle,
+    board: HealthBoard | None = None,
+    policies: Policies | None = None,
 ) -> tuple[ChildSpec, ...]:
     listener = listener or ListenerSettings(drain_s=1.0)
     return gateway_children(
-        attrs.evolve(listener, bind="127.0.0.1:0"), settings or GatewaySettings(), database, cache
+        attrs.evolve(listener, bind="127.0.0.1:0"),
+        settings or GatewaySettings(),
+        database,
+        cache,
+        board,
+        policies,
     )
 
 

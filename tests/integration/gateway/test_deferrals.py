@@ -13,7 +13,14 @@ import trio
 from actors.auth.messages import Role
 from gateway.settings import GatewaySettings
 from runtime import RestartChild, TerminateChild
-from runtime.storage import DatabaseHandle, Entry, StorageFull, StorageUnavailable, TakenOver
+from runtime.storage import (
+    Database,
+    DatabaseHandle,
+    Entry,
+    StorageFull,
+    StorageUnavailable,
+    TakenOver,
+)
 from supervisors.application import DEFERRED
 from tests.integration.gateway.helpers import (
     CUSTOMER,
@@ -48,32 +55,47 @@ class Outage(DatabaseHandle):
             self._healed.set()
             self._healed = None
 
-    async def _check(self) -> None:
+    def attach(self, database: Database) -> None:
+        interrupted: Any = Interrupted(database, self)
+        super().attach(interrupted)
+
+    async def check(self) -> None:
         if self._healed is not None:
             await self._healed.wait()
             raise StorageUnavailable("the database did not answer (a test)")
         if self.error is not None:
             raise self.error("the database is away (a test)")
 
+
+@attrs.frozen(eq=False)
+class Interrupted:
+    """Passes on to the store while that is there."""
+
+    _database: Database
+    _outage: Outage
+
     async def fetch(self, sql: str, *values: Any) -> list[Any]:
-        await self._check()
-        return await super().fetch(sql, *values)
+        await self._outage.check()
+        return await self._database.fetch(sql, *values)
 
     async def fetch_row(self, sql: str, *values: Any) -> Any:
-        await self._check()
-        return await super().fetch_row(sql, *values)
+        await self._outage.check()
+        return await self._database.fetch_row(sql, *values)
 
     async def fetch_value(self, sql: str, *values: Any) -> Any:
-        await self._check()
-        return await super().fetch_value(sql, *values)
+        await self._outage.check()
+        return await self._database.fetch_value(sql, *values)
 
     async def fetch_many(self, queries: Sequence[Any]) -> list[list[Any]]:
-        await self._check()
-        return await super().fetch_many(queries)
+        await self._outage.check()
+        return await self._database.fetch_many(queries)
 
     async def append(self, entries: Sequence[Entry]) -> None:
-        await self._check()
-        await super().append(entries)
+        await self._outage.check()
+        await self._database.append(entries)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
 
 
 @attrs.frozen

@@ -8,12 +8,14 @@ from typing import Any
 import attrs
 import h2.config
 import h2.connection
+import h2.events
 import httpx
 import pytest
 import trio
 from quart import websocket
 from quart_trio import QuartTrio
 
+from gateway.addresses import proxies
 from gateway.listener import Application, Listener, ListenerSettings
 from gateway.messages import (
     LISTENER,
@@ -104,24 +106,31 @@ async def test_a_byte_after_a_websocket_upgrade_ends_that_connection_only() -> N
         assert (await served.statistics()).accepted == 2
 
 
-async def test_a_path_of_http2_that_is_not_ascii_ends_that_connection_only() -> None:
+async def test_a_path_of_http2_that_is_not_ascii_ends_that_request_only() -> None:
     async with serving() as served:
         config = h2.config.H2Configuration(
             header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False
         )
         connection = h2.connection.H2Connection(config)
         connection.initiate_connection()
-        headers = [
-            (b":method", b"GET"),
-            (b":path", b"/caf\xe9"),
-            (b":scheme", b"http"),
-            (b":authority", b"x"),
-        ]
-        connection.send_headers(1, headers, end_stream=True)
+        for stream_id, path in ((1, b"/caf\xe9"), (3, b"/")):
+            headers = [
+                (b":method", b"GET"),
+                (b":path", path),
+                (b":scheme", b"http"),
+                (b":authority", b"x"),
+            ]
+            connection.send_headers(stream_id, headers, end_stream=True)
         stream = await served.connect()
+        statuses: dict[int, bytes] = {}
         async with stream:
             await stream.send_all(connection.data_to_send())
-            await read_to_end(stream)
+            with trio.fail_after(5.0):
+                while len(statuses) < 2:
+                    for event in connection.receive_data(bytes(await stream.receive_some())):
+                        if isinstance(event, h2.events.ResponseReceived):
+                            statuses[event.stream_id] = dict(event.headers)[b":status"]
+        assert statuses == {1: b"400", 3: b"200"}
         assert await served.is_fine()
 
 
@@ -179,3 +188,54 @@ async def test_an_application_that_fails_outside_its_handlers_ends_one_connectio
             await stream.send_all(b"GET /fail HTTP/1.1\r\nHost: x\r\n\r\n")
             await read_to_end(stream)
         assert await served.is_fine()
+
+
+async def test_messages_of_a_websocket_are_never_unpacked_and_have_a_bound() -> None:
+    async with serving(websocket_max_message_bytes=1_000) as served:
+        stream = await served.connect()
+        async with stream:
+            offer = b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+            await stream.send_all(UPGRADE.removesuffix(b"\r\n") + offer)
+            accepted = bytes(await stream.receive_some())
+            assert accepted.startswith(b"HTTP/1.1 101 ")
+            assert b"permessage-deflate" not in accepted
+            masked = b"\x82\xfe" + (2_000).to_bytes(2) + b"\0\0\0\0" + b"x" * 2_000
+            await stream.send_all(masked)
+            received = b""
+            with trio.fail_after(5.0):
+                while (1_009).to_bytes(2) not in received:
+                    received += await stream.receive_some()
+        assert await served.is_fine()
+
+
+async def test_one_address_does_not_take_all_connections() -> None:
+    async with serving(connections_max=4, connections_per_address_max=2) as served:
+        streams = [await served.connect() for _ in range(3)]
+        await streams[2].send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = await read_to_end(streams[2])
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b'"code":"too_many_connections"' in answer
+        other = await trio.open_tcp_stream(
+            served.address.host, served.address.port, local_address="127.0.0.2"
+        )
+        await other.send_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await read_to_end(other)).startswith(b"HTTP/1.1 200 ")
+        await streams[0].aclose()
+        await eventually(lambda: _open(served, 1))
+        assert await served.is_fine()
+        for stream in (*streams, other):
+            await stream.aclose()
+
+
+async def _open(served: Served, connections: int) -> bool:
+    return (await served.statistics()).connections == connections
+
+
+async def test_a_trusted_proxy_may_have_all_connections() -> None:
+    trusted = proxies(["127.0.0.0/8"])
+    async with serving(connections_per_address_max=1, trusted_proxies=trusted) as served:
+        streams = [await served.connect() for _ in range(3)]
+        assert await served.is_fine()
+        assert (await served.statistics()).refused == 0
+        for stream in streams:
+            await stream.aclose()

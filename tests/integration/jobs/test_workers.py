@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
@@ -23,6 +23,7 @@ from supervisors.application import MIGRATIONS
 from tests.integration.cli.program import ROOT, Running, environment
 from tests.integration.jobs.worker import QUEUE
 from tests.servers import PostgresServer
+from tests.stores import unhurried
 
 pytestmark = [pytest.mark.trio(run=host.run), pytest.mark.slow]
 
@@ -75,9 +76,10 @@ async def queue(postgres: PostgresServer) -> AsyncIterator[Queue]:
     url = postgres.migrated_database()
     database = PostgresDatabase(url, 4, role=None)
     await migrate(database, MIGRATIONS, datetime.now(UTC))
-    await database.execute(CREATE_EFFECTS)
-    await database.execute("SELECT loyalnest_protect('effects')")
-    yield Queue(database, url)
+    with unhurried():
+        await database.execute(CREATE_EFFECTS)
+        await database.execute("SELECT loyalnest_protect('effects')")
+        yield Queue(database, url)
     await database.close()
 
 
@@ -163,3 +165,26 @@ async def test_a_worker_that_is_asked_to_stop_gives_its_job_back(
     assert job is not None
     assert (job.state, job.attempt, job.errors) == (JobState.AVAILABLE, 0, ())
     assert await queue.effects() == []
+
+
+async def test_workers_that_replace_each_other_lose_no_job_and_do_none_twice(
+    queue: Queue, tmp_path: Path
+) -> None:
+    """Clause Q10, as a rolling restart has it: the next one runs before the last one ends."""
+    names = [f"worker-{number_of}" for number_of in range(3)]
+    with ExitStack() as workers:
+        older = workers.enter_context(worker(queue, names[0], tmp_path))
+        await line_with(older, "ready")
+        jobs = [await queue.add(0.1) for _ in range(40)]
+        for name in names[1:]:
+            await line_with(older, "end")
+            newer = workers.enter_context(worker(queue, name, tmp_path))
+            await line_with(newer, "ready")
+            older.send(signal.SIGTERM)
+            await line_with(older, "stopped")
+            older = newer
+        for job_id in jobs:
+            assert (await queue.ended(job_id)).state is JobState.SUCCEEDED
+    effects = await queue.effects()
+    assert [job_id for job_id, _, _ in effects] == jobs
+    assert len({name for _, name, _ in effects}) > 1

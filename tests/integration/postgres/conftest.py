@@ -9,6 +9,7 @@ from runtime.storage import migrate
 from runtime.storage.postgres import PostgresDatabase
 from supervisors.application import MIGRATIONS
 from tests.servers import PostgresServer
+from tests.stores import unhurried
 
 CONNECTIONS = 6
 
@@ -23,7 +24,8 @@ async def app(url: str) -> AsyncIterator[PostgresDatabase]:
     """As the application sees it: under its restricted role."""
     database = PostgresDatabase(url, CONNECTIONS)
     await migrate(database, MIGRATIONS, datetime.now(UTC))
-    yield database
+    with unhurried():
+        yield database
     await database.close()
 
 
@@ -31,5 +33,6 @@ async def app(url: str) -> AsyncIterator[PostgresDatabase]:
 async def owner(app: PostgresDatabase, url: str) -> AsyncIterator[PostgresDatabase]:
     """As its owner sees it."""
     database = PostgresDatabase(url, CONNECTIONS, role=None)
-    yield database
+    with unhurried():
+        yield database
     await database.close()

@@ -17,6 +17,7 @@ from runtime.storage.postgres import PostgresDatabase
 from supervisors.application import MIGRATIONS
 from tests.integration.cli.program import run
 from tests.servers import PostgresServer
+from tests.stores import unhurried
 from tests.trees import running_tree
 
 pytestmark = [pytest.mark.trio(run=host.run), pytest.mark.slow]
@@ -43,16 +44,17 @@ async def logins(postgres: PostgresServer) -> AsyncIterator[Logins]:
     url, name = postgres.new_database(), f"roles_{number()}"
     superuser = PostgresDatabase(url, 4, role=None)
     database = url.partition("?")[0].rpartition("/")[2]
-    await superuser.execute("CREATE ROLE loyalnest_app_probe")  # roles can be made at all
-    await superuser.execute("DROP ROLE loyalnest_app_probe")
-    await superuser.execute(f"CREATE ROLE {name}_owner LOGIN CREATEROLE")
-    await superuser.execute(f"ALTER DATABASE {database} OWNER TO {name}_owner")
-    await superuser.execute(f"CREATE ROLE {name}_serve LOGIN")
-    yield Logins(superuser, name, url)
-    for login in ("owner", "serve"):
-        await superuser.execute(f"REASSIGN OWNED BY {name}_{login} TO postgres")
-        await superuser.execute(f"DROP OWNED BY {name}_{login}")
-        await superuser.execute(f"DROP ROLE {name}_{login}")
+    with unhurried():
+        await superuser.execute("CREATE ROLE loyalnest_app_probe")  # roles can be made at all
+        await superuser.execute("DROP ROLE loyalnest_app_probe")
+        await superuser.execute(f"CREATE ROLE {name}_owner LOGIN CREATEROLE")
+        await superuser.execute(f"ALTER DATABASE {database} OWNER TO {name}_owner")
+        await superuser.execute(f"CREATE ROLE {name}_serve LOGIN")
+        yield Logins(superuser, name, url)
+        for login in ("owner", "serve"):
+            await superuser.execute(f"REASSIGN OWNED BY {name}_{login} TO postgres")
+            await superuser.execute(f"DROP OWNED BY {name}_{login}")
+            await superuser.execute(f"DROP ROLE {name}_{login}")
     await superuser.close()
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from runtime import host
 from runtime.storage import AcrossMerchants, Statement, StorageError, Write, migrate
-from runtime.storage.postgres import APPLICATION_ROLE, PostgresDatabase
+from runtime.storage.port import APPLICATION_ROLE
+from runtime.storage.postgres import PostgresDatabase
 from supervisors.application import MIGRATIONS
 
 pytestmark = [pytest.mark.trio(run=host.run), pytest.mark.slow]

@@ -16,6 +16,7 @@ from runtime.storage import StorageUnavailable
 from runtime.storage.postgres import PostgresDatabase
 from tests.proxy import Proxy, proxied
 from tests.servers import PostgresServer
+from tests.stores import unhurried
 
 CONNECTIONS = 6
 LOOK_EVERY_S = 0.005
@@ -26,6 +27,7 @@ ACTIVE = (
     "SELECT query FROM pg_stat_activity"
     " WHERE datname = current_database() AND state = 'active' AND pid <> pg_backend_pid()"
 )
+ASLEEP = f"{ACTIVE} AND wait_event = 'PgSleep'"
 SESSIONS = (
     "SELECT count(*) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -59,9 +61,9 @@ class Far:
                 await trio.sleep(LOOK_EVERY_S)
         return trio.current_time() - begun
 
-    async def until_active(self, text: str) -> None:
-        """Wait until a query with `text` in it runs on the server."""
-        await self.until(ACTIVE, lambda queries: any(text in query for query in queries))
+    async def until_asleep(self, text: str) -> None:
+        """Wait until a query with `text` in it runs on the server and sleeps there."""
+        await self.until(ASLEEP, lambda queries: any(text in query for query in queries))
 
     async def until_idle(self) -> float:
         """Wait until no query of the store runs on the server; the seconds that took."""
@@ -106,7 +108,8 @@ async def far_store(server: PostgresServer, direct_url: str) -> AsyncIterator[Fa
         try:
             await far.look("DROP SCHEMA public CASCADE")
             await far.look("CREATE SCHEMA public")
-            yield far
+            with unhurried():
+                yield far
         finally:
             proxy.heal()
             with trio.CancelScope(shield=True):

@@ -145,7 +145,7 @@ async def test_a_black_hole_in_a_running_query_leaves_nothing_on_the_server(far:
     async with noise() as machine:
 
         async def fall_silent() -> None:
-            await far.until_active("pg_sleep(30)")
+            await far.until_asleep("pg_sleep(30)")
             far.proxy.silence()
 
         async with trio.open_nursery() as nursery:
@@ -227,7 +227,7 @@ async def test_a_cancelled_query_is_gone_from_the_server(far: Far) -> None:
     async with noise() as machine:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(query)
-            await far.until_active("pg_sleep(30)")
+            await far.until_asleep("pg_sleep(30)")
             cancelled_at = trio.current_time()
             nursery.cancel_scope.cancel()
         took_s = trio.current_time() - cancelled_at
@@ -316,7 +316,7 @@ async def test_readers_that_wait_when_the_server_is_killed_are_told_at_once(mort
         async with trio.open_nursery() as nursery:
             for _ in range(READERS * 3):
                 nursery.start_soon(wait)
-            await mortal.until_active("pg_sleep(30)")
+            await mortal.until_asleep("pg_sleep(30)")
             await trio.to_thread.run_sync(mortal.server.kill)
             killed_at = trio.current_time()
         assert trio.current_time() - killed_at < AT_ONCE_S
@@ -373,7 +373,7 @@ async def test_a_connection_lost_in_a_commit_leaves_its_outcome_unknown(
         await mortal.store.execute(statement)
 
     async def lose() -> None:
-        await mortal.until_active("things")
+        await mortal.until_asleep("things")
         if killed:
             await trio.to_thread.run_sync(mortal.server.kill)
         else:
@@ -401,7 +401,7 @@ async def test_a_commit_whose_answer_is_swallowed_is_unknown_at_the_writers_limi
         await far.store.execute(statement)
 
     async def fall_silent() -> None:
-        await far.until_active("things")
+        await far.until_asleep("things")
         far.proxy.silence()
 
     begun = trio.current_time()
@@ -429,7 +429,7 @@ async def test_a_domain_that_hangs_leaves_the_others_their_connections(far: Far)
         async with trio.open_nursery() as nursery:
             for _ in range(READERS * 5):
                 nursery.start_soon(hang)
-            await far.until_active("pg_sleep(30)")
+            await far.until_asleep("pg_sleep(30)")
             assert hanging.statistics().waiting > 0
             for number in range(50):
                 with trio.fail_after(1):

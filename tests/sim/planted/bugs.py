@@ -30,7 +30,7 @@ from runtime.jobs.queries import END_ATTEMPT
 from runtime.journal import Journal, Rejected
 from runtime.outbox_store import OutboxStore, Page
 from runtime.sim import Scenario
-from runtime.storage import Statement, Write
+from runtime.storage import Statement, Write, inbox
 from runtime.storage.outbox import INSERT_EVENT
 from supervisors.simulation.deferrals import DeferralsScenario
 from supervisors.simulation.entities import EntitiesScenario
@@ -117,10 +117,10 @@ def outbox_row_dropped(patch: pytest.MonkeyPatch) -> None:
 
 def inbox_check_lost(patch: pytest.MonkeyPatch) -> None:
     """The record that an event was seen is never the same twice."""
-    write, number = runtime.inbox.inbox_write, count(1)
+    number = count(1)
 
     def inbox_write(**fields: Any) -> Write:
-        return write(**{**fields, "consumer": f"{fields['consumer']}-{next(number)}"})
+        return inbox.inbox_write(**{**fields, "consumer": f"{fields['consumer']}-{next(number)}"})
 
     patch.setattr(runtime.inbox, "inbox_write", inbox_write)
 

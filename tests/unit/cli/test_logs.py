@@ -3,6 +3,8 @@
 import json
 import os
 import select
+import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -62,6 +64,33 @@ def test_a_line_is_json_with_time_level_service_and_trace(pipe: tuple[int, int])
     assert (event["event"], event["level"], event["amount"]) == ("it_happened", "warning", 3)
     assert (event["service"], event["trace_id"]) == ("loyalnest", "req_1")
     assert event["timestamp"].endswith("Z")
+
+
+def test_a_line_outside_of_any_trace_says_so_and_a_traceparent_is_shown_as_its_id(
+    pipe: tuple[int, int],
+) -> None:
+    reading, writing = pipe
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    with logging_to(LogWriter(writing), level="info", console=False):
+        structlog.get_logger("any").info("outside")
+        with request_context(trace_id=f"00-{trace_id}-00f067aa0ba902b7-01"):
+            structlog.get_logger("any").info("inside")
+    assert [json.loads(line)["trace_id"] for line in lines(reading)] == [None, trace_id]
+
+
+def test_what_python_would_print_by_itself_is_logged(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    with logging_to(LogWriter(writing), level="info", console=False):
+        thread = threading.Thread(target=lambda: 1 / 0, name="odd")
+        thread.start()
+        thread.join()
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("old way", stacklevel=1)
+    failed, warned = map(json.loads, lines(reading))
+    assert (failed["event"], failed["thread"]) == ("thread_failed", "odd")
+    assert "ZeroDivisionError" in failed["exception"]
+    assert "old way" in warned["event"]
 
 
 def test_a_line_about_text_that_is_no_unicode_is_written_all_the_same(

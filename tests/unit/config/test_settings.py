@@ -207,5 +207,5 @@ def test_every_setting_can_be_set_by_each_of_its_names() -> None:
     by_env = load(environ={spec.env: texts[spec.name] for spec in specs()})
     by_flag = load(texts)
     assert by_env == by_flag
-    assert {source.kind.value for source in by_env.sources.values()} == {"env"}
-    assert {source.kind.value for source in by_flag.sources.values()} == {"flag"}
+    assert {by_env.sources[spec.name].kind.value for spec in specs()} == {"env"}
+    assert {by_flag.sources[spec.name].kind.value for spec in specs()} == {"flag"}

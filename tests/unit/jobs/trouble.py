@@ -7,12 +7,19 @@ from typing import Any
 import attrs
 import trio
 
-from runtime.storage import ConstraintViolation, DatabaseHandle, Entry, StorageUnavailable
+from runtime.storage import (
+    ConstraintViolation,
+    Database,
+    DatabaseHandle,
+    Entry,
+    StorageUnavailable,
+)
+from tests.stores import patient_pipeline
 
 
 @attrs.define(eq=False)
 class Trouble(DatabaseHandle):
-    """A handle whose database fails when the test says so."""
+    """A handle whose database fails when the test says so; no policy of ours helps it."""
 
     away: bool = False
     deaf: bool = False
@@ -25,48 +32,63 @@ class Trouble(DatabaseHandle):
     calls: int = 0
 
     def __attrs_pre_init__(self) -> None:
-        super().__init__()
+        super().__init__(patient_pipeline())
+
+    def attach(self, database: Database) -> None:
+        troubled: Any = Troubled(database, self)
+        super().attach(troubled)
+
+
+@attrs.frozen(eq=False)
+class Troubled:
+    """Passes on to the real store, with the trouble before and after."""
+
+    _database: Database
+    _trouble: Trouble
 
     def _check(self) -> None:
-        self.calls += 1
-        if self.away:
+        self._trouble.calls += 1
+        if self._trouble.away:
             raise StorageUnavailable("the database is away (a test)")
 
     async def fetch(self, sql: str, *values: Any) -> Any:
         self._check()
-        return await super().fetch(sql, *values)
+        return await self._database.fetch(sql, *values)
 
     async def fetch_row(self, sql: str, *values: Any) -> Any:
         self._check()
-        await trio.sleep(self.hesitant_s)
-        return await super().fetch_row(sql, *values)
+        await trio.sleep(self._trouble.hesitant_s)
+        return await self._database.fetch_row(sql, *values)
 
     async def fetch_value(self, sql: str, *values: Any) -> Any:
         self._check()
-        await trio.sleep(self.hesitant_s)
-        value = await super().fetch_value(sql, *values)
-        await trio.sleep(self.stale_s)
+        await trio.sleep(self._trouble.hesitant_s)
+        value = await self._database.fetch_value(sql, *values)
+        await trio.sleep(self._trouble.stale_s)
         return value
 
     async def execute(self, sql: str, *values: Any) -> Any:
         self._check()
-        await trio.sleep(self.slow_s)
-        if self.collisions:
-            self.collisions -= 1
+        await trio.sleep(self._trouble.slow_s)
+        if self._trouble.collisions:
+            self._trouble.collisions -= 1
             raise ConstraintViolation("two of a key (a test)")
-        return await super().execute(sql, *values)
+        return await self._database.execute(sql, *values)
 
     async def append(self, entries: Sequence[Entry]) -> None:
         self._check()
-        error = self.commits.pop(0) if self.commits else None
+        error = self._trouble.commits.pop(0) if self._trouble.commits else None
         if error is not None:
             raise error
-        await super().append(entries)
-        if self.late_s:
-            delay_s, self.late_s = self.late_s, 0.0
+        await self._database.append(entries)
+        if self._trouble.late_s:
+            delay_s, self._trouble.late_s = self._trouble.late_s, 0.0
             await trio.sleep(delay_s)
 
     def listen(self, channel: str) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[str]]:
-        if self.deaf:
+        if self._trouble.deaf:
             raise StorageUnavailable("cannot listen (a test)")
-        return super().listen(channel)
+        return self._database.listen(channel)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)

@@ -23,6 +23,7 @@ from runtime.storage import (
 )
 from runtime.storage.outbox import outbox_write
 from runtime.storage.port import Query
+from tests.stores import patient, patient_pipeline
 from tests.unit.runtime.helpers import START, running
 
 Behaviour = Callable[[tuple[OutboxEvent, ...]], object]
@@ -84,7 +85,7 @@ class Watched(DatabaseHandle):
     failures: list[Exception] = attrs.field(factory=list)
 
     def __attrs_pre_init__(self) -> None:
-        super().__init__()
+        super().__init__(patient_pipeline())
 
     async def fetch(self, sql: str, *values: Any) -> list[Row]:
         self.reads += 1
@@ -159,7 +160,7 @@ async def relaying(
     )
     try:
         async with running(children) as system:
-            yield World(system, store, database)
+            yield World(system, store, patient(database))
     finally:
         await database.close()
 

@@ -107,7 +107,7 @@ async def test_cancelled_it_withdraws_the_unread_and_cancels_the_work(
         assert scope.cancelled_caught
         assert await system.ref("a").ask(Add(1)) == 2
         assert await system.ref("b").ask(Add(1)) == 2
-        assert system.dead_letters.counts[DeadReason.EXPIRED] == 1
+        assert system.dead_letters.counts[DeadReason.WITHDRAWN] == 1
 
 
 async def test_cycle_is_an_error_among_the_answers() -> None:

@@ -182,7 +182,7 @@ async def test_cancelling_one_of_many_asks_touches_no_other(autojump_clock: Mock
                 else:
                     nursery.start_soon(_cancelled_soon, ref)
         assert sorted(answers) == list(range(1, 21))
-        assert system.dead_letters.counts[DeadReason.EXPIRED] == 10
+        assert system.dead_letters.counts[DeadReason.WITHDRAWN] == 10
 
 
 async def _cancelled_soon(ref: ActorRef) -> None:

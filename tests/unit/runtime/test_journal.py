@@ -15,6 +15,7 @@ from runtime.journal import JOURNAL, MAX_BATCH, Append, Journal, Rejected
 from runtime.storage import (
     RUNTIME_MIGRATIONS,
     Database,
+    DatabaseHandle,
     Entry,
     Statement,
     StorageError,
@@ -23,6 +24,7 @@ from runtime.storage import (
     migrate,
     open_database,
 )
+from tests.stores import patient
 from tests.unit.runtime.helpers import START, running, settle
 
 CREATE_LINES = "CREATE TABLE lines (number BIGINT NOT NULL PRIMARY KEY CHECK (number >= 0))"
@@ -59,12 +61,13 @@ class Gated:
 class World:
     system: ActorSystem
     store: Any
+    handle: DatabaseHandle
 
     async def append(self, entry: Entry, *, publishes: bool = False) -> Rejected | None:
         return await self.system.ref(JOURNAL).ask(Append(entry, publishes))
 
     async def lines(self) -> list[int]:
-        return [row[0] for row in await self.store.fetch(ALL_LINES)]
+        return [row[0] for row in await self.handle.fetch(ALL_LINES)]
 
 
 @asynccontextmanager
@@ -74,12 +77,13 @@ async def journal(
     """A tree with a journal."""
     store: Any = Gated(await open_database(url))
     await migrate(store, [RUNTIME_MIGRATIONS], START)
-    await store.execute(CREATE_LINES.replace("TABLE", "TABLE IF NOT EXISTS"))
+    handle = patient(store)
+    await handle.execute(CREATE_LINES.replace("TABLE", "TABLE IF NOT EXISTS"))
     mailbox = MailboxSpec(capacity=4096)
-    children = [ChildSpec("journal", lambda: Journal(store), name=JOURNAL, mailbox=mailbox)]
+    children = [ChildSpec("journal", lambda: Journal(handle), name=JOURNAL, mailbox=mailbox)]
     try:
         async with running(children) as system:
-            yield World(system, store)
+            yield World(system, store, handle)
     finally:
         await store.close()
 

@@ -25,6 +25,7 @@ from runtime.storage import (
     RUNTIME_MIGRATIONS,
     CommitUnknown,
     Database,
+    DatabaseHandle,
     Entry,
     Row,
     StorageFull,
@@ -32,6 +33,7 @@ from runtime.storage import (
     migrate,
     open_database,
 )
+from tests.stores import patient
 from tests.unit.runtime.helpers import START, running, settle
 from tests.unit.runtime.test_journal import ALL_LINES, CREATE_LINES, lines
 
@@ -85,6 +87,7 @@ class Breaking:
 class World:
     system: ActorSystem
     store: Breaking
+    handle: DatabaseHandle
     answers: dict[int, object] = attrs.field(factory=dict)
 
     async def append(self, number: int) -> None:
@@ -95,7 +98,7 @@ class World:
             self.answers[number] = error
 
     async def lines(self) -> list[int]:
-        return [row[0] for row in await self.store.fetch(ALL_LINES)]
+        return [row[0] for row in await self.handle.fetch(ALL_LINES)]
 
 
 @asynccontextmanager
@@ -103,11 +106,12 @@ async def world() -> AsyncIterator[World]:
     store: Any = Breaking(await open_database("sqlite:///:memory:"))
     store.gate.set()
     await migrate(store, [RUNTIME_MIGRATIONS], START)
-    await store.execute(CREATE_LINES)
+    handle = patient(store)
+    await handle.execute(CREATE_LINES)
     ownership = Ownership()
-    spec = ChildSpec("journal", lambda: Journal(store, ownership), name=JOURNAL)
+    spec = ChildSpec("journal", lambda: Journal(handle, ownership), name=JOURNAL)
     async with running([spec]) as system:
-        yield World(system, store)
+        yield World(system, store, handle)
     await store.close()
 
 
@@ -190,7 +194,7 @@ async def test_a_journal_that_another_process_took_over_writes_nothing_any_more(
     async with world() as it:
         await it.append(1)
         other = Ownership()
-        tenure = await other.claim(it.store, it.system.ids)
+        tenure = await other.claim(it.handle, it.system.ids)
         await it.append(2)
         assert isinstance(it.answers[2], StorageUnavailable)
         assert "another process" in str(it.answers[2])
@@ -205,7 +209,7 @@ async def test_a_journal_notices_a_takeover_without_writing(autojump_clock: Mock
     """Clause J5."""
     async with world() as it:
         await it.append(1)
-        await Ownership().claim(it.store, it.system.ids)
+        await Ownership().claim(it.handle, it.system.ids)
         await trio.sleep(CHECK_EVERY_S + 1)
         with pytest.raises(StorageUnavailable, match="another process"):
             await it.system.ref(JOURNAL).ask(Append(()))
@@ -250,7 +254,7 @@ async def test_who_asks_whether_the_journal_can_write_hears_of_a_takeover_at_onc
     async with world() as it:
         await it.append(1)
         assert await it.system.ref(JOURNAL).ask(Append(())) is None
-        await Ownership().claim(it.store, it.system.ids)
+        await Ownership().claim(it.handle, it.system.ids)
         with pytest.raises(StorageUnavailable, match="another process"):
             await it.system.ref(JOURNAL).ask(Append(()))
 

@@ -472,6 +472,7 @@ async def test_backlog_and_lag_are_measured_and_dead_events_are_not_part_of_them
 async def test_relay_prunes_what_the_inbox_has_kept_for_a_week(autojump_clock: MockClock) -> None:
     """Clause J11."""
     async with relaying(Consumer("one")) as world:
+        await quiet()
         ages = {"old": timedelta(days=8), "young": timedelta(days=6), "waits": timedelta(days=9)}
         writes = [
             inbox_write(merchant_id="m", consumer="one", event_id=id_, recorded_at=START - age)

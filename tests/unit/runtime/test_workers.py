@@ -122,7 +122,8 @@ async def test_message_that_expires_before_its_turn_is_never_started(
         await trio.sleep(5)
         assert await system.ref("pool").ask(Add(3)) == 3
         assert pool.diary == ["add 3"]
-        assert system.dead_letters.counts[DeadReason.EXPIRED] == 2
+        assert system.dead_letters.counts[DeadReason.EXPIRED] == 1
+        assert system.dead_letters.counts[DeadReason.WITHDRAWN] == 1
 
 
 async def test_failure_answers_its_asker_and_leaves_the_others(

@@ -39,7 +39,7 @@ async def test_restart_with_the_same_arguments_and_reference() -> None:
 async def test_start_with_wrong_arguments_is_an_error() -> None:
     """Clause S16: nothing is kept of it."""
     async with nested(**pool(ChildSpec("item", lambda name: Probe(None, name)))) as system:
-        answer = await system.ref("sup").ask(StartChild())
+        answer = await system.ref("sup").ask(StartChild(), timeout_s=600)
         assert why(answer) is AdminError.START_FAILED
         assert await system.ref("sup").ask(CountChildren()) == ChildCounts(1, 0, 0, 0)
 
@@ -110,7 +110,7 @@ async def test_template_with_a_name_has_room_for_one() -> None:
     """Clause S9."""
     async with nested(**pool(probe("item"))) as system:
         first = await start(system.ref("sup"))
-        answer = await system.ref("sup").ask(StartChild())
+        answer = await system.ref("sup").ask(StartChild(), timeout_s=600)
         assert why(answer) is AdminError.ALREADY_STARTED
         assert await system.ref("sup").ask(TerminateChild(first)) is None
         assert (await start(system.ref("sup"))).alive
@@ -156,10 +156,10 @@ async def costs(children: int) -> Costs:
         async with nested(**pool(ChildSpec("item", Idle, Restart.TEMPORARY))) as system:
             before = steps.count
             for _ in range(children):
-                answer = await system.ref("sup").ask(StartChild())
+                answer = await system.ref("sup").ask(StartChild(), timeout_s=600)
                 assert isinstance(answer, Started)
             started = steps.count
-            counts = await system.ref("sup").ask(CountChildren())
+            counts = await system.ref("sup").ask(CountChildren(), timeout_s=600)
             assert counts == ChildCounts(1, children, 0, children)
             assert await system.ref("root").ask(TerminateChild("sup"), timeout_s=600) is None
             return Costs(started - before, steps.count - started)

@@ -8,8 +8,8 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.cache.gcra import BUCKET_KEYS_MAX, BUCKETS, LUA, LocalLimits, decide
-from runtime.cache.port import Limit
+from runtime.policies.gcra import BUCKET_KEYS_MAX, BUCKETS, LUA, LocalLimits, decide
+from runtime.policies.limits import Limit
 from tests.servers import RedisServer
 
 SECOND = 1_000_000

@@ -6,12 +6,13 @@ emission intervals ahead. Source: ITU-T I.371, in its virtual scheduling form.
 """
 
 from array import array
+from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import chain
 from random import Random
 from sys import getsizeof
 
-from runtime.cache.port import Limit, Verdict
+from runtime.policies.limits import Claim, Decision, Limit, Verdict, nearer
 
 MICROSECONDS = 1_000_000
 
@@ -87,32 +88,45 @@ class LocalLimits:
     def take(self, key: str, limit: Limit, cost: int, now_us: int) -> Verdict:
         """Decide about one call at `now_us`, in microseconds of a clock that never goes back."""
         number, print_ = self._place(key)
-        prints, arrivals = self._bucket(number)
-        try:
-            index = prints.index(print_)
-        except ValueError:
-            index = -1
-        answer, arrival = decide(arrivals[index] if index >= 0 else 0, now_us, limit, cost)
-        if index >= 0:
-            arrivals[index] = arrival
-        else:
-            self._add(number, print_, arrival, now_us)
+        answer, arrival = decide(self._arrival(number, print_), now_us, limit, cost)
+        self._put(number, print_, arrival, now_us)
         return answer
+
+    def take_all(self, claims: Sequence[Claim], now_us: int) -> Decision:
+        """Take one call from each of some limits of different keys, or from none of them."""
+        taken: list[tuple[int, int, int]] = []
+        nearest: Decision | None = None
+        for claim in claims:
+            number, print_ = self._place(claim.key)
+            arrival = self._arrival(number, print_)
+            answer, arrival = decide(arrival, now_us, claim.limit, 1)
+            decision = Decision(answer, claim)
+            if not answer.allowed:
+                return decision
+            taken.append((number, print_, arrival))
+            nearest = nearer(nearest, decision)
+        for number, print_, arrival in taken:
+            self._put(number, print_, arrival, now_us)
+        if nearest is None:
+            raise ValueError("no limit was named")
+        return nearest
 
     def _place(self, key: str) -> tuple[int, int]:
         digest = blake2b(key.encode(), digest_size=10, key=self._secret).digest()
         number = int.from_bytes(digest[:2], "big") % len(self._prints)
         return number, int.from_bytes(digest[2:], "big")
 
-    def _bucket(self, number: int) -> "tuple[array[int], array[int]]":
+    def _arrival(self, number: int, print_: int) -> int:
         prints, arrivals = self._prints[number], self._arrivals[number]
-        if prints is None or arrivals is None:
-            prints = self._prints[number] = array("Q")
-            arrivals = self._arrivals[number] = array("q")
-        return prints, arrivals
+        if prints is None or arrivals is None or print_ not in prints:
+            return 0
+        return arrivals[prints.index(print_)]
 
-    def _add(self, number: int, print_: int, arrival: int, now_us: int) -> None:
+    def _put(self, number: int, print_: int, arrival: int, now_us: int) -> None:
         prints, arrivals = self._bucket(number)
+        if print_ in prints:
+            arrivals[prints.index(print_)] = arrival
+            return
         soonest = min(arrivals, default=now_us + 1)
         if soonest <= now_us or len(prints) == BUCKET_KEYS_MAX:
             index = arrivals.index(soonest)
@@ -120,3 +134,10 @@ class LocalLimits:
         else:
             prints.append(print_)
             arrivals.append(arrival)
+
+    def _bucket(self, number: int) -> "tuple[array[int], array[int]]":
+        prints, arrivals = self._prints[number], self._arrivals[number]
+        if prints is None or arrivals is None:
+            prints = self._prints[number] = array("Q")
+            arrivals = self._arrivals[number] = array("q")
+        return prints, arrivals

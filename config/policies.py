@@ -1,0 +1,126 @@
+"""The knobs of the policies: their names, parsers and defaults, and those of each dependency."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from config import parsers
+from config.parsers import Parser
+
+_KNOB = "loyalnest.knob"
+
+
+@attrs.frozen
+class Knob:
+    """One line of the table. `default` is text, for dependencies that do not have their own."""
+
+    name: str
+    parse: Parser
+    default: str
+    help: str
+
+
+def _row(parse: Parser, default: str, help_: str) -> Any:
+    return attrs.field(default=None, metadata={_KNOB: (parse, default, help_)})
+
+
+@attrs.frozen(kw_only=True)
+class PolicySettings:
+    """The values in force for one dependency; None for a knob that it does not have."""
+
+    deadline_s: float = _row(
+        parsers.seconds(0.01, 3_600), "3", "a call may take, with all waiting and attempts"
+    )
+    attempt_s: float = _row(parsers.seconds(0.01, 3_600), "0.9", "an attempt may take")
+    attempts_max: int = _row(parsers.whole_number(1, 10), "3", "attempts of a call; 1: no retry")
+    retry_base_s: float = _row(
+        parsers.seconds(0, 60), "0.05", "longest pause before the first retry; it doubles"
+    )
+    retry_cap_s: float = _row(parsers.seconds(0, 300), "2", "longest pause before any retry")
+    retry_budget_share: float = _row(
+        parsers.share(), "0.2", "retries for each call, over 10 s (at least 3)"
+    )
+    breaker_window_s: float = _row(parsers.seconds(0.1, 600), "10", "the breaker looks back so far")
+    breaker_calls_min: int = _row(
+        parsers.whole_number(1, 100_000), "20", "calls in the window before it may open"
+    )
+    breaker_failure_share: float = _row(parsers.share(), "0.5", "of failed calls that opens it")
+    breaker_slow_share: float = _row(parsers.share(), "0.5", "of slow calls that opens it")
+    breaker_slow_s: float = _row(parsers.seconds(0.001, 3_600), "60", "a call of this time is slow")
+    breaker_open_s: float = _row(parsers.seconds(0.1, 600), "5", "open at first; it doubles")
+    breaker_open_max_s: float = _row(parsers.seconds(0.1, 3_600), "60", "open at most")
+    breaker_half_open_permits: int = _row(
+        parsers.whole_number(1, 100), "3", "calls that try it then"
+    )
+    breaker_half_open_s: float = _row(
+        parsers.seconds(0.1, 600), "10", "after which a trial that hangs opens it again"
+    )
+    running_max: int | None = _row(parsers.whole_number(1, 100_000), "32", "calls at a time")
+    waiting_max: int = _row(parsers.whole_number(0, 100_000), "16", "calls that wait for them")
+    wait_s: float = _row(parsers.seconds(0, 60), "0.1", "a call may wait")
+
+
+DATABASE, REDIS = "database", "redis"
+AUTH, CORE, PRODUCTS, POINTS = "auth", "core", "products", "points"
+DEFERRALS, PLATFORM = "deferrals", "platform"
+
+DOMAIN = {
+    "attempt_s": "3",
+    "attempts_max": "2",
+    "breaker_slow_s": "1",
+    "breaker_open_s": "1",
+    "breaker_open_max_s": "5",
+    "retry_base_s": "0.1",
+    "running_max": "512",
+    "waiting_max": "256",
+    "wait_s": "0.05",
+}
+"""A domain that the gateway asks. It restarts within seconds, so that its breaker tries it soon.
+
+Many more calls may run than are worked on at the peak, as many at once is what group commits live
+of: the bound is for a domain that hangs."""
+
+DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
+    DATABASE: {
+        "deadline_s": "1",
+        "attempt_s": "1",
+        "breaker_slow_s": "2",
+        "breaker_open_s": "1",
+        "breaker_open_max_s": "5",
+        "waiting_max": "1024",
+        "wait_s": "1",
+    },
+    REDIS: {
+        "deadline_s": "0.1",
+        "attempt_s": "0.1",
+        "attempts_max": "1",
+        "breaker_open_s": "1",
+        "breaker_open_max_s": "5",
+        "waiting_max": "256",
+    },
+    AUTH: DOMAIN,
+    CORE: DOMAIN,
+    PRODUCTS: DOMAIN,
+    POINTS: DOMAIN,
+    DEFERRALS: DOMAIN,
+    PLATFORM: DOMAIN,
+}
+"""Everything the program calls, with what differs from the table."""
+
+FIXED: Mapping[str, frozenset[str]] = {
+    DATABASE: frozenset({"running_max"}),
+    REDIS: frozenset({"running_max"}),
+}
+"""Knobs that a dependency does not have, because its connections are counted elsewhere."""
+
+
+def knobs(dependency: str) -> tuple[Knob, ...]:
+    """The knobs of a dependency, in the order of the table, with its own defaults."""
+    own = DEPENDENCIES[dependency]
+    found = []
+    for field in attrs.fields(PolicySettings):
+        parse, default, help_ = field.metadata[_KNOB]
+        if field.name not in FIXED.get(dependency, ()):
+            found.append(Knob(field.name, parse, own.get(field.name, default), help_))
+    return tuple(found)

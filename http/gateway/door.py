@@ -1,0 +1,307 @@
+"""The door: accepts connections, and decides on requests before anything is done for them.
+
+On one thread, refusing a request costs time that serving needs. A refusal by the application
+costs about half of what serving does, and then at five times the capacity nothing is left to serve
+with. So the door reads all connections itself, through one selector. It glances at the first bytes
+of a request, asks the load shedder, and writes a refusal straight to the socket; no task is woken,
+and a new connection has none before its first request is let in. What it cannot judge at a glance
+it lets in, and the dispatcher decides.
+"""
+
+import selectors
+import socket as sockets
+from collections import OrderedDict
+from collections.abc import Sequence
+from math import inf
+from typing import Any, Final, Protocol
+
+import structlog
+import trio
+
+from gateway.addresses import UNKNOWN, counted_as
+from gateway.priorities import Glance, Priorities
+from gateway.refusals import overcrowded
+from gateway.turned_away import spread
+from gateway.visitors import Place, Visitor
+from runtime.parking import monotonic
+from runtime.policies import LoadShedder, Priority, Shed
+
+log = structlog.get_logger("loyalnest.gateway")
+
+ACCEPTED_AT_ONCE: Final = 64
+"""Connections accepted before others are looked at again."""
+
+NO_DESCRIPTORS_PAUSE_S: Final = 0.1
+"""How long nobody is accepted when the process has no file descriptors left."""
+
+SURPLUS_S: Final = 0.5
+"""How long a connection over the bound has to say what it wants."""
+
+SURPLUS_MAX: Final = 64
+"""Connections over the bound that may say what they want. Others are closed at once."""
+
+PART_S: Final = 0.1
+"""How long the door waits for the rest of a request; then it is let in as it is."""
+
+
+REFUSING_SHARE: Final = 0.2
+"""The part of its time that the process spends on saying no. When that does not suffice, clients
+wait for their refusal, and those that lose patience first need none."""
+
+REFUSING_MAX_S: Final = 0.02
+"""How long refusals may take at a stretch."""
+
+REFUSING_PAUSE_S: Final = 0.001
+
+
+class Entrance:
+    """A listening socket in the selector of the door."""
+
+    def __init__(self, door: "Door", socket: sockets.socket) -> None:
+        self._door = door
+        self.socket = socket
+
+    def ready(self) -> None:
+        for _ in range(ACCEPTED_AT_ONCE):
+            try:
+                accepted, peer = self.socket.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._door.pause_accepting(error)
+                return
+            self._door.arrived(accepted, peer)
+
+
+class Queue:
+    """Visitors that have the same time for something, the first to run out of it first."""
+
+    def __init__(self, time_s: float) -> None:
+        self._time_s = time_s
+        self._until: OrderedDict[Visitor, float] = OrderedDict()
+
+    def add(self, visitor: Visitor) -> None:
+        """Its time begins, if it has not begun."""
+        if visitor not in self._until:
+            self._until[visitor] = monotonic() + self._time_s
+
+    def remove(self, visitor: Visitor) -> None:
+        self._until.pop(visitor, None)
+
+    def __len__(self) -> int:
+        return len(self._until)
+
+    def next_at(self) -> float:
+        """When the first runs out of time; `inf` when nobody is there."""
+        return next(iter(self._until.values()), inf)
+
+    def late(self) -> list[Visitor]:
+        """Those who have no time left, taken out."""
+        now = monotonic()
+        late = []
+        for visitor, until in self._until.items():
+            if until > now:
+                break
+            late.append(visitor)
+        for visitor in late:
+            del self._until[visitor]
+        return late
+
+
+class House(Protocol):
+    """What is behind the door."""
+
+    def arrived(self, visitor: Visitor) -> bool:
+        """Whether there is room for one more connection. One without may only ask for a probe."""
+
+    def enter(self, visitor: Visitor) -> None:
+        """Serve this connection from now on."""
+
+    def left(self, visitor: Visitor) -> None:
+        """A connection has closed, served or not."""
+
+    def turned_away(self, method: bytes) -> None:
+        """A request was refused."""
+
+
+class Door:
+    """Reads all connections, and lets in the requests that the shedder admits, or all without one.
+
+    A connection that nobody serves yet has `head_s` to send something when it is new, and
+    `idle_s` when it was refused before.
+    """
+
+    def __init__(
+        self,
+        house: House,
+        priorities: Priorities,
+        shedder: LoadShedder | None,
+        *,
+        head_s: float,
+        idle_s: float,
+    ) -> None:
+        self._house = house
+        self._priorities = priorities
+        self._shedder = shedder
+        self._selector = selectors.DefaultSelector()
+        self._entrances: list[Entrance] = []
+        self._new = Queue(head_s)
+        self._idle = Queue(idle_s)
+        self._surplus = Queue(SURPLUS_S)
+        self._parts = Queue(PART_S)
+        self._queues = (self._new, self._idle, self._surplus, self._parts)
+        self._strangers: set[Visitor] = set()
+        self._accept_at = inf
+        self._refusals = 0
+        self._refused: OrderedDict[Visitor, Shed] = OrderedDict()
+        self._refused_at = monotonic()
+        self._allowance_s = 0.0
+
+    def open(self, listeners: Sequence[sockets.socket]) -> None:
+        """Accept on these sockets, which belong to the door from now on."""
+        self._entrances = [Entrance(self, socket) for socket in listeners]
+        self._accept()
+
+    async def run(self) -> None:
+        """Until cancelled. All sockets stay open."""
+        while True:
+            with trio.move_on_at(self._next_at()):
+                await trio.lowlevel.wait_readable(self._descriptor())
+            for key, _ in self._selector.select(0):
+                key.data.ready()
+            self._pass_time()
+            self._refuse()
+
+    def _descriptor(self) -> int:
+        """Of the selector itself, which is readable when one of its sockets is."""
+        return self._selector.fileno()
+
+    def close_entrances(self) -> None:
+        """Accept nobody any more, and close connections that nobody serves."""
+        self._pause()
+        self._accept_at = inf
+        for entrance in self._entrances:
+            entrance.socket.close()
+        self._entrances.clear()
+        for visitor in list(self._strangers):
+            visitor.close()
+
+    def close(self) -> None:
+        """The end, after all visitors have left."""
+        self.close_entrances()
+        self._selector.close()
+
+    def arrived(self, socket: sockets.socket, peer: Any) -> None:
+        """A new connection, from the address `peer`."""
+        socket.setblocking(False)
+        address = counted_as(peer[0]) if isinstance(peer, tuple) else UNKNOWN
+        visitor = Visitor(self, socket, address)
+        visitor.surplus = not self._house.arrived(visitor)
+        self._strangers.add(visitor)
+        self.watch(visitor)
+        if visitor.surplus and len(self._surplus) >= SURPLUS_MAX:
+            visitor.close()
+            return
+        (self._surplus if visitor.surplus else self._new).add(visitor)
+
+    def pause_accepting(self, error: OSError) -> None:
+        """Leave new connections to the kernel for a moment: there is nothing to hold them with."""
+        log.warning("cannot_accept", error=str(error))
+        self._pause()
+        self._accept_at = monotonic() + NO_DESCRIPTORS_PAUSE_S
+
+    def _pause(self) -> None:
+        if self._accept_at == inf:
+            for entrance in self._entrances:
+                self._selector.unregister(entrance.socket)
+
+    def _accept(self) -> None:
+        self._accept_at = inf
+        for entrance in self._entrances:
+            self._selector.register(entrance.socket, selectors.EVENT_READ, entrance)
+
+    def _next_at(self) -> float:
+        queues = min(queue.next_at() for queue in self._queues)
+        waiting = self._shedder.expire() if self._shedder is not None else inf
+        refusals = monotonic() + REFUSING_PAUSE_S if self._refused else inf
+        return min(queues, waiting, refusals, self._accept_at)
+
+    def _pass_time(self) -> None:
+        for visitor in (*self._new.late(), *self._idle.late(), *self._surplus.late()):
+            visitor.close()
+        for visitor in self._parts.late():
+            visitor.come_in()
+        if monotonic() >= self._accept_at:
+            self._accept()
+
+    def watch(self, visitor: Visitor) -> None:
+        self._selector.register(visitor.socket, selectors.EVENT_READ, visitor)
+
+    def ignore(self, visitor: Visitor) -> None:
+        self._selector.unregister(visitor.socket)
+
+    def knock(self, visitor: Visitor, seen: Glance) -> None:
+        """A whole request: it is let in, waits for room, or is refused."""
+        self._parts.remove(visitor)
+        rank = self._priorities.of(seen.method, seen.path)
+        if visitor.surplus and rank.priority is not Priority.PROBES:
+            visitor.refuse(overcrowded())
+            return
+        if self._shedder is None:
+            visitor.come_in()
+            return
+        visitor.place = Place.WAITING
+        try:
+            permit = self._shedder.enter(rank.priority, visitor, rank.domain)
+        except Shed as error:
+            visitor.shed(error)
+            return
+        if permit is not None:
+            visitor.admitted(permit)
+
+    def withdraw(self, visitor: Visitor) -> None:
+        if self._refused.pop(visitor, None) is None and self._shedder is not None:
+            self._shedder.withdraw(visitor)
+
+    def expect_more(self, visitor: Visitor) -> None:
+        """A part of a request has come."""
+        self._parts.add(visitor)
+
+    def refuse_soon(self, visitor: Visitor, error: Shed) -> None:
+        """It waits for its refusal, for which there is not always time."""
+        self._refused[visitor] = error
+
+    def _refuse(self) -> None:
+        """Write refusals, as far as they do not take too much of the time."""
+        now = monotonic()
+        earned_s = REFUSING_SHARE * (now - self._refused_at)
+        self._allowance_s = min(REFUSING_MAX_S, self._allowance_s + earned_s)
+        self._refused_at = now
+        while self._refused and self._allowance_s > 0:
+            visitor, error = self._refused.popitem(last=False)
+            self._turn_away(visitor, error)
+            then, now = now, monotonic()
+            self._allowance_s -= now - then
+
+    def _turn_away(self, visitor: Visitor, error: Shed) -> None:
+        self._refusals += 1
+        self._house.turned_away(visitor.method)
+        if not visitor.served:
+            self._new.remove(visitor)
+            self._idle.remove(visitor)
+            self._idle.add(visitor)
+        visitor.turn_away(spread(error.retry_after_s, self._refusals))
+
+    def welcome(self, visitor: Visitor) -> None:
+        """Somebody is to serve it from now on."""
+        self._be_known(visitor)
+        self._house.enter(visitor)
+
+    def left(self, visitor: Visitor) -> None:
+        self._be_known(visitor)
+        self._house.left(visitor)
+
+    def _be_known(self, visitor: Visitor) -> None:
+        self._strangers.discard(visitor)
+        for queue in self._queues:
+            queue.remove(visitor)

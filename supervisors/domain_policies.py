@@ -1,0 +1,75 @@
+"""What the gateway's calls of the domains go through, as far as no setting says it."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from config.policies import AUTH, CORE, DEFERRALS, PLATFORM, POINTS, PRODUCTS
+from runtime import ActorDown, ActorError, AskTimeout, Expired
+from runtime.policies import (
+    FAILED,
+    FAILED_FOR_GOOD,
+    IGNORED,
+    Again,
+    BulkheadSpec,
+    Effect,
+    FallbackKind,
+    FallbackSpec,
+    Judge,
+    Judgement,
+    PipelineSpec,
+)
+from runtime.policies.fallback import NO_FALLBACK
+from runtime.storage import StorageError
+
+MESSAGES_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    AUTH: ("actors.auth.",),
+    CORE: ("actors.core.",),
+    PRODUCTS: ("actors.products.",),
+    POINTS: ("actors.points.",),
+    DEFERRALS: ("actors.points.",),
+    PLATFORM: ("runtime.jobs.", "runtime.outbox"),
+}
+"""By domain, where its messages are defined. Earnings are put off when the rest of points does not
+answer, so that what takes them stands alone."""
+
+ANOTHER_DOWN: Final = Judgement(Effect.IGNORED, Again.IF_REPEATABLE, "another domain is down")
+
+
+def judge_of(domain: str) -> Judge:
+    """What an error says about a domain.
+
+    That an actor of it is down, or did not answer in time, is its failure. What it says about the
+    store or about another domain it stands on, or because its mailbox is full, is not. Whose
+    actor was asked is known by the message, which the error gives back. Only what went down is
+    asked again: what took too long would take the rest of the time as well.
+    """
+    own = MESSAGES_OF[domain]
+
+    def judge(error: Exception) -> Judgement:
+        if isinstance(error, StorageError):
+            return IGNORED
+        if not isinstance(error, ActorError):
+            return FAILED_FOR_GOOD
+        ours = type(error.message).__module__.startswith(own)
+        if isinstance(error, ActorDown):
+            return FAILED if ours else ANOTHER_DOWN
+        return FAILED_FOR_GOOD if ours and isinstance(error, AskTimeout | Expired) else IGNORED
+
+    return judge
+
+
+LAST_KNOWN: Final = FallbackSpec(kind=FallbackKind.CACHED, max_age_s=900.0, keys_max=2_000)
+
+FALLBACKS: Final[Mapping[str, FallbackSpec]] = {PRODUCTS: LAST_KNOWN}
+"""What is better old, and marked as such, than missing: the catalogue. All else has none: a balance
+that is to be spent, a customer's data and an authorisation never come from here."""
+
+DOMAIN_SPECS: Final[Mapping[str, PipelineSpec]] = {
+    domain: PipelineSpec(
+        judge=judge_of(domain),
+        bulkhead=BulkheadSpec(strict_shares=True),
+        fallback=FALLBACKS.get(domain, NO_FALLBACK),
+    )
+    for domain in MESSAGES_OF
+}
+"""Of the permits of each, one merchant has half at most."""

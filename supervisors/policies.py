@@ -1,0 +1,106 @@
+"""The policies of the whole program: every dependency, declared once."""
+
+from collections.abc import Mapping
+from random import Random
+
+import attrs
+
+from config.policies import DATABASE, REDIS, PolicySettings
+from runtime.cache.policies import REDIS as REDIS_SPEC
+from runtime.policies import (
+    BreakerSpec,
+    BulkheadSpec,
+    PipelineSpec,
+    Policies,
+    PolicyMetrics,
+    RetrySpec,
+)
+from runtime.storage.policies import DATABASE as DATABASE_SPEC
+from supervisors.domain_policies import DOMAIN_SPECS
+
+PROVIDER = PipelineSpec(
+    deadline_s=10.0,
+    attempt_s=10.0,
+    retry=None,
+    breaker=BreakerSpec(slow_s=5.0),
+    bulkhead=BulkheadSpec(running=16, waiting=0),
+)
+"""Where mail, SMS and other providers start from. They are called by jobs, and a job that failed
+is tried again by its queue: there is no retry in here."""
+
+
+BASES: Mapping[str, PipelineSpec] = {
+    DATABASE: DATABASE_SPEC,
+    REDIS: REDIS_SPEC,
+    **DOMAIN_SPECS,
+}
+"""What no setting changes: judges, shares and fallbacks."""
+
+
+def declared(
+    settings: Mapping[str, PolicySettings],
+    random: Random,
+    metrics: PolicyMetrics,
+    *,
+    chaos_allowed: bool = False,
+) -> Policies:
+    """The registry, with a pipeline for every dependency in the settings."""
+    policies = Policies(random, metrics, chaos_allowed=chaos_allowed)
+    policies.declare_all({name: spec_of(name, chosen) for name, chosen in settings.items()})
+    return policies
+
+
+def domain_policies(
+    settings: Mapping[str, PolicySettings],
+    random: Random,
+    metrics: PolicyMetrics,
+    *,
+    chaos_allowed: bool = False,
+) -> Policies:
+    """A registry with nothing but the domains, for a gateway that stands alone."""
+    chosen = {name: settings[name] for name in DOMAIN_SPECS}
+    return declared(chosen, random, metrics, chaos_allowed=chaos_allowed)
+
+
+def spec_of(name: str, settings: PolicySettings) -> PipelineSpec:
+    """The specification of a dependency under these settings."""
+    base = BASES[name]
+    return attrs.evolve(
+        base,
+        deadline_s=settings.deadline_s,
+        attempt_s=settings.attempt_s,
+        retry=_retry(settings),
+        breaker=_breaker(settings),
+        bulkhead=_bulkhead(base.bulkhead, settings),
+    )
+
+
+def _retry(settings: PolicySettings) -> RetrySpec | None:
+    if settings.attempts_max == 1:
+        return None
+    return RetrySpec(
+        attempts_max=settings.attempts_max,
+        base_s=settings.retry_base_s,
+        cap_s=settings.retry_cap_s,
+        budget_share=settings.retry_budget_share,
+    )
+
+
+def _breaker(settings: PolicySettings) -> BreakerSpec:
+    return BreakerSpec(
+        window_s=settings.breaker_window_s,
+        calls_min=settings.breaker_calls_min,
+        failure_share=settings.breaker_failure_share,
+        slow_share=settings.breaker_slow_share,
+        slow_s=settings.breaker_slow_s,
+        open_s=settings.breaker_open_s,
+        open_max_s=settings.breaker_open_max_s,
+        half_open_permits=settings.breaker_half_open_permits,
+        half_open_s=settings.breaker_half_open_s,
+    )
+
+
+def _bulkhead(base: BulkheadSpec | None, settings: PolicySettings) -> BulkheadSpec:
+    base = base if base is not None else BulkheadSpec()
+    running = settings.running_max if settings.running_max is not None else base.running
+    return attrs.evolve(base, running=running, waiting=settings.waiting_max, wait_s=settings.wait_s)

@@ -1,0 +1,76 @@
+"""What a pipeline costs a call, and how fast an open breaker says no."""
+
+from collections.abc import Awaitable, Callable
+from random import Random
+from statistics import median, quantiles
+from time import perf_counter, process_time
+
+import structlog
+import trio
+
+from runtime.policies import BreakerOpen, ForcedState, Pipeline, PipelineSpec
+from tests.bench.harness import Figure, at_most, garbage_as_in_the_program
+
+CALLS = 20_000
+ROUNDS = 5
+OVERHEAD_MAX_US = 30.0
+REJECTION_MAX_MS = 5.0
+MERCHANT = "m"
+
+
+def policies() -> list[Figure]:
+    """A call of a function that does nothing, with all policies on, against the function alone."""
+    with garbage_as_in_the_program():
+        return trio.run(_measure)
+
+
+async def _measure() -> list[Figure]:
+    structlog.configure(processors=[_drop])
+    guarded = Pipeline("bench", PipelineSpec(), Random(1))
+    rejecting = Pipeline("rejecting", PipelineSpec(), Random(1))
+    assert rejecting.breaker is not None
+    rejecting.breaker.force(ForcedState.OPEN)
+    structlog.reset_defaults()
+
+    async def through() -> None:
+        await guarded.call(_nothing, repeatable=True, share=MERCHANT)
+
+    async def rejected() -> None:
+        try:
+            await rejecting.call(_nothing)
+        except BreakerOpen:
+            return
+        raise AssertionError("it was let through")
+
+    rounds = [[await _microseconds(work) for work in (through, _nothing)] for _ in range(ROUNDS)]
+    overhead_us = median(ours - alone for ours, alone in rounds)
+    rejection_ms = await _p999_ms(rejected)
+    return [
+        at_most("pipeline overhead, every policy on", overhead_us, "µs", OVERHEAD_MAX_US),
+        at_most("open breaker rejects, 99.9% within", rejection_ms, "ms", REJECTION_MAX_MS),
+    ]
+
+
+def _drop(*_: object) -> str:
+    raise structlog.DropEvent
+
+
+async def _nothing() -> None:
+    pass
+
+
+async def _microseconds(work: Callable[[], Awaitable[None]]) -> float:
+    """Of the processor, for one call, on average: nothing in here waits."""
+    started = process_time()
+    for _ in range(CALLS):
+        await work()
+    return (process_time() - started) / CALLS * 1e6
+
+
+async def _p999_ms(work: Callable[[], Awaitable[None]]) -> float:
+    took_s = []
+    for _ in range(CALLS):
+        started = perf_counter()
+        await work()
+        took_s.append(perf_counter() - started)
+    return quantiles(took_s, n=1_000)[-1] * 1e3

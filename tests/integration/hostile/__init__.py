@@ -1,0 +1,1 @@
+"""A server that is attacked: afterwards it is as it was before."""
