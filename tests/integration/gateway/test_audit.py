@@ -120,8 +120,10 @@ async def test_a_log_that_is_not_written_holds_up_nobody(tmp_path: Path) -> None
             assert await register(api, f"shop-{number}") == 201
         assert trio.current_time() - begun < 20 * WITHIN_S / 4
         assert await listed(api) == []
+        assert "loyalnest_audit_outbox_lag_seconds 0.0" in (await api.client.get("/metrics")).text
         api.system.ref(AUDIT)._cell.signal(Resume())
         await has(api, 20)
+        assert "loyalnest_audit_entries_total 20.0" in (await api.client.get("/metrics")).text
         assert (await verified(api))["clean"]
 
 
