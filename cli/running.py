@@ -114,9 +114,9 @@ class Run:
             self.settings.data_dir,
             edge(handle, cache) if edge is not None else (),
             redis,
+            outside=Outside(open_cache=partial(open_cache, pipeline=self.policies[REDIS])),
             keys=key_store(self.settings),
             secrets=watched,
-            outside=Outside(open_cache=partial(open_cache, pipeline=self.policies[REDIS])),
         )
         system = ActorSystem(self.ports, self.metrics, tracing)
         try:

@@ -58,9 +58,9 @@ class RedisCache:
     def __init__(
         self, url: str | RotatingSecret, random: Random, metrics: Metrics, pipeline: Pipeline
     ) -> None:
-        url = RotatingSecret.of(url)
         self.pipeline = pipeline
         self._timeout_s = pipeline.spec.deadline_s or TIMEOUT_S
+        url = RotatingSecret.of(url)
         self._connections = Connections(url, CONNECTIONS_MAX)
         self._waiting = Connections(url, WAITING_CONNECTIONS_MAX)
         self._subscriptions = Subscriptions()
@@ -200,7 +200,10 @@ def _entry(raw: Any) -> StreamEntry:
 
 @asynccontextmanager
 async def open_redis(
-    url: str | RotatingSecret, random: Random, metrics: Metrics, pipeline: Pipeline | None = None
+    url: str | RotatingSecret,
+    random: Random,
+    metrics: Metrics,
+    pipeline: Pipeline | None = None,
 ) -> AsyncIterator[RedisCache]:
     """The cache at `url`, for the duration of the block, whether Redis is there or not.
 

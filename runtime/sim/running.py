@@ -17,6 +17,8 @@ from runtime.sim.trace import Trace, logs_into
 from runtime.sim.world import World, world
 from runtime.storage import StorageError
 
+SAME_DIGEST = "same seed, same digest"
+
 LEAK_LOOK_S = 0.37
 """Between looks at the tasks: some come and go with a timer."""
 
@@ -65,7 +67,8 @@ def script_of(scenario: type[Scenario], seed: int) -> Script:
 
 def run_script(scenario: type[Scenario], script: Script) -> Outcome:
     """Run it once, from the boot to the last check. Not from within a Trio run."""
-    trace, findings = Trace(), Findings()
+    trace = Trace()
+    findings = Findings(trace)
     with logs_into(trace):
         seconds = run_deterministically(
             _main, scenario(), script, trace, findings, seed=script.seed
@@ -90,7 +93,7 @@ def run_seed(scenario: type[Scenario], seed: int, *, twice: bool = False) -> Out
     if again.digest == outcome.digest:
         return outcome
     detail = f"{outcome.digest} after {outcome.lines} lines, then {again.digest}, {again.lines}"
-    finding = Finding("same seed, same digest", detail)
+    finding = Finding(SAME_DIGEST, detail)
     return attrs.evolve(outcome, findings=(*outcome.findings, finding))
 
 
@@ -114,7 +117,10 @@ async def _live_through(scenario: Scenario, run: Run, script: Script) -> None:
     await scenario.prepare(run)
     await _operate(scenario, run, script)
     if await _comes_to_rest(scenario, run):
-        await scenario.check(run)
+        try:
+            await scenario.check(run)
+        except (ActorError, StorageError) as error:
+            run.findings.add("answers when all is well", f"{type(error).__name__}: {error}")
         await _check_tasks(run.world, tasks)
     await service.stop()
 

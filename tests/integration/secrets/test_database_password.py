@@ -64,7 +64,8 @@ class Load:
     async def _query_for_ever(self) -> None:
         while True:
             try:
-                await self.store.fetch(SLOW)
+                with unhurried():
+                    await self.store.fetch(SLOW)
                 self.done += 1
             except StorageError as error:
                 self.failures.append(error)
@@ -99,12 +100,11 @@ async def under_load(server: PostgresServer, directory: Path) -> AsyncIterator[t
     store = PostgresDatabase(secret, CONNECTIONS, role=None)
     watcher = secrets_child([WatchedSecret("database", secret, read)])
     async with ActorSystem().run(watcher), trio.open_nursery() as nursery:
-        with unhurried():
-            load = Load(store, nursery)
-            load.grow(2)
-            await load.opened(2)
-            yield load, file
-            nursery.cancel_scope.cancel()
+        load = Load(store, nursery)
+        load.grow(2)
+        await load.opened(2)
+        yield load, file
+        nursery.cancel_scope.cancel()
     await store.close()
 
 
@@ -163,10 +163,8 @@ async def test_a_password_that_nobody_knows_is_an_error_without_the_password(
     change_password(server, NEW)
     url: Any = server.url_of("postgres").replace("postgres@", f"{LOGIN}:{OLD}@")
     store = PostgresDatabase(RotatingSecret(url), 3, role=None)
-    with (
-        unhurried(),
-        pytest.raises(StorageError, match="password authentication failed") as caught,
-    ):
+    refused = pytest.raises(StorageError, match="password authentication failed")
+    with unhurried(), refused as caught:
         await store.fetch("SELECT 1")
     cause: BaseException | None = caught.value
     while cause is not None and not isinstance(cause, asyncpg.PostgresError):
