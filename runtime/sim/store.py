@@ -9,9 +9,11 @@ from zlib import crc32
 
 import trio
 
+from runtime.policies import require_deadline
 from runtime.sim.chance import Luck
 from runtime.sim.findings import Findings
 from runtime.sim.life import Life
+from runtime.sim.reality import Reality
 from runtime.sim.trace import Trace
 from runtime.storage import (
     CommitUnknown,
@@ -27,8 +29,8 @@ from runtime.storage import (
 from runtime.storage.deadlines import until_deadline
 from runtime.storage.notices import Notices
 from runtime.storage.partitions import COUNT_COMMIT
+from runtime.storage.policies import DEPENDENCY
 from runtime.storage.port import ANNOUNCED_S, AcrossMerchants, Query
-from runtime.storage.sqlite import open_sqlite_memory
 
 Result = TypeVar("Result")
 
@@ -52,7 +54,7 @@ class SimulatedStore:
     """
 
     def __init__(self, nursery: trio.Nursery, luck: Luck, trace: Trace, findings: Findings) -> None:
-        self.real: Database = open_sqlite_memory()
+        self.real = Reality()
         self.luck = luck
         self.trace = trace
         self.findings = findings
@@ -111,6 +113,7 @@ class SimulatedDatabase:
         self._store = store
         self._life = life
         self._luck = store.luck
+        self._closed = False
 
     @property
     def dialect(self) -> Dialect:
@@ -157,6 +160,8 @@ class SimulatedDatabase:
         await self._write(apply, apply_later)
 
     def _check(self) -> None:
+        if self._closed:
+            raise StorageError("the database is closed")
         if self._store.away or self._life.cut_off:
             raise StorageUnavailable("the store is away (simulated)")
 
@@ -177,6 +182,7 @@ class SimulatedDatabase:
         apply: Callable[[], Awaitable[Result]],
         apply_later: Callable[[], None] | None = None,
     ) -> Result:
+        require_deadline(DEPENDENCY)
         with self._life.protected():
             await self._luck.takes(*COMMIT_S)
             self._check()
@@ -232,7 +238,7 @@ class SimulatedDatabase:
         """The store without faults: a migration is one of the operator's, not of a bad day."""
         await trio.lowlevel.checkpoint()
         self._check()
-        yield self._store.real
+        yield self._store.real.as_database
 
     async def announce(self, address: str | None, owner: str) -> None:
         await trio.lowlevel.checkpoint()
@@ -243,4 +249,5 @@ class SimulatedDatabase:
 
     async def close(self) -> None:
         """The connections; the store stays."""
+        self._closed = True
         await trio.lowlevel.checkpoint()
