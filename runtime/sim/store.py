@@ -113,6 +113,7 @@ class SimulatedDatabase:
         self._store = store
         self._life = life
         self._luck = store.luck
+        self._server = store.real.as_database
         self._closed = False
 
     @property
@@ -124,20 +125,20 @@ class SimulatedDatabase:
         return CONNECTIONS
 
     async def fetch(self, sql: str, *values: Any) -> list[Row]:
-        return await self._read(lambda: self._store.real.fetch(sql, *values))
+        return await self._read(self._server.fetch, sql, *values)
 
     async def fetch_row(self, sql: str, *values: Any) -> Row | None:
-        return await self._read(lambda: self._store.real.fetch_row(sql, *values))
+        return await self._read(self._server.fetch_row, sql, *values)
 
     async def fetch_value(self, sql: str, *values: Any) -> Any:
-        return await self._read(lambda: self._store.real.fetch_value(sql, *values))
+        return await self._read(self._server.fetch_value, sql, *values)
 
     async def fetch_many(self, queries: Sequence[Query]) -> list[list[Row]]:
-        return await self._read(lambda: self._store.real.fetch_many(queries))
+        return await self._read(self._server.fetch_many, queries)
 
     async def execute(self, sql: str, *values: Any) -> list[Row]:
         async def apply() -> list[Row]:
-            rows = await self._store.real.execute(sql, *values)
+            rows = await self._server.execute(sql, *values)
             self._store.trace.note("execute", self._life.name, crc32(repr((sql, values)).encode()))
             return rows
 
@@ -145,7 +146,7 @@ class SimulatedDatabase:
 
     async def transact(self, statements: Sequence[Query]) -> None:
         async def apply() -> None:
-            await self._store.real.transact(statements)
+            await self._server.transact(statements)
             self._store.trace.note("transact", self._life.name, len(statements))
 
         await self._write(apply)
@@ -165,17 +166,18 @@ class SimulatedDatabase:
         if self._store.away or self._life.cut_off:
             raise StorageUnavailable("the store is away (simulated)")
 
-    async def _read(self, read: Callable[[], Awaitable[Result]]) -> Result:
+    async def _read(self, read: Callable[..., Awaitable[Result]], *arguments: Any) -> Result:
         """What comes late is as it was when it was read."""
-        with until_deadline():
-            await self._luck.may_take(*READ_S)
-            self._check()
-            if self._luck.happens("read_fails"):
-                raise StorageUnavailable("the read failed (simulated)")
-            result = await read()
-            if self._luck.happens("read_slow"):
+        require_deadline(DEPENDENCY)
+        await self._luck.may_take(*READ_S)
+        self._check()
+        if self._luck.happens("read_fails"):
+            raise StorageUnavailable("the read failed (simulated)")
+        result = await read(*arguments)
+        if self._luck.happens("read_slow"):
+            with until_deadline():
                 await self._luck.takes(*SLOW_S)
-            return result
+        return result
 
     async def _write(
         self,
