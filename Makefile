@@ -11,7 +11,7 @@ IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadsco
 # The tests start the program a hundred times: let Python keep what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check test-long bench binary format lock clean help
+.PHONY: run test check test-long fuzz bench binary format lock clean help
 
 run: $(VENV)/run.stamp ## start LoyalNest with a demo merchant on http://127.0.0.1:8080
 	@exec $(BIN)/loyalnest serve --demo
@@ -26,6 +26,12 @@ check: $(VENV)/dev.stamp ## lint, formatting, types
 
 test-long: $(VENV)/dev.stamp ## the tests that take minutes
 	$(BIN)/python -m pytest -q -m long
+
+FUZZ_SEED ?= $(shell date +%s)
+FUZZ_EXAMPLES ?= 1000
+
+fuzz: $(VENV)/dev.stamp ## random requests to a real server: FUZZ_SEED and FUZZ_EXAMPLES choose which
+	FUZZ_SEED=$(FUZZ_SEED) FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest -q tests/fuzz
 
 bench: $(VENV)/dev.stamp ## measure, and write docs/benchmarks.md and docs/benchmarks.json
 	$(BIN)/python -m tests.bench

@@ -9,7 +9,9 @@ import click
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "config": "cli.show_config:show_config",
+        "ctl": "cli.ctl.command:ctl",
         "import": "cli.importing.command:import_",
+        "keys": "cli.keys:keys",
         "migrate": "cli.migrate:migrate",
         "serve": "cli.serve:serve",
         "sim": "cli.sim:sim",

@@ -59,6 +59,17 @@ class HttpClient:
         extra |= {"authorization": f"Bearer {token}", "content-type": "application/json"}
         return await self._request("POST", path, json.dumps(value).encode(), extra, TIMEOUT_S)
 
+    async def request(
+        self, method: str, path: str, value: object, token: str, timeout_s: float = TIMEOUT_S
+    ) -> HttpAnswer:
+        """Any request; without a body where `value` is None."""
+        headers = {"authorization": f"Bearer {token}"}
+        body = None
+        if value is not None:
+            headers["content-type"] = "application/json"
+            body = json.dumps(value).encode()
+        return await self._request(method, path, body, headers, timeout_s)
+
     async def _request(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout_s: float
     ) -> HttpAnswer:

@@ -16,7 +16,7 @@ from supervisors.application import MIGRATIONS
 
 @click.command("migrate", short_help="Bring the database's schema up to date.")
 @click.option("--check", is_flag=True, help="change nothing; exit code 1 when something is missing")
-@settings_options(*STORAGE)
+@settings_options(*STORAGE, key_needed=False)
 def migrate(settings: Settings, check: bool) -> None:
     """Apply the migrations that the database does not have yet.
 

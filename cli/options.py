@@ -7,18 +7,31 @@ from typing import Any
 
 import click
 
-from config import load_settings
+from config import check_production, load_settings
 from config.loading import CONFIG_FLAG
 from config.settings import specs
 
-STORAGE = ("data_dir", "database_url", "database_connections_max", "log_level", "log_format")
+STORAGE = (
+    "environment",
+    "data_dir",
+    "database_url",
+    "database_url_file",
+    "database_password_file",
+    "database_connections_max",
+    "log_level",
+    "log_format",
+)
 """What a command needs that works on the data."""
 
 
-def settings_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def settings_options(
+    *names: str, checked: bool = True, key_needed: bool = True
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command `--config` and a flag for each of `names` (all, when none are given).
 
-    The command gets the settings in force as its argument `settings`.
+    The command gets the settings in force as its argument `settings`. Where they are `checked`, it
+    does not run with those that production refuses; `key_needed` says that it signs tokens, or
+    verifies them.
     """
     offered = [spec for spec in specs() if not names or spec.name in names]
 
@@ -27,6 +40,8 @@ def settings_options(*names: str) -> Callable[[Callable[..., None]], Callable[..
         def with_settings(config_file: str | None, **options: Any) -> None:
             flags = {spec.name: options.pop(spec.name) for spec in offered}
             settings = load_settings(flags, os.environ, config_file)
+            if checked:
+                check_production(settings, demo=bool(options.get("demo")), key_needed=key_needed)
             command(settings=settings, **options)
 
         wrapped: Callable[..., None] = with_settings

@@ -2,7 +2,7 @@
 
 import errno
 
-from actors.auth.keys import KeyFileError
+from actors.auth.errors import KeyFileError
 from cli.errors import EXIT_USAGE, CommandFailed, causes
 from config import SettingsError
 from gateway.errors import ListenError

@@ -15,15 +15,17 @@ import trio
 
 from cli.data_directory import prepare_data_dir
 from cli.errors import EXIT_FAILED, CommandFailed
+from cli.key_store import key_store
 from cli.logs import STDERR, LogWriter, logging_to
 from cli.reasons import explain
+from cli.secrets import rotating
 from cli.signals import EXIT_BY_SIGNAL, StopSignals
 from cli.watchdog import stack_of_thread
 from config import Settings
-from config.policies import DATABASE
+from config.policies import DATABASE, REDIS
 from config.settings import SourceKind
 from runtime import ActorSystem, ChildSpec, host
-from runtime.cache import CacheHandle
+from runtime.cache import CacheHandle, open_cache
 from runtime.policies import Pipeline, Policies
 from runtime.ports import Ports, system_ports
 from runtime.storage import (
@@ -35,7 +37,7 @@ from runtime.storage import (
 )
 from runtime.telemetry import Metrics
 from runtime.tracing import Tracing
-from supervisors.application import ApplicationSpec, application
+from supervisors.application import ApplicationSpec, Outside, application
 from supervisors.health import HealthBoard
 from supervisors.platform import DatabaseSpec
 from supervisors.policies import declared
@@ -102,16 +104,19 @@ class Run:
         """
         prepare_data_dir(self.settings)
         handle, cache = WatchedHandle(self.policies[DATABASE]), CacheHandle()
+        database, redis, watched = rotating(self.settings)
         spec = ApplicationSpec(
             DatabaseSpec(
-                self.settings.database_url,
+                database,
                 self.settings.database_connections_max,
                 takes_over=edge is not None,
             ),
             self.settings.data_dir,
             edge(handle, cache) if edge is not None else (),
-            self.settings.redis_url,
-            self.policies,
+            redis,
+            outside=Outside(open_cache=partial(open_cache, pipeline=self.policies[REDIS])),
+            keys=key_store(self.settings),
+            secrets=watched,
         )
         system = ActorSystem(self.ports, self.metrics, tracing)
         try:
@@ -217,7 +222,8 @@ def report(error: BaseException, *, debug: bool = False, log: LogWriter | None =
     if reason is None:
         print(f"loyalnest: internal error: {error!r}"[:500], file=sys.stderr)
         return EXIT_FAILED
-    print(f"loyalnest: {reason}", file=sys.stderr)
+    for line in str(reason).splitlines():
+        print(f"loyalnest: {line}", file=sys.stderr)
     return reason.exit_code
 
 

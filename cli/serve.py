@@ -13,8 +13,10 @@ from prometheus_client import ProcessCollector
 from actors.auth.messages import Role
 from cli import demo as demo_shop
 from cli.edge import gateway_settings
+from cli.key_store import key_store
 from cli.options import settings_options
 from cli.running import Run, StopPlan, run_command
+from cli.server_file import serving_at
 from cli.tokens import new_token
 from cli.version import program_version
 from cli.watchdog import watching
@@ -80,14 +82,9 @@ async def serve_until_cancelled(run: Run, *, demo: bool) -> None:
         shop = await demo_shop.seed_demo(system) if demo else None
         trouble = Trouble(log, "announce_failed", "announced_again")
         await _announce(system, address.url, trouble)
-        _print_banner(run.settings, address, shop)
-        try:
-            while True:
-                await trio.sleep(ANNOUNCE_EVERY_S)
-                await _announce(system, address.url, trouble)
-        finally:
-            with trio.CancelScope(shield=True):
-                await _announce(system, None, trouble)
+        with serving_at(settings.data_dir, address.url):
+            _print_banner(settings, address, shop)
+            await _keep_announcing(system, address.url, trouble)
 
 
 @asynccontextmanager
@@ -103,6 +100,17 @@ async def serving_otlp(
     spans = in_registry(metrics.registry, TraceMetrics).spans
     async with otlp_tracing(endpoint, sampling, spans, program_version()) as tracing:
         yield tracing
+
+
+async def _keep_announcing(system: ActorSystem, address: str, trouble: Trouble) -> None:
+    """Until cancelled; then take it back."""
+    try:
+        while True:
+            await trio.sleep(ANNOUNCE_EVERY_S)
+            await _announce(system, address, trouble)
+    finally:
+        with trio.CancelScope(shield=True):
+            await _announce(system, None, trouble)
 
 
 async def _announce(system: ActorSystem, address: str | None, trouble: Trouble) -> None:
@@ -127,7 +135,7 @@ def _print_banner(settings: Settings, address: Address, shop: demo_shop.Shop | N
 
 
 def _demo_lines(settings: Settings, address: Address, shop: demo_shop.Shop) -> list[str]:
-    token = new_token(settings.data_dir, Role.OWNER, demo_shop.MERCHANT_ID)
+    token = new_token(key_store(settings), Role.OWNER, demo_shop.MERCHANT_ID)
     bearer = f"-H 'Authorization: Bearer {token}'"
     balance = f"{address.url}/v1/customers/{shop.star}/balance"
     headers = "-H 'Idempotency-Key: try-1' -H 'Content-Type: application/json'"

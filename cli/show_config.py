@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import click
 
 from cli.options import settings_options
-from config import Settings
+from config import Settings, check_production
 from config.policies import knobs
 from config.policy_loading import setting_name
 from config.settings import specs
@@ -14,9 +14,17 @@ from config.settings import specs
 
 @click.command("config", short_help="Show every setting and where it came from.")
 @click.option("--json", "as_json", is_flag=True, help="print JSON instead of a table")
-@settings_options()
+@settings_options(checked=False)
 def show_config(settings: Settings, as_json: bool) -> None:
-    """Print every setting: its name, the value in force, and where it came from."""
+    """Print every setting: its name, the value in force, and where it came from.
+
+    Says at the end what production would refuse to start with.
+    """
+    _print_table(settings, as_json)
+    check_production(settings)
+
+
+def _print_table(settings: Settings, as_json: bool) -> None:
     rows = [*_rows(settings), *_policy_rows(settings)]
     if as_json:
         table = {name: {"value": value, "source": source} for name, value, source in rows}

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import click
 
-from actors.auth.keys import KEY_FILE, load_signing_key
-from actors.auth.messages import Role
-from actors.auth.tokens import MAX_TTL_S, issue_token
+from actors.auth.keys import KeyStore, load_signing_key
+from actors.auth.messages import MAX_TTL_S, Role
+from actors.auth.tokens import issue_token
 from actors.core.model import check_id
 from cli.data_directory import prepare_data_dir
 from cli.errors import EXIT_USAGE, CommandFailed
+from cli.key_store import key_store
 from cli.options import settings_options
 from config import Settings
 
@@ -45,35 +46,37 @@ class Duration(click.ParamType[int]):
 )
 @click.option("--customer", metavar="ID", help="the customer, for the role customer")
 @click.option("--ttl", type=Duration(), default="1h", show_default=True, help="up to 24h")
-@settings_options("data_dir")
+@settings_options("environment", "data_dir", "signing_key_file")
 def token(
     settings: Settings, merchant: str | None, role: str, customer: str | None, ttl: int
 ) -> None:
     """Print an access token signed with the key in the data directory."""
     prepare_data_dir(settings)
-    had_key = (settings.data_dir / KEY_FILE).exists()
-    print(new_token(settings.data_dir, Role(role), merchant, customer, ttl))
+    had_key = settings.signing_key.exists()
+    print(new_token(key_store(settings), Role(role), merchant, customer, ttl))
     if not had_key:
         print(f"loyalnest: made a new signing key in {settings.data_dir}", file=sys.stderr)
 
 
 def new_token(
-    key_directory: Path,
+    keys: Path | KeyStore,
     role: Role,
     merchant_id: str | None,
     customer_id: str | None = None,
     ttl_s: int = MAX_TTL_S,
+    *,
+    subject: str = SUBJECT,
 ) -> str:
     """A fresh token. Raises `CommandFailed` when the arguments do not fit together."""
     for what, value in (("--merchant", merchant_id), ("--customer", customer_id)):
         refusal = check_id(what, value) if value is not None else None
         if refusal is not None:
             raise CommandFailed(refusal.detail, EXIT_USAGE)
-    key = load_signing_key(key_directory)
+    key = load_signing_key(keys)
     try:
         return issue_token(
             key,
-            subject=SUBJECT,
+            subject=subject,
             role=role,
             merchant_id=merchant_id,
             customer_id=customer_id,

@@ -10,6 +10,7 @@ from actors.core.model import check_id
 from actors.points.messages import QUERIES, Verify
 from cli.errors import EXIT_FAILED, EXIT_USAGE, CommandFailed
 from cli.http_client import HttpClient, Unreachable
+from cli.key_store import key_store
 from cli.options import STORAGE, settings_options
 from cli.reaching import with_tree_or_server
 from cli.running import Run, run_command
@@ -23,7 +24,7 @@ COUNTS = ("accounts", "transactions", "postings", "points_outstanding")
 
 @click.command("verify", short_help="Recompute a merchant's points from their entries.")
 @click.option("--merchant", required=True, metavar="ID")
-@settings_options(*STORAGE)
+@settings_options(*STORAGE, key_needed=False)
 def verify(settings: Settings, merchant: str) -> None:
     """Recompute every balance, lot and hash chain of a merchant from its entries.
 
@@ -61,7 +62,7 @@ async def _verify_here(system: ActorSystem, merchant_id: str) -> dict[str, Any]:
 
 
 async def _verify_there(address: str, run: Run, merchant_id: str) -> dict[str, Any]:
-    token = new_token(run.settings.data_dir, Role.OWNER, merchant_id)
+    token = new_token(key_store(run.settings), Role.OWNER, merchant_id)
     try:
         answer = await HttpClient(address).get("/v1/points/verify", token, VERIFY_TIMEOUT_S)
     except Unreachable as error:

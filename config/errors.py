@@ -1,4 +1,4 @@
-"""The one error of the settings, and how it names what is unknown."""
+"""Errors of the settings, and how they name what is unknown."""
 
 import difflib
 from collections.abc import Callable, Iterable
@@ -6,6 +6,14 @@ from collections.abc import Callable, Iterable
 
 class SettingsError(Exception):
     """A setting is wrong. The text is one line: which, where it was set, what is allowed."""
+
+
+class InsecureSettings(SettingsError):
+    """Production refuses to start. `problems` has a line for each reason."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(f"production: {problem}" for problem in problems))
+        self.problems = problems
 
 
 def unknown(kind: str, name: str, known: Iterable[str], spell: Callable[[str], str] = str) -> str:

@@ -3,12 +3,16 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
+from config.dotenv import DOTENV_FILE, read_dotenv
 from config.errors import SettingsError, unknown
 from config.parsers import masked_url
 from config.policy_loading import POLICIES_ENV, POLICIES_TABLE, load_policies
+from config.secret_files import UrlSecret
 from config.settings import (
+    DEVELOPMENT,
     ENV_PREFIX,
     WITH_PASSWORDS,
     Settings,
@@ -35,10 +39,15 @@ def load_settings(
     """The settings in force. `flags` maps names to what the command line said, if anything.
 
     Reads `config_file`, else the file in `LOYALNEST_CONFIG`, else `loyalnest.toml` in the
-    working directory if there is one. Raises `SettingsError`.
+    working directory if there is one; in development also `.env` there; and the secret files that
+    are named. Raises `SettingsError`.
     """
     table, file_source = _file(config_file, environ)
-    layers = (_from_flags(flags), _from_environ(environ), _from_file(table, file_source))
+    layers = [_from_flags(flags), _from_environ(environ), _from_file(table, file_source)]
+    if _environment(layers) == DEVELOPMENT:
+        dotenv = read_dotenv(Path(DOTENV_FILE))
+        layers.insert(2, _from_dotenv(dotenv))
+        environ = {**dotenv, **environ}
     values: dict[str, object] = {}
     sources: dict[str, Source] = {}
     for spec in specs():
@@ -47,8 +56,35 @@ def load_settings(
         text, source = next((layer[spec.name] for layer in layers if spec.name in layer), default)
         values[spec.name] = _parse(spec, text, source)
         sources[spec.name] = source
+    secrets = {name: _url_secret(name, values, sources) for name in ("database", "redis")}
     policies, policy_sources = load_policies(environ, table, file_source)
-    return Settings(**values, policies=policies, sources=sources | policy_sources)  # type: ignore[arg-type]
+    values |= {"policies": policies, "sources": sources | policy_sources, "secrets": secrets}
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def _environment(layers: list[dict[str, Found]]) -> object:
+    (spec,) = (spec for spec in specs() if spec.name == "environment")
+    default = (spec.default, Source(SourceKind.DEFAULT))
+    text, source = next((layer[spec.name] for layer in layers if spec.name in layer), default)
+    return _parse(spec, text, source)
+
+
+def _url_secret(name: str, values: dict[str, Any], sources: dict[str, Source]) -> UrlSecret:
+    """Where a URL comes from; what its files say is put in the place of the setting."""
+    setting = f"{name}_url"
+    file = values[f"{setting}_file"]
+    if file is not None and sources[setting].kind is not SourceKind.DEFAULT:
+        raise SettingsError(
+            f"{setting} (from {sources[setting]}) and {setting}_file"
+            f" (from {sources[f'{setting}_file']}) exclude each other"
+        )
+    (spec,) = (spec for spec in specs() if spec.name == setting)
+    secret = UrlSecret(name, spec.parse, values[setting], file, values[f"{name}_password_file"])
+    if secret.files:
+        values[setting] = secret.read()
+    if file is not None:
+        sources[setting] = Source(SourceKind.SECRET, str(file))
+    return secret
 
 
 def _parse(spec: SettingSpec, text: str, source: Source) -> object:
@@ -71,18 +107,31 @@ def _from_flags(flags: Mapping[str, str | None]) -> dict[str, Found]:
 
 
 def _from_environ(environ: Mapping[str, str]) -> dict[str, Found]:
+    return _from_variables(environ, SourceKind.ENV, "the environment")
+
+
+def _from_dotenv(dotenv: Mapping[str, str]) -> dict[str, Found]:
+    """The variables in `.env` of the working directory, which must not say where we are."""
+    found = _from_variables(dotenv, SourceKind.DOTENV, DOTENV_FILE)
+    if "environment" in found:
+        raise SettingsError(f"environment (from {DOTENV_FILE}): set it in another place")
+    return found
+
+
+def _from_variables(variables: Mapping[str, str], kind: SourceKind, where: str) -> dict[str, Found]:
     names = {spec.env: spec.name for spec in specs()}
     found: dict[str, Found] = {}
-    for variable in sorted(environ):
+    for variable in sorted(variables):
         ours = variable.startswith(ENV_PREFIX) and not variable.startswith(POLICIES_ENV)
         if not ours or variable == CONFIG_ENV:
             continue
         if variable not in names:
             known = [*names.values(), "config"]
             wanted = variable.removeprefix(ENV_PREFIX).lower()
-            hint = unknown("a setting", wanted, known, _env)
-            raise SettingsError(f"{variable} (from the environment) {hint}")
-        found[names[variable]] = (environ[variable], Source(SourceKind.ENV, variable))
+            raise SettingsError(
+                f"{variable} (from {where}) {unknown('a setting', wanted, known, _env)}"
+            )
+        found[names[variable]] = (variables[variable], Source(kind, variable))
     return found
 
 

@@ -5,13 +5,18 @@ import re
 from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit, urlunsplit
 
 MAX_PORT = 65_535
 MEMORY_URL = "sqlite:///:memory:"
 SQLITE_PREFIX = "sqlite:///"
 POSTGRESQL_FORM = "postgresql://user:password@host:port/database"
 
+SECRET_PARAMETER = re.compile(r"([?&](?:password|sslpassword|passfile)=)[^&#]*", re.IGNORECASE)
+PASSWORD_WITHOUT_HOST = re.compile(
+    r"^([a-z0-9+.-]+:(?://)?[^:/?#\[]*):(?![0-9]{1,5}(?:[/?#]|$)).*", re.IGNORECASE | re.DOTALL
+)
+"""`scheme://user:password`, where a port, if anything, was expected."""
 ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 Parser = Callable[[str], object]
@@ -107,14 +112,43 @@ def split_url(text: str, allowed: str) -> SplitResult:
 
 
 def masked_url(text: str | None) -> str:
-    """A URL as it may be shown: without its password."""
+    """A URL as it may be shown: without its passwords, even where it is none that we know."""
     if text is None:
         return ""
+    if text.startswith(SQLITE_PREFIX):
+        return text
+    text = SECRET_PARAMETER.sub(r"\1***", text)
     before, at, host = text.rpartition("@")
     if not at:
-        return text
+        return PASSWORD_WITHOUT_HOST.sub(r"\1:***", text)
     scheme, slashes, userinfo = before.rpartition("//")
-    return f"{scheme}{slashes}{userinfo.partition(':')[0]}:***@{host}"
+    user, colon, _ = userinfo.partition(":")
+    return f"{scheme}{slashes}{user}{':***' if colon else ''}@{host}"
+
+
+def password_in(url: str) -> str | None:
+    """The password that a URL holds, if it holds one."""
+    parts = split_url(url, "a URL")
+    named = parse_qs(parts.query).get("password", [None])[-1]
+    password = parts.password if parts.password is not None else named
+    return unquote(password) if password else None
+
+
+def with_password(url: str, password: str) -> str:
+    """A URL with this password in the place of any other."""
+    parts = split_url(url, "a URL")
+    user, _, host = parts.netloc.rpartition("@")
+    netloc = f"{user.partition(':')[0]}:{quote(password, '')}@{host}"
+    return urlunsplit(parts._replace(netloc=netloc))
+
+
+def optional_file(text: str) -> Path | None:
+    """The path of a file, relative to the working directory; empty for none."""
+    if not text:
+        return None
+    if "\0" in text or not _is_unicode(text):
+        raise ValueError("the path of a file, in UTF-8")
+    return Path(text).expanduser().absolute()
 
 
 def choice(*allowed: str) -> Callable[[str], str]:

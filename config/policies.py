@@ -64,6 +64,7 @@ class PolicySettings:
 DATABASE, REDIS = "database", "redis"
 AUTH, CORE, PRODUCTS, POINTS = "auth", "core", "products", "points"
 DEFERRALS, PLATFORM = "deferrals", "platform"
+ADMIN_CORE, CONTROLS = "admin_core", "controls"
 
 DOMAIN = {
     "attempt_s": "3",
@@ -99,12 +100,14 @@ DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
         "breaker_open_max_s": "5",
         "waiting_max": "256",
     },
+    ADMIN_CORE: DOMAIN,
     AUTH: DOMAIN,
     CORE: DOMAIN,
     PRODUCTS: DOMAIN,
     POINTS: DOMAIN,
     DEFERRALS: DOMAIN,
     PLATFORM: DOMAIN,
+    CONTROLS: DOMAIN,
 }
 """Everything the program calls, with what differs from the table."""
 

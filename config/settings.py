@@ -10,8 +10,11 @@ import attrs
 from config import parsers
 from config.parsers import Parser
 from config.policies import PolicySettings
+from config.secret_files import UrlSecret
 
 ENV_PREFIX = "LOYALNEST_"
+DEVELOPMENT, PRODUCTION = "development", "production"
+KEY_FILE = "signing-key.pem"
 _SPEC = "loyalnest.setting"
 
 
@@ -24,7 +27,9 @@ class SourceKind(Enum):
 
     FLAG = "flag"
     ENV = "env"
+    DOTENV = ".env"
     FILE = "file"
+    SECRET = "secret file"  # noqa: S105 - no password, but where one is
     DEFAULT = "default"
 
 
@@ -41,8 +46,10 @@ class Source:
                 return self.detail or self.kind.value
             case SourceKind.ENV:
                 return f"env {self.detail}"
-            case SourceKind.FILE:
-                return f"file:{self.detail}"
+            case SourceKind.DOTENV:
+                return f".env {self.detail}"
+            case SourceKind.FILE | SourceKind.SECRET:
+                return f"{self.kind.value}:{self.detail}"
 
 
 @attrs.frozen
@@ -72,8 +79,19 @@ RATE = parsers.whole_number(0, 1_000_000_000)
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """The values in force. `sources` says for each where it came from."""
+    """The values in force. `sources` says for each where it came from.
 
+    `database_url` and `redis_url` hold what their secret files said when they were read;
+    `secrets` reads them again.
+    """
+
+    environment: str = attrs.field(
+        metadata=_row(
+            parsers.choice(DEVELOPMENT, PRODUCTION),
+            DEVELOPMENT,
+            "development, or production: refuses what is unsafe there",
+        )
+    )
     http_bind: str = attrs.field(
         metadata=_row(parsers.bind_address, "127.0.0.1:8080", "address the HTTP server listens on")
     )
@@ -90,6 +108,12 @@ class Settings:
         ),
         repr=parsers.masked_url,
     )
+    database_url_file: Path | None = attrs.field(
+        metadata=_row(parsers.optional_file, "", "file that holds database_url, watched")
+    )
+    database_password_file: Path | None = attrs.field(
+        metadata=_row(parsers.optional_file, "", "file that holds the database's password, watched")
+    )
     database_connections_max: int = attrs.field(
         metadata=_row(
             parsers.whole_number(4, 1_000), "12", "most connections to a PostgreSQL server"
@@ -100,6 +124,15 @@ class Settings:
             parsers.redis_url, "", "Redis of the shared cache and limits; empty: in the process"
         ),
         repr=parsers.masked_url,
+    )
+    redis_url_file: Path | None = attrs.field(
+        metadata=_row(parsers.optional_file, "", "file that holds redis_url, watched")
+    )
+    redis_password_file: Path | None = attrs.field(
+        metadata=_row(parsers.optional_file, "", "file that holds Redis's password, watched")
+    )
+    signing_key_file: Path | None = attrs.field(
+        metadata=_row(parsers.optional_file, "", "file with the key that signs tokens, watched")
     )
     log_level: str = attrs.field(
         metadata=_row(
@@ -235,6 +268,16 @@ class Settings:
     )
     policies: Mapping[str, PolicySettings] = attrs.field(factory=dict)
     sources: Mapping[str, Source] = attrs.field(factory=dict, eq=False)
+    secrets: Mapping[str, UrlSecret] = attrs.field(factory=dict, eq=False, repr=False)
+
+    @property
+    def production(self) -> bool:
+        return self.environment == PRODUCTION
+
+    @property
+    def signing_key(self) -> Path:
+        """Where the key is that signs tokens."""
+        return self.signing_key_file or self.data_dir / KEY_FILE
 
     def shown(self, name: str) -> str:
         """A value as it may be printed: no secret in it."""

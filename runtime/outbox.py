@@ -99,8 +99,8 @@ class PutBackEvent(Call[DeadEvent | None]):
 
     It comes before what still waits in its lane, and after what was delivered meanwhile. `who`
     and `why` are kept in its history. Answered with the event as it waits then: no attempts
-    spent, and `dead_at` saying when it had died. Raises `StorageError` or `ActorError` when not
-    sure.
+    spent, and `dead_at` saying when it had died. `publishes` are events of the same transaction.
+    Raises `StorageError` or `ActorError` when not sure.
     """
 
     merchant_id: str
@@ -108,3 +108,4 @@ class PutBackEvent(Call[DeadEvent | None]):
     event_id: str
     who: str
     why: str
+    publishes: tuple[OutboxEvent, ...] = ()

@@ -90,11 +90,12 @@ class OutboxRelay(Actor):
         now = self.system.clock.now()
         history = appended(dead.history, put_back_record(now, request.who, request.why))
         try:
-            done = await self._store.revive(dead, history, now)
+            done = await self._store.revive(dead, history, now, request.publishes)
         finally:
             outlet = self._outlets.get(request.consumer)
             if outlet is not None:
                 outlet.moved()
+            self._nudged.set()
         if not done:
             return None
         self.system.metrics.outbox.count("put back", (dead.event,))

@@ -11,7 +11,7 @@ from runtime.journal import JOURNAL, Append, Rejected
 from runtime.outbox import DeadEvent, Lane, OutboxEvent
 from runtime.storage import Database, Row, Superseded, Write
 from runtime.storage import late_deliveries as late
-from runtime.storage.outbox import COUNT_EVENTS, FETCH_EVENTS, OLDEST_EVENT
+from runtime.storage.outbox import COUNT_EVENTS, FETCH_EVENTS, OLDEST_EVENT, event_write
 from runtime.system import ActorSystem
 
 PAGE = 500
@@ -108,13 +108,18 @@ class OutboxStore:
         row = await self._database.fetch_row(late.SELECT_ONE_DEAD, merchant_id, consumer, event_id)
         return _dead_of(row) if row is not None else None
 
-    async def revive(self, dead: DeadEvent, history: late.History, now: datetime) -> bool:
+    async def revive(
+        self,
+        dead: DeadEvent,
+        history: late.History,
+        now: datetime,
+        publishes: Iterable[OutboxEvent] = (),
+    ) -> bool:
         """Put a dead event back into its lane; false when somebody did so meanwhile."""
         event = dead.event
+        revived = late.revive_writes(event.lane, dead.consumer, event.event_id, history, now)
         try:
-            await self.write(
-                late.revive_writes(event.lane, dead.consumer, event.event_id, history, now)
-            )
+            await self.write((*revived, *map(event_write, publishes)))
         except Superseded:
             return False
         return True

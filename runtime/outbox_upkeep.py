@@ -1,4 +1,4 @@
-"""What the relay does on the side: measures the outbox, and prunes the inbox."""
+"""What the relay does on the side: measures the outbox, prunes the inbox and the dead events."""
 
 from datetime import timedelta
 
@@ -9,6 +9,7 @@ from runtime.errors import ActorError
 from runtime.outbox_store import OutboxStore
 from runtime.storage import Database, StorageError
 from runtime.storage.inbox import PRUNE
+from runtime.storage.late_deliveries import PRUNE_DEAD
 from runtime.system import ActorSystem
 from runtime.trouble import Trouble
 
@@ -19,9 +20,13 @@ MEASURE_S = 5.0
 INBOX_RETENTION = timedelta(days=7)
 """How long a consumer recognises an event whose row is gone from the outbox."""
 
+DEAD_RETENTION = timedelta(days=180)
+"""How long a dead event may be put back. What nobody missed in half a year is given up, and
+logged."""
+
 PRUNE_S = 60.0
 PRUNE_ROWS = 1_000
-"""Inbox rows in one transaction."""
+"""Rows in one transaction."""
 
 PRUNE_PAUSE_S = 0.2
 """Between two such transactions, so that others get at the store."""
@@ -46,20 +51,29 @@ async def _measure(system: ActorSystem, store: OutboxStore) -> None:
 
 
 async def prune_for_ever(system: ActorSystem, database: Database) -> None:
-    """Forget inbox rows past their retention, in small steps."""
+    """Forget inbox rows and dead events past their retention, in small steps."""
     trouble = Trouble(log, "inbox_not_pruned", "inbox_pruned_again")
     while True:
         full = False
         try:
-            full = await _prune(system, database) == PRUNE_ROWS
+            inbox, dead = await _prune_inbox(system, database), await _prune_dead(system, database)
+            full = PRUNE_ROWS in {inbox, dead}
             trouble.ended()
         except StorageError as error:
             trouble.failed(error)
         await trio.sleep(PRUNE_PAUSE_S if full else PRUNE_S)
 
 
-async def _prune(system: ActorSystem, database: Database) -> int:
+async def _prune_inbox(system: ActorSystem, database: Database) -> int:
     before = system.clock.now() - INBOX_RETENTION
     pruned = len(await database.execute(PRUNE, before, PRUNE_ROWS))
     system.metrics.outbox.inbox_pruned.inc(pruned)
     return pruned
+
+
+async def _prune_dead(system: ActorSystem, database: Database) -> int:
+    before = system.clock.now() - DEAD_RETENTION
+    given_up = len(await database.execute(PRUNE_DEAD, before, PRUNE_ROWS))
+    if given_up:
+        log.warning("dead_events_given_up", events=given_up)
+    return given_up

@@ -5,7 +5,11 @@ from pathlib import Path
 
 import attrs
 
-from actors.auth.keyring import LoadKey, auth_children, load_from_disk
+from actors.admin_core.messages import AUDIT, AUDITED
+from actors.admin_core.supervisor import MIGRATIONS as ADMIN_CORE_MIGRATIONS
+from actors.admin_core.supervisor import admin_core_children
+from actors.auth.keyring import ReadFrom, auth_children, keys_from
+from actors.auth.keys import KeyStore
 from actors.core.messages import ORDER_RECORDED
 from actors.core.supervisor import MIGRATIONS as CORE_MIGRATIONS
 from actors.core.supervisor import core_children
@@ -15,26 +19,27 @@ from actors.points.supervisor import MIGRATIONS as POINTS_MIGRATIONS
 from actors.points.supervisor import deferral_spool, points_children
 from actors.products.supervisor import MIGRATIONS as PRODUCTS_MIGRATIONS
 from actors.products.supervisor import products_children
-from config.policies import REDIS
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
 from runtime.cache import CacheHandle, open_cache
 from runtime.jobs import JOBS_MIGRATIONS, JobsSpec
 from runtime.ownership import Ownership
-from runtime.policies import Policies
+from runtime.rotation import RotatingSecret
 from runtime.storage import RUNTIME_MIGRATIONS, DatabaseHandle
 from supervisors.cache import OpenCache, cache_child
 from supervisors.platform import DatabaseSpec, platform
+from supervisors.secrets import WatchedSecret
 
 ROOT = "loyalnest"
 DOMAINS = "loyalnest.domains"
 """Name of the supervisor whose children are the domains."""
 
-SUBSCRIPTIONS = {ORDER_RECORDED: (INTAKE,)}
+SUBSCRIPTIONS = {ORDER_RECORDED: (INTAKE,), AUDITED: (AUDIT,)}
 """Which actors get which outbox topics."""
 
 MIGRATIONS = (
     RUNTIME_MIGRATIONS,
     JOBS_MIGRATIONS,
+    ADMIN_CORE_MIGRATIONS,
     CORE_MIGRATIONS,
     POINTS_MIGRATIONS,
     PRODUCTS_MIGRATIONS,
@@ -57,26 +62,26 @@ class Outside:
 
     open_cache: OpenCache = open_cache
     open_spool: Callable[[Path], OpenSpool] = deferral_spool
-    load_key: LoadKey = load_from_disk
+    read_keys: ReadFrom = keys_from
 
 
 @attrs.frozen
 class ApplicationSpec:
     """What a tree needs from outside: where the data is, and the children of its edge.
 
-    `data_directory` is for what is not in the database: the signing key, and earnings that wait
-    for it.
+    `data_directory` is for what is not in the database: the signing key, unless `keys` says
+    where that is, and earnings that wait for it.
     Without a `redis_url` the cache is in the process. `jobs` are those that domains do not bring
-    along. Without `policies`, what needs a pipeline makes its own; the database's belongs to its
-    handle.
+    along.
     """
 
     database: DatabaseSpec
     data_directory: Path
     edge: tuple[ChildSpec, ...] = ()
-    redis_url: str | None = None
-    policies: Policies | None = None
+    redis_url: str | RotatingSecret | None = attrs.field(default=None, repr=False)
     jobs: JobsSpec | None = None
+    keys: KeyStore | None = None
+    secrets: tuple[WatchedSecret, ...] = ()
     outside: Outside = Outside()
 
 
@@ -89,7 +94,6 @@ def application(
     """
     shared = cache if cache is not None else CacheHandle()
     ownership = Ownership(on_loss=handle.retire)
-    redis = spec.policies[REDIS] if spec.policies is not None else None
 
     def root() -> Supervisor:
         return Supervisor(
@@ -102,8 +106,9 @@ def application(
                         MIGRATIONS,
                         SUBSCRIPTIONS,
                         ownership,
-                        cache_child(spec.redis_url, shared, redis, spec.outside.open_cache),
+                        cache_child(spec.redis_url, shared, spec.outside.open_cache),
                         spec.jobs,
+                        spec.secrets,
                     ),
                 ),
                 _supervisor("domains", lambda: domains(spec, handle, shared), name=DOMAINS),
@@ -121,7 +126,8 @@ def domains(spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle) -
     """One supervisor a domain. One that exhausts its restarts stays down; the rest lives on."""
     return Supervisor(
         (
-            _domain("auth", lambda: auth_children(spec.data_directory, spec.outside.load_key)),
+            _domain("auth", lambda: _auth(spec)),
+            _domain("admin_core", lambda: admin_core_children(handle.share("admin_core"))),
             _domain("core", lambda: core_children(handle.share("core"))),
             _domain("products", lambda: products_children(handle.share("products"), cache)),
             _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),
@@ -130,6 +136,10 @@ def domains(spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle) -
         period_s=DOMAIN_PERIOD_S,
         backoff=Backoff(),
     )
+
+
+def _auth(spec: ApplicationSpec) -> Sequence[ChildSpec]:
+    return auth_children(spec.keys or spec.data_directory, spec.outside.read_keys)
 
 
 def _points(spec: ApplicationSpec, handle: DatabaseHandle) -> Sequence[ChildSpec]:

@@ -7,14 +7,14 @@ import trio
 
 from runtime import Actor, ChildSpec, ExitReason
 from runtime.cache import Cache, CacheHandle, open_cache
-from runtime.policies import Pipeline
 from runtime.ports import Ports
+from runtime.rotation import RotatingSecret
 from runtime.telemetry import Metrics
 
 CACHE = "platform.cache"
 
 OpenCache = Callable[
-    [str | None, Ports, Metrics, Pipeline | None], AbstractAsyncContextManager[Cache]
+    [str | RotatingSecret | None, Ports, Metrics], AbstractAsyncContextManager[Cache]
 ]
 
 
@@ -22,10 +22,9 @@ class CacheKeeper(Actor):
     """Opens the cache, whether Redis is there or not, and closes it at the end."""
 
     def __init__(
-        self, url: str | None, handle: CacheHandle, pipeline: Pipeline | None, opener: OpenCache
+        self, url: str | RotatingSecret | None, handle: CacheHandle, opener: OpenCache
     ) -> None:
         self._url = url
-        self._pipeline = pipeline
         self._handle = handle
         self._open = opener
         self._opened = trio.Event()
@@ -36,7 +35,7 @@ class CacheKeeper(Actor):
 
     async def _keep(self) -> None:
         ports = Ports(self.system.clock, self.system.ids, self.system.random)
-        async with self._open(self._url, ports, self.system.metrics, self._pipeline) as cache:
+        async with self._open(self._url, ports, self.system.metrics) as cache:
             self._handle.attach(cache, self.system.metrics)
             self._opened.set()
             try:
@@ -49,10 +48,6 @@ class CacheKeeper(Actor):
 
 
 def cache_child(
-    url: str | None,
-    handle: CacheHandle,
-    pipeline: Pipeline | None = None,
-    opener: OpenCache = open_cache,
+    url: str | RotatingSecret | None, handle: CacheHandle, opener: OpenCache = open_cache
 ) -> ChildSpec:
-    """`pipeline` is for Redis."""
-    return ChildSpec("cache", lambda: CacheKeeper(url, handle, pipeline, opener), name=CACHE)
+    return ChildSpec("cache", lambda: CacheKeeper(url, handle, opener), name=CACHE)

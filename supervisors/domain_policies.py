@@ -3,7 +3,16 @@
 from collections.abc import Mapping
 from typing import Final
 
-from config.policies import AUTH, CORE, DEFERRALS, PLATFORM, POINTS, PRODUCTS
+from config.policies import (
+    ADMIN_CORE,
+    AUTH,
+    CONTROLS,
+    CORE,
+    DEFERRALS,
+    PLATFORM,
+    POINTS,
+    PRODUCTS,
+)
 from runtime import ActorDown, ActorError, AskTimeout, Expired
 from runtime.policies import (
     FAILED,
@@ -22,12 +31,14 @@ from runtime.policies.fallback import NO_FALLBACK
 from runtime.storage import StorageError
 
 MESSAGES_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    ADMIN_CORE: ("actors.admin_core.",),
     AUTH: ("actors.auth.",),
     CORE: ("actors.core.",),
     PRODUCTS: ("actors.products.",),
     POINTS: ("actors.points.",),
     DEFERRALS: ("actors.points.",),
     PLATFORM: ("runtime.jobs.", "runtime.outbox"),
+    CONTROLS: ("gateway.switch_messages",),
 }
 """By domain, where its messages are defined. Earnings are put off when the rest of points does not
 answer, so that what takes them stands alone."""

@@ -19,6 +19,7 @@ from runtime.registries import in_registry
 from runtime.storage import DatabaseHandle, StorageError
 from runtime.telemetry import PREFIX
 from supervisors.application import DOMAINS
+from supervisors.switches import Switches
 
 CHECK_EVERY_S: Final = 1.0
 """Between the end of a round of checks and the next one: probes cause none at all."""
@@ -104,6 +105,7 @@ class HealthBoard:
     dependencies: dict[str, Part] = attrs.field(factory=dict)
     domains: dict[str, Part] = attrs.field(factory=dict)
     taken_over: Callable[[], bool] = attrs.field(default=lambda: False)
+    switches: Switches = attrs.field(factory=Switches)
 
     @property
     def readiness(self) -> Status:

@@ -24,6 +24,7 @@ from runtime.outbox import RELAY
 from runtime.outbox_relay import OutboxRelay
 from runtime.ownership import Ownership
 from runtime.registries import in_registry
+from runtime.rotation import RotatingSecret
 from runtime.storage import (
     CommitUnknown,
     Database,
@@ -39,6 +40,7 @@ from runtime.storage.deadlines import within
 from runtime.storage.measured import MeasuredDatabase
 from runtime.storage.metrics import DatabaseMetrics
 from runtime.storage.opening import CONNECTIONS
+from supervisors.secrets import WatchedSecret, secrets_child
 
 log = structlog.get_logger("loyalnest.platform")
 
@@ -69,7 +71,7 @@ class DatabaseSpec:
     `opener` is another way to the store, as simulations have it.
     """
 
-    url: str
+    url: str | RotatingSecret = attrs.field(repr=False)
     connections: int = CONNECTIONS
     takes_over: bool = True
     opener: Callable[..., Awaitable[Database]] = open_database
@@ -182,6 +184,7 @@ def platform(
     ownership: Ownership,
     cache: ChildSpec,
     jobs: JobsSpec | None = None,
+    secrets: Sequence[WatchedSecret] = (),
 ) -> Supervisor:
     """rest_for_one: what stands on a failed part restarts with it.
 
@@ -210,6 +213,7 @@ def platform(
             ),
             cache,
             *jobs_children(handle.share("jobs"), jobs if jobs is not None else JobsSpec()),
+            *((secrets_child(secrets),) if secrets else ()),
         ),
         strategy=Strategy.REST_FOR_ONE,
         intensity=PLATFORM_INTENSITY,

@@ -1,7 +1,7 @@
 """What every test may use: the real servers, and Trio on another loop for a whole module."""
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,6 @@ BUILD = pytest.StashKey[BinaryBuild]()
 __all__ = ["postgres", "redis_server"]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def calls_need_deadlines() -> Iterator[None]:
-    """A call that goes out without a deadline raises `NoDeadline`, in every test."""
-    before = be_strict(True)
-    yield
-    be_strict(before)
-
-
 @pytest.fixture(scope="session")
 def binary_build(pytestconfig: pytest.Config) -> BinaryBuild:
     """Under way since the tests were collected."""
@@ -37,7 +29,11 @@ def binary_build(pytestconfig: pytest.Config) -> BinaryBuild:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take the folder to build in, or with several workers hear which one it is."""
+    """Take the folder to build in, or with several workers hear which one it is.
+
+    In tests, a call that goes out without a deadline raises `NoDeadline`.
+    """
+    be_strict(True)
     inputs: dict[str, str] | None = getattr(config, "workerinput", None)
     if inputs is not None:
         config.stash[BUILD] = BinaryBuild(Path(inputs[BINARY_FOLDER]))

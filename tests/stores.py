@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
 
+import attrs
 import trio
 
+from runtime.cache.policies import REDIS
 from runtime.context import current
 from runtime.policies import BulkheadSpec, Pipeline, PipelineSpec
 from runtime.policies.deadline import narrowed
@@ -28,6 +30,12 @@ def patient(database: Database) -> DatabaseHandle:
     handle = DatabaseHandle(patient_pipeline())
     handle.attach(database)
     return handle
+
+
+def patient_redis(limit_s: float) -> Pipeline:
+    """The one of Redis, with `limit_s` for a call instead of what the product allows."""
+    spec = attrs.evolve(REDIS, deadline_s=limit_s, attempt_s=limit_s)
+    return Pipeline("redis", spec, Random(1))
 
 
 @contextmanager

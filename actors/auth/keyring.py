@@ -1,41 +1,98 @@
 """The actor that answers for the signing keys."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import structlog
 import trio
 
-from actors.auth.keys import SigningKey, load_signing_key
-from actors.auth.messages import KEYS, GetVerificationKeys, VerificationKey
+from actors.auth.errors import KeyFileError
+from actors.auth.keys import KeySet, KeyStore
+from actors.auth.messages import KEYS, GetVerificationKeys
 from runtime import Actor, ChildSpec
+from runtime.parking import monotonic
+from runtime.trouble import Trouble
 
-LoadKey = Callable[[Path], Awaitable[SigningKey]]
+log = structlog.get_logger("loyalnest.auth")
+
+POLL_S = 5.0
+"""How often the key files are read, so that a key that was replaced is noticed."""
+
+LOOK_AGAIN_S = 0.1
+"""Least time between two readings, however often unknown keys are asked for."""
 
 
-async def load_from_disk(directory: Path) -> SigningKey:
-    """See `load_signing_key`; in a thread."""
-    return await trio.to_thread.run_sync(load_signing_key, directory)
+ReadKeys = Callable[[datetime], Awaitable[KeySet]]
+"""Gives the keys in force at a time. Raises `KeyFileError`."""
+
+
+ReadFrom = Callable[[KeyStore], ReadKeys]
 
 
 class Keyring(Actor):
-    """Gives out the public keys; whoever has them verifies tokens without asking again."""
+    """Gives out the public keys; whoever has them verifies tokens without asking again.
 
-    def __init__(self, directory: Path, load: LoadKey = load_from_disk) -> None:
-        self._directory = directory
-        self._load = load
-        self._keys: tuple[VerificationKey, ...] = ()
+    Key files that cannot be used prevent a start. Later they change nothing: they may be in the
+    middle of being replaced.
+    """
+
+    def __init__(self, read: ReadKeys) -> None:
+        self._read_keys = read
+        self._keys: KeySet
+        self._read_at = 0.0
+        self._trouble = Trouble(log, "keys_unreadable", "keys_readable_again")
 
     async def started(self) -> None:
-        key = await self._load(self._directory)
-        self._keys = (key.verification_key(),)
+        self._keys = await self._read()
+        self.start_task(self._keep_looking)
 
     async def receive(self, message: Any) -> object:
         if isinstance(message, GetVerificationKeys):
-            return self._keys
+            await self._look_for(message.kid)
+            return self._keys.accepted
         return await super().receive(message)
 
+    async def _look_for(self, kid: str | None) -> None:
+        """A key that is not known may have come a moment ago."""
+        known = kid is None or any(key.kid == kid for key in self._keys.accepted)
+        if not known and monotonic() - self._read_at >= LOOK_AGAIN_S:
+            await self._look()
 
-def auth_children(key_directory: Path, load: LoadKey = load_from_disk) -> tuple[ChildSpec, ...]:
-    """The domain's children. `load` is another way to the key, as simulations have it."""
-    return (ChildSpec("keys", lambda: Keyring(key_directory, load), name=KEYS),)
+    async def _keep_looking(self) -> None:
+        while True:
+            await trio.sleep(POLL_S)
+            await self._look()
+
+    async def _look(self) -> None:
+        try:
+            keys = await self._read()
+        except KeyFileError as error:
+            self._trouble.failed(error)
+            return
+        self._trouble.ended()
+        before, self._keys = self._keys, keys
+        if before.accepted != keys.accepted:
+            accepted = [key.kid for key in keys.accepted]
+            log.info("keys_changed", signs=keys.signing.kid, accepted=accepted)
+
+    async def _read(self) -> KeySet:
+        now = self.system.clock.now()
+        self._read_at = monotonic()
+        return await self._read_keys(now)
+
+
+def keys_from(store: KeyStore) -> ReadKeys:
+    """Reads the keys of a store, in a thread."""
+
+    async def read(now: datetime) -> KeySet:
+        return await trio.to_thread.run_sync(store.read, now, abandon_on_cancel=True)
+
+    return read
+
+
+def auth_children(keys: KeyStore | Path, read_from: ReadFrom = keys_from) -> tuple[ChildSpec, ...]:
+    """The domain's children. `read_from` is another way to the keys, as simulations have it."""
+    read = read_from(KeyStore.of(keys))
+    return (ChildSpec("keys", lambda: Keyring(read), name=KEYS),)

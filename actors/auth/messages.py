@@ -15,6 +15,9 @@ TOKEN_TYPE = "at+jwt"  # noqa: S105 - the media type of RFC 9068
 ALGORITHM = "EdDSA"
 """What every access token says of itself."""
 
+MAX_TTL_S = 24 * 3600
+"""Longest life of a token. So long a key is accepted after it was replaced."""
+
 
 class Role(Enum):
     """Who calls. Only `CUSTOMER` is bound to one customer, only `PLATFORM` to no merchant."""
@@ -49,4 +52,7 @@ class VerificationKey:
 
 @attrs.frozen
 class GetVerificationKeys(Call[tuple[VerificationKey, ...]]):
-    """The keys whose tokens are accepted now."""
+    """The keys whose tokens are accepted now. For a `kid` that is not among them, the key files
+    are looked at first."""
+
+    kid: str | None = None

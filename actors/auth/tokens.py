@@ -5,10 +5,7 @@ from datetime import datetime, timedelta
 import jwt
 
 from actors.auth.keys import SigningKey
-from actors.auth.messages import ALGORITHM, AUDIENCE, ISSUER, TOKEN_TYPE, Role
-
-MAX_TTL_S = 24 * 3600
-"""Longest life of a token issued for development."""
+from actors.auth.messages import ALGORITHM, AUDIENCE, ISSUER, MAX_TTL_S, TOKEN_TYPE, Role
 
 
 def issue_token(

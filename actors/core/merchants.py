@@ -12,6 +12,7 @@ from actors.vocabulary import Refusal, RefusalKind
 from runtime import Actor, ActorError
 from runtime.journal import JOURNAL, Append, Rejected
 from runtime.storage import Database, StorageError
+from runtime.storage.outbox import event_write
 
 MAX_CACHED = 10_000
 
@@ -49,7 +50,9 @@ class Merchants(Actor):
         )
         known = await self._get(message.merchant_id)
         if known is None:
-            answer = await self.system.ref(JOURNAL).ask(Append(merchant_entry(wanted)))
+            events = tuple(map(event_write, message.publishes))
+            append = Append((*merchant_entry(wanted), *events), publishes=bool(events))
+            answer = await self.system.ref(JOURNAL).ask(append)
             if not isinstance(answer, Rejected):
                 return self._remember(wanted)
             # The commit of an earlier try was under way when the merchant was looked up.

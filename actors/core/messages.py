@@ -7,6 +7,7 @@ import attrs
 
 from actors.vocabulary import Idempotency, Page, Refusal
 from runtime.message import Call
+from runtime.outbox import OutboxEvent
 
 MERCHANTS = "core.merchants"
 """Name of the actor that keeps merchants."""
@@ -34,11 +35,15 @@ class Merchant:
 
 @attrs.frozen
 class RegisterMerchant(Call[Merchant | Refusal]):
-    """Create a merchant; the same registration again answers the same merchant."""
+    """Create a merchant; the same registration again answers the same merchant.
+
+    `publishes` are events of the transaction that creates it.
+    """
 
     merchant_id: str
     name: str
     currency: str
+    publishes: tuple[OutboxEvent, ...] = ()
 
 
 @attrs.frozen

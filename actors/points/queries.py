@@ -250,8 +250,9 @@ EXPIRING_AS_RECORDED = (
 )
 
 SELECT_DUE = AcrossMerchants(
-    "SELECT merchant_id, customer_id FROM points_accounts"
-    " WHERE next_due_at <= $1 ORDER BY next_due_at LIMIT $2"
+    "SELECT next_due_at, merchant_id, customer_id FROM points_accounts"
+    " WHERE next_due_at <= $1 AND (next_due_at, merchant_id, customer_id) > ($2, $3, $4)"
+    " ORDER BY next_due_at, merchant_id, customer_id LIMIT $5"
 )
 
 # Verification.

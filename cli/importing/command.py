@@ -21,6 +21,7 @@ from cli.importing.remote import RemoteSink
 from cli.importing.report import ErrorReport, report_path
 from cli.importing.sinks import LocalSink, Sink
 from cli.importing.tally import Tally
+from cli.key_store import key_store
 from cli.options import STORAGE, settings_options
 from cli.reaching import with_tree_or_server
 from cli.running import Run, run_command
@@ -87,7 +88,7 @@ async def import_orders(run: Run, job: Job) -> None:
             async def remote(address: str) -> tuple[Tally, int]:
                 _notice(f"the database is in use; sending to the server at {address}")
                 client = HttpClient(address)
-                sink = RemoteSink(client, run.settings.data_dir, job.merchant_id)
+                sink = RemoteSink(client, key_store(run.settings), job.merchant_id)
                 return await _import_into(sink, run, job, source, report, view)
 
             try:

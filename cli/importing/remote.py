@@ -1,12 +1,12 @@
 """The sink that sends orders to a running server over HTTP."""
 
 from collections.abc import Awaitable, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import trio
 
+from actors.auth.keys import KeyStore
 from actors.auth.messages import Role
 from actors.core.messages import Order, OrderStatus
 from actors.points.messages import EarnRule
@@ -28,11 +28,11 @@ class ServerBusy(ActorError):
 class RemoteSink:
     """Records orders with `POST /v1/orders/batch`, by a token of our own making."""
 
-    def __init__(self, client: HttpClient, key_directory: Path, merchant_id: str) -> None:
+    def __init__(self, client: HttpClient, keys: KeyStore, merchant_id: str) -> None:
         self._client = client
         self._merchant_id = merchant_id
-        self._key_directory = key_directory
-        self._token = new_token(key_directory, Role.OWNER, merchant_id)
+        self._keys = keys
+        self._token = new_token(keys, Role.OWNER, merchant_id)
 
     async def prepare(self, currency: str) -> str | None:
         answer = await self._ask(self._client.get("/v1/merchant", self._token))
@@ -45,7 +45,7 @@ class RemoteSink:
             "name": self._merchant_id,
             "currency": currency,
         }
-        token = new_token(self._key_directory, Role.PLATFORM, None)
+        token = new_token(self._keys, Role.PLATFORM, None)
         answer = await self._ask(self._client.post("/v1/admin/merchants", merchant, token))
         if answer.status != 201:
             raise CommandFailed(f"merchant {self._merchant_id}: {answer.problem}")

@@ -3,6 +3,7 @@
 from typing import Final
 
 from actors.core.messages import MERCHANTS, Merchant, RegisterMerchant
+from gateway.auditing import audited
 from gateway.bodies import Body, Currency, Id, Text
 from gateway.routes import OPERATORS, Answer, ApiRequest, Response, Route, accepted, answer
 
@@ -15,7 +16,14 @@ class MerchantBody(Body, frozen=True, kw_only=True):
 
 async def register(request: ApiRequest) -> Answer:
     body: MerchantBody = request.body
-    command = RegisterMerchant(body.merchant_id, body.name, body.currency)
+    event = audited(
+        request,
+        "merchant.register",
+        body.merchant_id,
+        after={"name": body.name, "currency": body.currency},
+        merchant_id=body.merchant_id,
+    )
+    command = RegisterMerchant(body.merchant_id, body.name, body.currency, (event,))
     return answer(accepted(await request.ask(MERCHANTS, command)), 201)
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from actors.paging import decode_cursor, page
 from actors.vocabulary import Page
+from gateway.auditing import audited
 from gateway.bodies import Id, PageQuery
 from gateway.problems import Problem, not_found
 from gateway.putting_back import TAG, Intervention, PutBackBody
@@ -132,7 +133,18 @@ async def show(request: ApiRequest) -> Answer:
 
 async def put_back(request: ApiRequest) -> Answer:
     body: PutBackBody = request.body
-    command = PutBackEvent(**request.path, who=request.caller.subject, why=body.reason)
+    audit = audited(
+        request,
+        "dead_event.put_back",
+        f"{request.path['consumer']}/{request.path['event_id']}",
+        before={"state": "dead"},
+        after={"state": "late"},
+        reason=body.reason,
+        merchant_id=request.path["merchant_id"],
+    )
+    command = PutBackEvent(
+        **request.path, who=request.caller.subject, why=body.reason, publishes=(audit,)
+    )
     event = await request.ask(RELAY, command)
     if event is None:
         raise _no_such_event()

@@ -7,6 +7,7 @@ import msgspec
 
 from actors.paging import Moment, decode_cursor, page
 from actors.vocabulary import Page, Refusal, RefusalKind
+from gateway.auditing import audited
 from gateway.bodies import PageQuery
 from gateway.problems import not_found
 from gateway.putting_back import TAG, Intervention, PutBackBody
@@ -140,7 +141,19 @@ async def show(request: ApiRequest) -> Answer:
 
 async def put_back(request: ApiRequest) -> Answer:
     body: PutBackBody = request.body
-    command = PutBack(request.path["job_id"], request.caller.subject, body.reason)
+    dead = await request.ask(JOBS, GetDeadLetter(request.path["job_id"]))
+    if dead is None:
+        raise not_found("there is no such dead letter")
+    event = audited(
+        request,
+        "dead_letter.put_back",
+        dead.job_id,
+        before={"state": dead.state.value, "attempts": dead.attempt, "queue": dead.queue},
+        after={"state": JobState.AVAILABLE.value, "attempts": 0, "queue": dead.queue},
+        reason=body.reason,
+        merchant_id=_merchant(dead),
+    )
+    command = PutBack(dead.job_id, request.caller.subject, body.reason, (event,))
     job = await request.ask(JOBS, command)
     if isinstance(job, JobRefusal):
         job = accepted(NOT_NOW[job])

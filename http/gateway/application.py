@@ -5,7 +5,9 @@ from typing import Final
 from config.policy_loading import default_policies
 from gateway import (
     api_admin,
+    api_audit,
     api_auth,
+    api_controls,
     api_customers,
     api_dead_events,
     api_dead_letters,
@@ -15,7 +17,7 @@ from gateway.admission import Admission
 from gateway.api_orders import order_routes
 from gateway.api_points import points_routes
 from gateway.api_products import product_routes
-from gateway.authentication import Authenticator, VerificationKeys
+from gateway.authentication import Authenticator
 from gateway.dispatch import Dispatcher, operations
 from gateway.documents import document_routes
 from gateway.domains import Domains
@@ -27,6 +29,9 @@ from gateway.overload import Overload
 from gateway.quart_app import Gateway
 from gateway.routes import Route
 from gateway.settings import GatewaySettings
+from gateway.switch_messages import SWITCHBOARD
+from gateway.switchboard import Switchboard
+from gateway.verification_keys import VerificationKeys
 from runtime import ActorSystem, ChildSpec
 from runtime.cache import CacheHandle, Presence
 from runtime.policies import Policies
@@ -52,6 +57,8 @@ def domain_routes(settings: GatewaySettings) -> tuple[Route, ...]:
         *api_admin.ROUTES,
         *api_dead_letters.ROUTES,
         *api_dead_events.ROUTES,
+        *api_audit.ROUTES,
+        *api_controls.ROUTES,
     )
 
 
@@ -127,17 +134,23 @@ def gateway_children(
 
     Without `policies` it has its own, for the domains and with the default settings, which
     outlive its listeners. The heart beats from before the first connection until after the last
-    one; the checker comes last, so that its crash takes nobody along.
+    one; checker and switchboard come last, so that a crash of theirs takes no request along.
     """
     seen = board if board is not None else HealthBoard()
     kept = policies
     overload = Overload(settings.shedding, settings.shedding_mode)
 
-    def app(system: ActorSystem) -> Gateway:
+    def policies_of(system: ActorSystem) -> Policies:
         nonlocal kept
         if kept is None:
             kept = domain_policies(default_policies(), system.random, system.metrics.policies)
-        return make_app(system, settings, database, cache, seen, kept, overload)
+        return kept
+
+    def app(system: ActorSystem) -> Gateway:
+        return make_app(system, settings, database, cache, seen, policies_of(system), overload)
+
+    def board_of_switches() -> Switchboard:
+        return Switchboard(policies_of, overload.shedder, seen.switches)
 
     def start() -> Listener:
         return Listener(app, listener, overload)
@@ -151,4 +164,5 @@ def gateway_children(
             shutdown_s=listener.drain_s + SHUTDOWN_MARGIN_S,
         ),
         ChildSpec("health", lambda: HealthChecker(seen, database, cache)),
+        ChildSpec("switchboard", board_of_switches, name=SWITCHBOARD),
     )

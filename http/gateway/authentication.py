@@ -5,22 +5,17 @@ from typing import Any, Final
 
 import attrs
 import jwt
-import trio
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from actors.auth.messages import (
     ALGORITHM,
     AUDIENCE,
     ISSUER,
-    KEYS,
     TOKEN_TYPE,
-    GetVerificationKeys,
     Principal,
     Role,
 )
-from gateway.domains import Domains
 from gateway.problems import Headers, Problem
+from gateway.verification_keys import VerificationKeys
 from runtime import ActorSystem
 
 TOKEN_TYPES: Final = frozenset({TOKEN_TYPE, f"application/{TOKEN_TYPE}"})
@@ -29,9 +24,6 @@ REQUIRED_CLAIMS: Final = ["iss", "aud", "sub", "exp", "iat", "jti"]
 
 NOT_BEFORE_LEEWAY_S: Final = 60.0
 """A token may come from a machine whose clock is ahead. Its end is kept to the second."""
-
-REFETCH_KEYS_S: Final = 1.0
-"""Unknown key ids make the gateway ask for the keys at most this often."""
 
 CHALLENGE: Final[Headers] = (("www-authenticate", 'Bearer realm="loyalnest"'),)
 INVALID_TOKEN: Final[Headers] = (
@@ -46,56 +38,25 @@ def token_problem(detail: str) -> Problem:
 
 
 @attrs.define(eq=False)
-class VerificationKeys:
-    """The public keys, asked for when an unknown key id turns up and kept ever after."""
-
-    _domains: Domains
-    _timeout_s: float
-    _keys: dict[str, Ed25519PublicKey] = attrs.field(factory=dict)
-    _fetched_at: float = -REFETCH_KEYS_S
-    _fetching: trio.Lock = attrs.field(factory=trio.Lock)
-
-    async def get(self, kid: str) -> Ed25519PublicKey | None:
-        """Raises `ActorError` or `PolicyError` when the key is not known and the keys cannot be
-        had."""
-        key = self._keys.get(kid)
-        if key is not None:
-            return key
-        async with self._fetching:
-            if kid not in self._keys and self._may_fetch():
-                await self._fetch()
-        return self._keys.get(kid)
-
-    def _may_fetch(self) -> bool:
-        return not self._keys or trio.current_time() - self._fetched_at >= REFETCH_KEYS_S
-
-    async def _fetch(self) -> None:
-        question = GetVerificationKeys()
-        keys = await self._domains.ask(KEYS, question, timeout_s=self._timeout_s, repeatable=True)
-        self._fetched_at = trio.current_time()
-        self._keys = {key.kid: _public_key(key.public_pem) for key in keys}
-
-
-def _public_key(pem: str) -> Ed25519PublicKey:
-    key = load_pem_public_key(pem.encode())
-    if not isinstance(key, Ed25519PublicKey):
-        raise TypeError("the auth domain gave out a key that is not Ed25519")
-    return key
-
-
-@attrs.define(eq=False)
 class Authenticator:
-    """Turns the header into a principal. Verified tokens are remembered until they expire."""
+    """Turns the header into a principal. Verified tokens are remembered until they expire, or a
+    key is withdrawn."""
 
     _system: ActorSystem
     _keys: VerificationKeys
     _cached_max: int
     _cache: OrderedDict[bytes, Principal] = attrs.field(factory=OrderedDict)
+    _withdrawn: int = 0
 
     async def principal(self, authorization: bytes | None) -> Principal:
         """Raises `Problem` 401."""
         if authorization is None:
             raise Problem(401, "token_required", "send an access token", CHALLENGE)
+        if self._keys.old:
+            await self._keys.refresh()
+        if self._keys.withdrawn != self._withdrawn:
+            self._withdrawn = self._keys.withdrawn
+            self._cache.clear()
         cached = self._cache.get(authorization)
         now_s = self._system.clock.now().timestamp()
         if cached is not None:

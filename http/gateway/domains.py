@@ -6,11 +6,22 @@ from typing import Final, TypeAlias, TypeVar
 
 import attrs
 
+from actors.admin_core import messages as admin_core
 from actors.auth.messages import KEYS
 from actors.core import messages as core
 from actors.points import messages as points
 from actors.products import messages as products
-from config.policies import AUTH, CORE, DEFERRALS, PLATFORM, POINTS, PRODUCTS
+from config.policies import (
+    ADMIN_CORE,
+    AUTH,
+    CONTROLS,
+    CORE,
+    DEFERRALS,
+    PLATFORM,
+    POINTS,
+    PRODUCTS,
+)
+from gateway.switch_messages import SWITCHBOARD
 from runtime import ActorSystem, Call
 from runtime.context import time_left_s
 from runtime.jobs import JOBS
@@ -24,6 +35,7 @@ Ask: TypeAlias = Callable[[float | None], Awaitable[Reply]]
 
 DOMAIN_OF: Final[Mapping[str, str]] = {
     KEYS: AUTH,
+    admin_core.QUERIES: ADMIN_CORE,
     core.MERCHANTS: CORE,
     core.CUSTOMERS: CORE,
     core.ORDERS: CORE,
@@ -36,6 +48,7 @@ DOMAIN_OF: Final[Mapping[str, str]] = {
     products.QUERIES: PRODUCTS,
     JOBS: PLATFORM,
     RELAY: PLATFORM,
+    SWITCHBOARD: CONTROLS,
 }
 """By actor, the pipeline that asks to it go through."""
 

@@ -1,8 +1,8 @@
 """The door: accepts connections, and decides on requests before anything is done for them.
 
 On one thread, refusing a request costs time that serving needs. A refusal by the application
-costs about half of what serving does, and then at five times the capacity nothing is left to serve
-with. So the door reads all connections itself, through one selector. It glances at the first bytes
+costs nearly what serving does, and then at five times the capacity nothing is left to serve with.
+So the door reads all connections itself, through one selector. It glances at the first bytes
 of a request, asks the load shedder, and writes a refusal straight to the socket; no task is woken,
 and a new connection has none before its first request is let in. What it cannot judge at a glance
 it lets in, and the dispatcher decides.
@@ -167,24 +167,33 @@ class Door:
         while True:
             with trio.move_on_at(self._next_at()):
                 await trio.lowlevel.wait_readable(self._descriptor())
-            for key, _ in self._selector.select(0):
-                key.data.ready()
+            self._look()
             self._pass_time()
             self._refuse()
+
+    def _look(self) -> None:
+        for key, _ in self._selector.select(0):
+            key.data.ready()
 
     def _descriptor(self) -> int:
         """Of the selector itself, which is readable when one of its sockets is."""
         return self._selector.fileno()
 
     def close_entrances(self) -> None:
-        """Accept nobody any more, and close connections that nobody serves."""
+        """Accept nobody any more, and close connections without a request.
+
+        Whoever has come by now, and what they have sent, still counts.
+        """
+        for entrance in self._entrances:
+            entrance.ready()
+        self._look()
         self._pause()
         self._accept_at = inf
         for entrance in self._entrances:
             entrance.socket.close()
         self._entrances.clear()
         for visitor in list(self._strangers):
-            visitor.close()
+            visitor.leave_if_silent()
 
     def close(self) -> None:
         """The end, after all visitors have left."""
@@ -196,7 +205,7 @@ class Door:
         socket.setblocking(False)
         address = counted_as(peer[0]) if isinstance(peer, tuple) else UNKNOWN
         visitor = Visitor(self, socket, address)
-        visitor.surplus = not self._house.arrived(visitor)
+        visitor.surplus = visitor.last = not self._house.arrived(visitor)
         self._strangers.add(visitor)
         self.watch(visitor)
         if visitor.surplus and len(self._surplus) >= SURPLUS_MAX:

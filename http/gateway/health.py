@@ -7,6 +7,7 @@ import attrs
 import msgspec
 
 from actors.auth.messages import Principal
+from gateway.api_controls import Switch, switch_of
 from gateway.routes import OPERATORS, Answer, ApiRequest, Response, Route, answer
 from runtime import ActorSystem
 from runtime.policies import Priority
@@ -64,6 +65,7 @@ class Health(msgspec.Struct, frozen=True, omit_defaults=True):
     version: str | None = None
     dependencies: tuple[Dependency, ...] = ()
     domains: tuple[Dependency, ...] = ()
+    switches: tuple[Switch, ...] = ()
     tree: tuple[TreeActor, ...] = ()
 
 
@@ -92,6 +94,7 @@ class HealthRoutes:
                 version=self._version,
                 dependencies=_parts(self._board.dependencies),
                 domains=_parts(self._board.domains),
+                switches=tuple(map(switch_of, self._board.switches)),
                 tree=tuple(map(_actor, tree or ())),
             )
         )

@@ -172,14 +172,8 @@ class Server(TCPServer):
         elif self._reading or not isinstance(event, Updated):
             await super().protocol_send(event)
         if isinstance(event, Updated) and event.idle:
-            self._answered()
-
-    def _answered(self) -> None:
-        """A request is over. The next one is met at the door, unless a part of it is here."""
-        visitor: Visitor = self.stream.visitor
-        visitor.abandon()
-        if self.protocol.protocol.is_between_requests:
-            visitor.step_outside()
+            visitor: Visitor = self.stream.visitor
+            visitor.answered(between_requests=self.protocol.protocol.is_between_requests)
 
     async def _linger(self) -> None:
         """Tell the client that no more comes, and let it read that before the socket closes."""

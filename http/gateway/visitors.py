@@ -54,7 +54,8 @@ class Visitor:
 
     `serve` says that a task serves it; before its first request there is none, and a refusal
     costs no more than a few system calls. `permit` is that of the request in hand, until
-    somebody takes it. A `surplus` one came over the bound on connections. `method` is that of the
+    somebody takes it. A `surplus` one came over the bound on connections, and with the answer to
+    its `last` request a connection ends. `method` is that of the
     last request that was seen whole; `address` is what the client's counts as.
     """
 
@@ -66,6 +67,7 @@ class Visitor:
         "_reader",
         "_watched",
         "address",
+        "last",
         "method",
         "permit",
         "place",
@@ -88,6 +90,7 @@ class Visitor:
         self.served = False
         self.socket = socket
         self.surplus = False
+        self.last = False
 
     def ready(self) -> None:
         """There is something to read, or the end."""
@@ -161,8 +164,14 @@ class Visitor:
         self.place = Place.OUTSIDE
         self._held = b""
         answer = turned_away(retry_after_s, lasting=self._lasting)
-        if not (self._say(answer) and self._lasting):
+        if not (self._say(answer) and self._lasting) or self.last:
             self._end()
+
+    def leave_if_silent(self) -> None:
+        """The door closes: who has said nothing leaves, and the others after the next answer."""
+        self.last = True
+        if self.place is Place.OUTSIDE and not self._held:
+            self.close()
 
     def refuse(self, answer: bytes) -> None:
         """Say no, and that was all."""
@@ -184,10 +193,15 @@ class Visitor:
         else:
             self.close()
 
-    def step_outside(self) -> None:
-        """The request was answered, and nothing of the next one has come."""
+    def answered(self, *, between_requests: bool) -> None:
+        """A request is over. The next one is met outside, unless a part of it has come in.
+
+        After the `last` one the connection ends.
+        """
         self.abandon()
-        if self.place is Place.INSIDE and not self._held and not self._ended:
+        if self.last:
+            self._end()
+        elif between_requests and self.place is Place.INSIDE and not self._held and not self._ended:
             self.place = Place.OUTSIDE
 
     def take_permit(self) -> Permit | None:

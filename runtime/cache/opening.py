@@ -7,12 +7,16 @@ from runtime.cache.memory import MemoryCache
 from runtime.cache.port import Cache
 from runtime.policies import Pipeline
 from runtime.ports import Ports
+from runtime.rotation import RotatingSecret
 from runtime.telemetry import Metrics
 
 
 @asynccontextmanager
 async def open_cache(
-    url: str | None, ports: Ports, metrics: Metrics, pipeline: Pipeline | None = None
+    url: str | RotatingSecret | None,
+    ports: Ports,
+    metrics: Metrics,
+    pipeline: Pipeline | None = None,
 ) -> AsyncIterator[Cache]:
     """The Redis at `url`, or without one the twin in this process.
 

@@ -37,6 +37,7 @@ from runtime.policies import (
 )
 from runtime.policies.gcra import LUA, verdict
 from runtime.policies.limits import Limit, Verdict, check_cost
+from runtime.rotation import RotatingSecret
 from runtime.telemetry import Metrics
 
 TIMEOUT_S = 0.1
@@ -54,9 +55,12 @@ LUA_SHA = sha1(LUA.encode(), usedforsecurity=False).hexdigest()
 class RedisCache:
     """The port's promises on one Redis, within the deadline of `pipeline`. Made by `open_redis`."""
 
-    def __init__(self, url: str, random: Random, metrics: Metrics, pipeline: Pipeline) -> None:
+    def __init__(
+        self, url: str | RotatingSecret, random: Random, metrics: Metrics, pipeline: Pipeline
+    ) -> None:
         self.pipeline = pipeline
         self._timeout_s = pipeline.spec.deadline_s or TIMEOUT_S
+        url = RotatingSecret.of(url)
         self._connections = Connections(url, CONNECTIONS_MAX)
         self._waiting = Connections(url, WAITING_CONNECTIONS_MAX)
         self._subscriptions = Subscriptions()
@@ -196,7 +200,10 @@ def _entry(raw: Any) -> StreamEntry:
 
 @asynccontextmanager
 async def open_redis(
-    url: str, random: Random, metrics: Metrics, pipeline: Pipeline | None = None
+    url: str | RotatingSecret,
+    random: Random,
+    metrics: Metrics,
+    pipeline: Pipeline | None = None,
 ) -> AsyncIterator[RedisCache]:
     """The cache at `url`, for the duration of the block, whether Redis is there or not.
 

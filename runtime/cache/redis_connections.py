@@ -7,18 +7,25 @@ answer has been read; whatever else happens, it is closed.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
 
 import redis.asyncio.connection as redis_py
 import trio
-from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from runtime import host
 from runtime.cache.errors import Away, CacheRefused, CacheUnavailable
 from runtime.cache.policies import DEPENDENCY
 from runtime.parking import monotonic
 from runtime.policies import require_deadline
+from runtime.rotation import RotatingSecret
 
 Command: TypeAlias = Sequence[str | bytes | int]
 
@@ -26,12 +33,15 @@ PLAIN_ANSWERS = 2
 """Version of the protocol: its answers are lists, numbers and bytes."""
 
 
+class _Stale(Exception):
+    """A connection cannot be used any more. Nothing was sent on it."""
+
+
 class Connections:
     """At most `size` connections, made when needed."""
 
-    def __init__(self, url: str, size: int) -> None:
-        self._options: dict[str, Any] = dict(redis_py.parse_url(url))
-        self._kind = self._options.pop("connection_class", redis_py.Connection)
+    def __init__(self, url: str | RotatingSecret, size: int) -> None:
+        self._url = RotatingSecret.of(url)
         self._free = trio.Semaphore(size, max_value=size)
         self._size = size
         self._idle: list[redis_py.AbstractConnection] = []
@@ -62,7 +72,12 @@ class Connections:
                     raise
 
     async def _exchange(self, command: Command) -> Any:
-        connection = self._idle.pop() if self._idle else self.new()
+        if self._idle:
+            with suppress(_Stale):
+                return await self._exchange_on(self._idle.pop(), command)
+        return await self._exchange_on(await self.connect(), command)
+
+    async def _exchange_on(self, connection: redis_py.AbstractConnection, command: Command) -> Any:
         clean = False
         try:
             answer = await host.call(_exchange, connection, command)
@@ -82,19 +97,31 @@ class Connections:
                 await close(connection)
         return answer
 
-    def new(self) -> redis_py.AbstractConnection:
-        """A connection that is not connected yet and belongs to the caller.
+    async def connect(self) -> redis_py.AbstractConnection:
+        """A connection that belongs to the caller, with the first of the URL's values that the
+        server accepts.
 
-        It has no time limits and repeats nothing by itself.
+        It has no time limits and repeats nothing by itself. Raises as redis-py does. Cancelled, it
+        leaves none behind.
         """
-        connection: redis_py.AbstractConnection = self._kind(
-            **self._options,
-            protocol=PLAIN_ANSWERS,
-            socket_timeout=None,
-            socket_connect_timeout=None,
-            driver_info=None,
-        )
-        return connection
+        refusal: RedisError | None = None
+        for value in self._url.values():
+            connection = _new(value)
+            try:
+                await host.call(connection.connect)
+            except RedisError as error:
+                await close(connection)
+                if not _is_login_refused(error):
+                    raise
+                refusal = refusal or error
+            except BaseException:
+                await close(connection)
+                raise
+            else:
+                self._url.worked(value)
+                return connection
+        self._url.refused()
+        raise refusal if refusal is not None else AssertionError("there is always a value")
 
     async def close(self) -> None:
         """Close what is idle now, and what is lent when it comes back."""
@@ -107,13 +134,33 @@ class Connections:
             await close(connection)
 
 
+def _is_login_refused(error: RedisError) -> bool:
+    """redis-py wraps what the server says while connecting."""
+    return isinstance(error, AuthenticationError) or isinstance(
+        error.__cause__, AuthenticationError
+    )
+
+
+def _new(url: str) -> redis_py.AbstractConnection:
+    options: dict[str, Any] = dict(redis_py.parse_url(url))
+    kind = options.pop("connection_class", redis_py.Connection)
+    connection: redis_py.AbstractConnection = kind(
+        **options,
+        protocol=PLAIN_ANSWERS,
+        socket_timeout=None,
+        socket_connect_timeout=None,
+        driver_info=None,
+    )
+    return connection
+
+
 async def _exchange(connection: redis_py.AbstractConnection, command: Command) -> Any:
     """In asyncio. A connection that does not end with a whole answer is closed at once."""
     whole = False
     try:
-        if connection.is_connected and await connection.can_read():
+        if not connection.is_connected or await connection.can_read():
             # Closed by the server, or holding what nobody asked for.
-            await connection.disconnect(nowait=True)
+            raise _Stale
         await connection.send_command(*command)
         answer = await connection.read_response()
         whole = True

@@ -84,10 +84,10 @@ class Listener:
 
     async def _session(self) -> str:
         """Connect and listen; why that came to an end."""
-        connection = self._connections.new()
+        connection: redis_py.AbstractConnection | None = None
         try:
             with trio.fail_after(CONNECT_TIMEOUT_S), translated():
-                await host.call(connection.connect)
+                connection = await self._connections.connect()
             return await self._listen(connection)
         except trio.TooSlowError:
             return "no connection in time"
@@ -95,7 +95,8 @@ class Listener:
             return str(error)
         finally:
             self._confirmed.clear()
-            await close(connection)
+            if connection is not None:
+                await close(connection)
 
     async def _listen(self, connection: redis_py.AbstractConnection) -> str:
         """Read and write at the same time until one of them fails."""

@@ -36,6 +36,7 @@ from runtime.storage import (
     StorageError,
     Superseded,
 )
+from runtime.storage.outbox import event_write
 from runtime.trouble import Trouble
 from runtime.workers import Workers
 
@@ -142,7 +143,8 @@ class JobDesk(Workers):
             return JobRefusal.NOT_FOUND
         note = JobNote(self.system.clock.now(), "put_back", message.by, message.reason)
         try:
-            await self._append((put_back_write(job, note),))
+            events = tuple(map(event_write, message.publishes))
+            await self._append((put_back_write(job, note), *events), publishes=bool(events))
         except Superseded:
             return JobRefusal.ENDED
         except ConstraintViolation:
@@ -151,9 +153,9 @@ class JobDesk(Workers):
         await self._announce(job.queue)
         return await self._store.get(job.merchant_id, job.job_id) or JobRefusal.NOT_FOUND
 
-    async def _append(self, entry: Entry) -> None:
+    async def _append(self, entry: Entry, *, publishes: bool = False) -> None:
         """Raises the violation of an entry that was rejected."""
-        answer = await self.system.ref(JOURNAL).ask(Append(entry))
+        answer = await self.system.ref(JOURNAL).ask(Append(entry, publishes))
         if answer is not None:
             raise answer.violation
 

@@ -7,6 +7,7 @@ import attrs
 
 from runtime.jobs.model import Job, NewJob
 from runtime.message import Call, Cast
+from runtime.outbox import OutboxEvent
 
 JOBS = "platform.jobs"
 """Name of the desk: enqueues, tells depths, and keeps the dead letters."""
@@ -127,12 +128,14 @@ class GetDeadLetter(Call[Job | None]):
 class PutBack(Call[Job | JobRefusal]):
     """To the desk: give a dead job all its attempts again, at the end of its line.
 
-    Answered with the job as it is then. `by` and `reason` stay with the job.
+    Answered with the job as it is then. `by` and `reason` stay with the job. `publishes` are events
+    of the same transaction.
     """
 
     job_id: str
     by: str
     reason: str
+    publishes: tuple[OutboxEvent, ...] = ()
 
 
 @attrs.frozen

@@ -18,7 +18,10 @@ PRUNE = "jobs.prune"
 PRUNING = Schedule(name="jobs.prune", job=PRUNE, timing=Hourly(minute=17))
 
 JOBS_KEPT = timedelta(days=7)
-"""How long jobs that succeeded or were cancelled are kept. Dead letters are kept for good."""
+"""How long jobs that succeeded or were cancelled are kept."""
+
+DEAD_LETTERS_KEPT = timedelta(days=180)
+"""For somebody to put them back. What nobody missed in half a year is given up, and logged."""
 
 RUNS_KEPT = timedelta(days=60)
 
@@ -37,7 +40,10 @@ class Pruner:
         store, now = JobStore(self._database), system.clock.now()
         jobs = await in_steps(store.prune_jobs, now - JOBS_KEPT)
         runs = await in_steps(store.prune_runs, now - RUNS_KEPT)
+        dead = await in_steps(store.prune_dead, now - DEAD_LETTERS_KEPT)
         log.info("jobs_pruned", jobs=jobs, runs=runs)
+        if dead:
+            log.warning("dead_letters_given_up", jobs=dead)
         return ()
 
 

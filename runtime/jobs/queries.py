@@ -141,14 +141,19 @@ BEAT = _each(
 )
 """A job whose end is being committed keeps its lease as it is."""
 
-PRUNE_JOBS = _each(
+_PRUNE = (
     "WITH old AS MATERIALIZED ("
     "SELECT merchant_id AS old_merchant, job_id AS old_job FROM jobs"
-    " WHERE state IN ('succeeded', 'cancelled') AND finished_at < $1"
-    " ORDER BY finished_at LIMIT $2{skip_locked})"
+    " WHERE state IN ({states}) AND finished_at < $1"
+    " ORDER BY finished_at LIMIT $2{{skip_locked}})"
     " DELETE FROM jobs WHERE (merchant_id, job_id) IN (SELECT old_merchant, old_job FROM old)"
     " RETURNING job_id"
 )
+
+PRUNE_JOBS = _each(_PRUNE.format(states="'succeeded', 'cancelled'"))
+
+PRUNE_DEAD = _each(_PRUNE.format(states="'dead'"))
+"""On PostgreSQL a job that is being put back is locked, and passed over."""
 
 PRUNE_RUNS = _each(
     "WITH old AS MATERIALIZED ("

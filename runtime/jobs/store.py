@@ -29,6 +29,7 @@ from runtime.jobs.queries import (
     END_ATTEMPT,
     INSERT_JOB,
     LIST_DEAD,
+    PRUNE_DEAD,
     PRUNE_JOBS,
     PRUNE_RUNS,
     PUT_BACK,
@@ -234,6 +235,11 @@ class JobStore:
     async def prune_jobs(self, before: datetime, limit: int) -> int:
         """Delete up to `limit` jobs that succeeded or were cancelled before then."""
         sql = PRUNE_JOBS[self._database.dialect]
+        return len(await self._database.execute(sql, before, limit))
+
+    async def prune_dead(self, before: datetime, limit: int) -> int:
+        """Delete up to `limit` dead letters from before then."""
+        sql = PRUNE_DEAD[self._database.dialect]
         return len(await self._database.execute(sql, before, limit))
 
     async def prune_runs(self, before: datetime, limit: int) -> int:

@@ -11,7 +11,7 @@ from runtime.ports import system_ports
 from runtime.storage.deadlines import patience_s
 from runtime.storage.errors import TAKEN_OVER, StorageRejected, StorageUnavailable, TakenOver
 from runtime.storage.guarded import Guarded, Operation
-from runtime.storage.policies import DATABASE, DEPENDENCY, WRITE_LIMIT_S
+from runtime.storage.policies import WRITE_LIMIT_S, database_pipeline
 from runtime.storage.port import Database, Dialect
 from runtime.storage.share import DatabaseShare
 
@@ -25,7 +25,7 @@ class DatabaseHandle(Guarded):
 
     def __init__(self, pipeline: Pipeline | None = None) -> None:
         if pipeline is None:
-            pipeline = Pipeline(DEPENDENCY, DATABASE, system_ports().random)
+            pipeline = database_pipeline(system_ports().random)
         if pipeline.bulkhead is None:
             raise ValueError("the pipeline of a database needs a bulkhead")
         self.pipeline = pipeline

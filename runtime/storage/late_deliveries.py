@@ -124,6 +124,14 @@ SELECT_ONE_DEAD = (
     " WHERE merchant_id = $1 AND consumer = $2 AND event_id = $3 AND dead_at IS NOT NULL"
 )
 
+PRUNE_DEAD = AcrossMerchants(
+    "DELETE FROM late_deliveries WHERE dead_at < $1 AND (merchant_id, consumer, event_id) IN"
+    " (SELECT d.merchant_id, d.consumer, d.event_id FROM late_deliveries d WHERE d.dead_at < $1"
+    " ORDER BY d.dead_at LIMIT $2) RETURNING event_id"
+)
+"""Give up what has been dead since before a time, the longest dead first. What is put back
+meanwhile stays."""
+
 History = list[dict[str, Any]]
 """What happened to a delivery, oldest first, as JSON."""
 

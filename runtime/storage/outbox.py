@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from runtime.outbox import OutboxEvent
 from runtime.storage.port import AcrossMerchants, Statement, Write
 
 INSERT_EVENT = Statement(
@@ -38,6 +39,12 @@ def outbox_write(
     """An event for the domains that subscribed to `topic`. `payload` is a JSON value; events
     with the same `key` are delivered in the order of their ids."""
     return Write(INSERT_EVENT, (merchant_id, event_id, topic, key, payload, created_at))
+
+
+def event_write(event: OutboxEvent) -> Write:
+    """As `outbox_write`, for an event that was made elsewhere."""
+    key = (event.merchant_id, event.event_id, event.topic, event.key)
+    return Write(INSERT_EVENT, (*key, event.payload, event.created_at))
 
 
 def outbox_delete(merchant_id: str, event_id: str) -> Write:

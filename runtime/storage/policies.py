@@ -1,5 +1,7 @@
 """The policies of the database: what its errors say about it, and its pipeline by default."""
 
+from random import Random
+
 from runtime.policies import (
     FAILED,
     FAILED_FOR_GOOD,
@@ -9,7 +11,9 @@ from runtime.policies import (
     BreakerSpec,
     BulkheadSpec,
     Judgement,
+    Pipeline,
     PipelineSpec,
+    PolicyMetrics,
 )
 from runtime.storage.errors import (
     CommitUnknown,
@@ -54,3 +58,8 @@ DATABASE = PipelineSpec(
 )
 """The bulkhead takes its size from the store. The breaker is open so shortly that a store that is
 back is used again within 10 s, however long it was away."""
+
+
+def database_pipeline(random: Random, metrics: PolicyMetrics | None = None) -> Pipeline:
+    """The pipeline of a database, for those who have no settings."""
+    return Pipeline(DEPENDENCY, DATABASE, random, metrics)

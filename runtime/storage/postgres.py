@@ -12,6 +12,7 @@ import trio
 from runtime import host
 from runtime.parking import monotonic
 from runtime.policies import require_deadline
+from runtime.rotation import RotatingSecret
 from runtime.storage.deadlines import server_timeout_ms, until_deadline
 from runtime.storage.errors import (
     CommitUnknown,
@@ -34,7 +35,7 @@ from runtime.storage.port import (
 from runtime.storage.postgres_errors import translated, translated_connecting
 from runtime.storage.postgres_notices import NOTIFY, NoticeConnection, packed
 from runtime.storage.postgres_pool import CONNECT_TIMEOUT_S, PoolStatistics, SessionPool
-from runtime.storage.postgres_session import Context, Session, connect
+from runtime.storage.postgres_session import Context, Session, log_in
 from runtime.trouble import Trouble
 
 EVERYBODY = "*"
@@ -75,12 +76,14 @@ class PostgresDatabase:
     if the server is so configured.
     """
 
-    def __init__(self, url: str, connections: int, role: str | None = APPLICATION_ROLE) -> None:
-        self._url = url
+    def __init__(
+        self, url: str | RotatingSecret, connections: int, role: str | None = APPLICATION_ROLE
+    ) -> None:
+        self._url = RotatingSecret.of(url)
         settings = {"role": role} if role is not None else {}
 
         async def open_session(generation: int, timeout_s: float) -> Session:
-            return await connect(url, generation, timeout_s, settings)
+            return await log_in(self._url, generation, timeout_s, settings)
 
         away = Trouble(log, "database_away", "database_reached_again", at_once=True)
         self._pool = SessionPool(open_session, max(1, connections - OWN_CONNECTIONS), away)
@@ -142,7 +145,7 @@ class PostgresDatabase:
     async def as_owner(self) -> AsyncIterator[Database]:
         with translated_connecting(CONNECT_TIMEOUT_S):
             session = await host.call(
-                connect, self._url, 0, CONNECT_TIMEOUT_S, {}, 2 * MIGRATION_TIMEOUT_S
+                log_in, self._url, 0, CONNECT_TIMEOUT_S, {}, 2 * MIGRATION_TIMEOUT_S
             )
         try:
             owner = _Owner(session)

@@ -75,6 +75,14 @@ def translated_connecting(timeout_s: float) -> Iterator[None]:
         raise StorageError(f"cannot use the database: {_said(error.__cause__ or error)}") from error
 
 
+def is_login_refused(error: BaseException) -> bool:
+    """Whether the server is there, and does not let us in with what we know."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, asyncpg.PostgresError):
+        cause = cause.__cause__
+    return isinstance(cause, asyncpg.InvalidAuthorizationSpecificationError)
+
+
 def _of_server(error: asyncpg.PostgresError, attempt: Attempt | None) -> StorageError:
     state = error.sqlstate or ""
     kind = state[:2]

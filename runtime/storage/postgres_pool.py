@@ -9,7 +9,7 @@ import trio
 from runtime import host
 from runtime.parking import monotonic
 from runtime.storage.errors import DatabaseAway, StorageError
-from runtime.storage.postgres_errors import translated_connecting
+from runtime.storage.postgres_errors import is_login_refused, translated_connecting
 from runtime.storage.postgres_session import Session
 from runtime.trouble import Trouble
 
@@ -23,6 +23,9 @@ RECOVERY_S = 0.04
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 """Between two attempts to connect while the server is away; those who come meanwhile are told."""
+
+SHARE_TIMEOUT_S = 1.0
+"""How long somebody waits for a session of others when the login is refused."""
 
 Connect = Callable[[int, float], Awaitable[Session]]
 """Opens a session, given its generation and a time limit in seconds. Runs in asyncio."""
@@ -61,6 +64,9 @@ class SessionPool:
     _opened: int = attrs.field(default=0, init=False)
     _discarded: int = attrs.field(default=0, init=False)
     _closed: bool = attrs.field(default=False, init=False)
+    _refused: bool = attrs.field(default=False, init=False)
+    _lent: int = attrs.field(default=0, init=False)
+    _returned: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._permits = trio.Semaphore(self._size)
@@ -72,10 +78,12 @@ class SessionPool:
         Raises `DatabaseAway` when there is none and none can be opened.
         """
         async with self._permits:
-            session = self._take_idle() or await self._open()
+            session = self._take_idle() or await self._open_or_share()
+            self._lent += 1
             try:
                 yield session
             finally:
+                self._lent -= 1
                 await self._give_back(session)
 
     def _take_idle(self) -> Session | None:
@@ -85,6 +93,22 @@ class SessionPool:
                 return session
             self._discard(session)
         return None
+
+    async def _open_or_share(self) -> Session:
+        """Open a session. While the server knows another password than we do, those that have one
+        go on: wait for one of theirs, up to `SHARE_TIMEOUT_S`."""
+        with trio.move_on_after(SHARE_TIMEOUT_S):
+            while True:
+                try:
+                    return await self._open()
+                except DatabaseAway:
+                    if not self._refused or not self._lent:
+                        raise
+                await self._returned.wait()
+                session = self._take_idle()
+                if session is not None:
+                    return session
+        raise DatabaseAway(self._reason)
 
     async def _open(self) -> Session:
         async with self._connecting:
@@ -102,7 +126,7 @@ class SessionPool:
         return session
 
     def _postpone(self, error: Exception) -> None:
-        self._reason = str(error)
+        self._reason, self._refused = str(error), is_login_refused(error)
         pause_s = min(FIRST_PAUSE_S * 2**self._failures, LONGEST_PAUSE_S)
         self._failures = min(self._failures + 1, 16)
         self._not_before = monotonic() + pause_s
@@ -117,6 +141,8 @@ class SessionPool:
             await _closed(session)
         else:
             self._idle.append(session)
+        self._returned.set()
+        self._returned = trio.Event()
 
     def _discard(self, session: Session) -> None:
         self._discarded += 1

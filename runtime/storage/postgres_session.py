@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import attrs
 
+from runtime.rotation import RotatingSecret
 from runtime.storage.errors import Superseded
 from runtime.storage.grouping import Group
 from runtime.storage.port import Query, Row, Statement
@@ -236,3 +237,24 @@ async def connect(
     )
     await register(connection)
     return Session(connection, generation)
+
+
+async def log_in(
+    url: RotatingSecret,
+    generation: int,
+    timeout_s: float,
+    settings: Mapping[str, str],
+    command_timeout_s: float | None = None,
+) -> Session:
+    """As `connect`, with the first of the URL's values whose login the server accepts."""
+    refusal: asyncpg.InvalidAuthorizationSpecificationError | None = None
+    for value in url.values():
+        try:
+            session = await connect(value, generation, timeout_s, settings, command_timeout_s)
+        except asyncpg.InvalidAuthorizationSpecificationError as error:
+            refusal = refusal or error
+        else:
+            url.worked(value)
+            return session
+    url.refused()
+    raise refusal if refusal is not None else AssertionError("there is always a value")

@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trio.lowlevel import checkpoint
 
-from actors.auth.keys import SigningKey, signing_key
+from actors.auth.keyring import ReadKeys
+from actors.auth.keys import KeySet, KeyStore, SigningKey, signing_key
 from actors.auth.messages import KEYS
 from actors.core.messages import CUSTOMERS, MERCHANTS, ORDERS
 from actors.core.messages import QUERIES as CORE_QUERIES
@@ -25,13 +27,11 @@ from runtime.jobs.messages import JOBS, RUNNER, SCHEDULER
 from runtime.journal import JOURNAL, Append
 from runtime.outbox import RELAY
 from runtime.ownership import Ownership
-from runtime.policies import Pipeline
 from runtime.ports import Ports
 from runtime.sim import Life, Run, World
 from runtime.spool import Spool
 from runtime.storage import RUNTIME_MIGRATIONS, Database, DatabaseHandle, TakenOver
-from runtime.storage.policies import DATABASE as DATABASE_SPEC
-from runtime.storage.policies import DEPENDENCY
+from runtime.storage.policies import database_pipeline
 from runtime.telemetry import Metrics
 from supervisors.application import ApplicationSpec, Outside, application
 from supervisors.cache import CACHE, cache_child
@@ -60,9 +60,7 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
     """The application's root for one process of `world`."""
 
     @asynccontextmanager
-    async def open_cache(
-        _url: str | None, _ports: Ports, _metrics: Metrics, _pipeline: Pipeline | None
-    ) -> AsyncIterator[Cache]:
+    async def open_cache(_url: object, _ports: Ports, _metrics: Metrics) -> AsyncIterator[Cache]:
         async with world.cache.connect() as cache:
             yield cache
 
@@ -72,11 +70,15 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
 
         return open_it
 
-    async def load_key(_directory: Path) -> SigningKey:
-        await checkpoint()
-        return signing_key_of(world)
+    def read_keys(_store: KeyStore) -> ReadKeys:
+        async def read(_now: datetime) -> KeySet:
+            await checkpoint()
+            key = signing_key_of(world)
+            return KeySet(key, (key.verification_key(),))
 
-    outside = Outside(open_cache=open_cache, open_spool=open_spool, load_key=load_key)
+        return read
+
+    outside = Outside(open_cache=open_cache, open_spool=open_spool, read_keys=read_keys)
     spec = ApplicationSpec(
         simulated_database(world, life),
         Path("simulated"),
@@ -116,13 +118,13 @@ def simulated_platform(
 
 def simulated_handle(life: Life) -> DatabaseHandle:
     """The way to the store, through the pipeline that it has in real life."""
-    return DatabaseHandle(Pipeline(DEPENDENCY, DATABASE_SPEC, life.ports.random))
+    return DatabaseHandle(database_pipeline(life.ports.random, life.system.metrics.policies))
 
 
 def simulated_database(world: World, life: Life) -> DatabaseSpec:
     """The store of `world`, as a process of it opens it."""
 
-    async def open_database(_url: str, **_options: Any) -> Database:
+    async def open_database(_url: object, **_options: Any) -> Database:
         await checkpoint()
         return world.store.connect(life)
 

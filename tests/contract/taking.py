@@ -14,7 +14,7 @@ from runtime.policies.limiters import SharedLimiter
 from runtime.policies.limits import Claim, Limit
 from runtime.ports import system_ports
 from runtime.telemetry import Metrics
-from tests.patience import patient_pipeline
+from tests.stores import patient_redis
 
 TASKS = 8
 
@@ -30,8 +30,7 @@ async def take(url: str, claim: Claim, calls: int) -> int:
             decision = await limiter.take(claim)
             admitted += decision.allowed
 
-    pipeline = patient_pipeline(ports.random, 5.0)
-    async with open_redis(url, ports.random, metrics, pipeline) as redis:
+    async with open_redis(url, ports.random, metrics, patient_redis(5.0)) as redis:
         handle.attach(redis, metrics)
         limiter = SharedLimiter(handle)
         async with trio.open_nursery() as nursery:

@@ -13,8 +13,8 @@ from runtime.cache.redis import open_redis
 from runtime.cache.subscriptions import BUFFERED
 from runtime.ports import system_ports
 from runtime.telemetry import Metrics
-from tests.patience import patient_pipeline
 from tests.servers import RedisServer
+from tests.stores import patient_redis
 
 pytestmark = pytest.mark.trio(run=host.run)
 
@@ -32,7 +32,7 @@ async def cache(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
     ports, metrics = system_ports(), Metrics()
     if request.param == "redis":
         server: RedisServer = request.getfixturevalue("redis_server")
-        pipeline = patient_pipeline(ports.random, PATIENCE_S)
+        pipeline = patient_redis(PATIENCE_S)
         async with open_redis(server.url, ports.random, metrics, pipeline) as redis:
             yield redis
         return

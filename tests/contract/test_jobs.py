@@ -423,6 +423,21 @@ async def test_pruning_takes_what_is_over_and_old_a_step_at_a_time(queue: Queue)
     assert left == ["j3", "j4", "j5"]
 
 
+async def test_dead_letters_are_given_up_when_they_are_old_and_no_others(queue: Queue) -> None:
+    """Clause Q12."""
+    for number in range(4):
+        await queue.add(f"j{number}")
+    jobs = await queue.claim()
+    for job in jobs[:3]:
+        await queue.kill(job)
+    await queue.end(jobs[3], NOW)
+    assert await queue.store.prune_dead(NOW - SECOND, 9) == 0
+    assert await queue.store.prune_dead(NOW + 60 * SECOND, 2) == 2
+    assert await queue.store.prune_dead(NOW + 60 * SECOND, 2) == 1
+    left = [f"j{n}" for n in range(4) if await queue.store.get("m", f"j{n}") is not None]
+    assert left == ["j3"]
+
+
 async def test_a_slot_has_one_run_and_the_last_is_never_pruned(queue: Queue) -> None:
     """Clauses Q11 and Q12."""
 

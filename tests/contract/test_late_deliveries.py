@@ -125,6 +125,21 @@ async def test_dead_deliveries_are_listed_page_by_page(database: Database) -> No
     assert found == ["e01", "e02", "e04"]
 
 
+async def test_long_dead_deliveries_are_given_up_the_oldest_first(database: Database) -> None:
+    await put(database, 1, 2, 3, 4)
+    for number in (1, 2, 3):
+        died = NOW - timedelta(days=number)
+        await write(database, late.record_write(event(number), CONSUMER, 5, [], died))
+
+    async def given_up(before: datetime, rows: int) -> list[str]:
+        return sorted(row[0] for row in await database.execute(late.PRUNE_DEAD, before, rows))
+
+    assert await given_up(NOW - timedelta(days=1), 1) == ["e03"]
+    assert await given_up(NOW - timedelta(days=1), 9) == ["e02"]
+    left = await database.fetch("SELECT event_id FROM late_deliveries ORDER BY event_id")
+    assert [row[0] for row in left] == ["e01", "e04"]
+
+
 async def test_next_due_is_the_earliest_of_its_kind(database: Database) -> None:
     await put(database, 1)
     await put(database, 2, lane=OTHER)

@@ -15,8 +15,8 @@ from runtime.policies.limiters import Limiter, LocalLimiter, SharedLimiter
 from runtime.policies.limits import Claim, Limit, per_minute
 from runtime.ports import system_ports
 from runtime.telemetry import Metrics
-from tests.patience import patient_pipeline
 from tests.servers import RedisServer
+from tests.stores import patient_redis
 
 pytestmark = pytest.mark.trio(run=host.run)
 
@@ -36,7 +36,7 @@ async def limiter(request: pytest.FixtureRequest) -> AsyncIterator[Limiter]:
         return
     server: RedisServer = request.getfixturevalue("redis_server")
     handle = CacheHandle(ports=ports, metrics=metrics)
-    pipeline = patient_pipeline(ports.random, PATIENCE_S)
+    pipeline = patient_redis(PATIENCE_S)
     async with open_redis(server.url, ports.random, metrics, pipeline) as redis:
         handle.attach(redis, metrics)
         yield SharedLimiter(handle)

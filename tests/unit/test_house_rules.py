@@ -77,6 +77,7 @@ IO_CALLS = {
 ADAPTERS = {
     "actors.auth.keyring": "the signing key, where no other way to it is given",
     "actors.auth.keys": "the signing key's file",
+    "actors.auth.records": "the record files of the signing key",
     "gateway.door": "the edge: simulations end where the network begins",
     "gateway.listener": "the edge",
     "gateway.visitors": "the edge",

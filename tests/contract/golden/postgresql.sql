@@ -72,6 +72,23 @@ BEGIN
     END IF;
 END
 $$;
+CREATE TABLE public.audit_entries (
+    merchant_id text NOT NULL,
+    sequence bigint NOT NULL,
+    entry_id text NOT NULL,
+    happened_at timestamp with time zone NOT NULL,
+    subject text NOT NULL,
+    role text NOT NULL,
+    action text NOT NULL,
+    target text NOT NULL,
+    before jsonb,
+    after jsonb,
+    reason text,
+    trace_id text,
+    hash text NOT NULL,
+    CONSTRAINT audit_entries_hash_check CHECK ((length(hash) = 64)),
+    CONSTRAINT audit_entries_sequence_check CHECK ((sequence >= 1))
+);
 CREATE TABLE public.customers (
     merchant_id text NOT NULL,
     customer_id text NOT NULL,
@@ -426,6 +443,8 @@ ALTER TABLE ONLY public.points_lot_movements ATTACH PARTITION public.points_lot_
 ALTER TABLE ONLY public.points_lots ATTACH PARTITION public.points_lots_p0 FOR VALUES WITH (modulus 8, remainder 0);
 ALTER TABLE ONLY public.points_postings ATTACH PARTITION public.points_postings_p0 FOR VALUES WITH (modulus 8, remainder 0);
 ALTER TABLE ONLY public.points_transactions ATTACH PARTITION public.points_transactions_p0 FOR VALUES WITH (modulus 8, remainder 0);
+ALTER TABLE ONLY public.audit_entries
+    ADD CONSTRAINT audit_entries_pkey PRIMARY KEY (merchant_id, sequence);
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_pkey PRIMARY KEY (merchant_id, customer_id);
 ALTER TABLE ONLY public.idempotency_keys
@@ -480,6 +499,9 @@ ALTER TABLE ONLY public.products
     ADD CONSTRAINT products_pkey PRIMARY KEY (merchant_id, sku);
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (component, number);
+CREATE INDEX audit_entries_by_time ON public.audit_entries USING btree (happened_at, entry_id);
+CREATE INDEX audit_entries_of_merchant ON public.audit_entries USING btree (merchant_id, happened_at, entry_id);
+CREATE UNIQUE INDEX audit_entries_once ON public.audit_entries USING btree (merchant_id, entry_id);
 CREATE INDEX inbox_by_age ON public.inbox USING btree (recorded_at);
 CREATE INDEX job_schedule_runs_to_prune ON public.job_schedule_runs USING btree (created_at);
 CREATE INDEX jobs_dead ON public.jobs USING btree (finished_at, job_id) WHERE (state = 'dead'::text);
@@ -526,6 +548,7 @@ ALTER INDEX public.points_transactions_once ATTACH PARTITION public.points_trans
 ALTER INDEX public.points_transactions_in_order ATTACH PARTITION public.points_transactions_p0_merchant_id_customer_id_asset_sequen_idx;
 ALTER INDEX public.points_transactions_reversing ATTACH PARTITION public.points_transactions_p0_merchant_id_reverses_idx;
 ALTER INDEX public.points_transactions_pkey ATTACH PARTITION public.points_transactions_p0_pkey;
+CREATE TRIGGER audit_entries_never_change BEFORE DELETE OR UPDATE ON public.audit_entries FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER points_lot_movements_never_change BEFORE DELETE OR UPDATE ON public.points_lot_movements FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER points_postings_never_change BEFORE DELETE OR UPDATE ON public.points_postings FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER points_transactions_never_change BEFORE DELETE OR UPDATE ON public.points_transactions FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
@@ -533,6 +556,7 @@ ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES public.merchants(merchant_id);
 ALTER TABLE public.orders
     ADD CONSTRAINT orders_merchant_id_customer_id_fkey FOREIGN KEY (merchant_id, customer_id) REFERENCES public.customers(merchant_id, customer_id);
+ALTER TABLE public.audit_entries ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.customers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.idempotency_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.inbox ENABLE ROW LEVEL SECURITY;
@@ -540,6 +564,7 @@ ALTER TABLE public.job_schedule_runs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.jobs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.late_deliveries ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.merchants ENABLE ROW LEVEL SECURITY;
+CREATE POLICY of_merchant ON public.audit_entries USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.customers USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.idempotency_keys USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.inbox USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -572,6 +597,7 @@ ALTER TABLE public.points_postings ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_transactions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.products ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA public TO loyalnest_app;
+GRANT SELECT,INSERT ON TABLE public.audit_entries TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customers TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.inbox TO loyalnest_app;

@@ -1,3 +1,9 @@
+CREATE TRIGGER audit_entries_never_change BEFORE UPDATE ON audit_entries
+BEGIN SELECT RAISE(ABORT, 'audit entries never change'); END;
+
+CREATE TRIGGER audit_entries_never_go BEFORE DELETE ON audit_entries
+BEGIN SELECT RAISE(ABORT, 'audit entries never change'); END;
+
 CREATE TRIGGER points_lot_movements_never_change BEFORE UPDATE ON points_lot_movements
 BEGIN SELECT RAISE(ABORT, 'ledger entries never change'); END;
 
@@ -15,6 +21,23 @@ BEGIN SELECT RAISE(ABORT, 'ledger entries never change'); END;
 
 CREATE TRIGGER points_transactions_never_go BEFORE DELETE ON points_transactions
 BEGIN SELECT RAISE(ABORT, 'ledger entries never change'); END;
+
+CREATE TABLE audit_entries (
+    merchant_id TEXT NOT NULL,
+    sequence BIGINT NOT NULL CHECK (sequence >= 1),
+    entry_id TEXT NOT NULL,
+    happened_at TIMESTAMPTZ NOT NULL,
+    subject TEXT NOT NULL,
+    role TEXT NOT NULL,
+    action TEXT NOT NULL,
+    target TEXT NOT NULL,
+    before JSONB,
+    after JSONB,
+    reason TEXT,
+    trace_id TEXT,
+    hash TEXT NOT NULL CHECK (length(hash) = 64),
+    PRIMARY KEY (merchant_id, sequence)
+);
 
 CREATE TABLE customers (
     merchant_id TEXT NOT NULL REFERENCES merchants (merchant_id),
@@ -269,6 +292,12 @@ CREATE TABLE products (
 );
 
 CREATE TABLE schema_migrations (component TEXT NOT NULL, number BIGINT NOT NULL, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at TIMESTAMPTZ NOT NULL, PRIMARY KEY (component, number));
+
+CREATE INDEX audit_entries_by_time ON audit_entries (happened_at, entry_id);
+
+CREATE INDEX audit_entries_of_merchant ON audit_entries (merchant_id, happened_at, entry_id);
+
+CREATE UNIQUE INDEX audit_entries_once ON audit_entries (merchant_id, entry_id);
 
 CREATE INDEX inbox_by_age ON inbox (recorded_at);
 

@@ -131,12 +131,18 @@ async def until_used(cache: RedisCache) -> None:
             await trio.sleep(0.05)
 
 
+async def use_all_connections(cache: RedisCache) -> None:
+    """All at once; on a busy machine some may need a second try within the cache's limit."""
+    with trio.fail_after(RECOVERY_MAX_S):
+        async with trio.open_nursery() as nursery:
+            for _ in range(CONNECTIONS_MAX):
+                nursery.start_soon(until_used, cache)
+
+
 async def test_a_restart_costs_at_most_one_failure(faulty: Faulty) -> None:
     """Connections that the old server closed are not mistaken for good ones."""
     cache, failures = faulty.cache, 0
-    async with trio.open_nursery() as nursery:
-        for _ in range(CONNECTIONS_MAX):
-            nursery.start_soon(cache.set, "k", b"v", 60)
+    await use_all_connections(cache)
     await trio.to_thread.run_sync(faulty.server.restart)
     for _ in range(CONNECTIONS_MAX):
         try:
@@ -155,9 +161,7 @@ async def test_connections_that_went_silent_cost_at_most_one_failure(
         await nursery.start(proxy.run)
         async with open_redis(proxy.url, system_ports().random, Metrics()) as cache:
             await until(lambda: cache.listener.up)
-            async with trio.open_nursery() as uses:
-                for _ in range(CONNECTIONS_MAX):
-                    uses.start_soon(cache.set, "k", b"v", 60)
+            await use_all_connections(cache)
             proxy.silence()
             for _ in range(CONNECTIONS_MAX):
                 try:

@@ -140,9 +140,10 @@ class Overloaded:
 
 @asynccontextmanager
 async def overloaded(tmp_path: Path, **spec: Any) -> AsyncIterator[Overloaded]:
-    """At most four at a time; nobody waits, unless `spec` says so."""
+    """At most four at a time, on the busiest machine; nobody waits, unless `spec` says so."""
     fixed = GradientSpec(limit_min=4, limit_start=4, limit_max=4)
-    shedding = SheddingSpec(gradient=fixed, **{"waiting_max": 0, "group_share": 1.0} | spec)
+    options = {"waiting_max": 0, "group_share": 1.0, "lag_max_s": 60.0} | spec
+    shedding = SheddingSpec(gradient=fixed, **options)
     gate = Gate()
     async with (
         running_stubs(
@@ -367,6 +368,7 @@ async def test_a_probe_is_answered_although_too_many_connections_are_open(tmp_pa
         more = await edge.client()
         async with more.stream:
             assert (await more.ask(PROBE))[0] == 200
+            assert await more.ended(), "it stays no longer than that"
         other = await edge.client()
         async with other.stream:
             status, answer = await other.ask(edge.read())
@@ -375,6 +377,18 @@ async def test_a_probe_is_answered_although_too_many_connections_are_open(tmp_pa
             assert await other.ended()
         for client in crowd:
             await client.stream.aclose()
+
+
+async def test_a_request_that_has_just_been_sent_is_answered_when_the_gateway_stops(
+    tmp_path: Path,
+) -> None:
+    async with running_stubs(tmp_path, (), listener=ListenerSettings(drain_s=5.0)) as api:
+        where = api.address.host, api.address.port
+        silent, asking = [Client(await trio.open_tcp_stream(*where)) for _ in range(2)]
+        await asking.send(PROBE)
+    async with silent.stream, asking.stream:
+        assert (await asking.answer())[0] == 200
+        assert await silent.ended()
 
 
 async def test_a_connection_that_sends_nothing_is_closed_in_time(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ async def main(data_dir: Path, endpoint: str) -> None:
         data_dir,
         (*edge, ChildSpec("shipper", Shipper, name=SHIPPER)),
         "redis://:canary-redis-password@127.0.0.1:1/0",
-        jobs=JobsSpec(queues=(QUEUE,), handlers={"ship": ship}),
+        JobsSpec(queues=(QUEUE,), handlers={"ship": ship}),
     )
     async with serving_otlp(endpoint, 1.0, metrics) as tracing:
         system = ActorSystem(system_ports(), metrics, tracing)

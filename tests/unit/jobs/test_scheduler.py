@@ -14,7 +14,7 @@ from runtime import ActorSystem, ChildSpec, StartChild
 from runtime.jobs import Daily, Every, Job, JobsSpec, Schedule, combined_jobs
 from runtime.jobs.messages import SCHEDULER
 from runtime.jobs.model import PLATFORM
-from runtime.jobs.pruning import JOBS_KEPT, PRUNE, RUNS_KEPT
+from runtime.jobs.pruning import DEAD_LETTERS_KEPT, JOBS_KEPT, PRUNE, RUNS_KEPT
 from runtime.jobs.scheduler import LOOK_S, Scheduler
 from runtime.ports import VirtualClock, seeded_ports
 from runtime.storage import AcrossMerchants, Entry
@@ -207,12 +207,23 @@ async def test_what_is_over_and_old_is_pruned_every_hour(autojump_clock: MockClo
             old,
             START - JOBS_KEPT,
         )
+        dead = {await world.enqueue(): DEAD_LETTERS_KEPT, await world.enqueue(): JOBS_KEPT * 2}
+        for job_id, age in dead.items():
+            await world.ends(job_id)
+            await world.database.execute(
+                "UPDATE jobs SET state = 'dead', finished_at = $3"
+                " WHERE merchant_id = $1 AND job_id = $2",
+                "m",
+                job_id,
+                START - age,
+            )
         await world.database.execute(
             AcrossMerchants("UPDATE job_schedule_runs SET created_at = $1"), START - RUNS_KEPT * 2
         )
         await trio.sleep(62)
         assert await world.store.get("m", old) is None
         assert await world.store.get("m", fresh) is not None
+        assert [await world.store.get("m", job_id) is not None for job_id in dead] == [False, True]
         rows = await world.database.fetch("SELECT name, state FROM jobs WHERE name = $1", PRUNE)
         assert [tuple(row) for row in rows] == [(PRUNE, "succeeded")]
         runs = await world.database.fetch("SELECT merchant_id FROM job_schedule_runs")

@@ -1,6 +1,6 @@
-"""Journal, relay, jobs and cache: each coroutine of theirs in one table.
+"""The coroutines of journal, relay, jobs and cache in one table: checkpoints, cancelled anywhere.
 
-Each is a checkpoint, and may be cancelled at any moment without harm to what comes after it.
+None of them does harm to what comes after it.
 """
 
 import ast

@@ -23,11 +23,21 @@ from runtime import (
 )
 from runtime.journal import Append
 from runtime.lateness import MAX_ATTEMPTS
-from runtime.outbox import RELAY, Deliver, GetDeadEvent, ListDeadEvents, Nudge, PutBackEvent
+from runtime.outbox import (
+    RELAY,
+    Deliver,
+    GetDeadEvent,
+    ListDeadEvents,
+    Nudge,
+    OutboxEvent,
+    PutBackEvent,
+)
 from runtime.outbox_store import PAGE
+from runtime.outbox_upkeep import DEAD_RETENTION
 from runtime.ports import VirtualClock
 from runtime.storage import CommitUnknown, StorageError, StorageFull, StorageUnavailable
 from runtime.storage.inbox import inbox_write
+from runtime.storage.late_deliveries import late_write, record_write
 from tests.unit.runtime.helpers import START
 from tests.unit.runtime.relaying import (
     Consumer,
@@ -510,3 +520,16 @@ async def test_pruning_takes_many_small_steps(autojump_clock: MockClock) -> None
             )
         await trio.sleep(62)
         assert world.metric("inbox_pruned_total") == 3_500
+
+
+async def test_events_dead_for_half_a_year_are_given_up(autojump_clock: MockClock) -> None:
+    """Clause J11."""
+    async with relaying() as world:
+        ages = {"old": DEAD_RETENTION + timedelta(hours=1), "young": timedelta(days=179)}
+        for event_id, age in ages.items():
+            dead = OutboxEvent("m", event_id, "t", "k", {}, START - age)
+            await world.database.append([(late_write(dead, "one", 5, []),)])
+            await world.database.append([(record_write(dead, "one", 5, [], START - age),)])
+        await trio.sleep(62)
+        rows = await world.database.fetch("SELECT event_id FROM late_deliveries")
+        assert [row[0] for row in rows] == ["young"]

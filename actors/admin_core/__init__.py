@@ -1,0 +1,1 @@
+"""The admin_core domain: the audit log of what operators did."""

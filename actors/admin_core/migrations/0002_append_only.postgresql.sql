@@ -1,0 +1,1 @@
+SELECT loyalnest_make_append_only('audit_entries');

@@ -1,0 +1,1 @@
+"""`loyalnest ctl`: looks at a running server and switches things in it."""

@@ -1,0 +1,1 @@
+"""Random requests to the real server, held against its own document."""

@@ -1,0 +1,169 @@
+"""The real server under random requests: its document, tokens of every role, what it told of."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import requests
+import schemathesis
+from requests.structures import CaseInsensitiveDict
+from schemathesis import APIOperation, Case
+from schemathesis.core.result import Ok
+
+from actors.auth.messages import Role
+from cli import demo
+from cli.tokens import new_token
+from tests.integration.cli.program import Running, started
+
+ANSWER_TIMEOUT_S: Final = 30.0
+TRIES: Final = 5
+BUSY: Final = frozenset({429, 503, 504})
+"""Who is told so may come again. A server that nobody hurts must answer otherwise in the end."""
+
+KNOWN_VALUES: Final = 40
+"""So many ids of a kind are kept."""
+
+CUSTOMER: Final = "cust-001"
+HOLDS: Final = 8
+NO_LIMITS: Final = {
+    f"LOYALNEST_RATE_LIMIT_{whose}_PER_MINUTE": "0" for whose in ("MERCHANT", "CUSTOMER", "ADDRESS")
+}
+
+
+@attrs.define(eq=False)
+class Service:
+    """A running server. `operations` are those it documents, such as `GET /v1/orders`; `known`
+    are ids it told, by the name of their field."""
+
+    process: Running
+    url: str
+    tokens: dict[str, str]
+    session: requests.Session
+    operations: dict[str, APIOperation[Any, Any, Any, Any]]
+    known: dict[str, list[str]] = attrs.field(factory=dict)
+
+    def methods_at(self, path: str) -> set[str]:
+        """The methods documented for a path, which more than one template may fit."""
+        return {
+            operation.method.upper()
+            for operation in self.operations.values()
+            if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", operation.path), path)
+        }
+
+    def send(self, case: Case[Any], headers: dict[str, str]) -> schemathesis.Response:
+        """Send a generated case, again while the server is busy."""
+        for _ in range(TRIES):
+            answer = case.call(session=self.session, headers=headers, timeout=ANSWER_TIMEOUT_S)
+            if answer.status_code not in BUSY:
+                break
+            time.sleep(1)
+        self.learn(answer.content)
+        return answer
+
+    def send_raw(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> requests.Response:
+        """Send any bytes as they are, again while the server is busy."""
+        for _ in range(TRIES):
+            answer = self.session.request(
+                method,
+                self.url + path,
+                data=body,
+                headers=CaseInsensitiveDict(headers),
+                timeout=ANSWER_TIMEOUT_S,
+                allow_redirects=False,
+            )
+            if answer.status_code not in BUSY:
+                break
+            time.sleep(1)
+        return answer
+
+    def authorization(self, role: str | None) -> dict[str, str]:
+        """The header with a token of a role, or none."""
+        return {"Authorization": f"Bearer {self.tokens[role]}"} if role is not None else {}
+
+    def ledger_is_clean(self) -> bool:
+        """Whether the server finds its whole ledger in order, after all that."""
+        answer = self.send_raw("GET", "/v1/points/verify", None, self.authorization("owner"))
+        return bool(answer.json()["clean"])
+
+    def learn(self, content: bytes) -> None:
+        """Remember the ids in an answer, so that later requests can name what exists."""
+        try:
+            waiting: list[Any] = [json.loads(content)]
+        except ValueError:
+            return
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, list):
+                waiting += node
+            elif isinstance(node, dict):
+                waiting += node.values()
+                for name, value in node.items():
+                    self._remember(name, value)
+
+    def _remember(self, name: str, value: object) -> None:
+        is_id = name == "sku" or (name.endswith("_id") and name != "trace_id")
+        if isinstance(value, str) and is_id:
+            values = self.known.setdefault(name, [])
+            if value not in values and len(values) < KNOWN_VALUES:
+                values.append(value)
+
+
+def example_of(path: str) -> str:
+    """A path that fits a template."""
+    return re.sub(r"[{}]", "", path)
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[Service]:
+    """The program with its demo merchant, in a process of its own, without rate limits."""
+    command = ("serve", "--demo", "--http-bind", "127.0.0.1:0", "--log-level", "warning")
+    with (
+        started(*command, cwd=folder, stderr=None, **NO_LIMITS) as process,
+        requests.Session() as session,
+    ):
+        url = process.url()
+        # From its address it would leave out the operation that tells the document.
+        schema = schemathesis.openapi.from_dict(session.get(f"{url}/v1/openapi.json").json())
+        schema.config.update(base_url=url)
+        found = (result.ok() for result in schema.get_all_operations() if isinstance(result, Ok))
+        operations = {operation.label: operation for operation in found}
+        service = Service(
+            process,
+            url,
+            _tokens(folder / "data"),
+            session,
+            operations,
+        )
+        _look_around(service)
+        yield service
+
+
+def _tokens(data: Path) -> dict[str, str]:
+    def token(role: Role) -> str:
+        merchant = None if role is Role.PLATFORM else demo.MERCHANT_ID
+        return new_token(data, role, merchant, CUSTOMER if role is Role.CUSTOMER else None)
+
+    return {role.value: token(role) for role in Role}
+
+
+def _look_around(service: Service) -> None:
+    """Make some holds, and read what the lists and a ledger show, for ids."""
+    headers, tomorrow = service.authorization("owner"), datetime.now(UTC) + timedelta(days=1)
+    for number in range(HOLDS):
+        keyed = headers | {"Idempotency-Key": f"hold-{number}", "Content-Type": "application/json"}
+        hold = {"customer_id": CUSTOMER, "amount": 1, "expires_at": tomorrow.isoformat()}
+        answer = service.send_raw("POST", "/v1/points/holds", json.dumps(hold).encode(), keyed)
+        assert answer.status_code == 200, answer.text
+        service.learn(answer.content)
+    readable = [op.path for op in service.operations.values() if op.method.upper() == "GET"]
+    for path in [f"/v1/customers/{CUSTOMER}/ledger", *readable]:
+        if "{" not in path:
+            service.learn(service.send_raw("GET", path, None, headers).content)

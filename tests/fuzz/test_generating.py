@@ -1,0 +1,43 @@
+"""The harness of the random requests: it finds, tells apart, and says how to do it again."""
+
+import pytest
+from hypothesis import strategies as st
+
+from tests.fuzz.documented import operation_names
+from tests.fuzz.generating import EXAMPLES, SEED, for_each
+from tests.fuzz.service import example_of
+
+
+def test_every_kind_of_failure_is_told_once_with_the_seed() -> None:
+    def test(value: int) -> None:
+        assert value % 3 != 0, "a multiple of three"
+        assert value % 3 != 1, "one more than a multiple of three"
+
+    with pytest.raises(BaseExceptionGroup, match="2 kinds of failure") as raised:
+        for_each(st.sampled_from(range(EXAMPLES)), test)
+    assert f"FUZZ_SEED={SEED}" in raised.value.__notes__[0]
+
+
+def test_the_same_seed_gives_the_same_values() -> None:
+    runs: list[list[int]] = [[], []]
+    for seen in runs:
+        for_each(st.integers(), seen.append)
+    assert runs[0] == runs[1]
+    assert len(set(runs[0])) > 1
+
+
+def test_nothing_to_generate_is_no_failure() -> None:
+    for_each(st.nothing(), lambda value: pytest.fail(f"{value}"))
+
+
+def test_an_unforeseen_error_is_not_collected_but_raised() -> None:
+    def test(_value: int) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        for_each(st.integers(), test)
+
+
+def test_a_template_has_an_example() -> None:
+    assert example_of("/v1/orders/{order_id}") == "/v1/orders/order_id"
+    assert "GET /v1/openapi.json" in operation_names()

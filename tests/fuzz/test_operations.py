@@ -1,0 +1,173 @@
+"""Random requests to every operation are answered as the server's own document says.
+
+The document is the oracle: status, media type, headers and body of every answer. A server that
+nobody hurts never answers 5xx. Each test is about one operation, with generated requests that
+are right, wrong, without a right to ask, or no requests at all.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+from schemathesis import CheckContext, GenerationMode, Response
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from actors.auth.messages import Role
+from tests.fuzz.documented import operation_names
+from tests.fuzz.generating import AnyCase, for_each, naming_what_exists
+from tests.fuzz.service import Service, example_of, served
+
+pytestmark = pytest.mark.slow
+
+AS_DOCUMENTED = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "OPTIONS", "PROPFIND", "NONSENSE")
+MEDIA_TYPES = (
+    "application/json",
+    "application/json; charset=utf-8",
+    "application/json; charset=utf-16",
+    "application/xml",
+    "multipart/form-data; boundary=b",
+    "text/plain",
+    "nonsense",
+    "",
+)
+BAD_TOKENS = ("", "Bearer", "Bearer ", "Bearer x.y.z", "Basic dTpw", "Bearer e30.e30.", "\xff")
+SENTENCE = b'{"customer_id": "cust-001", "amount": 25, "orders": [{"lines": [1e999, "\\ud800"]}]}'
+
+NAMES = operation_names()
+SECURED = "x-roles"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with served(tmp_path_factory.mktemp("fuzz")) as running:
+        yield running
+
+
+def nothing_wrong_is_accepted(ctx: CheckContext, response: Response, case: AnyCase) -> bool | None:
+    """A batch says of each of its items whether it was accepted."""
+    if response.status_code == 207:
+        statuses = {item["status"] for item in response.json()["items"]}
+        assert statuses, "a wrong batch was accepted"
+        assert max(statuses) >= 400, "all items of a wrong batch were accepted"
+        return None
+    verdict: bool | None = negative_data_rejection(ctx, response, case)
+    return verdict
+
+
+def roles_of(service: Service, name: str) -> list[str | None]:
+    """Who may use an operation. `None`: it needs no token."""
+    definition: dict[str, Any] = service.operations[name].definition.raw
+    return list(definition.get(SECURED, [None]))
+
+
+def test_the_server_documents_the_operations_that_are_tested(service: Service) -> None:
+    assert set(NAMES) == set(service.operations)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_requests_that_fit_the_document(service: Service, name: str) -> None:
+    cases = service.operations[name].as_strategy(generation_mode=GenerationMode.POSITIVE)
+    roles = st.sampled_from(roles_of(service, name))
+
+    def ask(drawn: tuple[AnyCase, str | None]) -> None:
+        case, role = drawn
+        answer = service.send(case, service.authorization(role))
+        case.validate_response(answer, checks=AS_DOCUMENTED)
+        assert answer.status_code not in {401, 403} or role == Role.CUSTOMER.value, (
+            f"{role} may do this"
+        )
+
+    for_each(st.tuples(naming_what_exists(cases, service.known), roles), ask)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_requests_that_do_not_fit_are_refused(service: Service, name: str) -> None:
+    cases = service.operations[name].as_strategy(generation_mode=GenerationMode.NEGATIVE)
+    headers = service.authorization(roles_of(service, name)[0])
+
+    def ask(case: AnyCase) -> None:
+        answer = service.send(case, headers)
+        case.validate_response(answer, checks=[*AS_DOCUMENTED, nothing_wrong_is_accepted])
+
+    for_each(cases, ask)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_who_may_not_ask_is_told_so(service: Service, name: str) -> None:
+    allowed = roles_of(service, name)
+    cases = service.operations[name].as_strategy(generation_mode=GenerationMode.POSITIVE)
+    strangers = [service.authorization(role) for role in service.tokens if role not in allowed]
+    nobodies = [{}, *({"Authorization": token} for token in BAD_TOKENS)]
+    refused = [(headers, 403) for headers in strangers] + [(headers, 401) for headers in nobodies]
+
+    def ask(drawn: tuple[AnyCase, tuple[dict[str, str], int]]) -> None:
+        case, (headers, status) = drawn
+        case.headers.pop("Authorization", None)
+        answer = service.send(case, headers)
+        case.validate_response(answer, checks=AS_DOCUMENTED)
+        assert allowed == [None] or answer.status_code == status
+
+    for_each(st.tuples(cases, st.sampled_from(refused)), ask)
+
+
+def malformed() -> st.SearchStrategy[bytes]:
+    """Bytes that are hardly ever JSON: noise, and JSON cut off, damaged or nested too deep."""
+    cut = st.integers(0, len(SENTENCE) - 1)
+    deep = st.integers(1, 20_000).map(lambda depth: b'{"orders":' + b"[" * depth)
+    return st.one_of(
+        st.binary(max_size=200),
+        cut.map(lambda end: SENTENCE[:end]),
+        st.tuples(cut, st.binary(min_size=1, max_size=4)).map(
+            lambda drawn: SENTENCE[: drawn[0]] + drawn[1] + SENTENCE[drawn[0] :]
+        ),
+        deep,
+        st.just(b"\xef\xbb\xbf" + SENTENCE),
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("GET ")])
+def test_bodies_that_are_no_json(service: Service, name: str) -> None:
+    operation = service.operations[name]
+    headers = service.authorization(roles_of(service, name)[0]) | {"Idempotency-Key": "fuzz"}
+
+    def ask(drawn: tuple[bytes, str]) -> None:
+        body, media_type = drawn
+        sent = headers | {"Content-Type": media_type}
+        answer = service.send_raw(operation.method.upper(), example_of(operation.path), body, sent)
+        operation.validate_response(answer)
+        assert 400 <= answer.status_code < 500 or not body
+
+    for_each(st.tuples(malformed(), st.sampled_from(MEDIA_TYPES)), ask)
+
+
+def test_methods_that_are_not_documented_are_refused(service: Service) -> None:
+    for path in {example_of(operation.path) for operation in service.operations.values()}:
+        documented = service.methods_at(path)
+        for method in sorted(set(METHODS) - documented):
+            answer = service.send_raw(method, path, b"", service.authorization("owner"))
+            assert answer.status_code == 405, (method, path)
+            assert set(answer.headers["Allow"].split(", ")) - {"HEAD"} == documented
+            assert answer.headers["Content-Type"] == "application/problem+json"
+            assert answer.json()["code"] == "method_not_allowed"
+
+
+def test_the_server_and_its_ledger_are_unharmed(service: Service) -> None:
+    assert service.process.running()
+    assert service.process.err == ""
+    assert service.ledger_is_clean()

@@ -1,0 +1,65 @@
+"""Killed after any answer: what was answered is in the audit log afterwards, and once."""
+
+import random
+import signal
+from pathlib import Path
+
+import httpx
+import pytest
+
+from actors.auth.messages import Role
+from cli.tokens import new_token
+from tests.integration.cli.program import Running, started
+
+pytestmark = pytest.mark.slow
+
+SERVE = ("serve", "--http-bind", "127.0.0.1:0", "--shutdown-delay-s", "0")
+AUDIT = "/v1/admin/audit"
+TRIES = 200
+
+
+def client_of(server: Running, tmp_path: Path) -> httpx.Client:
+    bearer = f"Bearer {new_token(tmp_path / 'data', Role.PLATFORM, None)}"
+    url = server.url()
+    return httpx.Client(base_url=url, headers={"authorization": bearer}, timeout=10.0)
+
+
+def register(client: httpx.Client, name: str) -> None:
+    body = {"merchant_id": name, "name": name, "currency": "EUR"}
+    reply = client.post("/v1/admin/merchants", json=body)
+    assert reply.status_code == 201, reply.text
+
+
+def targets(client: httpx.Client) -> list[str]:
+    found: list[str] = []
+    query: str | None = "?limit=200"
+    while query is not None:
+        page = client.get(AUDIT + query).json()
+        found += [entry["target"] for entry in page["items"]]
+        query = page["next_cursor"] and f"?limit=200&cursor={page['next_cursor']}"
+    return found
+
+
+@pytest.mark.parametrize(
+    ("crashes", "replies_max"),
+    [(4, 6), pytest.param(250, 8, marks=pytest.mark.long)],
+)
+def test_what_was_answered_is_in_the_log_once(
+    tmp_path: Path, crashes: int, replies_max: int
+) -> None:
+    rng, answered = random.Random(crashes), 0
+    for _ in range(crashes):
+        with started(*SERVE, cwd=tmp_path) as server:
+            with client_of(server, tmp_path) as client:
+                for _ in range(rng.randint(1, replies_max)):
+                    register(client, f"shop-{answered}")
+                    answered += 1
+            server.send(signal.SIGKILL)
+            server.wait()
+    with started(*SERVE, cwd=tmp_path) as server, client_of(server, tmp_path) as client:
+        for _ in range(TRIES):
+            found = targets(client)
+            if len(found) >= answered:
+                break
+        assert sorted(found) == sorted(f"shop-{number}" for number in range(answered))
+        assert client.get(f"{AUDIT}/verify").json()["clean"]
