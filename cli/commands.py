@@ -14,6 +14,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "keys": "cli.keys:keys",
         "migrate": "cli.migrate:migrate",
         "serve": "cli.serve:serve",
+        "sim": "cli.sim:sim",
         "token": "cli.tokens:token",
         "verify": "cli.verify:verify",
         "version": "cli.version:version",

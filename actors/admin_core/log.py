@@ -4,16 +4,25 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import msgspec
+import structlog
+import trio
 
-from actors.admin_core.messages import AUDIT, PLATFORM, AuditRecord
+from actors.admin_core.messages import AUDIT, AUDITED, PLATFORM, AuditRecord
+from actors.admin_core.metrics import AuditMetrics
 from actors.admin_core.model import Head, next_entry
-from actors.admin_core.queries import SELECT_HEAD
+from actors.admin_core.queries import OLDEST_FRESH, OLDEST_LATE, SELECT_HEAD
 from actors.admin_core.records import entry_write
 from runtime import Actor, ActorError
 from runtime.journal import JOURNAL, Append, Rejected
 from runtime.outbox import Deliver, OutboxEvent
+from runtime.registries import in_registry
 from runtime.storage import ConstraintViolation, Database, Entry, StorageError, Write
 from runtime.storage.inbox import find_seen, inbox_write
+from runtime.trouble import Trouble
+
+log = structlog.get_logger("loyalnest.audit")
+
+MEASURE_S = 5.0
 
 TRIES = 3
 """How often entries are chained anew, when others have lengthened a chain meanwhile."""
@@ -33,6 +42,11 @@ class AuditLog(Actor):
     def __init__(self, database: Database) -> None:
         self._database = database
         self._heads: dict[str, Head] = {}
+        self._metrics: AuditMetrics
+
+    async def started(self) -> None:
+        self._metrics = in_registry(self.system.metrics.registry, AuditMetrics)
+        self.start_task(self._keep_measuring)
 
     async def receive(self, message: Any) -> object:
         if not isinstance(message, Deliver):
@@ -53,6 +67,7 @@ class AuditLog(Actor):
                     raise
             else:
                 self._heads = self._heads | heads if len(self._heads) < HEADS_MAX else heads
+                self._metrics.entries.inc(len(fresh))
                 return
 
     async def _fresh(self, events: Sequence[OutboxEvent]) -> list[OutboxEvent]:
@@ -96,3 +111,20 @@ class AuditLog(Actor):
         answer = await self.system.ref(JOURNAL).ask(Append(entry))
         if isinstance(answer, Rejected):
             raise answer.violation
+
+    async def _keep_measuring(self) -> None:
+        """How late the log is; while the database is away, as it was before."""
+        trouble = Trouble(log, "audit_not_measured", "audit_measured_again")
+        while True:
+            try:
+                self._metrics.lag.set(await self._lag_s())
+                trouble.ended()
+            except StorageError as error:
+                trouble.failed(error)
+            await trio.sleep(MEASURE_S)
+
+    async def _lag_s(self) -> float:
+        queries = [(OLDEST_FRESH, (AUDITED,)), (OLDEST_LATE, (AUDIT,))]
+        found = [rows[0][0] for rows in await self._database.fetch_many(queries) if rows]
+        now = self.system.clock.now()
+        return max(0.0, (now - min(found)).total_seconds()) if found else 0.0

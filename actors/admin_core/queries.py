@@ -33,3 +33,12 @@ IN_ORDER = AcrossMerchants(
     f"SELECT {COLUMNS} FROM audit_entries WHERE (merchant_id, sequence) > ($1, $2)"
     " ORDER BY merchant_id, sequence LIMIT $3"
 )
+
+OLDEST_FRESH = AcrossMerchants(
+    "SELECT created_at FROM outbox WHERE topic = $1 ORDER BY event_id LIMIT 1"
+)
+
+OLDEST_LATE = AcrossMerchants(
+    "SELECT created_at FROM late_deliveries WHERE consumer = $1 AND dead_at IS NULL"
+    " ORDER BY created_at LIMIT 1"
+)

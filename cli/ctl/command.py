@@ -6,6 +6,7 @@ import click
 
 from cli.ctl import tables
 from cli.ctl.server import Server, json_option, print_json, segment, server_command
+from cli.ctl.tree import tree
 from cli.errors import EXIT_FAILED
 from cli.tokens import Duration
 
@@ -194,3 +195,6 @@ def _verify(server: Server, as_json: bool) -> None:
 
 def _print_policy(found: dict[str, Any], as_json: bool) -> None:
     print_json(found) if as_json else tables.console().print(tables.policies([found]))
+
+
+ctl.add_command(tree)

@@ -21,6 +21,7 @@ STYLES = {
     "ok": GOOD,
     "up": GOOD,
     "down": BAD,
+    "running": GOOD,
     "restarting": ODD,
     "degraded": ODD,
 }

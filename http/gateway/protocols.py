@@ -65,8 +65,8 @@ class StrictConnection(h11.Connection):
         self._head_max_bytes = head_max_bytes
 
     def next_event(self) -> Any:
-        if self.their_state is h11.IDLE:
-            check_head(self.trailing_data[0], self._head_max_bytes)
+        if self.their_state is h11.IDLE and (received := self.trailing_data[0]):
+            check_head(received, self._head_max_bytes)
         event = super().next_event()
         if isinstance(event, h11.Request) and event.http_version not in VERSIONS:
             raise h11.RemoteProtocolError("a version of HTTP that nobody speaks")

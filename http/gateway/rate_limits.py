@@ -17,6 +17,9 @@ from runtime.telemetry import PREFIX
 WARN_BELOW: Final = 0.1
 """The part of a limit below which answers tell how much is left."""
 
+CLAIMS_MAX: Final = 4_096
+"""Callers and routes whose claims are kept ready."""
+
 SUBJECT_MAX: Final = 64
 MINUTE_S: Final = 60
 
@@ -69,9 +72,19 @@ class RateLimits:
         self._merchant = _limit(settings.merchant_per_minute)
         self._customer = _limit(settings.customer_per_minute)
         self._address = _limit(settings.address_per_minute)
+        self._claims: dict[tuple[str | None, ...], list[Claim]] = {}
 
     async def caller(self, principal: Principal, route: str, limit: Limit | None) -> Headers:
         """Count a call with a valid token; headers for its answer. Raises `Problem`."""
+        known = (principal.merchant_id, principal.customer_id, principal.subject, route)
+        claims = self._claims.get(known)
+        if claims is None:
+            if len(self._claims) == CLAIMS_MAX:
+                self._claims.clear()
+            claims = self._claims[known] = self._of(principal, route, limit)
+        return await self._take(claims)
+
+    def _of(self, principal: Principal, route: str, limit: Limit | None) -> list[Claim]:
         whose = principal.merchant_id or f"platform/{principal.subject[:SUBJECT_MAX]}"
         claims = []
         if limit is not None:
@@ -81,7 +94,7 @@ class RateLimits:
             claims.append(Claim(CUSTOMER, key, self._customer))
         if self._merchant is not None:
             claims.append(Claim(MERCHANT, f"{MERCHANT}:{whose}", self._merchant))
-        return await self._take(claims)
+        return claims
 
     async def stranger(self, address: str, route: str, limit: Limit | None) -> Headers:
         """Count a call that needs no token; headers for its answer. Raises `Problem`."""

@@ -60,6 +60,9 @@ BUCKETS = 1 << 16
 BUCKET_KEYS_MAX = 32
 """At most this many keys share a bucket; the one that is idle soonest makes room."""
 
+PLACES_MAX = 4_096
+"""Keys whose place is remembered, as finding it takes longer than all the rest."""
+
 
 class LocalLimits:
     """Arrival times of up to `BUCKETS * BUCKET_KEYS_MAX` keys in this process.
@@ -74,6 +77,7 @@ class LocalLimits:
         self._secret = random.randbytes(16)
         self._prints: list[array[int] | None] = [None] * buckets
         self._arrivals: list[array[int] | None] = [None] * buckets
+        self._places: dict[str, tuple[int, int]] = {}
 
     def __len__(self) -> int:
         """Keys that are remembered."""
@@ -83,6 +87,7 @@ class LocalLimits:
         """Bytes of memory, those of its tables included."""
         tables = chain(self._prints, self._arrivals)
         lists = getsizeof(self._prints) + getsizeof(self._arrivals)
+        lists += getsizeof(self._places) + sum(map(getsizeof, self._places))
         return lists + sum(getsizeof(table) for table in tables if table is not None)
 
     def take(self, key: str, limit: Limit, cost: int, now_us: int) -> Verdict:
@@ -112,6 +117,14 @@ class LocalLimits:
         return nearest
 
     def _place(self, key: str) -> tuple[int, int]:
+        place = self._places.get(key)
+        if place is None:
+            if len(self._places) == PLACES_MAX:
+                self._places.clear()
+            place = self._places[key] = self._found(key)
+        return place
+
+    def _found(self, key: str) -> tuple[int, int]:
         digest = blake2b(key.encode(), digest_size=10, key=self._secret).digest()
         number = int.from_bytes(digest[:2], "big") % len(self._prints)
         return number, int.from_bytes(digest[2:], "big")

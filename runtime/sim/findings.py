@@ -2,6 +2,8 @@
 
 import attrs
 
+from runtime.sim.trace import Trace
+
 FINDINGS_MAX = 100
 """More of them say nothing new."""
 
@@ -23,14 +25,16 @@ class SimulationFailed(AssertionError):
 
 @attrs.define(eq=False)
 class Findings:
-    """Collected, and not raised: an exception within the program would be one of its crashes."""
+    """Collected and traced, and not raised: within the program an exception would be a crash."""
 
+    trace: Trace
     found: list[Finding] = attrs.field(factory=list)
 
     def add(self, rule: str, detail: str) -> None:
         finding = Finding(rule, detail)
         if len(self.found) < FINDINGS_MAX and finding not in self.found:
             self.found.append(finding)
+            self.trace.found(str(finding))
 
     def check(self, condition: bool, rule: str, detail: str) -> None:
         """Add a finding unless `condition` holds."""

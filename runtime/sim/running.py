@@ -1,12 +1,14 @@
 """Running a scenario: boot, operations under faults, healing, rest, the check of everything."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import attrs
 import trio
 
 from runtime.errors import ActorError
+from runtime.policies import be_strict
 from runtime.ports import seeded_random
 from runtime.sim.faults import FaultPlan, draw_plan
 from runtime.sim.findings import Finding, Findings
@@ -16,6 +18,8 @@ from runtime.sim.service import Service
 from runtime.sim.trace import Trace, logs_into
 from runtime.sim.world import World, world
 from runtime.storage import StorageError
+
+SAME_DIGEST = "same seed, same digest"
 
 LEAK_LOOK_S = 0.37
 """Between looks at the tasks: some come and go with a timer."""
@@ -65,8 +69,9 @@ def script_of(scenario: type[Scenario], seed: int) -> Script:
 
 def run_script(scenario: type[Scenario], script: Script) -> Outcome:
     """Run it once, from the boot to the last check. Not from within a Trio run."""
-    trace, findings = Trace(), Findings()
-    with logs_into(trace):
+    trace = Trace()
+    findings = Findings(trace)
+    with logs_into(trace), _calls_need_deadlines():
         seconds = run_deterministically(
             _main, scenario(), script, trace, findings, seed=script.seed
         )
@@ -80,6 +85,16 @@ def run_script(scenario: type[Scenario], script: Script) -> Outcome:
     )
 
 
+@contextmanager
+def _calls_need_deadlines() -> Iterator[None]:
+    """What goes out of a process without a deadline raises `NoDeadline`."""
+    before = be_strict(True)
+    try:
+        yield
+    finally:
+        be_strict(before)
+
+
 def run_seed(scenario: type[Scenario], seed: int, *, twice: bool = False) -> Outcome:
     """Run what the seed says; `twice` to see that the digest is the same both times."""
     script = script_of(scenario, seed)
@@ -90,7 +105,7 @@ def run_seed(scenario: type[Scenario], seed: int, *, twice: bool = False) -> Out
     if again.digest == outcome.digest:
         return outcome
     detail = f"{outcome.digest} after {outcome.lines} lines, then {again.digest}, {again.lines}"
-    finding = Finding("same seed, same digest", detail)
+    finding = Finding(SAME_DIGEST, detail)
     return attrs.evolve(outcome, findings=(*outcome.findings, finding))
 
 
@@ -114,7 +129,10 @@ async def _live_through(scenario: Scenario, run: Run, script: Script) -> None:
     await scenario.prepare(run)
     await _operate(scenario, run, script)
     if await _comes_to_rest(scenario, run):
-        await scenario.check(run)
+        try:
+            await scenario.check(run)
+        except (ActorError, StorageError) as error:
+            run.findings.add("answers when all is well", f"{type(error).__name__}: {error}")
         await _check_tasks(run.world, tasks)
     await service.stop()
 

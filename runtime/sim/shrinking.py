@@ -86,19 +86,19 @@ def minimal(
 ) -> list[Part]:
     """The parts that are left when leaving out any more of them makes it pass, as far as
     `runs_max` calls of `fails` show. All of them together fail."""
-    left, pieces, runs = list(parts), 2, 0
-    while left and pieces <= len(left):
-        size = -(-len(left) // pieces)
+    left, runs = list(parts), 0
+    size = max(1, len(left) // 2)
+    while left:
         for start in range(0, len(left), size):
             without = left[:start] + left[start + size :]
             runs += 1
             if runs > runs_max:
                 return left
             if fails(without):
-                left, pieces = without, max(2, pieces - 1)
+                left, size = without, max(1, min(size, len(without) // 2))
                 break
         else:
             if size == 1:
                 break
-            pieces = min(len(left), pieces * 2)
+            size //= 2
     return left

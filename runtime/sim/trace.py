@@ -4,13 +4,17 @@ from collections import Counter, deque
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from hashlib import blake2b
+from math import inf
 from typing import Any, NoReturn
 
 import structlog
 import trio
 
 KEPT = 400
-"""Lines kept for a report; all of them are in the digest."""
+"""Lines kept for a report, the last ones; all of them are in the digest."""
+
+KEPT_AFTER = 20
+"""Of them so many after the first that something was found."""
 
 CHUNK = 256
 """Lines hashed together."""
@@ -33,15 +37,22 @@ class Trace:
         self._chunk: list[Line] = []
         self.latest: deque[Line] = deque(maxlen=kept)
         self.lines = 0
+        self._until = inf
         self.logged: Counter[str] = Counter()
 
     def note(self, what: str, *fields: Field) -> None:
         line = (trio.current_time(), what, *fields)
-        self.latest.append(line)
+        if self.lines < self._until:
+            self.latest.append(line)
         self._chunk.append(line)
         self.lines += 1
         if len(self._chunk) == CHUNK:
             self._hash()
+
+    def found(self, text: str) -> None:
+        """Something is wrong: the lines around the first of these are those that are kept."""
+        self.note("FOUND", text)
+        self._until = min(self._until, self.lines + KEPT_AFTER)
 
     def _hash(self) -> None:
         self._digest.update(repr(self._chunk).encode())

@@ -7,8 +7,16 @@ from typing import Any, ClassVar
 
 import attrs
 
-from actors.core.messages import ORDERS, Order, OrderResult, RecordOrders
-from actors.vocabulary import Refusal
+from actors.core.messages import (
+    CUSTOMERS,
+    ORDERS,
+    CreateCustomer,
+    CreatedCustomer,
+    Order,
+    OrderResult,
+    RecordOrders,
+)
+from actors.vocabulary import Idempotency, Refusal
 from runtime.sim import Operation, Run
 from runtime.storage import Entry
 from runtime.storage.outbox import INSERT_EVENT
@@ -27,6 +35,7 @@ EARNED = (
     " ORDER BY t.customer_id, t.sequence"
 )
 RECORDED = "SELECT order_id, total_minor FROM orders WHERE merchant_id = $1"
+SELECT_CUSTOMERS = "SELECT customer_id FROM customers WHERE merchant_id = $1"
 PUT_BACK = "event_put_back"
 
 MINOR_PER_POINT = 100
@@ -48,6 +57,16 @@ class Record(Operation):
 
 
 @attrs.frozen
+class Create(Operation):
+    """Create a customer, with an id of the client's or without."""
+
+    named: bool
+
+    def __str__(self) -> str:
+        return "create a customer" + (" by name" if self.named else "")
+
+
+@attrs.frozen
 class Published:
     """Of an event: the number of its commit, and its id."""
 
@@ -56,12 +75,13 @@ class Published:
 
 
 class Orders(Part):
-    """Clients that record orders, often the same ones twice."""
+    """Clients that create customers and record orders, often the same ones twice."""
 
-    operations: ClassVar[tuple[type[Operation], ...]] = (Record,)
+    operations: ClassVar[tuple[type[Operation], ...]] = (Record, Create)
 
     def __init__(self) -> None:
         self.orders: dict[str, Order] = {}
+        self.created: dict[str, str] = {}
         self.recorded: set[str] = set()
         self.published: dict[str, Published] = {}
         self._commits = 0
@@ -78,14 +98,34 @@ class Orders(Part):
                     self.published[payload["order_id"]] = Published(self._commits, event_id)
 
     def draw(self, random: Random) -> Operation:
+        if random.random() < 0.2:
+            return Create(random.random() < 0.5)
         number = random.choice((1, 1, 2, 5))
         customers = tuple(random.choice(CUSTOMERS_THERE) for _ in range(number))
         totals = tuple(random.choice(TOTALS) for _ in range(number))
         return Record(customers, totals, random.choice((0, 0, 1, 2)), random.random())
 
     async def perform(self, run: Run, operation: Operation) -> None:
-        if not isinstance(operation, Record):
-            raise TypeError(operation)
+        match operation:
+            case Record():
+                await self._record(run, operation)
+            case Create(named):
+                await self._create(run, named)
+
+    async def _create(self, run: Run, named: bool) -> None:
+        number = len(self.created) + 1
+        key = f"create-{number}"
+        self.created[key] = ""
+        wanted = f"customer-{number}" if named else None
+        message = CreateCustomer(MERCHANT, wanted, None, Idempotency(key, key))
+        answer = await run.until_answered(lambda system: system.ref(CUSTOMERS).ask(message))
+        if answer is not None:
+            right = isinstance(answer, CreatedCustomer)
+            run.findings.check(right, "right answers", f"{key}: {answer}")
+        if isinstance(answer, CreatedCustomer):
+            self.created[key] = answer.customer.customer_id
+
+    async def _record(self, run: Run, operation: Record) -> None:
         orders = self._orders(run, operation)
         message = RecordOrders(MERCHANT, orders)
         results = await run.until_answered(lambda system: system.ref(ORDERS).ask(message))
@@ -126,6 +166,15 @@ class Orders(Part):
             detail = f"{order_id} earned {got} points instead of {points}"
             run.findings.check(got == points, "every event has its effect", detail)
         self._check_order(run, rows)
+        await self._check_created(run)
+
+    async def _check_created(self, run: Run) -> None:
+        rows = await run.world.store.real.fetch(SELECT_CUSTOMERS, MERCHANT)
+        there = {row[0] for row in rows} - {*CUSTOMERS_THERE}
+        told = {customer_id for customer_id in self.created.values() if customer_id}
+        run.findings.check(told <= there, "nothing is lost", f"created {told}, there are {there}")
+        twice = len(there) > len(self.created)
+        run.findings.check(not twice, "no double effect", f"{len(there)} customers were created")
 
     def _check_order(self, run: Run, rows: Sequence[Any]) -> None:
         """Of two events of a customer, the one that was there first and has the lower id comes

@@ -6,33 +6,26 @@ from random import Random
 from typing import Any, ClassVar
 
 import attrs
-from trio.lowlevel import checkpoint
 
-from runtime import REFUSING, Actor, ActorError, Call, ChildSpec, Supervisor, Workers
-from runtime.cache import CacheHandle
-from runtime.child import Backoff
+from runtime import REFUSING, Actor, ActorError, Call, ChildSpec, Workers
 from runtime.inbox import take_effect
-from runtime.jobs import JOBS_MIGRATIONS
 from runtime.journal import JOURNAL, Append, Rejected
 from runtime.outbox import Deliver, OutboxEvent
-from runtime.ownership import Ownership
 from runtime.sim import FaultSpec, Life, Operation, Run, Scenario, World
 from runtime.storage import (
-    RUNTIME_MIGRATIONS,
     Database,
-    DatabaseHandle,
     Entry,
     Statement,
     StorageError,
-    TakenOver,
     Write,
 )
 from runtime.storage.outbox import INSERT_EVENT, outbox_write
-from runtime.storage.policies import database_pipeline
-from supervisors.cache import cache_child
-from supervisors.platform import DatabaseSpec, platform
 from supervisors.simulation.parts import COUNT_UNDELIVERED, MERCHANT, put_back_dead_events
-from supervisors.simulation.tree import PLATFORM_ACTORS
+from supervisors.simulation.tree import (
+    PLATFORM_ACTORS,
+    replace_where_taken_over,
+    simulated_platform,
+)
 
 TOPIC = "simulated.happened"
 PUBLISHER = "simulated.publisher"
@@ -167,36 +160,13 @@ class OutboxScenario(Scenario):
         self._effects: list[Seen] = []
 
     def tree(self, world: World, life: Life) -> ChildSpec:
-        handle = DatabaseHandle(database_pipeline(life.ports.random, life.system.metrics.policies))
-
-        async def open_database(_url: str, **_options: Any) -> Database:
-            await checkpoint()
-            return world.store.connect(life)
-
-        def root() -> Supervisor:
-            cache = CacheHandle(ports=life.ports, metrics=life.system.metrics)
-            return Supervisor(
-                (
-                    ChildSpec(
-                        "platform",
-                        lambda: platform(
-                            DatabaseSpec("simulated", opener=open_database),
-                            handle,
-                            (RUNTIME_MIGRATIONS, JOBS_MIGRATIONS),
-                            {TOPIC: CONSUMERS},
-                            Ownership(on_loss=handle.retire),
-                            cache_child(None, cache),
-                        ),
-                    ),
-                    ChildSpec("publisher", Publisher, name=PUBLISHER, mailbox=REFUSING),
-                    *(self._consumer(name, handle) for name in CONSUMERS),
-                ),
-                intensity=5,
-                period_s=30.0,
-                backoff=Backoff(),
+        def children(database: Database) -> Sequence[ChildSpec]:
+            return (
+                ChildSpec("publisher", Publisher, name=PUBLISHER, mailbox=REFUSING),
+                *(self._consumer(name, database) for name in CONSUMERS),
             )
 
-        return ChildSpec("simulated", root, name="simulated")
+        return simulated_platform(world, life, {TOPIC: CONSUMERS}, children)
 
     def _consumer(self, name: str, database: Database) -> ChildSpec:
         return ChildSpec(
@@ -230,12 +200,8 @@ class OutboxScenario(Scenario):
 
     async def recover(self, run: Run) -> None:
         system = await run.service.up()
-        try:
-            await system.ref(JOURNAL).ask(Append(()))
-        except TakenOver:
-            run.service.replace()
-            return
-        await put_back_dead_events(system)
+        if not await replace_where_taken_over(run, system):
+            await put_back_dead_events(system)
 
     async def at_rest(self, run: Run) -> bool:
         left: int = await run.world.store.real.fetch_value(COUNT_UNDELIVERED)

@@ -15,13 +15,17 @@ from actors.core.messages import (
 from runtime import ChildSpec, ChildState, RestartChild, WhichChildren
 from runtime.jobs import JobsSpec, combined_jobs
 from runtime.jobs.lane import Leases
-from runtime.journal import JOURNAL, Append
 from runtime.outbox import RELAY, ListDeadEvents, PutBackEvent
 from runtime.sim import FaultSpec, Life, Operation, Run, Scenario, World
-from runtime.storage import AcrossMerchants, TakenOver
+from runtime.storage import AcrossMerchants
 from runtime.system import ActorSystem
 from supervisors.application import DOMAINS
-from supervisors.simulation.tree import DOMAIN_SUPERVISORS, TARGETS, simulated_application
+from supervisors.simulation.tree import (
+    DOMAIN_SUPERVISORS,
+    TARGETS,
+    replace_where_taken_over,
+    simulated_application,
+)
 
 MERCHANT = "shop"
 CURRENCY = "USD"
@@ -78,7 +82,9 @@ class ApplicationScenario(Scenario):
         self._of = {kind: part for part in self._parts for kind in part.operations}
 
     def tree(self, world: World, life: Life) -> ChildSpec:
-        jobs = combined_jobs(JobsSpec(leases=LEASES), *(part.jobs(world) for part in self._parts))
+        specs = [part.jobs(world) for part in self._parts]
+        leases = LEASES if any(spec.queues for spec in specs) else Leases()
+        jobs = combined_jobs(JobsSpec(leases=leases), *specs)
         return simulated_application(world, life, jobs)
 
     def draw(self, random: Random) -> Operation:
@@ -98,13 +104,9 @@ class ApplicationScenario(Scenario):
         await self._of[type(operation)].perform(run, operation)
 
     async def recover(self, run: Run) -> None:
-        """What gave up is started again by hand, and dead events are put back. A process that
-        another one took over from, which is gone, is replaced."""
+        """What gave up is started again by hand, and dead events are put back."""
         system = await run.service.up()
-        try:
-            await system.ref(JOURNAL).ask(Append(()))
-        except TakenOver:
-            run.service.replace()
+        if await replace_where_taken_over(run, system):
             return
         await _start_again(system, DOMAINS)
         for domain in DOMAIN_SUPERVISORS:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from runtime.sim import Scenario
 from supervisors.simulation.auth import AuthScenario
 from supervisors.simulation.deferrals import DeferralsScenario
+from supervisors.simulation.entities import EntitiesScenario
 from supervisors.simulation.everything import EverythingScenario
 from supervisors.simulation.jobs import JobsScenario
 from supervisors.simulation.orders import OrdersScenario
@@ -16,6 +17,7 @@ from supervisors.simulation.products import ProductsScenario
 ALL = (
     AuthScenario,
     DeferralsScenario,
+    EntitiesScenario,
     EverythingScenario,
     JobsScenario,
     OrdersScenario,

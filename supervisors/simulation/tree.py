@@ -1,6 +1,6 @@
 """The whole application as a simulated process runs it: the same tree on a simulated world."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -20,21 +20,22 @@ from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE
 from actors.points.messages import QUERIES as POINTS_QUERIES
 from actors.products.messages import CATALOGUE
 from actors.products.messages import QUERIES as PRODUCT_QUERIES
-from runtime import ChildSpec
+from runtime import ActorSystem, Backoff, ChildSpec, Supervisor
 from runtime.cache import Cache, CacheHandle
-from runtime.jobs import JobsSpec
+from runtime.jobs import JOBS_MIGRATIONS, JobsSpec
 from runtime.jobs.messages import JOBS, RUNNER, SCHEDULER
-from runtime.journal import JOURNAL
+from runtime.journal import JOURNAL, Append
 from runtime.outbox import RELAY
+from runtime.ownership import Ownership
 from runtime.ports import Ports
-from runtime.sim import Life, World
+from runtime.sim import Life, Run, World
 from runtime.spool import Spool
-from runtime.storage import Database, DatabaseHandle
+from runtime.storage import RUNTIME_MIGRATIONS, Database, DatabaseHandle, TakenOver
 from runtime.storage.policies import database_pipeline
 from runtime.telemetry import Metrics
 from supervisors.application import ApplicationSpec, Outside, application
-from supervisors.cache import CACHE
-from supervisors.platform import DATABASE, DatabaseSpec
+from supervisors.cache import CACHE, cache_child
+from supervisors.platform import DATABASE, DatabaseSpec, platform
 
 PLATFORM_ACTORS = (DATABASE, JOURNAL, RELAY, CACHE, JOBS, RUNNER, SCHEDULER)
 CORE_ACTORS = (MERCHANTS, CUSTOMERS, ORDERS, CORE_QUERIES)
@@ -58,10 +59,6 @@ SEED_BYTES = 32
 def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None) -> ChildSpec:
     """The application's root for one process of `world`."""
 
-    async def open_database(_url: object, **_options: Any) -> Database:
-        await checkpoint()
-        return world.store.connect(life)
-
     @asynccontextmanager
     async def open_cache(_url: object, _ports: Ports, _metrics: Metrics) -> AsyncIterator[Cache]:
         async with world.cache.connect() as cache:
@@ -83,15 +80,66 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
 
     outside = Outside(open_cache=open_cache, open_spool=open_spool, read_keys=read_keys)
     spec = ApplicationSpec(
-        DatabaseSpec("simulated", opener=open_database),
+        simulated_database(world, life),
         Path("simulated"),
         jobs=jobs,
         outside=outside,
     )
-    metrics = life.system.metrics
-    handle = DatabaseHandle(database_pipeline(life.ports.random, metrics.policies))
-    cache = CacheHandle(ports=life.ports, metrics=metrics)
-    return application(spec, handle, cache)
+    cache = CacheHandle(ports=life.ports, metrics=life.system.metrics)
+    return application(spec, simulated_handle(life), cache)
+
+
+def simulated_platform(
+    world: World,
+    life: Life,
+    subscriptions: Mapping[str, Sequence[str]],
+    children: Callable[[Database], Sequence[ChildSpec]],
+) -> ChildSpec:
+    """A root with the platform, and beside it what stands on it, for one process of `world`."""
+    handle = simulated_handle(life)
+
+    def root() -> Supervisor:
+        cache = CacheHandle(ports=life.ports, metrics=life.system.metrics)
+        below = ChildSpec(
+            "platform",
+            lambda: platform(
+                simulated_database(world, life),
+                handle,
+                (RUNTIME_MIGRATIONS, JOBS_MIGRATIONS),
+                subscriptions,
+                Ownership(on_loss=handle.retire),
+                cache_child(None, cache),
+            ),
+        )
+        return Supervisor((below, *children(handle)), intensity=5, period_s=30.0, backoff=Backoff())
+
+    return ChildSpec("simulated", root, name="simulated")
+
+
+def simulated_handle(life: Life) -> DatabaseHandle:
+    """The way to the store, through the pipeline that it has in real life."""
+    return DatabaseHandle(database_pipeline(life.ports.random, life.system.metrics.policies))
+
+
+def simulated_database(world: World, life: Life) -> DatabaseSpec:
+    """The store of `world`, as a process of it opens it."""
+
+    async def open_database(_url: object, **_options: Any) -> Database:
+        await checkpoint()
+        return world.store.connect(life)
+
+    return DatabaseSpec("simulated", opener=open_database)
+
+
+async def replace_where_taken_over(run: Run, system: ActorSystem) -> bool:
+    """Start another process in place of one that was taken over from by a process that is gone,
+    and would answer for ever that another one has the store. Raises as the journal does."""
+    try:
+        await system.ref(JOURNAL).ask(Append(()))
+    except TakenOver:
+        run.service.replace()
+        return True
+    return False
 
 
 def signing_key_of(world: World) -> SigningKey:

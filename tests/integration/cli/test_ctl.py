@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from actors.auth.messages import Role
+from cli.ctl.tree import Rates
 from cli.tokens import new_token
 from main import main
 from tests.integration.cli.program import Finished, Running, run, started
@@ -112,6 +113,27 @@ def test_health_is_a_table_for_people(folder: Path, url: str) -> None:
     assert {"database", "points", "admin_core"} <= {
         line.split()[0] for line in done.out.splitlines() if line.strip()
     }
+
+
+def test_the_tree_is_shown_with_everybody_in_their_place(folder: Path, url: str) -> None:
+    lines = ctl(folder, "tree").out.splitlines()
+    (journal,) = (line for line in lines if line.strip().startswith("journal"))
+    (platform,) = (line for line in lines if line.split()[:1] == ["platform"])
+    assert journal.split()[1:3] == ["Journal", "running"]
+    assert lines.index(journal) > lines.index(platform)
+    assert journal.index("journal") > platform.index("platform")
+    top = told(folder, "tree")
+    assert {actor["id"] for actor in top} == {"platform", "domains", "edge"}
+
+
+def test_the_rate_of_an_actor_is_what_it_handled_since_the_last_look() -> None:
+    def actors(**handled: int) -> list[dict[str, Any]]:
+        return [{"address": name, "handled": count} for name, count in handled.items()]
+
+    rates = Rates()
+    assert rates.look(actors(a=5, b=9), 10.0) == {}
+    assert rates.look(actors(a=15, b=3, c=1), 12.0) == {"a": 5.0, "b": 0.0}
+    assert rates.look(actors(a=15), 12.0) == {}
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from tests.integration.gateway.helpers import MERCHANT, Api, eventually, outcome
 from tests.integration.gateway.putting_back import REASON, lists_refused, wrong_outcomes
 from tests.integration.gateway.test_dead_letters import BACK, SOME_TIME, bury, bury_three
 from tests.integration.gateway.test_hostile_input import INVALID, Case, get
+from tests.stores import unhurried
 
 pytestmark = [pytest.mark.slow, pytest.mark.trio(run=host.run)]
 
@@ -120,8 +121,10 @@ async def test_a_log_that_is_not_written_holds_up_nobody(tmp_path: Path) -> None
             assert await register(api, f"shop-{number}") == 201
         assert trio.current_time() - begun < 20 * WITHIN_S / 4
         assert await listed(api) == []
+        assert "loyalnest_audit_outbox_lag_seconds 0.0" in (await api.client.get("/metrics")).text
         api.system.ref(AUDIT)._cell.signal(Resume())
         await has(api, 20)
+        assert "loyalnest_audit_entries_total 20.0" in (await api.client.get("/metrics")).text
         assert (await verified(api))["clean"]
 
 
@@ -167,10 +170,11 @@ async def test_what_was_changed_behind_its_back_is_found(tmp_path: Path, store_u
     async with running_tree(tmp_path, url=store_url, handle=handle) as api:
         await register(api, "new")
         await has(api, 1)
-        async with handle.as_owner() as owner:
-            on_table = "" if store_url.startswith("sqlite") else " ON audit_entries"
-            await owner.execute(f"DROP TRIGGER audit_entries_never_change{on_table}")
-            await owner.execute(CHANGES[0], "new")
+        with unhurried():
+            async with handle.as_owner() as owner:
+                on_table = "" if store_url.startswith("sqlite") else " ON audit_entries"
+                await owner.execute(f"DROP TRIGGER audit_entries_never_change{on_table}")
+                await owner.execute(CHANGES[0], "new")
         found = await verified(api)
         assert found["clean"] is False
         assert [(each["merchant_id"], each["sequence"]) for each in found["broken"]] == [("new", 1)]

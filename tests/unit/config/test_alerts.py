@@ -129,6 +129,12 @@ def above(alert: str, name: str, bad: float, good: float, **labels: str) -> Case
     )
 
 
+def shed(per_second: float) -> Feed:
+    """Requests refused at a constant rate from START_S to END_S."""
+    minute = per_second * STEP_S
+    return counter("loyalnest_requests_shed_total", minute, START_S, END_S, priority="reads")
+
+
 def queue(running: float) -> Feed:
     return together(
         gauge("loyalnest_queue_depth_limit", 100, 100, 0, 0, queue="mail"),
@@ -162,6 +168,7 @@ CASES = (
     switched("LoyalNestDependencyDown", "loyalnest_dependency_up", dependency="database"),
     grown("LoyalNestLedgerMismatch", "loyalnest_points_ledger_mismatches_total"),
     Case("LoyalNestLoopLags", lag("0.5"), lag("0.25")),
+    Case("LoyalNestShedsLoad", shed(1.1), shed(0.9)),
     grown("LoyalNestRestarts", "loyalnest_actor_restarts_total", 6, 4, child="x"),
     Case("LoyalNestQueueFills", queue(31), queue(30)),
     grown("LoyalNestJobsDie", "loyalnest_jobs_dead_total", queue="mail"),

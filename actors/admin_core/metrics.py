@@ -1,0 +1,21 @@
+"""Metrics of the audit log."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from runtime.telemetry import PREFIX
+
+
+class AuditMetrics:
+    """How many entries were written, and how late whoever writes them is."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.entries = Counter(
+            "audit_entries", "Entries of the audit log", (), PREFIX, registry=registry
+        )
+        self.lag = Gauge(
+            "audit_outbox_lag_seconds",
+            "Age of the oldest event that is not in the audit log yet",
+            (),
+            PREFIX,
+            registry=registry,
+        )

@@ -1,0 +1,93 @@
+"""`loyalnest ctl tree`: the supervision tree of a running server, once or live."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import click
+import trio
+from rich.live import Live
+from rich.table import Table
+
+from cli.ctl import tables
+from cli.ctl.server import TIMEOUT_S, Server, json_option, print_json, server_command
+
+HEALTH = "/health"
+EVERY_S = 1.0
+COLUMNS = ("ACTOR", "KIND", "STATE", "UNREAD", "HANDLED", "PER SECOND", "RESTARTS", "LAST EXIT")
+
+Handled = dict[str, int]
+"""By address, the messages an actor has handled since its start."""
+
+
+@attrs.define
+class Rates:
+    """How many messages each actor handles in a second, from one look to the next."""
+
+    _handled: Handled = attrs.field(factory=dict)
+    _looked_at: float | None = None
+
+    def look(self, actors: list[dict[str, Any]], now: float) -> dict[str, float]:
+        """The rates since the last look; none at the first. An actor that was started again
+        counts from 0."""
+        handled = {actor["address"]: actor["handled"] for actor in actors}
+        before, self._handled = self._handled, handled
+        since, self._looked_at = self._looked_at, now
+        if since is None or now <= since:
+            return {}
+        return {
+            address: max(0, count - before[address]) / (now - since)
+            for address, count in handled.items()
+            if address in before
+        }
+
+
+@click.command("tree", short_help="The supervision tree: who runs, who waits, who restarted.")
+@click.option("--watch", is_flag=True, help="go on showing it, until Ctrl-C")
+@json_option
+@server_command
+def tree(server: Server, watch: bool, as_json: bool) -> None:
+    """Print every actor with its state, its unread messages and its restarts."""
+    if as_json:
+        print_json(server.get(HEALTH)["tree"])
+    elif watch:
+        trio.run(_watch, server)
+    else:
+        rows = list(flattened(server.get(HEALTH)["tree"]))
+        tables.console().print(_table(rows, {}))
+
+
+async def _watch(server: Server) -> None:
+    rates = Rates()
+    with Live(console=tables.console(), auto_refresh=False, screen=False) as live:
+        while True:
+            found = await server.asked("GET", HEALTH, None, TIMEOUT_S)
+            rows = list(flattened(found["tree"]))
+            actors = [actor for _, actor in rows]
+            live.update(_table(rows, rates.look(actors, trio.current_time())), refresh=True)
+            await trio.sleep(EVERY_S)
+
+
+def flattened(actors: list[dict[str, Any]], depth: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Every actor with its depth, in the order of the start."""
+    for actor in actors:
+        yield depth, actor
+        yield from flattened(actor["children"] or [], depth + 1)
+
+
+def _table(rows: list[tuple[int, dict[str, Any]]], rates: dict[str, float]) -> Table:
+    return tables.table(COLUMNS, [_row(depth, actor, rates) for depth, actor in rows])
+
+
+def _row(depth: int, actor: dict[str, Any], rates: dict[str, float]) -> list[object]:
+    rate = rates.get(actor["address"])
+    return [
+        "  " * depth + actor["id"],
+        actor["kind"],
+        actor["state"],
+        actor["mailbox_depth"],
+        actor["handled"],
+        round(rate, 1) if rate is not None else None,
+        actor["restarts"],
+        actor["last_exit"],
+    ]

@@ -1,0 +1,286 @@
+"""Each bug is a patch: something that somebody could have written, and that passes a quick look."""
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import count
+from typing import Any
+
+import attrs
+import msgspec
+import pytest
+import trio
+
+import actors.core.orders
+import actors.points.account
+import actors.points.deferral_replay
+import actors.points.loading
+import actors.points.records
+import actors.products.catalogue
+import actors.products.readers
+import runtime.delivery
+import runtime.inbox
+import runtime.jobs.store
+import runtime.journal
+import runtime.restarts
+from actors.points.queries import INSERT_LOT
+from runtime.delivery import Verdict
+from runtime.entity import Entities
+from runtime.envelope import Envelope
+from runtime.incarnation import Incarnation
+from runtime.jobs.queries import END_ATTEMPT
+from runtime.journal import Journal, Rejected
+from runtime.outbox_store import OutboxStore, Page
+from runtime.sim import Scenario
+from runtime.storage import Statement, Write, inbox
+from runtime.storage.outbox import INSERT_EVENT
+from supervisors.simulation.deferrals import DeferralsScenario
+from supervisors.simulation.entities import EntitiesScenario
+from supervisors.simulation.jobs import JobsScenario
+from supervisors.simulation.orders import OrdersScenario
+from supervisors.simulation.outbox import OutboxScenario
+from supervisors.simulation.points import PointsScenario
+from supervisors.simulation.products import ProductsScenario
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+@attrs.frozen
+class Bug:
+    """`rules` are the invariants of which one has to be found broken."""
+
+    plant: Patch
+    scenario: type[Scenario]
+    rules: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        return self.plant.__name__
+
+
+def reply_before_commit(patch: pytest.MonkeyPatch) -> None:
+    """The journal answers what it is about to write."""
+    commit = Journal.receive_batch
+
+    async def receive_batch(self: Journal, batch: Sequence[Envelope]) -> None:
+        for envelope in batch:
+            envelope.reply(None)
+        await commit(self, batch)
+
+    patch.setattr(Journal, "receive_batch", receive_batch)
+
+
+def unknown_taken_for_success(patch: pytest.MonkeyPatch) -> None:
+    """A connection that was lost during the commit: it will have happened."""
+
+    def begin_doubt(self: Journal, batch: Sequence[Envelope], _error: Exception) -> None:
+        self._tenure = None
+        self._done(batch)
+
+    patch.setattr(Journal, "_begin_doubt", begin_doubt)
+
+
+def neighbours_rejected_together(patch: pytest.MonkeyPatch) -> None:
+    """Of a batch that breaks a constraint, nobody looks whose fault it was."""
+
+    async def turned_down(self: Journal, batch: Sequence[Envelope], violation: Any) -> None:
+        for envelope in batch:
+            envelope.reply(Rejected(violation))
+
+    patch.setattr(Journal, "_turned_down", turned_down)
+
+
+def stale_epoch_accepted(patch: pytest.MonkeyPatch) -> None:
+    """Commits are counted, whoever owns the partition."""
+    anybody = Statement(
+        "journal.count_commit",
+        "UPDATE journal_partitions SET commits = $3 WHERE partition = $1 AND $2 > 0",
+        0,
+        shared=True,
+    )
+
+    def commit_write(partition: str, epoch: int, commits: int) -> Write:
+        return Write(anybody, (partition, epoch, commits))
+
+    patch.setattr(runtime.journal, "commit_write", commit_write)
+
+
+def outbox_row_dropped(patch: pytest.MonkeyPatch) -> None:
+    """Of several orders in one request, only the first is published."""
+    decide = actors.core.orders.Orders._decide
+
+    def first_only(self: Any, *arguments: Any) -> Any:
+        results, writes = decide(self, *arguments)
+        events = [write for write in writes if write.statement is INSERT_EVENT]
+        return results, tuple(write for write in writes if write not in events[1:])
+
+    patch.setattr(actors.core.orders.Orders, "_decide", first_only)
+
+
+def inbox_check_lost(patch: pytest.MonkeyPatch) -> None:
+    """The record that an event was seen is never the same twice."""
+    number = count(1)
+
+    def inbox_write(**fields: Any) -> Write:
+        return inbox.inbox_write(**{**fields, "consumer": f"{fields['consumer']}-{next(number)}"})
+
+    patch.setattr(runtime.inbox, "inbox_write", inbox_write)
+
+
+def event_forgotten_while_the_consumer_is_away(patch: pytest.MonkeyPatch) -> None:
+    """Who is asked has taken it."""
+    patch.setattr(runtime.delivery, "judge", lambda _part, _error: Verdict.TAKEN)
+
+
+def late_events_overtaken(patch: pytest.MonkeyPatch) -> None:
+    """A fresh event is delivered although earlier ones of its lane are late."""
+    page = OutboxStore.page
+
+    async def unaware(self: OutboxStore, late_consumers: Sequence[str]) -> Page:
+        return attrs.evolve(await page(self, late_consumers), behind={})
+
+    patch.setattr(OutboxStore, "page", unaware)
+
+
+def two_activations(patch: pytest.MonkeyPatch) -> None:
+    """The next activation does not wait until the last one has left."""
+
+    async def launch_at_once(
+        self: Entities, _predecessor: Incarnation, incarnation: Incarnation
+    ) -> None:
+        await trio.lowlevel.checkpoint()
+        self._incarnation.launch(incarnation)
+
+    patch.setattr(Entities, "_launch_after", launch_at_once)
+
+
+def hold_forgotten_by_a_restart(patch: pytest.MonkeyPatch) -> None:
+    """An account that is loaded has no holds."""
+    states_of = actors.points.loading.states_of
+
+    def without_holds(*arguments: Any) -> Any:
+        states = states_of(*arguments)
+        return {key: msgspec.structs.replace(state, holds={}) for key, state in states.items()}
+
+    patch.setattr(actors.points.loading, "states_of", without_holds)
+
+
+def lot_twice(patch: pytest.MonkeyPatch) -> None:
+    """A lot is written for the earning, and once more for the balance."""
+    entry_of = actors.points.records.entry_of
+
+    def twice(*arguments: Any) -> Any:
+        entry = entry_of(*arguments)
+        again = [
+            Write(INSERT_LOT, (write.row[0], f"{write.row[1]}-2", *write.row[2:]))
+            for write in entry
+            if write.statement is INSERT_LOT
+        ]
+        return (*entry, *again)
+
+    patch.setattr(actors.points.account, "entry_of", twice)
+
+
+def answers_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """Nobody looks up what a key was answered before."""
+
+    async def find_answers(*_arguments: Any) -> dict[Any, Any]:
+        await trio.lowlevel.checkpoint()
+        return {}
+
+    patch.setattr(actors.points.account, "find_answers", find_answers)
+
+
+def replay_without_the_key(patch: pytest.MonkeyPatch) -> None:
+    """An earning that was put off is posted under a key of its own."""
+    as_promised, number = actors.points.deferral_replay.as_promised, count(1)
+
+    def anew(*arguments: Any) -> Any:
+        earn = as_promised(*arguments)
+        key = attrs.evolve(earn.idempotency, key=f"replay-{next(number)}")
+        return attrs.evolve(earn, idempotency=key)
+
+    patch.setattr(actors.points.deferral_replay, "as_promised", anew)
+
+
+def spool_acknowledged_first(patch: pytest.MonkeyPatch) -> None:
+    """What is about to be replayed is removed from the disk already."""
+    replayer = actors.points.deferral_replay.Replayer
+    replay = replayer._round
+
+    async def acknowledged_round(self: Any) -> None:
+        records = await self._spool.read(0, 1_000)
+        if records:
+            await self._spool.acknowledge(records[-1].sequence)
+        await replay(self)
+
+    patch.setattr(replayer, "_round", acknowledged_round)
+
+
+def wake_up_lost(patch: pytest.MonkeyPatch) -> None:
+    """The replayer sleeps through what is put off."""
+    patch.setattr(actors.points.deferral_replay.Replayer, "added", lambda _self: None)
+
+
+def lease_not_fenced(patch: pytest.MonkeyPatch) -> None:
+    """The end of an attempt may be written again."""
+    unfenced = attrs.evolve(END_ATTEMPT, exact=False)
+    patch.setattr(runtime.jobs.store, "END_ATTEMPT", unfenced)
+
+
+def price_not_outdated(patch: pytest.MonkeyPatch) -> None:
+    """Who writes a product forgets about the cached one."""
+
+    async def outdate_products(*_arguments: Any) -> None:
+        await trio.lowlevel.checkpoint()
+
+    patch.setattr(actors.products.catalogue, "outdate_products", outdate_products)
+
+
+def restarts_not_counted(patch: pytest.MonkeyPatch) -> None:
+    """A supervisor goes on whatever happens; here somebody crashes at every reading."""
+
+    async def crash(*_arguments: Any) -> None:
+        raise KeyError("sku")
+
+    patch.setattr(runtime.restarts.Restarts, "admit", lambda _self, _now: True)
+    patch.setattr(actors.products.catalogue.Catalogue, "_put", crash)
+
+
+def tasks_left_behind(patch: pytest.MonkeyPatch) -> None:
+    """Every batch leaves a task that waits for something that never comes."""
+    commit = Journal.receive_batch
+
+    async def receive_batch(self: Journal, batch: Sequence[Envelope]) -> None:
+        self.start_task(trio.sleep_forever)
+        await commit(self, batch)
+
+    patch.setattr(Journal, "receive_batch", receive_batch)
+
+
+def bug(plant: Patch, scenario: type[Scenario], *rules: str) -> Bug:
+    return Bug(plant, scenario, frozenset(rules))
+
+
+LOST, ONCE, EFFECT = "nothing is lost", "no double effect", "every event has its effect"
+PROMISE = "what was promised is there once"
+
+BUGS: Iterable[Bug] = (
+    bug(reply_before_commit, PointsScenario, LOST, ONCE),
+    bug(unknown_taken_for_success, PointsScenario, LOST),
+    bug(neighbours_rejected_together, OrdersScenario, "right answers"),
+    bug(stale_epoch_accepted, PointsScenario, "one writer at a time"),
+    bug(outbox_row_dropped, OrdersScenario, EFFECT),
+    bug(inbox_check_lost, OutboxScenario, ONCE),
+    bug(event_forgotten_while_the_consumer_is_away, OutboxScenario, EFFECT),
+    bug(late_events_overtaken, OutboxScenario, "order of events"),
+    bug(two_activations, EntitiesScenario, "single activation"),
+    bug(hold_forgotten_by_a_restart, PointsScenario, "right answers", "comes to rest"),
+    bug(lot_twice, PointsScenario, "ledger conservation"),
+    bug(answers_forgotten, PointsScenario, "answered at last", "answers when all is well"),
+    bug(replay_without_the_key, DeferralsScenario, PROMISE),
+    bug(spool_acknowledged_first, DeferralsScenario, PROMISE),
+    bug(wake_up_lost, DeferralsScenario, "comes to rest"),
+    bug(lease_not_fenced, JobsScenario, ONCE),
+    bug(price_not_outdated, ProductsScenario, "who writes reads it back"),
+    bug(restarts_not_counted, ProductsScenario, "restart bounds"),
+    bug(tasks_left_behind, EntitiesScenario, "leaked task"),
+)
