@@ -9,6 +9,8 @@ from zlib import crc32
 
 import trio
 
+from runtime.context import request_context
+from runtime.parking import monotonic
 from runtime.sim.chance import Luck
 from runtime.sim.findings import Findings
 from runtime.sim.life import Life
@@ -25,6 +27,7 @@ from runtime.storage import (
     StorageUnavailable,
 )
 from runtime.storage.deadlines import until_deadline
+from runtime.storage.guarded import Guarded, Operation
 from runtime.storage.notices import Notices
 from runtime.storage.partitions import COUNT_COMMIT
 from runtime.storage.port import ANNOUNCED_S, AcrossMerchants, Query
@@ -41,7 +44,26 @@ SLOW_S = (0.5, 9.0)
 LATE_S = (0.01, 3.0)
 """When a commit happens whose connection was lost, if it happens later."""
 
+TIME_ENOUGH_S = 3_600.0
+
 SELECT_EPOCH = AcrossMerchants("SELECT epoch FROM journal_partitions WHERE partition = $1")
+
+
+class RealStore(Guarded):
+    """The store itself, for the world and for those who check it: no policies, and time enough."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @property
+    def dialect(self) -> Dialect:
+        return self._database.dialect
+
+    async def _through(
+        self, operation: Operation, *, repeatable: bool = False, counted: bool = True
+    ) -> Any:
+        with request_context(deadline=monotonic() + TIME_ENOUGH_S):
+            return await operation(self._database)
 
 
 class SimulatedStore:
@@ -52,7 +74,8 @@ class SimulatedStore:
     """
 
     def __init__(self, nursery: trio.Nursery, luck: Luck, trace: Trace, findings: Findings) -> None:
-        self.real: Database = open_sqlite_memory()
+        self.database: Database = open_sqlite_memory()
+        self.real = RealStore(self.database)
         self.luck = luck
         self.trace = trace
         self.findings = findings
@@ -232,7 +255,7 @@ class SimulatedDatabase:
         """The store without faults: a migration is one of the operator's, not of a bad day."""
         await trio.lowlevel.checkpoint()
         self._check()
-        yield self._store.real
+        yield self._store.database
 
     async def announce(self, address: str | None, owner: str) -> None:
         await trio.lowlevel.checkpoint()
