@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import trio
+
 from runtime.sim.chance import Luck
 from runtime.sim.life import Life
 from runtime.sim.trace import Trace
@@ -49,6 +51,7 @@ class SimulatedSpool:
         self._life = life
 
     async def append(self, payloads: Sequence[bytes]) -> range:
+        await trio.lowlevel.checkpoint()
         with self._life.protected():
             await self._disk.luck.takes(*SYNC_S)
             sequences = await self._spool.append(payloads)
@@ -60,6 +63,7 @@ class SimulatedSpool:
         return await self._spool.read(after, limit)
 
     async def acknowledge(self, through: int) -> None:
+        await trio.lowlevel.checkpoint()
         with self._life.protected():
             await self._disk.luck.takes(*SYNC_S)
             await self._spool.acknowledge(through)

@@ -1,12 +1,14 @@
 """Running a scenario: boot, operations under faults, healing, rest, the check of everything."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import attrs
 import trio
 
 from runtime.errors import ActorError
+from runtime.policies import be_strict
 from runtime.ports import seeded_random
 from runtime.sim.faults import FaultPlan, draw_plan
 from runtime.sim.findings import Finding, Findings
@@ -69,7 +71,7 @@ def run_script(scenario: type[Scenario], script: Script) -> Outcome:
     """Run it once, from the boot to the last check. Not from within a Trio run."""
     trace = Trace()
     findings = Findings(trace)
-    with logs_into(trace):
+    with logs_into(trace), _calls_need_deadlines():
         seconds = run_deterministically(
             _main, scenario(), script, trace, findings, seed=script.seed
         )
@@ -81,6 +83,16 @@ def run_script(scenario: type[Scenario], script: Script) -> Outcome:
         lines=trace.lines,
         latest=tuple(trace.text()),
     )
+
+
+@contextmanager
+def _calls_need_deadlines() -> Iterator[None]:
+    """What goes out of a process without a deadline raises `NoDeadline`."""
+    before = be_strict(True)
+    try:
+        yield
+    finally:
+        be_strict(before)
 
 
 def run_seed(scenario: type[Scenario], seed: int, *, twice: bool = False) -> Outcome:

@@ -9,11 +9,11 @@ from zlib import crc32
 
 import trio
 
-from runtime.context import request_context
-from runtime.parking import monotonic
+from runtime.policies import require_deadline
 from runtime.sim.chance import Luck
 from runtime.sim.findings import Findings
 from runtime.sim.life import Life
+from runtime.sim.reality import Reality
 from runtime.sim.trace import Trace
 from runtime.storage import (
     CommitUnknown,
@@ -27,11 +27,10 @@ from runtime.storage import (
     StorageUnavailable,
 )
 from runtime.storage.deadlines import until_deadline
-from runtime.storage.guarded import Guarded, Operation
 from runtime.storage.notices import Notices
 from runtime.storage.partitions import COUNT_COMMIT
+from runtime.storage.policies import DEPENDENCY
 from runtime.storage.port import ANNOUNCED_S, AcrossMerchants, Query
-from runtime.storage.sqlite import open_sqlite_memory
 
 Result = TypeVar("Result")
 
@@ -44,26 +43,7 @@ SLOW_S = (0.5, 9.0)
 LATE_S = (0.01, 3.0)
 """When a commit happens whose connection was lost, if it happens later."""
 
-TIME_ENOUGH_S = 3_600.0
-
 SELECT_EPOCH = AcrossMerchants("SELECT epoch FROM journal_partitions WHERE partition = $1")
-
-
-class RealStore(Guarded):
-    """The store itself, for the world and for those who check it: no policies, and time enough."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    @property
-    def dialect(self) -> Dialect:
-        return self._database.dialect
-
-    async def _through(
-        self, operation: Operation, *, repeatable: bool = False, counted: bool = True
-    ) -> Any:
-        with request_context(deadline=monotonic() + TIME_ENOUGH_S):
-            return await operation(self._database)
 
 
 class SimulatedStore:
@@ -74,8 +54,7 @@ class SimulatedStore:
     """
 
     def __init__(self, nursery: trio.Nursery, luck: Luck, trace: Trace, findings: Findings) -> None:
-        self.database: Database = open_sqlite_memory()
-        self.real = RealStore(self.database)
+        self.real = Reality()
         self.luck = luck
         self.trace = trace
         self.findings = findings
@@ -134,6 +113,8 @@ class SimulatedDatabase:
         self._store = store
         self._life = life
         self._luck = store.luck
+        self._server = store.real.as_database
+        self._closed = False
 
     @property
     def dialect(self) -> Dialect:
@@ -144,20 +125,20 @@ class SimulatedDatabase:
         return CONNECTIONS
 
     async def fetch(self, sql: str, *values: Any) -> list[Row]:
-        return await self._read(lambda: self._store.real.fetch(sql, *values))
+        return await self._read(self._server.fetch, sql, *values)
 
     async def fetch_row(self, sql: str, *values: Any) -> Row | None:
-        return await self._read(lambda: self._store.real.fetch_row(sql, *values))
+        return await self._read(self._server.fetch_row, sql, *values)
 
     async def fetch_value(self, sql: str, *values: Any) -> Any:
-        return await self._read(lambda: self._store.real.fetch_value(sql, *values))
+        return await self._read(self._server.fetch_value, sql, *values)
 
     async def fetch_many(self, queries: Sequence[Query]) -> list[list[Row]]:
-        return await self._read(lambda: self._store.real.fetch_many(queries))
+        return await self._read(self._server.fetch_many, queries)
 
     async def execute(self, sql: str, *values: Any) -> list[Row]:
         async def apply() -> list[Row]:
-            rows = await self._store.real.execute(sql, *values)
+            rows = await self._server.execute(sql, *values)
             self._store.trace.note("execute", self._life.name, crc32(repr((sql, values)).encode()))
             return rows
 
@@ -165,7 +146,7 @@ class SimulatedDatabase:
 
     async def transact(self, statements: Sequence[Query]) -> None:
         async def apply() -> None:
-            await self._store.real.transact(statements)
+            await self._server.transact(statements)
             self._store.trace.note("transact", self._life.name, len(statements))
 
         await self._write(apply)
@@ -180,26 +161,30 @@ class SimulatedDatabase:
         await self._write(apply, apply_later)
 
     def _check(self) -> None:
+        if self._closed:
+            raise StorageError("the database is closed")
         if self._store.away or self._life.cut_off:
             raise StorageUnavailable("the store is away (simulated)")
 
-    async def _read(self, read: Callable[[], Awaitable[Result]]) -> Result:
+    async def _read(self, read: Callable[..., Awaitable[Result]], *arguments: Any) -> Result:
         """What comes late is as it was when it was read."""
-        with until_deadline():
-            await self._luck.may_take(*READ_S)
-            self._check()
-            if self._luck.happens("read_fails"):
-                raise StorageUnavailable("the read failed (simulated)")
-            result = await read()
-            if self._luck.happens("read_slow"):
+        require_deadline(DEPENDENCY)
+        await self._luck.may_take(*READ_S)
+        self._check()
+        if self._luck.happens("read_fails"):
+            raise StorageUnavailable("the read failed (simulated)")
+        result = await read(*arguments)
+        if self._luck.happens("read_slow"):
+            with until_deadline():
                 await self._luck.takes(*SLOW_S)
-            return result
+        return result
 
     async def _write(
         self,
         apply: Callable[[], Awaitable[Result]],
         apply_later: Callable[[], None] | None = None,
     ) -> Result:
+        require_deadline(DEPENDENCY)
         with self._life.protected():
             await self._luck.takes(*COMMIT_S)
             self._check()
@@ -255,7 +240,7 @@ class SimulatedDatabase:
         """The store without faults: a migration is one of the operator's, not of a bad day."""
         await trio.lowlevel.checkpoint()
         self._check()
-        yield self._store.database
+        yield self._store.real.as_database
 
     async def announce(self, address: str | None, owner: str) -> None:
         await trio.lowlevel.checkpoint()
@@ -266,4 +251,5 @@ class SimulatedDatabase:
 
     async def close(self) -> None:
         """The connections; the store stays."""
+        self._closed = True
         await trio.lowlevel.checkpoint()

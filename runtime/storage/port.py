@@ -80,8 +80,9 @@ class Database(Protocol):
     """A store. Every method raises `StorageError` or one of its kinds.
 
     Values: `int`, `str`, `bytes`, `bool`, `None`, aware `datetime` (TIMESTAMPTZ), and `list` or
-    `dict` (JSONB). A cancelled read ends early. A write that has begun is not cancelled: the
-    cancellation is raised when it has ended.
+    `dict` (JSONB). A cancelled read ends early. A write that has begun is not cancelled: it
+    returns or raises what became of it, and the caller's next checkpoint is cancelled. Whoever ends
+    a write at a deadline relies on it: what was cut off has not begun.
     """
 
     @property

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from actors.points.ledger import HOLD, MEMBER, PENDING
 from actors.points.messages import QUERIES, Verify
 from runtime.sim import Findings, Run
-from runtime.sim.store import RealStore
+from runtime.sim.reality import Reality
 from runtime.storage import Row
 from supervisors.simulation.parts import MERCHANT
 
@@ -55,7 +55,7 @@ async def check_ledger(run: Run) -> None:
         findings.add("ledger verifies", str(mismatch))
 
 
-async def _check_accounts(store: RealStore, findings: Findings) -> None:
+async def _check_accounts(store: Reality, findings: Findings) -> None:
     sums: dict[tuple[str, str], int] = {
         (row[0], row[1]): row[2] for row in await store.fetch(BALANCES, MERCHANT)
     }

@@ -82,7 +82,9 @@ class ApplicationScenario(Scenario):
         self._of = {kind: part for part in self._parts for kind in part.operations}
 
     def tree(self, world: World, life: Life) -> ChildSpec:
-        jobs = combined_jobs(JobsSpec(leases=LEASES), *(part.jobs(world) for part in self._parts))
+        specs = [part.jobs(world) for part in self._parts]
+        leases = LEASES if any(spec.queues for spec in specs) else Leases()
+        jobs = combined_jobs(JobsSpec(leases=leases), *specs)
         return simulated_application(world, life, jobs)
 
     def draw(self, random: Random) -> Operation:

@@ -169,5 +169,5 @@ def test_methods_that_are_not_documented_are_refused(service: Service) -> None:
 
 def test_the_server_and_its_ledger_are_unharmed(service: Service) -> None:
     assert service.process.running()
-    assert service.process.err == ""
+    assert service.process.err == "", "it logged errors"
     assert service.ledger_is_clean()

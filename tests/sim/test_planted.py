@@ -1,5 +1,6 @@
-"""Planted bugs are found, each within two hundred seeds, and only they: a checker that never
-fails proves nothing, and one that always fails does not either.
+"""Planted bugs are found, each within two hundred seeds, and without them nothing is.
+
+A checker that never fails proves nothing, and one that always fails does not either.
 """
 
 import pytest

@@ -37,6 +37,69 @@ IMPURE_ON_PURPOSE = {
     "gateway.dispatch": "it measures how long a request took, and only metrics and logs see it",
 }
 
+IO_MODULES = {
+    "asyncio",
+    "asyncpg",
+    "concurrent",
+    "fcntl",
+    "mmap",
+    "multiprocessing",
+    "redis",
+    "select",
+    "shutil",
+    "signal",
+    "socket",
+    "sqlite3",
+    "ssl",
+    "subprocess",
+    "tempfile",
+    "threading",
+    "uvloop",
+}
+"""Ways out of the process, and out of its one thread."""
+IO_CALLS = {
+    "open",
+    "os.open",
+    "file.read_text",
+    "path.mkdir",
+    "parent.mkdir",
+    "path.read_bytes",
+    "path.unlink",
+    "temporary.unlink",
+    "to_thread.run_sync",
+    "trio.open_file",
+    "trio.open_process",
+    "trio.open_tcp_listeners",
+    "trio.open_tcp_stream",
+    "trio.open_unix_socket",
+    "trio.run_process",
+}
+ADAPTERS = {
+    "actors.auth.keyring": "the signing key, where no other way to it is given",
+    "actors.auth.keys": "the signing key's file",
+    "actors.auth.records": "the record files of the signing key",
+    "gateway.door": "the edge: simulations end where the network begins",
+    "gateway.listener": "the edge",
+    "gateway.visitors": "the edge",
+    "runtime.cache.redis": "an adapter of the cache's port",
+    "runtime.cache.redis_connections": "an adapter of the cache's port",
+    "runtime.cache.redis_listener": "an adapter of the cache's port",
+    "runtime.host": "the loop of libraries that need another one",
+    "runtime.host_wait": "the loop of libraries that need another one",
+    "runtime.spool.disk": "what an adapter of the spool's port asks the system for",
+    "runtime.spool.file": "an adapter of the spool's port",
+    "runtime.storage.lockfile": "an adapter of the database's port",
+    "runtime.storage.postgres_errors": "an adapter of the database's port",
+    "runtime.storage.postgres_notices": "an adapter of the database's port",
+    "runtime.storage.postgres_session": "an adapter of the database's port",
+    "runtime.storage.postgres_values": "an adapter of the database's port",
+    "runtime.storage.schema": "it reads migrations from its own package",
+    "runtime.storage.sqlite": "an adapter of the database's port; in memory without threads",
+    "runtime.storage.sqlite_values": "an adapter of the database's port",
+}
+"""Who reaches out of the process itself. Everybody else does so through a port, behind which
+simulations put a world of their own."""
+
 TABLES_OF_THE_RUNTIME = {
     "schema_migrations": "one for the database, not one for each merchant",
     "journal_partitions": "a journal writes for all merchants",
@@ -243,6 +306,49 @@ def test_every_exception_from_the_ports_is_needed() -> None:
 )
 def test_the_port_rule_tells_pure_from_impure(source: str, count: int) -> None:
     assert len(impurities(module("actors.points.decide", source))) == count
+
+
+# Input and output
+
+
+def ways_out(module: Module) -> list[str]:
+    """What of a module reaches out of the process."""
+    found = [name for name in imports(module, frozenset()) if name.split(".")[0] in IO_MODULES]
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call):
+            called = ".".join(ast.unparse(node.func).rsplit(".", 2)[-2:])
+            found += [called] if called in IO_CALLS else []
+    return [f"{module.name} uses {name}" for name in found]
+
+
+def test_input_and_output_go_through_the_ports() -> None:
+    simulated = [m for m in ours() if m.root in REPRODUCIBLE and m.name not in ADAPTERS]
+    assert [line for module in simulated for line in ways_out(module)] == []
+
+
+def test_every_adapter_is_one() -> None:
+    assert set(ADAPTERS) <= {module.name for module in ours() if ways_out(module)}
+
+
+@pytest.mark.parametrize(
+    ("source", "count"),
+    [
+        ("import socket", 1),
+        ("from asyncio import sleep", 1),
+        ("import redis.asyncio", 1),
+        ("file = open('x')", 1),
+        ("descriptor = os.open(path, 0)", 1),
+        ("await trio.to_thread.run_sync(work)", 1),
+        ("text = path.read_bytes()", 1),
+        ("await trio.open_tcp_stream('x', 1)", 1),
+        ("cell.open()", 0),
+        ("spool = await self._open_spool()", 0),
+        ("await trio.sleep(1)", 0),
+        ("from urllib.parse import urlsplit", 0),
+    ],
+)
+def test_the_rule_of_adapters_sees_ways_out(source: str, count: int) -> None:
+    assert len(ways_out(module("actors.points.intake", source))) == count
 
 
 # Size and documentation

@@ -1,0 +1,62 @@
+"""`loyalnest sim`: seeds, a list, one seed again, and what a person gets wrong."""
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.errors import EXIT_FAILED, EXIT_USAGE, CommandFailed
+from cli.sim import sim
+from tests.sim.planted.bugs import reply_before_commit
+
+pytestmark = pytest.mark.slow
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(sim, arguments)
+
+
+def test_seeds_that_pass_are_counted() -> None:
+    result = run("--scenario", "auth", "--seeds", "2", "--first", "5")
+    assert result.exit_code == 0
+    assert result.output.startswith("scenario auth: 2 seeds")
+    assert result.output.endswith("s simulated: ok\n")
+
+
+def test_a_failure_ends_with_the_command_that_shows_it_again() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        reply_before_commit(patch)
+        result = run("--scenario", "points", "--seeds", "5", "--once")
+        assert result.exit_code == EXIT_FAILED
+        command = result.output.splitlines()[-1].split()
+        assert command[:3] == ["loyalnest", "sim", "--scenario"]
+        again = run(*command[2:])
+    assert again.exit_code == EXIT_FAILED
+    assert "its operations:" in again.output
+
+
+def test_one_seed_is_shown_with_its_digest() -> None:
+    first, second = (run("--scenario", "auth", "--seed", "3") for _ in range(2))
+    assert first.exit_code == 0
+    assert first.output == second.output
+    assert "digest " in first.output
+
+
+def test_the_scenarios_are_listed() -> None:
+    names = [line.split()[0] for line in run("--list").output.splitlines()]
+    assert {"everything", "points", "orders", "jobs"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--scenario", "nothing"), "there is no scenario 'nothing'"),
+        (("--steps", "1"), "go with --seed"),
+        (("--seed", "1", "--steps", "x"), "--steps: 'x'"),
+        (("--seed", "1", "--steps", "9999"), "no such part"),
+        (("--seed", "1", "--chances", "weather"), "no such part"),
+    ],
+)
+def test_a_mistake_is_explained(arguments: tuple[str, ...], told: str) -> None:
+    result = run(*arguments)
+    assert isinstance(result.exception, CommandFailed)
+    assert result.exception.exit_code == EXIT_USAGE
+    assert told in str(result.exception)
