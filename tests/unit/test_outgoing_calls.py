@@ -68,7 +68,7 @@ SERVERS = {
 """Modules with sockets that others call."""
 
 ADAPTERS_ARE_OPENED_BY = {
-    "runtime.sim.store",
+    "runtime.sim.reality",
     "runtime.storage.opening",
     "runtime.cache.opening",
 }
