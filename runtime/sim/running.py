@@ -191,7 +191,8 @@ async def _comes_to_rest(scenario: Scenario, run: Run) -> bool:
         recovered_at = trio.current_time()
         while looks < LOOKS_AT_REST:
             await trio.sleep(LOOK_S)
-            looks = looks + 1 if await scenario.at_rest(run) else 0
+            resting = len(run.service.lives) == 1 and await scenario.at_rest(run)
+            looks = looks + 1 if resting else 0
             if not looks and trio.current_time() - recovered_at >= RECOVER_EVERY_S:
                 await _recover(scenario, run)
                 recovered_at = trio.current_time()
