@@ -30,6 +30,9 @@ REST_MAX_S = 600.0
 RUN_MAX_S = 7_200.0
 
 LOOK_S = 0.5
+BREATHER_S = 10.0
+"""After that, breakers that the faults opened let everybody through again."""
+
 RECOVER_EVERY_S = 5.0
 LOOKS_AT_REST = 3
 """It is at rest when so many looks in a row say so."""
@@ -129,6 +132,7 @@ async def _live_through(scenario: Scenario, run: Run, script: Script) -> None:
     await scenario.prepare(run)
     await _operate(scenario, run, script)
     if await _comes_to_rest(scenario, run):
+        await trio.sleep(BREATHER_S)
         try:
             await scenario.check(run)
         except (ActorError, StorageError) as error:
