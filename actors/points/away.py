@@ -8,6 +8,9 @@ from runtime.storage import CommitUnknown, StorageUnavailable, TakenOver
 BEFORE_THE_STORE = frozenset({JOURNAL, LOADER})
 """Actors that are down when the store is: they end with it, or wait for it to start."""
 
+ENDS_OF_ADDRESSES = tuple(f"/{name.rpartition('.')[2]}" for name in sorted(BEFORE_THE_STORE))
+"""What their addresses end with once they have run: a path then, and a name before."""
+
 
 def database_away(error: BaseException) -> bool:
     """Whether asking an account failed because the store cannot be reached or does not answer.
@@ -20,5 +23,5 @@ def database_away(error: BaseException) -> bool:
     if isinstance(error, TakenOver):
         return False
     if isinstance(error, ActorDown):
-        return error.address in BEFORE_THE_STORE
+        return error.address in BEFORE_THE_STORE or error.address.endswith(ENDS_OF_ADDRESSES)
     return isinstance(error, StorageUnavailable | CommitUnknown | AskTimeout | Expired)

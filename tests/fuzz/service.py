@@ -26,6 +26,8 @@ TRIES: Final = 5
 BUSY: Final = frozenset({429, 503, 504})
 """Who is told so may come again. A server that nobody hurts must answer otherwise in the end."""
 
+SHEDDING: Final = "/v1/admin/shedding"
+
 KNOWN_VALUES: Final = 40
 """So many ids of a kind are kept."""
 
@@ -64,6 +66,8 @@ class Service:
                 break
             time.sleep(1)
         self.learn(answer.content)
+        if case.path == SHEDDING and answer.status_code == 200 and case.method.upper() == "PUT":
+            self.admit_again()
         return answer
 
     def send_raw(
@@ -83,6 +87,12 @@ class Service:
                 break
             time.sleep(1)
         return answer
+
+    def admit_again(self) -> None:
+        """Undo what an operator may do: turn requests of his choice away with 503."""
+        body = json.dumps({"reason": "it was a test", "mode": "automatic", "shed": []}).encode()
+        headers = self.authorization("platform") | {"Content-Type": "application/json"}
+        assert self.send_raw("PUT", SHEDDING, body, headers).status_code == 200
 
     def authorization(self, role: str | None) -> dict[str, str]:
         """The header with a token of a role, or none."""
@@ -124,7 +134,7 @@ def example_of(path: str) -> str:
 @contextmanager
 def served(folder: Path) -> Iterator[Service]:
     """The program with its demo merchant, in a process of its own, without rate limits."""
-    command = ("serve", "--demo", "--http-bind", "127.0.0.1:0", "--log-level", "warning")
+    command = ("serve", "--demo", "--http-bind", "127.0.0.1:0", "--log-level", "error")
     with (
         started(*command, cwd=folder, stderr=None, **NO_LIMITS) as process,
         requests.Session() as session,

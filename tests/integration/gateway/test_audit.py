@@ -15,6 +15,7 @@ from tests.integration.gateway.helpers import MERCHANT, Api, eventually, outcome
 from tests.integration.gateway.putting_back import REASON, lists_refused, wrong_outcomes
 from tests.integration.gateway.test_dead_letters import BACK, SOME_TIME, bury, bury_three
 from tests.integration.gateway.test_hostile_input import INVALID, Case, get
+from tests.stores import unhurried
 
 pytestmark = [pytest.mark.slow, pytest.mark.trio(run=host.run)]
 
@@ -169,10 +170,11 @@ async def test_what_was_changed_behind_its_back_is_found(tmp_path: Path, store_u
     async with running_tree(tmp_path, url=store_url, handle=handle) as api:
         await register(api, "new")
         await has(api, 1)
-        async with handle.as_owner() as owner:
-            on_table = "" if store_url.startswith("sqlite") else " ON audit_entries"
-            await owner.execute(f"DROP TRIGGER audit_entries_never_change{on_table}")
-            await owner.execute(CHANGES[0], "new")
+        with unhurried():
+            async with handle.as_owner() as owner:
+                on_table = "" if store_url.startswith("sqlite") else " ON audit_entries"
+                await owner.execute(f"DROP TRIGGER audit_entries_never_change{on_table}")
+                await owner.execute(CHANGES[0], "new")
         found = await verified(api)
         assert found["clean"] is False
         assert [(each["merchant_id"], each["sequence"]) for each in found["broken"]] == [("new", 1)]
