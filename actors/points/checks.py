@@ -54,11 +54,14 @@ def utc(name: str, moment: datetime) -> datetime:
         raise invalid("invalid_time", f"{name} is out of range") from None
 
 
+TIME_IN_FUTURE = "time_in_future"
+
+
 def past(name: str, moment: datetime, now: datetime) -> datetime:
     """`moment` in UTC, not after `now`."""
     moment = utc(name, moment)
     if moment > now:
-        raise invalid("time_in_future", f"{name} must not be in the future")
+        raise invalid(TIME_IN_FUTURE, f"{name} must not be in the future")
     return moment
 
 

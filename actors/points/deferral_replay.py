@@ -10,6 +10,7 @@ import structlog
 import trio
 
 from actors.points.away import database_away
+from actors.points.checks import TIME_IN_FUTURE
 from actors.points.deferral_backlog import Backlog, Waiting
 from actors.points.deferral_metrics import DeferralMetrics
 from actors.points.deferral_records import (
@@ -175,12 +176,19 @@ class Replayer:
         for group, answer in zip(groups, answers, strict=True):
             if not isinstance(answer, Exception):
                 for waiting, result in zip(group, answer, strict=True):
-                    news.append((waiting, ended(waiting.record, result, now)))
+                    if clock_stepped_back(waiting.record, result):
+                        self._ask_later(waiting)
+                    else:
+                        news.append((waiting, ended(waiting.record, result, now)))
             elif broke_the_account(answer):
                 news += self._after_failure(group, answer)
             else:
                 error = answer
         return news, error
+
+    def _ask_later(self, waiting: Waiting) -> None:
+        delay_s = AGAIN.delay_s(2, self._system.random)
+        self._backlog.hold(waiting.record.account, monotonic() + delay_s)
 
     def _after_failure(self, group: Group, error: Exception) -> News:
         """Of several, nobody knows which one it was: they are asked again one by one."""
@@ -255,6 +263,13 @@ def as_promised(record: DeferredRecord, now: datetime) -> Earn:
     if earn.pending_until is not None and earn.pending_until <= now:
         earn = attrs.evolve(earn, pending_until=None)
     return earn
+
+
+def clock_stepped_back(record: DeferredRecord, result: Result) -> bool:
+    """Whether the account refused a time that we gave the earning: the clock was set back between
+    our look at it and the account's. What was promised is asked for again."""
+    ours = record.earn.effective_at is None
+    return ours and isinstance(result, Refusal) and result.code == TIME_IN_FUTURE
 
 
 def ended(record: DeferredRecord, result: Result, at: datetime) -> Known:

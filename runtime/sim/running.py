@@ -30,6 +30,9 @@ REST_MAX_S = 600.0
 RUN_MAX_S = 7_200.0
 
 LOOK_S = 0.5
+BREATHER_S = 10.0
+"""After that, breakers that the faults opened let everybody through again."""
+
 RECOVER_EVERY_S = 5.0
 LOOKS_AT_REST = 3
 """It is at rest when so many looks in a row say so."""
@@ -129,6 +132,7 @@ async def _live_through(scenario: Scenario, run: Run, script: Script) -> None:
     await scenario.prepare(run)
     await _operate(scenario, run, script)
     if await _comes_to_rest(scenario, run):
+        await trio.sleep(BREATHER_S)
         try:
             await scenario.check(run)
         except (ActorError, StorageError) as error:
@@ -191,7 +195,8 @@ async def _comes_to_rest(scenario: Scenario, run: Run) -> bool:
         recovered_at = trio.current_time()
         while looks < LOOKS_AT_REST:
             await trio.sleep(LOOK_S)
-            looks = looks + 1 if await scenario.at_rest(run) else 0
+            resting = len(run.service.lives) == 1 and await scenario.at_rest(run)
+            looks = looks + 1 if resting else 0
             if not looks and trio.current_time() - recovered_at >= RECOVER_EVERY_S:
                 await _recover(scenario, run)
                 recovered_at = trio.current_time()

@@ -85,7 +85,10 @@ class SimulatedStore:
         self.trace.note("commit", process, len(entries), crc32(repr(rows).encode()))
         await self._check_epoch(entries, process)
         for committed in self.committed:
-            committed(entries)
+            try:
+                committed(entries)
+            except Exception as error:
+                self.findings.add("the simulation itself", f"{type(error).__name__}: {error}")
 
     async def _check_epoch(self, entries: Sequence[Entry], process: str) -> None:
         for write in entries[0] if entries else ():

@@ -1,5 +1,6 @@
 """All domains at once, with faults everywhere."""
 
+from supervisors.simulation.audit import Audit
 from supervisors.simulation.auth import Auth
 from supervisors.simulation.deferrals import Deferrals
 from supervisors.simulation.jobs import Jobs
@@ -13,5 +14,5 @@ class EverythingScenario(ApplicationScenario):
     """What all other scenarios of the application do, together."""
 
     name = "everything"
-    parts = (Points, Orders, Products, Auth, Jobs, Deferrals)
+    parts = (Points, Orders, Products, Auth, Jobs, Deferrals, Audit)
     operations = 60

@@ -9,6 +9,7 @@ import attrs
 
 from actors.core.messages import (
     CUSTOMERS,
+    ORDER_RECORDED,
     ORDERS,
     CreateCustomer,
     CreatedCustomer,
@@ -93,7 +94,7 @@ class Orders(Part):
         self._commits += 1
         for entry in entries:
             for write in entry:
-                if write.statement is INSERT_EVENT:
+                if write.statement is INSERT_EVENT and write.row[2] == ORDER_RECORDED:
                     event_id, payload = write.row[1], write.row[4]
                     self.published[payload["order_id"]] = Published(self._commits, event_id)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from runtime.sim import Scenario
+from supervisors.simulation.audit import AuditScenario
 from supervisors.simulation.auth import AuthScenario
 from supervisors.simulation.deferrals import DeferralsScenario
 from supervisors.simulation.entities import EntitiesScenario
@@ -15,6 +16,7 @@ from supervisors.simulation.points import PointsScenario
 from supervisors.simulation.products import ProductsScenario
 
 ALL = (
+    AuditScenario,
     AuthScenario,
     DeferralsScenario,
     EntitiesScenario,

@@ -9,6 +9,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trio.lowlevel import checkpoint
 
+from actors.admin_core.messages import AUDIT
+from actors.admin_core.messages import QUERIES as AUDIT_QUERIES
 from actors.auth.keyring import ReadKeys
 from actors.auth.keys import KeySet, KeyStore, SigningKey, signing_key
 from actors.auth.messages import KEYS
@@ -40,14 +42,22 @@ from supervisors.platform import DATABASE, DatabaseSpec, platform
 PLATFORM_ACTORS = (DATABASE, JOURNAL, RELAY, CACHE, JOBS, RUNNER, SCHEDULER)
 CORE_ACTORS = (MERCHANTS, CUSTOMERS, ORDERS, CORE_QUERIES)
 POINTS_ACTORS = (LOADER, POINTS_QUERIES, ACCOUNTS, INTAKE, "points.expiry", DEFERRALS)
+AUDIT_ACTORS = (AUDIT, AUDIT_QUERIES)
 PRODUCTS_ACTORS = (CATALOGUE, PRODUCT_QUERIES)
-DOMAIN_SUPERVISORS = ("domain.auth", "domain.core", "domain.products", "domain.points")
+DOMAIN_SUPERVISORS = (
+    "domain.auth",
+    "domain.admin_core",
+    "domain.core",
+    "domain.products",
+    "domain.points",
+)
 
 TARGETS = (
     *PLATFORM_ACTORS,
     *CORE_ACTORS,
     *POINTS_ACTORS,
     *PRODUCTS_ACTORS,
+    *AUDIT_ACTORS,
     KEYS,
     *DOMAIN_SUPERVISORS,
 )

@@ -8,10 +8,10 @@ from supervisors.simulation.registry import SCENARIOS
 from tests.sim.chunks import chunks, name_of, run_seeds
 
 ALONE = [scenario for scenario in SCENARIOS.values() if scenario is not EverythingScenario]
-OF_EACH, OF_ALL = 13, 100
+OF_EACH, OF_ALL = 12, 100
 """Together more than two hundred."""
 
-LONG_OF_EACH, LONG_OF_ALL = 750, 4_000
+LONG_OF_EACH, LONG_OF_ALL = 700, 4_000
 """Together ten thousand."""
 
 
@@ -28,7 +28,7 @@ def test_nothing_is_found_in_all_domains_together(seeds: range) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seeds", chunks(LONG_OF_EACH, 150), ids=name_of)
+@pytest.mark.parametrize("seeds", chunks(LONG_OF_EACH, 140), ids=name_of)
 @pytest.mark.parametrize("scenario", ALONE, ids=name_of)
 def test_nothing_is_found_in_a_domain_for_long(scenario: type[Scenario], seeds: range) -> None:
     run_seeds(scenario, range(1_000 + seeds.start, 1_000 + seeds.stop))
@@ -41,6 +41,7 @@ def test_nothing_is_found_in_all_domains_for_long(seeds: range) -> None:
 
 
 def test_there_is_a_scenario_for_every_domain() -> None:
-    assert {"points", "orders", "products", "auth", "jobs", "outbox", "deferrals"} <= set(SCENARIOS)
+    domains = {"points", "orders", "products", "auth", "audit"}
+    assert {*domains, "jobs", "outbox", "deferrals", "entities"} <= set(SCENARIOS)
     assert len(ALONE) * OF_EACH + OF_ALL >= 200
     assert len(ALONE) * LONG_OF_EACH + LONG_OF_ALL >= 10_000

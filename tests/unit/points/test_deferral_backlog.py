@@ -5,9 +5,9 @@ from math import inf
 
 from actors.points.deferral_backlog import PER_ACCOUNT, RECENT, ROUND, Backlog, Waiting
 from actors.points.deferral_records import DeferredRecord, decode_record, encode_record
-from actors.points.deferral_replay import as_promised
+from actors.points.deferral_replay import as_promised, clock_stepped_back
 from actors.points.messages import AccountKey, Deferral, DeferralStatus, Earn
-from actors.vocabulary import KEY_REUSED, Idempotency
+from actors.vocabulary import KEY_REUSED, Idempotency, Refusal, RefusalKind
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -154,3 +154,15 @@ def test_a_pending_time_that_has_passed_meanwhile_is_over() -> None:
     kept = record(1, pending_until=NOON + timedelta(minutes=1))
     assert as_promised(kept, NOON + timedelta(minutes=2)).pending_until is None
     assert as_promised(kept, NOON).pending_until == NOON + timedelta(minutes=1)
+
+
+def test_a_time_of_ours_that_the_account_refuses_is_asked_for_again() -> None:
+    """A simulation found it: the clock was set back between the replayer's look and the account's,
+    and what had been promised with 202 was refused for good."""
+    future = Refusal(
+        RefusalKind.INVALID, "time_in_future", "effective_at must not be in the future"
+    )
+    other = Refusal(RefusalKind.NOT_FOUND, "customer_unknown", "there is no customer")
+    assert clock_stepped_back(record(1), future)
+    assert not clock_stepped_back(record(1), other)
+    assert not clock_stepped_back(record(1, effective_at=NOON), future)
