@@ -134,6 +134,7 @@ JOB_CALLS: Calls = {
     "JobStore.oldest of no queue": lambda w: w.jobs.oldest([]),
     "JobStore.last_slot": lambda w: w.jobs.last_slot("m", "s"),
     "JobStore.prune_jobs": lambda w: w.jobs.prune_jobs(START, 1),
+    "JobStore.prune_dead": lambda w: w.jobs.prune_dead(START, 1),
     "JobStore.prune_runs": lambda w: w.jobs.prune_runs(START, 1),
     "JobStore.notify": lambda w: w.jobs.notify("c", "q"),
     "in_steps": lambda w: in_steps(_none, START),
