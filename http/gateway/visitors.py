@@ -52,11 +52,12 @@ class Doorkeeper(Protocol):
 class Visitor:
     """One connection. The door reads from it, and passes on what it lets in.
 
-    `serve` says that a task serves it; before its first request there is none, and a refusal
-    costs no more than a few system calls. `permit` is that of the request in hand, until
-    somebody takes it. A `surplus` one came over the bound on connections, and with the answer to
-    its `last` request a connection ends. `method` is that of the
-    last request that was seen whole; `address` is what the client's counts as.
+    `served` says that a task serves it; before its first request there is none, and a refusal
+    costs no more than a few system calls. What comes while a request that was seen whole is
+    answered belongs to the next one, and is judged at the door in its turn. `permit` is that of
+    the request in hand, until somebody takes it. A `surplus` one came over the bound on
+    connections, and with the answer to its `last` request a connection ends. `method` is that of
+    the last request that was seen whole; `address` is what the client's counts as.
     """
 
     __slots__ = (
@@ -65,7 +66,9 @@ class Visitor:
         "_held",
         "_lasting",
         "_reader",
+        "_taken",
         "_watched",
+        "_whole",
         "address",
         "last",
         "method",
@@ -82,7 +85,9 @@ class Visitor:
         self._ended = False
         self._lasting = True
         self._reader: trio.lowlevel.Task | None = None
+        self._taken = False
         self._watched = True
+        self._whole = False
         self.address = address
         self.method = b""
         self.permit: Permit | None = None
@@ -116,8 +121,11 @@ class Visitor:
         seen = glance(self._held)
         if seen.arrived is Arrived.WHOLE:
             self._lasting, self.method = seen.lasting, seen.method
+            self._whole = seen.lasting and not self.last
             self._door.knock(self, seen)
-        elif seen.arrived is Arrived.PART and len(self._held) < HELD_BYTES:
+            return
+        self._whole = False
+        if seen.arrived is Arrived.PART and len(self._held) < HELD_BYTES:
             self._door.expect_more(self)
         elif self.surplus:
             self.refuse(overcrowded())
@@ -136,6 +144,7 @@ class Visitor:
         self._door.withdraw(self)
         self._held += data
         if data:
+            self._whole = False
             self.come_in()
         else:
             self.place = Place.OUTSIDE
@@ -149,6 +158,7 @@ class Visitor:
     def come_in(self) -> None:
         """Pass on what has come, and what will come until the request is answered."""
         self.place = Place.INSIDE
+        self._taken = False
         if self.served:
             self._wake()
         else:
@@ -164,7 +174,7 @@ class Visitor:
         self.place = Place.OUTSIDE
         self._held = b""
         answer = turned_away(retry_after_s, lasting=self._lasting)
-        if not (self._say(answer) and self._lasting) or self.last:
+        if not (self._say(answer) and self._lasting) or self.last or self._ended:
             self._end()
 
     def leave_if_silent(self) -> None:
@@ -201,7 +211,13 @@ class Visitor:
         self.abandon()
         if self.last:
             self._end()
-        elif between_requests and self.place is Place.INSIDE and not self._held and not self._ended:
+        elif not between_requests or self.place is not Place.INSIDE:
+            return
+        elif self._held and self._is_next():
+            self.place = Place.OUTSIDE
+            self._go_on_reading()
+            self._look()
+        elif not self._held and not self._ended:
             self.place = Place.OUTSIDE
 
     def take_permit(self) -> Permit | None:
@@ -219,18 +235,26 @@ class Visitor:
 
         Cancelled, nothing is lost.
         """
-        while not self._held:
+        while not self._held or self._is_next():
             if self.place is Place.GONE:
                 raise trio.ClosedResourceError("this connection was closed here")
-            if self._ended:
+            if self._ended and not self._held:
                 return b""
             await self._wait()
         return self._take()
 
-    async def _wait(self) -> None:
-        if not self._watched:
+    def _is_next(self) -> bool:
+        """Whether what is held follows the request in hand."""
+        return self._whole and self._taken
+
+    def _go_on_reading(self) -> None:
+        if not self._watched and not self._ended:
             self._watched = True
             self._door.watch(self)
+
+    async def _wait(self) -> None:
+        if not self._held:
+            self._go_on_reading()
         task = self._reader = trio.lowlevel.current_task()
         task.custom_sleep_data = self
         try:
@@ -240,11 +264,12 @@ class Visitor:
 
     def _take(self) -> bytes:
         data, self._held = self._held, b""
+        self._taken = True
         return data
 
     def _pass_on(self, data: bytes) -> None:
         self._held += data
-        if self._reader is not None:
+        if self._reader is not None and not (self._held and self._is_next()):
             self._wake()
         elif len(self._held) >= RECEIVE_BYTES or not data:
             self._pause()
