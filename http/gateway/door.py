@@ -45,13 +45,11 @@ PART_S: Final = 0.1
 
 
 REFUSING_SHARE: Final = 0.2
-"""The part of its time that the process spends on saying no. When that does not suffice, clients
-wait for their refusal, and those that lose patience first need none."""
+"""The part of its time that the process spends at the door while it refuses. When that does not
+suffice, clients wait for their turn."""
 
-REFUSING_MAX_S: Final = 0.02
-"""How long refusals may take at a stretch."""
-
-REFUSING_PAUSE_S: Final = 0.001
+REST_MAX_S: Final = 0.05
+"""How long nobody is looked at, at most."""
 
 
 class Entrance:
@@ -154,8 +152,7 @@ class Door:
         self._accept_at = inf
         self._refusals = 0
         self._refused: OrderedDict[Visitor, Shed] = OrderedDict()
-        self._refused_at = monotonic()
-        self._allowance_s = 0.0
+        self._sleep: trio.CancelScope | None = None
 
     def open(self, listeners: Sequence[sockets.socket]) -> None:
         """Accept on these sockets, which belong to the door from now on."""
@@ -165,11 +162,16 @@ class Door:
     async def run(self) -> None:
         """Until cancelled. All sockets stay open."""
         while True:
-            with trio.move_on_at(self._next_at()):
+            with trio.CancelScope(deadline=self._next_at()) as self._sleep:
                 await trio.lowlevel.wait_readable(self._descriptor())
+            self._sleep = None
+            began_at, refusals = monotonic(), self._refusals
             self._look()
             self._pass_time()
             self._refuse()
+            if self._refusals > refusals:
+                took_s = monotonic() - began_at
+                await trio.sleep(min(REST_MAX_S, took_s * (1 / REFUSING_SHARE - 1)))
 
     def _look(self) -> None:
         for key, _ in self._selector.select(0):
@@ -232,8 +234,9 @@ class Door:
     def _next_at(self) -> float:
         queues = min(queue.next_at() for queue in self._queues)
         waiting = self._shedder.expire() if self._shedder is not None else inf
-        refusals = monotonic() + REFUSING_PAUSE_S if self._refused else inf
-        return min(queues, waiting, refusals, self._accept_at)
+        if self._refused:
+            return monotonic()
+        return min(queues, waiting, self._accept_at)
 
     def _pass_time(self) -> None:
         for visitor in (*self._new.late(), *self._idle.late(), *self._surplus.late()):
@@ -267,6 +270,8 @@ class Door:
             return
         if permit is not None:
             visitor.admitted(permit)
+        else:
+            self._hurry()
 
     def withdraw(self, visitor: Visitor) -> None:
         if self._refused.pop(visitor, None) is None and self._shedder is not None:
@@ -277,20 +282,19 @@ class Door:
         self._parts.add(visitor)
 
     def refuse_soon(self, visitor: Visitor, error: Shed) -> None:
-        """It waits for its refusal, for which there is not always time."""
+        """It is told at the end of a look."""
         self._refused[visitor] = error
+        self._hurry()
+
+    def _hurry(self) -> None:
+        """There is something to do, or a time to keep, that was not known when it went to sleep."""
+        if self._sleep is not None:
+            self._sleep.cancel()
 
     def _refuse(self) -> None:
-        """Write refusals, as far as they do not take too much of the time."""
-        now = monotonic()
-        earned_s = REFUSING_SHARE * (now - self._refused_at)
-        self._allowance_s = min(REFUSING_MAX_S, self._allowance_s + earned_s)
-        self._refused_at = now
-        while self._refused and self._allowance_s > 0:
-            visitor, error = self._refused.popitem(last=False)
-            self._turn_away(visitor, error)
-            then, now = now, monotonic()
-            self._allowance_s -= now - then
+        """Write the refusals of this look, and of the time since the last one."""
+        while self._refused:
+            self._turn_away(*self._refused.popitem(last=False))
 
     def _turn_away(self, visitor: Visitor, error: Shed) -> None:
         self._refusals += 1

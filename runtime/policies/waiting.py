@@ -70,12 +70,15 @@ class WaitingLine(Generic[Waiter]):
         self, priority: Priority, may: Callable[[Priority, Hashable], bool]
     ) -> Place[Waiter] | None:
         """Whose turn it is among those who may, out of the line; None if there is nobody."""
-        queue = self._queues[priority]
+        queue, full = self._queues[priority], set[Hashable]()
         for place in reversed(queue) if self.standing else queue:
+            if place.group in full:
+                continue
             if may(priority, place.group):
                 queue.remove(place)
                 self._left()
                 return place
+            full.add(place.group)
         return None
 
     def leave(self, waiter: Waiter) -> None:

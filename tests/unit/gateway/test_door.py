@@ -20,6 +20,7 @@ from runtime.policies.shedding import Permit
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LIMIT_S = 5.0
+REST_S = 0.2
 
 
 @attrs.define
@@ -108,23 +109,23 @@ async def test_without_file_descriptors_it_pauses_and_accepts_later() -> None:
         await there.arrivals(0)
 
 
-async def test_who_loses_patience_before_there_is_time_for_a_refusal_gets_none(
+async def test_after_refusals_it_rests_so_that_there_is_time_to_serve(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(door_module, "REFUSING_SHARE", 0.0)
+    monkeypatch.setattr(door_module, "REFUSING_SHARE", 1e-9)
+    monkeypatch.setattr(door_module, "REST_MAX_S", REST_S)
     async with running() as there:
-        patient, impatient = await there.connect(), await there.connect()
-        for stream in (patient, impatient):
-            await stream.send_all(REQUEST)
+        first, second = await there.connect(), await there.connect()
         await there.arrivals(2)
-        await impatient.aclose()
-        await there.arrivals(1)
-        assert there.house.refused == []
-        monkeypatch.setattr(door_module, "REFUSING_SHARE", 1.0)
-        async with patient:
+        async with first, second:
             with trio.fail_after(LIMIT_S):
-                assert b" 503 " in await patient.receive_some()
-        assert there.house.refused == [b"GET"]
+                await first.send_all(REQUEST)
+                assert b" 503 " in await first.receive_some()
+                refused_at = trio.current_time()
+                await second.send_all(REQUEST)
+                assert b" 503 " in await second.receive_some()
+                assert trio.current_time() - refused_at >= REST_S / 2
+        assert there.house.refused == [b"GET", b"GET"]
 
 
 async def test_the_end_of_accepting_closes_those_whom_nobody_serves() -> None:
