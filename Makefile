@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 # A module stays with one worker, and the modules come in the order they are collected.
-IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+IN_PARALLEL := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # The tests start the program a hundred times: let Python keep what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
