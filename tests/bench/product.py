@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import attrs
+import structlog
 import trio
 
 from actors.core.messages import CUSTOMERS, MERCHANTS, CreateCustomer, RegisterMerchant
@@ -57,8 +58,11 @@ def with_product(
     """
     with directory_on_disk() as directory, Path(os.devnull).open("w") as nowhere:
         writer = LogWriter(nowhere.fileno())
-        with logging_to(writer, level="info", console=False):
-            return host.run(_run, measure, customers, _Wanted(url, edge, jobs), directory)
+        try:
+            with logging_to(writer, level="info", console=False):
+                return host.run(_run, measure, customers, _Wanted(url, edge, jobs), directory)
+        finally:
+            structlog.reset_defaults()
 
 
 async def _run(
