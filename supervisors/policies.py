@@ -18,17 +18,6 @@ from runtime.policies import (
 from runtime.storage.policies import DATABASE as DATABASE_SPEC
 from supervisors.domain_policies import DOMAIN_SPECS
 
-PROVIDER = PipelineSpec(
-    deadline_s=10.0,
-    attempt_s=10.0,
-    retry=None,
-    breaker=BreakerSpec(slow_s=5.0),
-    bulkhead=BulkheadSpec(running=16, waiting=0),
-)
-"""Where mail, SMS and other providers start from. They are called by jobs, and a job that failed
-is tried again by its queue: there is no retry in here."""
-
-
 BASES: Mapping[str, PipelineSpec] = {
     DATABASE: DATABASE_SPEC,
     REDIS: REDIS_SPEC,

@@ -8,6 +8,7 @@ raises.
 """
 
 import re
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
@@ -194,12 +195,12 @@ class Parser:
         return Select(Selector(name, tuple(matchers), range_s))
 
 
-class Node:
+class Node(ABC):
     """A part of an expression."""
 
+    @abstractmethod
     def value(self, store: Store, time: float) -> Any:
         """A number, or a vector."""
-        raise NotImplementedError
 
 
 @attrs.frozen

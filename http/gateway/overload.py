@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from typing import Final
-from weakref import WeakKeyDictionary
 
 import structlog
 import trio
@@ -14,6 +13,7 @@ from gateway.routes import Route
 from runtime import ActorSystem
 from runtime.parking import monotonic
 from runtime.policies import LoadShedder, Priority, SheddingMode, SheddingSpec, SheddingStatistics
+from runtime.registries import in_registry
 from runtime.telemetry import PREFIX
 
 log = structlog.get_logger("loyalnest.gateway")
@@ -48,17 +48,6 @@ class SheddingMetrics:
         )
 
 
-_metrics: WeakKeyDictionary[CollectorRegistry, SheddingMetrics] = WeakKeyDictionary()
-
-
-def shedding_metrics(registry: CollectorRegistry) -> SheddingMetrics:
-    """The metrics in a registry; a listener that restarts counts on."""
-    metrics = _metrics.get(registry)
-    if metrics is None:
-        metrics = _metrics[registry] = SheddingMetrics(registry)
-    return metrics
-
-
 class Overload:
     """Protects one application. It outlives the restarts of its listener, and so does what an
     operator has switched."""
@@ -76,7 +65,7 @@ class Overload:
     def shedder(self, system: ActorSystem) -> LoadShedder:
         """The one shedder, made when it is asked for first."""
         if self._shedder is None:
-            counters = shedding_metrics(system.metrics.registry).shed
+            counters = in_registry(system.metrics.registry, SheddingMetrics).shed
             self._shedder = LoadShedder(
                 NAME, self._spec, system.random, lambda priority: counters[priority].inc()
             )
@@ -94,7 +83,7 @@ class Overload:
     async def watch(self, system: ActorSystem) -> None:
         """Tell the shedder of the loop's lag, and people of overload. Until cancelled."""
         shedder = self.shedder(system)
-        limit = shedding_metrics(system.metrics.registry).limit
+        limit = in_registry(system.metrics.registry, SheddingMetrics).limit
         diary = Diary()
         while True:
             due = monotonic() + LOOK_EVERY_S
