@@ -211,8 +211,12 @@ class Visitor:
         self.abandon()
         if self.last:
             self._end()
-        elif not between_requests or self.place is not Place.INSIDE:
+        elif self.place is not Place.INSIDE:
             return
+        elif not between_requests:
+            self._whole = False
+            if self._held:
+                self._wake()
         elif self._held and self._is_next():
             self.place = Place.OUTSIDE
             self._go_on_reading()
@@ -273,6 +277,8 @@ class Visitor:
             self._wake()
         elif len(self._held) >= RECEIVE_BYTES or not data:
             self._pause()
+        if data and self._is_next():
+            self._door.expect_more(self)
 
     def _pause(self) -> None:
         """Nobody reads: leave the rest to the kernel, which then slows the client down."""
