@@ -239,10 +239,10 @@ class Door:
         return min(queues, waiting, self._accept_at)
 
     def _pass_time(self) -> None:
+        for visitor in self._parts.late():
+            visitor.come_in_parts()
         for visitor in (*self._new.late(), *self._idle.late(), *self._surplus.late()):
             visitor.close()
-        for visitor in self._parts.late():
-            visitor.come_in()
         if monotonic() >= self._accept_at:
             self._accept()
 

@@ -169,11 +169,21 @@ class Server(TCPServer):
         if isinstance(event, Closed) and self._reading:
             await self._linger()
             await self.protocol.handle(Closed())
-        elif self._reading or not isinstance(event, Updated):
+        elif isinstance(event, Updated):
+            await self._updated(event)
+        else:
             await super().protocol_send(event)
-        if isinstance(event, Updated) and event.idle:
+
+    async def _updated(self, event: Updated) -> None:
+        """A request begins, or is over. With it an application ends that still reads, and this
+        may run in its task: the connection goes on all the same.
+        """
+        if event.idle:
             visitor: Visitor = self.stream.visitor
             visitor.answered(between_requests=self.protocol.protocol.is_between_requests)
+        if self._reading:
+            with trio.CancelScope(shield=True):
+                await super().protocol_send(event)
 
     async def _linger(self) -> None:
         """Tell the client that no more comes, and let it read that before the socket closes."""

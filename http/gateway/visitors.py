@@ -165,6 +165,13 @@ class Visitor:
             self.served = True
             self._door.welcome(self)
 
+    def come_in_parts(self) -> None:
+        """The rest of a request does not come. Whoever serves it has a time for that."""
+        if self.surplus:
+            self.refuse(overcrowded())
+        else:
+            self.come_in()
+
     def shed(self, error: Shed) -> None:
         """There is no room. The client is told when there is time for it."""
         self._door.refuse_soon(self, error)
@@ -277,8 +284,6 @@ class Visitor:
             self._wake()
         elif len(self._held) >= RECEIVE_BYTES or not data:
             self._pause()
-        if data and self._is_next():
-            self._door.expect_more(self)
 
     def _pause(self) -> None:
         """Nobody reads: leave the rest to the kernel, which then slows the client down."""

@@ -30,6 +30,7 @@ from tests.integration.gateway.helpers import eventually, read_to_end
 pytestmark = pytest.mark.slow
 
 BIG_BYTES = 32 * 1024 * 1024
+LIMIT_S = 5.0
 UPGRADE = (
     b"GET /echo HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -40,7 +41,7 @@ def small_app() -> QuartTrio:
     """A page, a big page, and a WebSocket that echoes."""
     app = QuartTrio("small", static_folder=None)
 
-    @app.get("/")
+    @app.route("/", methods=["GET", "POST"])
     async def page() -> str:
         return "fine"
 
@@ -169,6 +170,30 @@ async def test_connections_over_the_bound_are_told_to_come_back() -> None:
         assert (await served.statistics()).refused == 1
         await first.aclose()
         await second.aclose()
+
+
+async def test_a_part_of_a_request_is_no_way_around_the_bound_on_connections() -> None:
+    async with serving(connections_max=1) as served:
+        first, second = await served.connect(), await served.connect()
+        async with first, second:
+            await second.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n")
+            answer = await read_to_end(second)
+            assert b'"code":"too_many_connections"' in answer
+            assert (await served.statistics()).refused == 1
+
+
+async def test_a_handler_that_reads_no_body_does_not_hold_up_its_connection() -> None:
+    """It is cancelled at the end of its answer, while the connection makes ready for the next."""
+    request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+    async with serving() as served:
+        stream = await served.connect()
+        async with stream:
+            for _ in range(10):
+                await stream.send_all(request)
+                answer = b""
+                with trio.fail_after(LIMIT_S):
+                    while not answer.endswith(b"\r\n\r\nfine"):
+                        answer += await stream.receive_some()
 
 
 async def test_an_application_that_fails_outside_its_handlers_ends_one_connection() -> None:
