@@ -87,7 +87,7 @@ class PostgresDatabase:
 
         away = Trouble(log, "database_away", "database_reached_again", at_once=True)
         self._pool = SessionPool(open_session, max(1, connections - OWN_CONNECTIONS), away)
-        self._appending = SessionPool(open_session, 1, away)
+        self._appending = SessionPool(open_session, 1, away, (self._pool,))
         self._notices = NoticeConnection(partial(open_session, 0, CONNECT_TIMEOUT_S), away)
         self._connections = max(1, connections - OWN_CONNECTIONS)
         self._closed = False

@@ -1,6 +1,6 @@
 """Connections to PostgreSQL: a bounded number, opened when needed, thrown away when in doubt."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import attrs
@@ -47,13 +47,15 @@ class PoolStatistics:
 class SessionPool:
     """Up to `size` sessions. Nobody shares one, and none comes back unless it is at rest.
 
-    When one turns out to be dead, those that were opened before it are not trusted either.
-    `_away` is told whether sessions can be opened; all pools of one database share it.
+    When one turns out to be dead, those that were opened before it are not trusted either, nor are
+    those of its `_followers`. `_away` is told whether sessions can be opened; all pools of one
+    database share it.
     """
 
     _connect: Connect
     _size: int
     _away: Trouble
+    _followers: Sequence["SessionPool"] = ()
     _permits: trio.Semaphore = attrs.field(init=False)
     _connecting: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _idle: list[Session] = attrs.field(factory=list, init=False)
@@ -134,7 +136,7 @@ class SessionPool:
 
     async def _give_back(self, session: Session) -> None:
         if session.in_use and not session.closed and not await _recovered(session):
-            self._generation += 1
+            self._distrust()
         if session.in_use or session.closed or session.generation != self._generation:
             self._discard(session)
         elif self._closed:
@@ -143,6 +145,11 @@ class SessionPool:
             self._idle.append(session)
         self._returned.set()
         self._returned = trio.Event()
+
+    def _distrust(self) -> None:
+        self._generation += 1
+        for pool in self._followers:
+            pool._distrust()
 
     def _discard(self, session: Session) -> None:
         self._discarded += 1

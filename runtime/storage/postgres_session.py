@@ -29,8 +29,10 @@ SERVER_SETTINGS = {
     "application_name": APPLICATION,
     "timezone": "UTC",
     "jit": "off",
-    "idle_in_transaction_session_timeout": "5s",
+    "idle_in_transaction_session_timeout": "2s",
 }
+"""A transaction that lost its client in the middle is ended, and with it its locks, before a write
+that waits for them is given up."""
 
 SET_CONTEXT = (
     "SELECT set_config('loyalnest.merchants', $1, false),"

@@ -347,6 +347,18 @@ async def test_half_open_connections_cost_one_deadline_and_are_all_thrown_away(f
     await warm_up(far)
 
 
+async def test_after_a_write_on_a_half_open_connection_readers_have_new_ones(far: Far) -> None:
+    await far.store.execute(TABLE)
+    await append(far, 1)()
+    await warm_up(far)
+    far.proxy.strand()
+    with trio.fail_after(WRITE_LIMIT_S + AT_ONCE_S), pytest.raises(CommitUnknown):
+        await append(far, 2)()
+    with trio.fail_after(DEADLINE_S):
+        assert await far.store.fetch_value("SELECT 1") == 1
+    assert far.store.statistics().discarded == READERS
+
+
 async def test_listeners_notice_a_half_open_connection_and_hear_again(far: Far) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(far.store.attend)
