@@ -8,16 +8,12 @@ from typing import Any, ClassVar
 import attrs
 from trio.lowlevel import checkpoint
 
-from actors.core.messages import QUERIES as CORE_QUERIES
-from actors.core.messages import GetCustomer
 from actors.points.errors import CommitConflict
-from actors.points.loading import LOADER, Load
 from actors.points.lookups import find_answers, find_facts, name_the_past
 from actors.points.messages import (
     INTAKE,
     MAX_BATCH_ITEMS,
     NOTHING,
-    AccountKey,
     Apply,
     BalanceView,
     EarnForOrder,
@@ -29,15 +25,13 @@ from actors.points.messages import (
     Settle,
 )
 from actors.points.plan import NO_FACTS, Answer, Facts, Key, Plan, event_of, key_of
-from actors.points.posting import Moment
 from actors.points.records import entry_of
 from actors.points.settle import settle
-from actors.points.state import AccountState
+from actors.points.transferring import Follow, Lead, Transferring
 from actors.slicing import in_slices
-from actors.vocabulary import Refusal, RefusalKind
-from runtime import ActorError, Entity, Envelope, Outcome
-from runtime.journal import JOURNAL, Append, Rejected
-from runtime.storage import Database, StorageError
+from actors.vocabulary import Refusal
+from runtime import Envelope
+from runtime.storage import Database
 from runtime.storage.inbox import find_seen
 
 MAX_ATTEMPTS = 5
@@ -50,25 +44,19 @@ RECENT_ANSWERS = 16
 """Answers kept in memory, so that a quick repetition costs no query."""
 
 
-class Account(Entity):
+class Account(Transferring):
     """The only writer of its account. Requests that queued up share one commit.
 
-    Nothing is answered before it is durable. When a commit ends with its outcome unknown, the
-    account forgets its state, and loads it again once the journal has dealt with everything
-    before; the keys tell a repetition what happened. What nobody waits for any more is given up,
+    Nothing is answered before it is durable. After a commit with its outcome unknown, the keys
+    tell a repetition what happened. What nobody waits for any more is given up,
     as long as nothing of it was handed to the journal.
     """
 
     batch_max: ClassVar[int] = 64
     batch_cancellable: ClassVar[bool] = True
-    passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
-    key: AccountKey
 
     def __init__(self, database: Database) -> None:
-        self._database = database
-        self._state: AccountState | None = None
-        self._in_doubt = False
-        self._exists = False
+        super().__init__(database)
         self._recent: dict[Key, Answer] = {}
 
     async def receive_batch(self, batch: Sequence[Envelope]) -> None:
@@ -84,6 +72,11 @@ class Account(Entity):
             settled = await self._settle()
             for envelope in settles:
                 envelope.reply(settled)
+        for envelope in by_kind.pop(Lead, ()):
+            message: Any = envelope.message
+            envelope.reply(await self._lead(message.transfer))
+        for envelope in by_kind.pop(Follow, ()):
+            envelope.reply(await self._follow(envelope.message))  # type: ignore[arg-type]
         for envelope in by_kind.pop(GetBalance, ()):
             envelope.reply(await self._balance())
         for envelope in chain.from_iterable(by_kind.values()):
@@ -113,19 +106,6 @@ class Account(Entity):
     async def _may_have(self, mutation: Mutation) -> bool:
         """Whether there is such a customer; core says so of orders by recording them."""
         return isinstance(mutation, EarnForOrder) or await self._known_customer()
-
-    async def _known_customer(self) -> bool:
-        if not self._exists:
-            key = self.key
-            question = GetCustomer(key.merchant_id, key.customer_id)
-            self._exists = (await self._loaded()).sequence > 0 or await self.system.ref(
-                CORE_QUERIES
-            ).ask(question) is not None
-        return self._exists
-
-    def _unknown(self) -> Refusal:
-        detail = f"there is no customer {self.key.customer_id}"
-        return Refusal(RefusalKind.NOT_FOUND, "customer_unknown", detail)
 
     async def _commit(self, mutations: Sequence[Mutation]) -> list[Result]:
         """The facts are read after the state: a commit that lands in between, begun before an
@@ -179,19 +159,9 @@ class Account(Entity):
         """Make a plan durable; false when the store holds something that contradicts it."""
         if not plan.events:
             return True
-        entry = entry_of(plan.state, plan.events, plan.answers, plan.taken)
-        self.finish_batch()
-        try:
-            rejected = await self.system.ref(JOURNAL).ask(Append(entry))
-        except ActorError as error:
-            if error.outcome is Outcome.UNKNOWN:
-                self._state = None
-                self._in_doubt = True
-            raise
-        if isinstance(rejected, Rejected):
-            self._state = None
+        entry = entry_of(plan.state, plan.events, plan.answers, plan.taken, plan.changes)
+        if not await self._hand_in(entry, plan.state):
             return False
-        self._state = plan.state
         self._remember(plan.answers)
         return True
 
@@ -211,20 +181,6 @@ class Account(Entity):
         if state.lots and state.lots[0].expires_at is not None:
             expiring = ExpiringLot(state.lots[0].remaining, state.lots[0].expires_at)
         return BalanceView(self.key.customer_id, state.balance, expiring, moment.now)
-
-    async def _loaded(self) -> AccountState:
-        if self._state is None:
-            if self._in_doubt:
-                await self.system.ref(JOURNAL).ask(Append(()))
-                self._in_doubt = False
-            self._state = await self.system.ref(LOADER).ask(Load(self.key))
-        return self._state
-
-    def _moment(self) -> Moment:
-        """Now; where the clock was set back, the time of the last transaction."""
-        now = self.system.clock.now()
-        last = self._state.recorded_at if self._state is not None else None
-        return Moment(now if last is None else max(now, last), self.system.ids.new)
 
 
 def _size(envelope: Envelope) -> int:

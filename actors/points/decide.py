@@ -13,26 +13,22 @@ from actors.points.checks import (
     check_room,
     conflict,
     later,
-    not_found,
     past,
     utc,
 )
+from actors.points.context import Context
 from actors.points.evolve import evolve
+from actors.points.holds import capture_hold, place_hold, void_hold
 from actors.points.ledger import (
     ADJUSTMENT,
-    HOLD,
     ISSUANCE,
     KIND_ADJUST,
-    KIND_CAPTURE,
     KIND_EARN,
-    KIND_HOLD,
     KIND_PENDING_EARN,
     KIND_REDEEM,
-    KIND_VOID,
     MEMBER,
     PENDING,
     REDEMPTION,
-    LotMovement,
     Posted,
     Posting,
     RuleUse,
@@ -41,6 +37,7 @@ from actors.points.lots import consume
 from actors.points.messages import (
     NOTHING,
     Adjust,
+    CancelRedemption,
     CaptureHold,
     Earn,
     EarnForOrder,
@@ -48,36 +45,21 @@ from actors.points.messages import (
     PlaceHold,
     Receipt,
     Redeem,
+    RedeemReward,
     Result,
     Reverse,
     VoidHold,
 )
 from actors.points.posting import Moment, fill, not_before_last, post
-from actors.points.reversals import Original, post_reversal
+from actors.points.program_messages import RefundPolicy
+from actors.points.reversals import post_cancellation, post_reversal
+from actors.points.rewards import check_cancel, post_reward, redemption_of
 from actors.points.rules import builtin_rule, expiry_of, points_for, rule_use
 from actors.points.settle import HeldBack, settle
-from actors.points.state import AccountState, Hold
-
-MAX_HOLDS = 1_000
-"""Active holds of one account."""
+from actors.points.state import AccountState
 
 MAX_PROMISES = 1_000
 """Pending earnings of one account."""
-
-
-@attrs.frozen
-class Context:
-    """What a decision needs besides the account's state.
-
-    `original` is the transaction that a `Reverse` names, `hold_known` whether the hold that a
-    mutation names ever existed. `allow_negative` lets debits take
-    posted points below zero; later credits fill that first.
-    """
-
-    moment: Moment
-    original: Original | None = None
-    hold_known: bool = False
-    allow_negative: bool = False
 
 
 class Decision(NamedTuple):
@@ -124,6 +106,7 @@ def _receipt(posted: Posted, state: AccountState) -> Receipt:
         state.balance,
         transaction.recorded_at,
         transaction.hold_id,
+        redemption_id=redemption_of(transaction.business_key),
     )
 
 
@@ -303,95 +286,17 @@ def _reverse(state: AccountState, reverse: Reverse, context: Context) -> Posted:
         reverse,
         context.original,
         context.moment,
-        allow_negative=context.allow_negative,
+        refunds=RefundPolicy.UNLIMITED if context.allow_negative else context.refunds,
     )
 
 
-def _place_hold(state: AccountState, place: PlaceHold, context: Context) -> Posted:
-    moment, amount = context.moment, place.amount
-    check_amount(amount)
-    check_available(state, amount)
-    if len(state.holds) >= MAX_HOLDS:
-        raise conflict("too_many_holds", f"at most {MAX_HOLDS} active holds at once")
-    return post(
-        state,
-        moment.new_id("tx"),
-        moment.now,
-        kind=KIND_HOLD,
-        amount=amount,
-        reason=place.reason,
-        effective_at=moment.now,
-        postings=(Posting(HOLD, amount), Posting(MEMBER, -amount)),
-        expires_at=later("expires_at", place.expires_at, moment.now),
-        hold_id=moment.new_id("hold"),
-        idempotency_key=place.idempotency.key,
-    )
+def _redeem_reward(state: AccountState, redeem: RedeemReward, context: Context) -> Posted:
+    return post_reward(state, redeem, context.offer, context.moment)
 
 
-def _capture(state: AccountState, capture: CaptureHold, context: Context) -> Posted:
-    hold = _active_hold(state, capture.hold_id, context)
-    amount = hold.amount if capture.amount is None else capture.amount
-    check_amount(amount)
-    if amount > hold.amount:
-        detail = f"{amount} points asked, {hold.amount} held"
-        raise conflict("exceeds_hold", detail)
-    back = hold.amount - amount
-    returned = (Posting(MEMBER, back),) if back else ()
-    return _end_hold(
-        state,
-        capture,
-        context.moment,
-        kind=KIND_CAPTURE,
-        amount=amount,
-        postings=(Posting(HOLD, -hold.amount), *returned, Posting(REDEMPTION, amount)),
-        movements=consume(state.lots, amount),
-    )
-
-
-def _void(state: AccountState, void: VoidHold, context: Context) -> Posted:
-    hold = _active_hold(state, void.hold_id, context)
-    return _end_hold(
-        state,
-        void,
-        context.moment,
-        kind=KIND_VOID,
-        amount=hold.amount,
-        postings=(Posting(HOLD, -hold.amount), Posting(MEMBER, hold.amount)),
-    )
-
-
-def _end_hold(
-    state: AccountState,
-    mutation: CaptureHold | VoidHold,
-    moment: Moment,
-    *,
-    kind: str,
-    amount: int,
-    postings: tuple[Posting, ...],
-    movements: tuple[LotMovement, ...] = (),
-) -> Posted:
-    return post(
-        state,
-        moment.new_id("tx"),
-        moment.now,
-        kind=kind,
-        amount=amount,
-        reason=kind,
-        effective_at=moment.now,
-        postings=postings,
-        movements=movements,
-        hold_id=mutation.hold_id,
-        idempotency_key=mutation.idempotency.key,
-    )
-
-
-def _active_hold(state: AccountState, hold_id: str, context: Context) -> Hold:
-    hold = state.holds.get(hold_id)
-    if hold is not None:
-        return hold
-    if context.hold_known:
-        raise conflict("hold_ended", "the hold was captured, voided, or has expired")
-    raise not_found("hold_unknown", f"there is no hold {hold_id}")
+def _cancel(state: AccountState, cancel: CancelRedemption, context: Context) -> Posted:
+    check_cancel(cancel, context.redemption)
+    return post_cancellation(state, cancel, context.original, context.moment)
 
 
 _DECIDERS: dict[type, Callable[[AccountState, Any, Context], Posted | None]] = {
@@ -400,7 +305,9 @@ _DECIDERS: dict[type, Callable[[AccountState, Any, Context], Posted | None]] = {
     Redeem: _redeem,
     Adjust: _adjust,
     Reverse: _reverse,
-    PlaceHold: _place_hold,
-    CaptureHold: _capture,
-    VoidHold: _void,
+    PlaceHold: place_hold,
+    CaptureHold: capture_hold,
+    VoidHold: void_hold,
+    RedeemReward: _redeem_reward,
+    CancelRedemption: _cancel,
 }

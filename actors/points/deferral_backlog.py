@@ -7,8 +7,9 @@ from math import inf
 
 import attrs
 
+from actors.points.deferral_messages import Deferral
 from actors.points.deferral_records import DeferredRecord, queued
-from actors.points.messages import AccountKey, Deferral
+from actors.points.messages import AccountKey
 from actors.vocabulary import KEY_REUSED, Idempotency, Refusal
 
 ROUND = 256

@@ -6,14 +6,8 @@ from datetime import datetime
 import attrs
 import msgspec
 
-from actors.points.messages import (
-    AccountKey,
-    Deferral,
-    DeferralStatus,
-    Earn,
-    Receipt,
-    Result,
-)
+from actors.points.deferral_messages import Deferral, DeferralStatus
+from actors.points.messages import AccountKey, Earn, Receipt, Result
 from actors.points.queries import MAX_IDS, PUT_DEFERRAL, SELECT_DEFERRALS, with_ids
 from actors.vocabulary import Refusal
 from runtime.storage import Database, Row, Write

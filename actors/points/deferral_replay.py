@@ -12,6 +12,7 @@ import trio
 from actors.points.away import database_away
 from actors.points.checks import TIME_IN_FUTURE
 from actors.points.deferral_backlog import Backlog, Waiting
+from actors.points.deferral_messages import DeferralStatus
 from actors.points.deferral_metrics import DeferralMetrics
 from actors.points.deferral_records import (
     DeferredRecord,
@@ -21,7 +22,7 @@ from actors.points.deferral_records import (
     outcome,
     queued,
 )
-from actors.points.messages import ACCOUNTS, Apply, DeferralStatus, Earn, Receipt, Result
+from actors.points.messages import ACCOUNTS, Apply, Earn, Receipt, Result
 from actors.vocabulary import Refusal, RefusalKind
 from runtime import ActorDown, ActorError, ActorSystem, Backoff, Outcome, ask_all
 from runtime.journal import JOURNAL, Append, Rejected

@@ -9,12 +9,10 @@ import msgspec
 import structlog
 import trio
 
-from actors.points.decide import Context, decide
+from actors.points.context import Context
+from actors.points.decide import decide
 from actors.points.deferral_backlog import Backlog
-from actors.points.deferral_metrics import deferral_metrics
-from actors.points.deferral_records import DeferredRecord, decode_record, encode_record
-from actors.points.deferral_replay import Replayer
-from actors.points.messages import (
+from actors.points.deferral_messages import (
     Defer,
     Deferral,
     DeferredEarn,
@@ -22,6 +20,9 @@ from actors.points.messages import (
     FoundDeferrals,
     GetDeferral,
 )
+from actors.points.deferral_metrics import deferral_metrics
+from actors.points.deferral_records import DeferredRecord, decode_record, encode_record
+from actors.points.deferral_replay import Replayer
 from actors.points.posting import Moment
 from actors.points.queries import DELETE_OLD_DEFERRALS
 from actors.points.state import empty

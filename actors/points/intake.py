@@ -9,15 +9,17 @@ import structlog
 
 from actors.core.messages import OrderRecorded
 from actors.points.away import database_away
+from actors.points.deferral_messages import DATABASE_AWAY
 from actors.points.lookups import find_owners
 from actors.points.messages import (
     ACCOUNTS,
-    DATABASE_AWAY,
     MAX_BATCH_ITEMS,
     QUERIES,
     AccountKey,
     Apply,
     ApplyBatch,
+    ApplyTransfer,
+    CancelRedemption,
     CaptureHold,
     EarnForOrder,
     EarnRule,
@@ -25,8 +27,10 @@ from actors.points.messages import (
     Mutation,
     Result,
     Reverse,
+    TransferReceipt,
     VoidHold,
 )
+from actors.points.transferring import Lead, leader_of
 from actors.vocabulary import Refusal, RefusalKind
 from runtime import ActorError, Workers, ask_all
 from runtime.outbox import Deliver, OutboxEvent
@@ -52,6 +56,8 @@ class Intake(Workers):
         match message:
             case ApplyBatch():
                 return await self._apply(message)
+            case ApplyTransfer():
+                return await self._transfer(message)
             case Deliver():
                 await self._deliver(message.events)
             case _:
@@ -79,6 +85,18 @@ class Intake(Workers):
                 results[position] = _result(answer, index)
         return tuple(results[position] for position in range(len(batch.items)))
 
+    async def _transfer(self, message: ApplyTransfer) -> TransferReceipt | Refusal:
+        transfer = message.transfer
+        if transfer.from_customer_id == transfer.to_customer_id:
+            detail = "the points are there already: both customers are the same"
+            return Refusal(RefusalKind.INVALID, "same_account", detail)
+        leader = AccountKey(message.merchant_id, leader_of(transfer))
+        account = self.system.entities(ACCOUNTS).ref(leader)
+        try:
+            return await account.ask(Lead(transfer))
+        except (ActorError, StorageError) as error:
+            return _unanswered(error)
+
     async def _owners(self, batch: ApplyBatch) -> Mapping[str, str]:
         nameless = [item.mutation for item in batch.items if item.customer_id is None]
         return await find_owners(
@@ -86,6 +104,7 @@ class Intake(Workers):
             batch.merchant_id,
             [m.transaction_id for m in nameless if isinstance(m, Reverse)],
             [m.hold_id for m in nameless if isinstance(m, CaptureHold | VoidHold)],
+            [m.redemption_id for m in nameless if isinstance(m, CancelRedemption)],
         )
 
     async def _ask(self, placed: Mapping[AccountKey, Sequence[Mutation]]) -> list[Any]:
@@ -121,8 +140,11 @@ def _log_refusals(earnings: Sequence[EarnForOrder], results: Sequence[Result]) -
 
 
 def _result(answer: Sequence[Result] | Exception, index: int) -> Result:
-    if not isinstance(answer, Exception):
-        return answer[index]
+    return _unanswered(answer) if isinstance(answer, Exception) else answer[index]
+
+
+def _unanswered(answer: Exception) -> Refusal:
+    """What a client is told of an account that could not be asked."""
     log.warning("account_unavailable", error=str(answer)[:500])
     if database_away(answer):
         return DATABASE_AWAY
@@ -148,6 +170,8 @@ def _named(mutation: Mutation) -> str:
             return mutation.transaction_id
         case CaptureHold() | VoidHold():
             return mutation.hold_id
+        case CancelRedemption():
+            return mutation.redemption_id
     return ""
 
 
@@ -157,6 +181,8 @@ def _unknown(mutation: Mutation) -> Refusal:
             what, code = f"transaction {mutation.transaction_id}", "transaction_unknown"
         case CaptureHold() | VoidHold():
             what, code = f"hold {mutation.hold_id}", "hold_unknown"
+        case CancelRedemption():
+            what, code = f"redemption {mutation.redemption_id}", "redemption_unknown"
         case _:
             return Refusal(RefusalKind.INVALID, "customer_missing", "customer_id is missing")
     return Refusal(RefusalKind.NOT_FOUND, code, f"there is no {what}")

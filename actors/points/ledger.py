@@ -14,6 +14,7 @@ ISSUANCE = "issuance"
 MEMBER = "member"
 PENDING = "pending"
 REDEMPTION = "redemption"
+TRANSFER = "transfer"
 
 # Kinds of transactions.
 KIND_EARN = "earn"
@@ -27,7 +28,11 @@ KIND_VOID = "void"
 KIND_HOLD_EXPIRY = "hold_expiry"
 KIND_EXPIRY = "expiry"
 KIND_REVERSAL = "reversal"
+KIND_TRANSFER_OUT = "transfer_out"
+KIND_TRANSFER_IN = "transfer_in"
+KIND_REWARD = "reward"
 
+TRANSFER_KINDS = frozenset({KIND_TRANSFER_OUT, KIND_TRANSFER_IN})
 HOLD_ENDS = frozenset({KIND_CAPTURE, KIND_VOID, KIND_HOLD_EXPIRY})
 
 ROUND_DOWN_PER_ORDER = "down_per_order"

@@ -5,7 +5,7 @@ from enum import Enum
 
 import attrs
 
-from actors.vocabulary import Idempotency, Page, Refusal, RefusalKind
+from actors.vocabulary import Idempotency, Page, Refusal
 from runtime.message import Call
 
 ACCOUNTS = "points.accounts"
@@ -27,6 +27,9 @@ MAX_BATCH_ITEMS = 1_000
 
 MAX_BALANCE = 10**15
 """Most points an account may have, posted and pending together."""
+
+MAX_REWARD_QUANTITY = 1_000
+"""Of one reward in one redemption."""
 
 NOTHING = "nothing"
 """Kind of a receipt for an order that earns nothing: no transaction was written."""
@@ -138,7 +141,37 @@ class VoidHold:
     hold_id: str
 
 
-Mutation = Earn | EarnForOrder | Redeem | Adjust | Reverse | PlaceHold | CaptureHold | VoidHold
+@attrs.frozen(kw_only=True)
+class RedeemReward:
+    """Spend points on `quantity` of a reward."""
+
+    idempotency: Idempotency
+    reward_id: str
+    quantity: int = 1
+
+
+@attrs.frozen(kw_only=True)
+class CancelRedemption:
+    """Give the points of a redemption back to the lots they came from, and the reward to its
+    stock."""
+
+    idempotency: Idempotency
+    redemption_id: str
+    reason: str = "redemption cancelled"
+
+
+Mutation = (
+    Earn
+    | EarnForOrder
+    | Redeem
+    | Adjust
+    | Reverse
+    | PlaceHold
+    | CaptureHold
+    | VoidHold
+    | RedeemReward
+    | CancelRedemption
+)
 
 
 @attrs.frozen
@@ -169,6 +202,7 @@ class Receipt:
     recorded_at: datetime
     hold_id: str | None = None
     replayed: bool = False
+    redemption_id: str | None = None
 
 
 Result = Receipt | Refusal
@@ -236,6 +270,41 @@ class ApplyBatch(Call[tuple[Result, ...]]):
     items: tuple[BatchItem, ...]
 
 
+@attrs.frozen(kw_only=True)
+class Transfer:
+    """Points of one customer to another of the same merchant. `amount` is positive."""
+
+    idempotency: Idempotency
+    from_customer_id: str
+    to_customer_id: str
+    amount: int
+    reason: str = "transfer"
+
+
+@attrs.frozen
+class TransferReceipt:
+    """What a transfer did: `source` gave, `target` got, in one commit.
+
+    `source.amount` is negative. The target's receipt is that of its last transaction, with the
+    amount of all of them: there is one for each date on which some of the points expire.
+    """
+
+    transfer_id: str
+    amount: int
+    source: Receipt
+    target: Receipt
+    recorded_at: datetime
+    replayed: bool = False
+
+
+@attrs.frozen
+class ApplyTransfer(Call[TransferReceipt | Refusal]):
+    """To the intake. The same key and fingerprint again answer the first receipt, `replayed`."""
+
+    merchant_id: str
+    transfer: Transfer
+
+
 class TimeAxis(Enum):
     """Which of an entry's two times a look into the past goes by."""
 
@@ -261,6 +330,8 @@ class LedgerEntry:
     order_id: str | None
     hold_id: str | None
     reverses: str | None
+    transfer_id: str | None
+    redemption_id: str | None
     rule_version: int | None
     effective_at: datetime
     recorded_at: datetime
@@ -343,81 +414,3 @@ class SetEarnRule(Call[EarnRule | Refusal]):
     points: int
     per_amount_minor: int
     expires_after_days: int | None = None
-
-
-# Earnings that could not reach the database, and wait for it on the local disk.
-
-
-class DeferralStatus(Enum):
-    """`QUEUED` until the database is back; the others are final."""
-
-    QUEUED = "queued"
-    APPLIED = "applied"
-    REFUSED = "refused"
-    DEAD = "dead"
-
-
-@attrs.frozen
-class Deferral:
-    """An earning that was put off. `result` is there when `status` is final: the receipt, or why
-    there is none. A dead one made its account fail again and again."""
-
-    deferral_id: str
-    customer_id: str
-    status: DeferralStatus
-    deferred_at: datetime
-    finished_at: datetime | None = None
-    result: Result | None = None
-
-
-DATABASE_AWAY = Refusal(
-    RefusalKind.UNAVAILABLE,
-    "storage_outcome_unknown",
-    "the database does not answer; it may have happened, ask again with the same key",
-)
-"""The intake's answer for a mutation whose account could not reach the database."""
-
-
-@attrs.frozen
-class DeferredEarn:
-    customer_id: str
-    earn: Earn
-
-
-@attrs.frozen
-class Defer(Call[tuple[Deferral | Refusal, ...]]):
-    """To `DEFERRALS`: put earnings off, durably, because the database is away.
-
-    The same key and fingerprint again answer the same deferral while it is queued. A refusal
-    means that the earning is not kept.
-    """
-
-    merchant_id: str
-    earnings: tuple[DeferredEarn, ...]
-
-
-@attrs.frozen
-class FoundDeferrals:
-    """For each key that was asked for: the deferral that is queued under it, a refusal when that
-    belongs to another request, or None. `away`: the database did not answer just now, so that
-    there is no use in asking it."""
-
-    by_key: tuple[Deferral | Refusal | None, ...]
-    away: bool
-
-
-@attrs.frozen
-class FindDeferrals(Call[FoundDeferrals]):
-    """To `DEFERRALS`: what is queued under these keys. Answered from memory."""
-
-    merchant_id: str
-    keys: tuple[Idempotency, ...]
-
-
-@attrs.frozen
-class GetDeferral(Call[Deferral | None]):
-    """To `DEFERRALS`, which knows what is queued and what was done lately; to `QUERIES`, which
-    knows what is recorded."""
-
-    merchant_id: str
-    deferral_id: str

@@ -1,23 +1,28 @@
 """A batch of mutations of one account, decided in memory before anything is written."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import attrs
 
-from actors.points.decide import Context, business_key, decide, nothing
-from actors.points.ledger import Posted, Transaction
+from actors.points.context import Context
+from actors.points.decide import business_key, decide, nothing
+from actors.points.ledger import KIND_REVERSAL, KIND_REWARD, Posted, Transaction
 from actors.points.messages import (
+    CancelRedemption,
     CaptureHold,
     EarnForOrder,
     Mutation,
     Receipt,
+    RedeemReward,
     Result,
     Reverse,
     VoidHold,
 )
 from actors.points.posting import Moment
+from actors.points.program_messages import Redemption, RefundPolicy, Reward
 from actors.points.reversals import Original, original_of
+from actors.points.rewards import Cancelled, Offer, Redeemed, RedemptionChange, redeemed
 from actors.points.settle import settle
 from actors.points.state import AccountState
 from actors.vocabulary import KEY_REUSED
@@ -37,15 +42,23 @@ class Answer(NamedTuple):
     receipt: Receipt
 
 
+NO_ANSWERS: Mapping[Key, Answer] = {}
+
+
 @attrs.frozen
 class Facts:
     """What mutations name and the state does not hold.
 
-    `histories`: by the id that a mutation names, the transaction and its reversals so far.
+    `histories`: by the id that a mutation names, the transaction and its reversals so far. `had`:
+    by reward, how many of it the customer has redeemed.
     """
 
     histories: Mapping[str, tuple[Transaction, ...]] = attrs.field(factory=dict)
     known_holds: frozenset[str] = frozenset()
+    refunds: RefundPolicy = RefundPolicy.WITHIN_BALANCE
+    rewards: Mapping[str, Reward] = attrs.field(factory=dict)
+    had: Mapping[str, int] = attrs.field(factory=dict)
+    redemptions: Mapping[str, Redemption] = attrs.field(factory=dict)
 
 
 NO_FACTS = Facts()
@@ -80,8 +93,8 @@ class Plan:
     """Takes mutations one after another. `state` is as if `events` were durable already.
 
     `known` are answers given before, `answers` the new ones, to be written with the events.
-    `seen` are the outbox events that took effect before, `taken` those that do now, to be
-    written as well.
+    `seen` are the outbox events that took effect before, `taken` those that do now, and `changes`
+    what becomes of redemptions, to be written as well.
     """
 
     state: AccountState
@@ -92,6 +105,7 @@ class Plan:
     answers: dict[Key, Answer] = attrs.field(factory=dict)
     seen: frozenset[str] = frozenset()
     taken: list[str] = attrs.field(factory=list)
+    changes: list[RedemptionChange] = attrs.field(factory=list)
 
     def apply(self, mutation: Mutation) -> Result:
         """Decide one mutation, or recognise it."""
@@ -108,6 +122,7 @@ class Plan:
             self.answers[key] = Answer(fingerprint_of(mutation), reply)
             if event_id is not None:
                 self.taken.append(event_id)
+            self._note_change(mutation, events)
         return reply
 
     def settle(self) -> int:
@@ -118,10 +133,47 @@ class Plan:
 
     def _context(self, mutation: Mutation) -> Context:
         if isinstance(mutation, Reverse):
-            return Context(self.moment, original=self._original(mutation.transaction_id))
+            original = self._original(mutation.transaction_id)
+            return Context(self.moment, original=original, refunds=self.facts.refunds)
         if isinstance(mutation, HOLD_SETTLERS):
             return Context(self.moment, hold_known=self._knows_hold(mutation.hold_id))
+        if isinstance(mutation, RedeemReward):
+            return Context(self.moment, offer=self._offer(mutation.reward_id))
+        if isinstance(mutation, CancelRedemption):
+            return self._cancelling(mutation.redemption_id)
         return Context(self.moment)
+
+    def _offer(self, reward_id: str) -> Offer | None:
+        reward = self.facts.rewards.get(reward_id)
+        if reward is None:
+            return None
+        planned = sum(
+            change.redemption.quantity * (1 if isinstance(change, Redeemed) else -1)
+            for change in self.changes
+            if change.redemption.reward_id == reward_id
+        )
+        had = self.facts.had.get(reward_id, 0)
+        return Offer(reward, reward.taken + planned, had + planned)
+
+    def _cancelling(self, redemption_id: str) -> Context:
+        redemption = self.facts.redemptions.get(redemption_id)
+        for change in self.changes:
+            if isinstance(change, Cancelled) and change.redemption.redemption_id == redemption_id:
+                redemption = attrs.evolve(change.redemption, cancelled_at=change.cancelled_at)
+        original = self._original(redemption.transaction_id) if redemption is not None else None
+        return Context(self.moment, original=original, redemption=redemption)
+
+    def _note_change(self, mutation: Mutation, events: Sequence[Posted]) -> None:
+        """Keep what `events` do to a redemption, if they do."""
+        if isinstance(mutation, RedeemReward):
+            (paid,) = [event for event in events if event.transaction.kind == KIND_REWARD]
+            reward = self.facts.rewards[mutation.reward_id]
+            self.changes.append(redeemed(mutation, reward, paid))
+        elif isinstance(mutation, CancelRedemption):
+            redemption = self.facts.redemptions[mutation.redemption_id]
+            (back,) = [event for event in events if event.transaction.kind == KIND_REVERSAL]
+            t = back.transaction
+            self.changes.append(Cancelled(redemption, t.transaction_id, t.recorded_at))
 
     def _original(self, transaction_id: str) -> Original | None:
         history = self.facts.histories.get(transaction_id)

@@ -84,6 +84,20 @@ INSERT_RULE = Statement(
     40,
 )
 
+INSERT_TRANSFER = Statement(
+    "points.insert_transfer",
+    "INSERT INTO points_transfers (merchant_id, transfer_id, from_customer_id, to_customer_id,"
+    " amount, reason, recorded_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    51,
+)
+
+INSERT_TRANSFER_PART = Statement(
+    "points.insert_transfer_part",
+    "INSERT INTO points_transfer_parts (merchant_id, transfer_id, transaction_id)"
+    " VALUES ($1, $2, $3)",
+    52,
+)
+
 PUT_DEFERRAL = Statement(
     "points.put_deferral",
     "INSERT INTO points_deferrals (merchant_id, deferral_id, customer_id, idempotency_key, status,"
@@ -273,6 +287,27 @@ COUNT_ORPHANS = (
     " + (SELECT count(*) FROM points_lots l WHERE l.merchant_id = $1 AND NOT EXISTS"
     " (SELECT 1 FROM points_transactions t WHERE t.merchant_id = l.merchant_id"
     " AND t.transaction_id = l.transaction_id))"
+)
+
+HALF_TRANSFERS = (
+    "SELECT x.transfer_id, x.amount, CAST(coalesce(sum(t.amount), 0) AS BIGINT) AS net,"
+    " CAST(coalesce(sum(CASE WHEN t.amount > 0 THEN t.amount ELSE 0 END), 0) AS BIGINT) AS moved"
+    " FROM points_transfers x"
+    " LEFT JOIN points_transfer_parts p ON p.merchant_id = x.merchant_id"
+    " AND p.transfer_id = x.transfer_id"
+    " LEFT JOIN points_transactions t ON t.merchant_id = p.merchant_id"
+    " AND t.transaction_id = p.transaction_id"
+    " WHERE x.merchant_id = $1 GROUP BY x.transfer_id, x.amount"
+    " HAVING coalesce(sum(t.amount), 0) <> 0"
+    " OR coalesce(sum(CASE WHEN t.amount > 0 THEN t.amount ELSE 0 END), 0) <> x.amount LIMIT $2"
+)
+"""Transfers that gave more or less than they took, on one snapshot."""
+
+STRAY_TRANSFERS = (
+    "SELECT count(*) FROM points_transactions t"
+    " WHERE t.merchant_id = $1 AND t.kind IN ('transfer_out', 'transfer_in') AND NOT EXISTS"
+    " (SELECT 1 FROM points_transfer_parts p WHERE p.merchant_id = t.merchant_id"
+    " AND p.transaction_id = t.transaction_id)"
 )
 
 SIZES = (1, 4, 16, 64, 256)

@@ -8,6 +8,7 @@ import structlog
 from actors.core.messages import MERCHANTS, GetCustomer, GetMerchant
 from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.paging import Moment, SequenceNumber, clamp_limit, decode_cursor, page
+from actors.points.deferral_messages import Deferral, GetDeferral
 from actors.points.deferral_records import find_deferrals
 from actors.points.ledger import HOLD, MEMBER, PENDING
 from actors.points.ledger_metrics import LedgerMetrics
@@ -17,11 +18,9 @@ from actors.points.messages import (
     AccountKey,
     Balance,
     BalanceView,
-    Deferral,
     EarnRule,
     ExpiringLot,
     GetBalanceAt,
-    GetDeferral,
     GetEarnRule,
     LedgerEntry,
     ListLedger,
@@ -44,7 +43,9 @@ from actors.points.queries import (
     SELECT_RULE,
 )
 from actors.points.records import balance_of
+from actors.points.rewards import redemption_of
 from actors.points.rules import builtin_rule, next_rule
+from actors.points.transfers import transfer_of
 from actors.points.verification import verify
 from actors.vocabulary import Page, Refusal, RefusalKind
 from runtime import ActorError, Workers
@@ -222,6 +223,8 @@ def _ledger_entry(row: Row) -> LedgerEntry:
         row["order_id"],
         row["hold_id"],
         row["reverses"],
+        transfer_of(row["business_key"]),
+        redemption_of(row["business_key"]),
         rule[0] if rule is not None else None,
         row["effective_at"],
         row["recorded_at"],

@@ -10,13 +10,14 @@ from actors.points.ledger import (
     KIND_MATURE,
     KIND_PENDING_EARN,
     PENDING,
+    TRANSFER_KINDS,
     LotMovement,
     Posted,
     Posting,
     RuleUse,
     Transaction,
 )
-from actors.points.messages import INTAKE, Balance, Receipt
+from actors.points.messages import INTAKE, Balance, Receipt, Transfer
 from actors.points.plan import Answer, Key
 from actors.points.queries import (
     END_HOLD,
@@ -26,12 +27,18 @@ from actors.points.queries import (
     INSERT_PENDING,
     INSERT_POSTING,
     INSERT_TRANSACTION,
+    INSERT_TRANSFER,
+    INSERT_TRANSFER_PART,
     MOVE_LOT,
     PUT_ACCOUNT,
     REDUCE_PENDING,
 )
+from actors.points.reward_records import redemption_writes
+from actors.points.rewards import RedemptionChange, redemption_of
 from actors.points.settle import next_due
 from actors.points.state import AccountState
+from actors.points.transfers import TransferDecision
+from actors.vocabulary import Refusal
 from runtime.storage import Entry, Row, Write
 from runtime.storage.idempotency import idempotency_write
 from runtime.storage.inbox import inbox_write
@@ -42,10 +49,12 @@ def entry_of(
     events: Sequence[Posted],
     answers: Mapping[Key, Answer],
     taken: Iterable[str] = (),
+    changes: Iterable[RedemptionChange] = (),
 ) -> Entry:
     """Everything to be written for `events`, after which the account is in `state`.
 
-    `taken` are the outbox events that they are the effect of.
+    `taken` are the outbox events that they are the effect of, `changes` what they do to
+    redemptions.
     """
     writes: list[Write] = []
     for event in events:
@@ -54,6 +63,8 @@ def entry_of(
         if not key.business:
             writes.append(_key_write(state, key, answer))
     writes += [_inbox_write(state, event_id, events[-1]) for event_id in taken]
+    for change in changes:
+        writes += redemption_writes(state.merchant_id, change)
     writes.append(_account_write(state))
     return tuple(writes)
 
@@ -248,6 +259,7 @@ def receipt_of(row: Row) -> Receipt:
         balance_of(row),
         row["recorded_at"],
         row["hold_id"],
+        redemption_id=redemption_of(row["business_key"]),
     )
 
 
@@ -257,3 +269,36 @@ def stored_answer(fingerprint: str, response: object) -> Answer | None:
         return Answer(fingerprint, msgspec.convert(response, Receipt))
     except msgspec.ValidationError:
         return None
+
+
+def transfer_entry(decision: TransferDecision, transfer: Transfer) -> Entry:
+    """What is written of a transfer beside its transactions: its record, and the key's answer."""
+    receipt = decision.reply
+    if isinstance(receipt, Refusal):
+        raise TypeError("a refused transfer is not written")
+    merchant_id = decision.source.state.merchant_id
+    row = (
+        merchant_id,
+        receipt.transfer_id,
+        transfer.from_customer_id,
+        transfer.to_customer_id,
+        receipt.amount,
+        transfer.reason,
+        receipt.recorded_at,
+    )
+    parts = [
+        posted.transaction.transaction_id
+        for posted in (*decision.source.events, *decision.target.events)
+        if posted.transaction.kind in TRANSFER_KINDS
+    ]
+    return (
+        Write(INSERT_TRANSFER, row),
+        *(Write(INSERT_TRANSFER_PART, (merchant_id, receipt.transfer_id, id_)) for id_ in parts),
+        idempotency_write(
+            merchant_id=merchant_id,
+            key=transfer.idempotency.key,
+            fingerprint=transfer.idempotency.fingerprint,
+            response=msgspec.to_builtins(receipt),
+            created_at=receipt.recorded_at,
+        ),
+    )

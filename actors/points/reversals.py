@@ -31,8 +31,10 @@ from actors.points.ledger import (
     Transaction,
 )
 from actors.points.lots import consume, restore
-from actors.points.messages import Reverse
+from actors.points.messages import CancelRedemption, Reverse
 from actors.points.posting import Moment, overdraft_filled, post
+from actors.points.program_messages import RefundPolicy
+from actors.points.rewards import cancel_key
 from actors.points.state import AccountState
 
 COUNTERPARTS = {
@@ -114,16 +116,40 @@ def post_reversal(
     original: Original | None,
     moment: Moment,
     *,
-    allow_negative: bool,
+    refunds: RefundPolicy,
 ) -> Posted:
     """The reversal that `reverse` asks for; raises `Refused`."""
     if original is None:
         detail = f"there is no transaction {reverse.transaction_id}"
         raise not_found("transaction_unknown", detail)
     amount = _amount(reverse, original)
-    effect = _effect(state, original, amount, allow_negative=allow_negative)
+    effect = _effect(state, original, amount, refunds)
+    return _post(state, original, effect, COUNTERPARTS[original.kind], reverse, moment)
+
+
+def post_cancellation(
+    state: AccountState, cancel: CancelRedemption, original: Original | None, moment: Moment
+) -> Posted:
+    """All of what a redemption cost, back to where it came from; raises `Refused`."""
+    if original is None or original.left == 0:
+        raise conflict("redemption_cancelled", "nothing is left of the redemption")
+    check_room(state, original.left)
+    effect = _give_back(state, original, original.left)
+    key = cancel_key(cancel.redemption_id)
+    return _post(state, original, effect, REDEMPTION, cancel, moment, business_key=key)
+
+
+def _post(
+    state: AccountState,
+    original: Original,
+    effect: _Effect,
+    counterpart: str,
+    mutation: Reverse | CancelRedemption,
+    moment: Moment,
+    *,
+    business_key: str | None = None,
+) -> Posted:
     transaction_id = moment.new_id("tx")
-    counterpart = COUNTERPARTS[original.kind]
     postings = (Posting(counterpart, -effect.amount), Posting(effect.account, effect.amount))
     return post(
         state,
@@ -131,7 +157,7 @@ def post_reversal(
         moment.now,
         kind=KIND_REVERSAL,
         amount=effect.amount,
-        reason=reverse.reason,
+        reason=mutation.reason,
         effective_at=moment.now,
         postings=tuple(sorted(postings)),
         lot_id=transaction_id if effect.opened else None,
@@ -139,7 +165,8 @@ def post_reversal(
         movements=effect.movements,
         order_id=original.order_id,
         reverses=original.transaction_id,
-        idempotency_key=reverse.idempotency.key,
+        business_key=business_key,
+        idempotency_key=mutation.idempotency.key,
     )
 
 
@@ -156,15 +183,16 @@ def _amount(reverse: Reverse, original: Original) -> int:
     return amount
 
 
-def _effect(
-    state: AccountState, original: Original, amount: int, *, allow_negative: bool
-) -> _Effect:
+def _effect(state: AccountState, original: Original, amount: int, refunds: RefundPolicy) -> _Effect:
     if not original.credit:
         check_room(state, amount)
         return _give_back(state, original, amount)
     if original.transaction_id in state.promises:
         return _Effect(-amount, PENDING, (), 0)
-    check_available(state, amount, allow_negative=allow_negative)
+    if refunds is RefundPolicy.ONLY_PENDING:
+        detail = "the merchant takes back pending points only; these are posted"
+        raise conflict("refund_policy", detail)
+    check_available(state, amount, allow_negative=refunds is RefundPolicy.UNLIMITED)
     movements = consume(state.lots, amount, first=original.transaction_id)
     return _Effect(-amount, MEMBER, movements, 0)
 

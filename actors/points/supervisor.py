@@ -8,6 +8,8 @@ from actors.points.expiry import Expiry
 from actors.points.intake import Intake
 from actors.points.loading import LOADER, Loader
 from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE, QUERIES
+from actors.points.program import Program
+from actors.points.program_messages import PROGRAM
 from actors.points.readers import PointsReaders
 from runtime import REFUSING, ChildSpec, Entities, MailboxSpec, Overflow
 from runtime.spool import FileSpool, Spool, SpoolLimits
@@ -37,6 +39,7 @@ def points_children(database: Database, open_spool: OpenSpool) -> tuple[ChildSpe
             mailbox=MailboxSpec(capacity=LOADER_CAPACITY),
         ),
         ChildSpec("queries", lambda: PointsReaders(database), name=QUERIES, mailbox=REFUSING),
+        ChildSpec("program", lambda: Program(database), name=PROGRAM, mailbox=REFUSING),
         ChildSpec("accounts", lambda: _accounts(database), name=ACCOUNTS, shutdown_s=10.0),
         ChildSpec("intake", lambda: Intake(database), name=INTAKE, mailbox=REFUSING),
         ChildSpec("expiry", lambda: Expiry(database), name="points.expiry"),

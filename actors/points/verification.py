@@ -15,13 +15,16 @@ from actors.points.messages import AccountKey, Mismatch, Verification
 from actors.points.posting import balances_after
 from actors.points.queries import (
     COUNT_ORPHANS,
+    HALF_TRANSFERS,
     SELECT_CUSTOMERS_AFTER,
     SELECT_MOVEMENTS,
     SELECT_POSTINGS,
     SELECT_TRANSACTIONS,
+    STRAY_TRANSFERS,
     with_ids,
 )
 from actors.points.records import movement_of, transaction_of
+from actors.points.reward_queries import WRONG_STOCK
 from actors.points.rules import recomputed
 from actors.points.state import AccountState, empty
 from runtime.storage import Database, Row
@@ -70,6 +73,8 @@ async def verify(database: Database, merchant_id: str) -> Verification:
     with patient(QUERY_LIMIT_S):
         await _check_accounts(found, database, merchant_id)
         orphans = await database.fetch_value(COUNT_ORPHANS, merchant_id)
+        await _check_transfers(found, database, merchant_id)
+        await _check_stock(found, database, merchant_id)
     if orphans:
         found.wrong("", "orphans", f"{orphans} rows belong to no transaction")
     return Verification(
@@ -80,6 +85,25 @@ async def verify(database: Database, merchant_id: str) -> Verification:
         found.points_outstanding,
         tuple(found.mismatches),
     )
+
+
+async def _check_transfers(found: Findings, database: Database, merchant_id: str) -> None:
+    """What one account gave, another got."""
+    for row in await database.fetch(HALF_TRANSFERS, merchant_id, MAX_MISMATCHES):
+        detail = f"transfer {row['transfer_id']} of {row['amount']} moved {row['moved']}"
+        found.wrong("", "transfers", f"{detail}, and made {row['net']} of nothing")
+    stray = await database.fetch_value(STRAY_TRANSFERS, merchant_id)
+    if stray:
+        found.wrong("", "transfers", f"{stray} transactions belong to no transfer")
+
+
+async def _check_stock(found: Findings, database: Database, merchant_id: str) -> None:
+    """What is taken of a reward is what was redeemed of it."""
+    for row in await database.fetch(WRONG_STOCK, merchant_id, MAX_MISMATCHES):
+        detail = (
+            f"{row['taken']} of reward {row['reward_id']} are taken, {row['redeemed']} redeemed"
+        )
+        found.wrong("", "stock", detail)
 
 
 async def _check_accounts(found: Findings, database: Database, merchant_id: str) -> None:

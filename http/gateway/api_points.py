@@ -1,36 +1,23 @@
-"""The points routes: mutations, balances, history, verification, earn rules."""
+"""The points routes that change balances."""
 
 from typing import Final
 
 import attrs
 
 from actors.auth.messages import Role
-from actors.core.messages import MERCHANTS, GetMerchant, Merchant
+from actors.points.deferral_messages import DeferredEarn
 from actors.points.messages import (
     ACCOUNTS,
     INTAKE,
-    QUERIES,
     AccountKey,
     Apply,
     ApplyBatch,
+    ApplyTransfer,
     BatchItem,
-    DeferredEarn,
-    EarnRule,
-    GetBalance,
-    GetBalanceAt,
-    GetEarnRule,
-    LedgerEntry,
-    ListLedger,
-    ListLots,
-    LotView,
     Mutation,
     Result,
-    SetEarnRule,
-    Verification,
-    Verify,
 )
-from actors.vocabulary import Page
-from gateway.bodies import PageQuery, utc
+from gateway import api_ledger, api_program
 from gateway.deferring import (
     STATUS_PATH,
     DeferralView,
@@ -53,23 +40,20 @@ from gateway.points_batch import (
 )
 from gateway.points_bodies import (
     AdjustBody,
-    BalanceQuery,
     CaptureBody,
-    CustomerBalance,
     EarnBody,
-    EarnRuleBody,
-    EarnRuleQuery,
     HoldBody,
     Mutated,
     RedeemBody,
     ReverseBody,
+    TransferBody,
+    Transferred,
     VoidBody,
-    customer_balance,
     mutated,
+    transferred,
 )
-from gateway.problems import Problem, not_found
+from gateway.problems import Problem
 from gateway.routes import (
-    MEMBERS,
     OWNERS,
     STAFF,
     WRITERS,
@@ -86,10 +70,6 @@ from gateway.settings import GatewaySettings
 from runtime import ActorError
 from runtime.policies import PolicyError
 from runtime.storage import StorageError
-
-VERIFICATIONS_PER_MINUTE: Final = 120
-VERIFY_DEADLINE_S: Final = 300.0
-"""A verification reads every entry of a merchant."""
 
 TAG: Final = "Points"
 
@@ -130,6 +110,14 @@ async def _apply_to(
     return result
 
 
+async def transfer(request: ApiRequest) -> Answer:
+    """Points of one member to another: the intake knows which account leads."""
+    await find_one(request)
+    command = ApplyTransfer(request.merchant_id, request.body.transfer(request.key))
+    done = accepted(await request.ask(INTAKE, command))
+    return answer(transferred(done), replayed=done.replayed)
+
+
 async def reverse(request: ApiRequest) -> Answer:
     return await _by_id(request, request.body.mutation(request.key))
 
@@ -165,70 +153,6 @@ async def batch(request: ApiRequest) -> Answer:
     return answer(BatchResult(told), 207)
 
 
-def visible_customer(request: ApiRequest) -> str:
-    """The customer in the path. Customers see none but themselves. Raises `Problem`."""
-    customer_id = request.path["customer_id"]
-    if request.caller.role is Role.CUSTOMER and request.caller.customer_id != customer_id:
-        raise not_found("there is no such customer")
-    return customer_id
-
-
-async def balance(request: ApiRequest) -> Answer:
-    customer_id = visible_customer(request)
-    query: BalanceQuery = request.query
-    if query.at is None:
-        key = AccountKey(request.merchant_id, customer_id)
-        view = await request.ask_entity(ACCOUNTS, key, GetBalance())
-    else:
-        at = utc(query.at, "at")
-        question = GetBalanceAt(request.merchant_id, customer_id, at, query.axis)
-        view = await request.ask(QUERIES, question)
-    return answer(customer_balance(accepted(view)))
-
-
-async def ledger(request: ApiRequest) -> Answer:
-    query: PageQuery = request.query
-    question = ListLedger(request.merchant_id, visible_customer(request), query.limit, query.cursor)
-    return answer(accepted(await request.ask(QUERIES, question)))
-
-
-async def lots(request: ApiRequest) -> Answer:
-    query: PageQuery = request.query
-    question = ListLots(request.merchant_id, visible_customer(request), query.limit, query.cursor)
-    return answer(accepted(await request.ask(QUERIES, question)))
-
-
-async def verify(request: ApiRequest) -> Answer:
-    await _merchant(request)
-    return answer(await request.ask(QUERIES, Verify(request.merchant_id), bulk=True))
-
-
-async def get_earn_rule(request: ApiRequest) -> Answer:
-    query: EarnRuleQuery = request.query
-    currency = query.currency or (await _merchant(request)).currency
-    question = GetEarnRule(request.merchant_id, currency)
-    return answer(await request.ask(QUERIES, question))
-
-
-async def _merchant(request: ApiRequest) -> Merchant:
-    merchant = await request.ask(MERCHANTS, GetMerchant(request.merchant_id))
-    if merchant is None:
-        raise not_found("the merchant is not registered")
-    return merchant
-
-
-async def put_earn_rule(request: ApiRequest) -> Answer:
-    body: EarnRuleBody = request.body
-    command = SetEarnRule(
-        request.merchant_id,
-        body.currency,
-        body.points,
-        body.per_amount_minor,
-        body.expires_after_days,
-    )
-    return answer(accepted(await request.ask(QUERIES, command)))
-
-
 def _mutation(
     path: str,
     body: type[object],
@@ -253,27 +177,14 @@ def _mutation(
     )
 
 
-def _reading(path: str, handler: Handler, summary: str, type_: object, query: object) -> Route:
-    return Route(
-        method="GET",
-        path=path,
-        handler=handler,
-        summary=summary,
-        tag=TAG,
-        roles=MEMBERS,
-        query=query,
-        responses={200: Response(summary, type_)},
-    )
-
-
 def points_routes(settings: GatewaySettings) -> tuple[Route, ...]:
     """All routes of this area."""
     return (
         *_mutation_routes(),
         _batch_route(settings),
         _deferral_route(),
-        *_reading_routes(),
-        *_program_routes(),
+        *api_ledger.ROUTES,
+        *api_program.ROUTES,
     )
 
 
@@ -285,6 +196,7 @@ def _mutation_routes() -> tuple[Route, ...]:
         _mutation(
             ReverseBody.path, ReverseBody, "Take back a transaction", WRITERS, handler=reverse
         ),
+        _transferring(),
         _mutation(HoldBody.path, HoldBody, "Set points aside", STAFF),
         _mutation(
             CaptureBody.path,
@@ -311,6 +223,13 @@ def _earning() -> Route:
     return attrs.evolve(route, responses={**route.responses, 202: later})
 
 
+def _transferring() -> Route:
+    summary = "Move points from one member to another, with their dates of expiry"
+    route = _mutation(TransferBody.path, TransferBody, summary, STAFF, handler=transfer)
+    done = Response("What both members have now, or had then", Transferred)
+    return attrs.evolve(route, responses={200: done})
+
+
 def _deferral_route() -> Route:
     return Route(
         method="GET",
@@ -335,69 +254,4 @@ def _batch_route(settings: GatewaySettings) -> Route:
         documented_body=DocumentedBatchBody,
         body_max_bytes=settings.batch_body_max_bytes,
         responses={207: Response("One result for each item, in order", BatchResult)},
-    )
-
-
-def _reading_routes() -> tuple[Route, ...]:
-    return (
-        _reading(
-            "/v1/customers/{customer_id}/balance",
-            balance,
-            "A member's balance, now or in the past",
-            CustomerBalance,
-            BalanceQuery,
-        ),
-        _reading(
-            "/v1/customers/{customer_id}/ledger",
-            ledger,
-            "A member's transactions, newest first",
-            Page[LedgerEntry],
-            PageQuery,
-        ),
-        _reading(
-            "/v1/customers/{customer_id}/lots",
-            lots,
-            "What is left of a member's earnings, in the order in which it is spent",
-            Page[LotView],
-            PageQuery,
-        ),
-    )
-
-
-def _program_routes() -> tuple[Route, ...]:
-    return (
-        Route(
-            method="GET",
-            path="/v1/points/verify",
-            limit_per_minute=VERIFICATIONS_PER_MINUTE,
-            handler=verify,
-            summary="Recompute every balance, lot and hash chain from the entries",
-            tag=TAG,
-            roles=OWNERS,
-            deadline_s=VERIFY_DEADLINE_S,
-            problems=(404,),
-            responses={200: Response("What was found", Verification)},
-        ),
-        Route(
-            method="GET",
-            path="/v1/points/earn-rule",
-            handler=get_earn_rule,
-            summary="The rule by which orders earn points",
-            tag=TAG,
-            roles=STAFF,
-            query=EarnRuleQuery,
-            responses={200: Response("The rule in force", EarnRule)},
-            problems=(404,),
-        ),
-        Route(
-            method="PUT",
-            path="/v1/points/earn-rule",
-            handler=put_earn_rule,
-            summary="Set the rule; entries made before keep theirs",
-            tag=TAG,
-            roles=OWNERS,
-            body=EarnRuleBody,
-            responses={200: Response("The rule in force", EarnRule)},
-            problems=(404, 409),
-        ),
     )

@@ -12,6 +12,7 @@ from gateway import (
     api_dead_events,
     api_dead_letters,
     api_merchant,
+    api_rewards,
 )
 from gateway.admission import Admission
 from gateway.api_orders import order_routes
@@ -49,6 +50,7 @@ def domain_routes(settings: GatewaySettings) -> tuple[Route, ...]:
     """The routes that something is behind: all but health, metrics and documentation."""
     return (
         *points_routes(settings),
+        *api_rewards.ROUTES,
         *api_customers.ROUTES,
         *order_routes(settings),
         *product_routes(settings),

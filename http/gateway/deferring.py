@@ -7,9 +7,7 @@ from typing import Final, Literal
 import msgspec
 
 from actors.points.away import database_away
-from actors.points.messages import (
-    DEFERRALS,
-    QUERIES,
+from actors.points.deferral_messages import (
     Defer,
     Deferral,
     DeferralStatus,
@@ -17,8 +15,8 @@ from actors.points.messages import (
     FindDeferrals,
     FoundDeferrals,
     GetDeferral,
-    Receipt,
 )
+from actors.points.messages import DEFERRALS, QUERIES, Receipt
 from actors.vocabulary import Idempotency, Refusal
 from gateway.points_bodies import Mutated, mutated
 from gateway.problems import Problem, ProblemDocument, not_found, problem_of_refusal

@@ -10,6 +10,7 @@ from actors.admin_core import messages as admin_core
 from actors.auth.messages import KEYS
 from actors.core import messages as core
 from actors.points import messages as points
+from actors.points.program_messages import PROGRAM
 from actors.products import messages as products
 from config.policies import (
     ADMIN_CORE,
@@ -43,6 +44,7 @@ DOMAIN_OF: Final[Mapping[str, str]] = {
     points.ACCOUNTS: POINTS,
     points.INTAKE: POINTS,
     points.QUERIES: POINTS,
+    PROGRAM: POINTS,
     points.DEFERRALS: DEFERRALS,
     products.CATALOGUE: PRODUCTS,
     products.QUERIES: PRODUCTS,

@@ -7,14 +7,12 @@ import msgspec
 from msgspec import Meta
 
 from actors.auth.messages import Principal
+from actors.points.deferral_messages import DATABASE_AWAY, Deferral, DeferredEarn
 from actors.points.messages import (
-    DATABASE_AWAY,
     INTAKE,
     MAX_BATCH_ITEMS,
     ApplyBatch,
     BatchItem,
-    Deferral,
-    DeferredEarn,
     Earn,
     EarnForOrder,
     Result,

@@ -18,6 +18,8 @@ from actors.points.messages import (
     Redeem,
     Reverse,
     TimeAxis,
+    Transfer,
+    TransferReceipt,
     VoidHold,
 )
 from actors.vocabulary import Idempotency
@@ -89,6 +91,26 @@ class AdjustBody(Body, frozen=True, kw_only=True):
         if self.amount == 0:
             raise Problem(422, "validation_failed", "must not be 0 - at `$.amount`")
         return Adjust(idempotency=idempotency, amount=self.amount, reason=self.reason)
+
+
+class TransferBody(Body, frozen=True, kw_only=True):
+    """Move available points from one member to another of the same merchant."""
+
+    path: ClassVar[str] = "/v1/points/transfer"
+
+    from_customer_id: Id
+    to_customer_id: Id
+    amount: Amount
+    reason: Text = "transfer"
+
+    def transfer(self, idempotency: Idempotency) -> Transfer:
+        return Transfer(
+            idempotency=idempotency,
+            from_customer_id=self.from_customer_id,
+            to_customer_id=self.to_customer_id,
+            amount=self.amount,
+            reason=self.reason,
+        )
 
 
 class HoldBody(Body, frozen=True, kw_only=True):
@@ -181,6 +203,17 @@ class Mutated(msgspec.Struct, frozen=True, kw_only=True):
     balance: Balance
     recorded_at: datetime
     hold_id: str | msgspec.UnsetType = msgspec.UNSET
+    redemption_id: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Transferred(msgspec.Struct, frozen=True, kw_only=True):
+    """What a transfer did to both members: the last transaction of each, and the balance after."""
+
+    transfer_id: str
+    amount: int
+    source: Mutated
+    target: Mutated
+    recorded_at: datetime
 
 
 class CustomerBalance(msgspec.Struct, frozen=True, kw_only=True):
@@ -204,7 +237,22 @@ def mutated(receipt: Receipt) -> Mutated:
         amount=receipt.amount,
         balance=receipt.balance,
         recorded_at=receipt.recorded_at,
-        hold_id=receipt.hold_id if receipt.hold_id is not None else msgspec.UNSET,
+        hold_id=_or_unset(receipt.hold_id),
+        redemption_id=_or_unset(receipt.redemption_id),
+    )
+
+
+def _or_unset(text: str | None) -> str | msgspec.UnsetType:
+    return text if text is not None else msgspec.UNSET
+
+
+def transferred(receipt: TransferReceipt) -> Transferred:
+    return Transferred(
+        transfer_id=receipt.transfer_id,
+        amount=receipt.amount,
+        source=mutated(receipt.source),
+        target=mutated(receipt.target),
+        recorded_at=receipt.recorded_at,
     )
 
 

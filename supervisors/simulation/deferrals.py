@@ -7,20 +7,14 @@ from typing import ClassVar
 import attrs
 
 from actors.points.away import database_away
-from actors.points.messages import (
-    ACCOUNTS,
-    DEFERRALS,
-    AccountKey,
-    Apply,
+from actors.points.deferral_messages import (
     Defer,
     Deferral,
     DeferralStatus,
     DeferredEarn,
-    Earn,
     FindDeferrals,
-    Receipt,
-    Result,
 )
+from actors.points.messages import ACCOUNTS, DEFERRALS, AccountKey, Apply, Earn, Receipt, Result
 from actors.vocabulary import Idempotency
 from runtime import ActorError, ActorSystem
 from runtime.sim import FaultSpec, Operation, Run, Trouble

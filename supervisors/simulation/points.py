@@ -255,9 +255,15 @@ def _told(receipt: Receipt) -> tuple[str, str, int, str, int]:
     )
 
 
-def unavailable(result: Result) -> bool:
+def unavailable(result: object) -> bool:
     """Whether a client has to ask again to know."""
     return isinstance(result, Refusal) and result.kind is RefusalKind.UNAVAILABLE
+
+
+async def account(system: ActorSystem, customer: str, mutation: Mutation) -> Result:
+    """Have one mutation applied."""
+    (result,) = await _account(system, customer).ask(Apply((mutation,)))
+    return result
 
 
 def _account(system: ActorSystem, customer: str) -> EntityRef:

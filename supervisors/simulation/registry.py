@@ -14,6 +14,8 @@ from supervisors.simulation.orders import OrdersScenario
 from supervisors.simulation.outbox import OutboxScenario
 from supervisors.simulation.points import PointsScenario
 from supervisors.simulation.products import ProductsScenario
+from supervisors.simulation.rewards import RewardsScenario
+from supervisors.simulation.transfers import TransfersScenario
 
 ALL = (
     AuditScenario,
@@ -26,6 +28,8 @@ ALL = (
     OutboxScenario,
     PointsScenario,
     ProductsScenario,
+    RewardsScenario,
+    TransfersScenario,
 )
 
 SCENARIOS: Mapping[str, type[Scenario]] = MappingProxyType({each.name: each for each in ALL})

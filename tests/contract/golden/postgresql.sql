@@ -351,6 +351,87 @@ CREATE TABLE public.points_postings_p0 (
     points bigint CONSTRAINT points_postings_points_not_null NOT NULL,
     CONSTRAINT points_postings_points_check CHECK ((points <> 0))
 );
+CREATE TABLE public.points_redemptions (
+    merchant_id text NOT NULL,
+    redemption_id text NOT NULL,
+    customer_id text NOT NULL,
+    reward_id text NOT NULL,
+    quantity bigint NOT NULL,
+    cost_points bigint NOT NULL,
+    reward_version bigint NOT NULL,
+    transaction_id text NOT NULL,
+    redeemed_at timestamp with time zone NOT NULL,
+    cancelled_by text,
+    cancelled_at timestamp with time zone,
+    CONSTRAINT points_redemptions_cost_points_check CHECK ((cost_points > 0)),
+    CONSTRAINT points_redemptions_quantity_check CHECK ((quantity > 0))
+);
+CREATE TABLE public.points_refund_policies (
+    merchant_id text NOT NULL,
+    version bigint NOT NULL,
+    policy text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT points_refund_policies_policy_check CHECK ((policy = ANY (ARRAY['only_pending'::text, 'within_balance'::text, 'unlimited'::text]))),
+    CONSTRAINT points_refund_policies_version_check CHECK ((version >= 1))
+);
+CREATE TABLE public.points_rewards (
+    merchant_id text NOT NULL,
+    reward_id text NOT NULL,
+    name text NOT NULL,
+    cost_points bigint NOT NULL,
+    stock bigint,
+    taken bigint DEFAULT 0 NOT NULL,
+    per_customer_max bigint,
+    valid_from timestamp with time zone,
+    valid_until timestamp with time zone,
+    active boolean NOT NULL,
+    version bigint NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT points_rewards_cost_points_check CHECK ((cost_points > 0)),
+    CONSTRAINT points_rewards_in_stock CHECK (((stock IS NULL) OR (taken <= stock))),
+    CONSTRAINT points_rewards_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    CONSTRAINT points_rewards_per_customer_max_check CHECK ((per_customer_max > 0)),
+    CONSTRAINT points_rewards_stock_check CHECK ((stock >= 0)),
+    CONSTRAINT points_rewards_taken_check CHECK ((taken >= 0)),
+    CONSTRAINT points_rewards_version_check CHECK ((version >= 1))
+);
+CREATE TABLE public.points_spend (
+    merchant_id text NOT NULL,
+    customer_id text NOT NULL,
+    order_id text NOT NULL,
+    currency text NOT NULL,
+    total_minor bigint NOT NULL,
+    ordered_at timestamp with time zone NOT NULL,
+    CONSTRAINT points_spend_currency_check CHECK ((length(currency) = 3))
+);
+CREATE TABLE public.points_tier_changes (
+    merchant_id text NOT NULL,
+    customer_id text NOT NULL,
+    version bigint NOT NULL,
+    from_tier text,
+    to_tier text,
+    qualifying bigint NOT NULL,
+    program_version bigint NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT points_tier_changes_version_check CHECK ((version >= 1))
+);
+CREATE TABLE public.points_tier_members (
+    merchant_id text NOT NULL,
+    customer_id text NOT NULL,
+    version bigint NOT NULL,
+    tier_id text,
+    since timestamp with time zone NOT NULL,
+    kept_until timestamp with time zone,
+    next_check_at timestamp with time zone,
+    CONSTRAINT points_tier_members_version_check CHECK ((version >= 1))
+);
+CREATE TABLE public.points_tier_programs (
+    merchant_id text NOT NULL,
+    version bigint NOT NULL,
+    program jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT points_tier_programs_version_check CHECK ((version >= 1))
+);
 CREATE TABLE public.points_transactions (
     merchant_id text NOT NULL,
     transaction_id text NOT NULL,
@@ -415,6 +496,22 @@ CREATE TABLE public.points_transactions_p0 (
     CONSTRAINT points_transactions_lot_amount_check CHECK ((lot_amount > 0)),
     CONSTRAINT points_transactions_pending_check CHECK ((pending >= 0)),
     CONSTRAINT points_transactions_sequence_check CHECK ((sequence >= 1))
+);
+CREATE TABLE public.points_transfer_parts (
+    merchant_id text NOT NULL,
+    transfer_id text NOT NULL,
+    transaction_id text NOT NULL
+);
+CREATE TABLE public.points_transfers (
+    merchant_id text NOT NULL,
+    transfer_id text NOT NULL,
+    from_customer_id text NOT NULL,
+    to_customer_id text NOT NULL,
+    amount bigint NOT NULL,
+    reason text NOT NULL,
+    recorded_at timestamp with time zone NOT NULL,
+    CONSTRAINT points_transfers_amount_check CHECK ((amount > 0)),
+    CONSTRAINT points_transfers_check CHECK ((from_customer_id <> to_customer_id))
 );
 CREATE TABLE public.products (
     merchant_id text NOT NULL,
@@ -491,10 +588,28 @@ ALTER TABLE ONLY public.points_postings
     ADD CONSTRAINT points_postings_pkey PRIMARY KEY (merchant_id, transaction_id, account);
 ALTER TABLE ONLY public.points_postings_p0
     ADD CONSTRAINT points_postings_p0_pkey PRIMARY KEY (merchant_id, transaction_id, account);
+ALTER TABLE ONLY public.points_redemptions
+    ADD CONSTRAINT points_redemptions_pkey PRIMARY KEY (merchant_id, redemption_id);
+ALTER TABLE ONLY public.points_refund_policies
+    ADD CONSTRAINT points_refund_policies_pkey PRIMARY KEY (merchant_id, version);
+ALTER TABLE ONLY public.points_rewards
+    ADD CONSTRAINT points_rewards_pkey PRIMARY KEY (merchant_id, reward_id);
+ALTER TABLE ONLY public.points_spend
+    ADD CONSTRAINT points_spend_pkey PRIMARY KEY (merchant_id, order_id);
+ALTER TABLE ONLY public.points_tier_changes
+    ADD CONSTRAINT points_tier_changes_pkey PRIMARY KEY (merchant_id, customer_id, version);
+ALTER TABLE ONLY public.points_tier_members
+    ADD CONSTRAINT points_tier_members_pkey PRIMARY KEY (merchant_id, customer_id);
+ALTER TABLE ONLY public.points_tier_programs
+    ADD CONSTRAINT points_tier_programs_pkey PRIMARY KEY (merchant_id, version);
 ALTER TABLE ONLY public.points_transactions
     ADD CONSTRAINT points_transactions_pkey PRIMARY KEY (merchant_id, transaction_id);
 ALTER TABLE ONLY public.points_transactions_p0
     ADD CONSTRAINT points_transactions_p0_pkey PRIMARY KEY (merchant_id, transaction_id);
+ALTER TABLE ONLY public.points_transfer_parts
+    ADD CONSTRAINT points_transfer_parts_pkey PRIMARY KEY (merchant_id, transaction_id);
+ALTER TABLE ONLY public.points_transfers
+    ADD CONSTRAINT points_transfers_pkey PRIMARY KEY (merchant_id, transfer_id);
 ALTER TABLE ONLY public.products
     ADD CONSTRAINT products_pkey PRIMARY KEY (merchant_id, sku);
 ALTER TABLE ONLY public.schema_migrations
@@ -530,12 +645,17 @@ CREATE INDEX points_holds_active ON public.points_holds USING btree (merchant_id
 CREATE INDEX points_lots_open ON ONLY public.points_lots USING btree (merchant_id, customer_id, asset) WHERE (remaining > 0);
 CREATE INDEX points_lots_p0_merchant_id_customer_id_asset_idx ON public.points_lots_p0 USING btree (merchant_id, customer_id, asset) WHERE (remaining > 0);
 CREATE INDEX points_pending_open ON public.points_pending USING btree (merchant_id, customer_id, asset) WHERE (amount > 0);
+CREATE INDEX points_redemptions_by_time ON public.points_redemptions USING btree (merchant_id, redeemed_at, redemption_id);
+CREATE INDEX points_redemptions_of_customer ON public.points_redemptions USING btree (merchant_id, customer_id, reward_id);
+CREATE INDEX points_spend_of_customer ON public.points_spend USING btree (merchant_id, customer_id, ordered_at);
+CREATE INDEX points_tier_members_due ON public.points_tier_members USING btree (next_check_at) WHERE (next_check_at IS NOT NULL);
 CREATE UNIQUE INDEX points_transactions_in_order ON ONLY public.points_transactions USING btree (merchant_id, customer_id, asset, sequence);
 CREATE UNIQUE INDEX points_transactions_once ON ONLY public.points_transactions USING btree (merchant_id, business_key) WHERE (business_key IS NOT NULL);
 CREATE UNIQUE INDEX points_transactions_p0_merchant_id_business_key_idx ON public.points_transactions_p0 USING btree (merchant_id, business_key) WHERE (business_key IS NOT NULL);
 CREATE UNIQUE INDEX points_transactions_p0_merchant_id_customer_id_asset_sequen_idx ON public.points_transactions_p0 USING btree (merchant_id, customer_id, asset, sequence);
 CREATE INDEX points_transactions_reversing ON ONLY public.points_transactions USING btree (merchant_id, reverses) WHERE (reverses IS NOT NULL);
 CREATE INDEX points_transactions_p0_merchant_id_reverses_idx ON public.points_transactions_p0 USING btree (merchant_id, reverses) WHERE (reverses IS NOT NULL);
+CREATE INDEX points_transfer_parts_of ON public.points_transfer_parts USING btree (merchant_id, transfer_id);
 ALTER INDEX public.idempotency_keys_pkey ATTACH PARTITION public.idempotency_keys_p0_pkey;
 ALTER INDEX public.orders_by_customer ATTACH PARTITION public.orders_p0_merchant_id_customer_id_ordered_at_order_id_idx;
 ALTER INDEX public.orders_by_time ATTACH PARTITION public.orders_p0_merchant_id_ordered_at_order_id_idx;
@@ -582,7 +702,16 @@ CREATE POLICY of_merchant ON public.points_lot_movements USING (((merchant_id = 
 CREATE POLICY of_merchant ON public.points_lots USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_pending USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_postings USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.points_redemptions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.points_refund_policies USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.points_rewards USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.points_spend USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.points_tier_changes USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.points_tier_members USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.points_tier_programs USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_transactions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.points_transfer_parts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.points_transfers USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.products USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
@@ -594,7 +723,16 @@ ALTER TABLE public.points_lot_movements ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_lots ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_pending ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_postings ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.points_redemptions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.points_refund_policies ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.points_rewards ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.points_spend ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.points_tier_changes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.points_tier_members ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.points_tier_programs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_transactions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.points_transfer_parts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.points_transfers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.products ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA public TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.audit_entries TO loyalnest_app;
@@ -616,6 +754,15 @@ GRANT SELECT,INSERT ON TABLE public.points_lot_movements TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_lots TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_pending TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.points_postings TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_redemptions TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_refund_policies TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_rewards TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_spend TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_tier_changes TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_tier_members TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_tier_programs TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.points_transactions TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_transfer_parts TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_transfers TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.products TO loyalnest_app;
 GRANT SELECT ON TABLE public.schema_migrations TO loyalnest_app;

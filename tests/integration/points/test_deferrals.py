@@ -16,19 +16,21 @@ from trio.testing import MockClock
 from actors.points.account import Account
 from actors.points.away import database_away
 from actors.points.deferral_backlog import PER_ACCOUNT
+from actors.points.deferral_messages import (
+    Defer,
+    Deferral,
+    DeferralStatus,
+    DeferredEarn,
+    FindDeferrals,
+    GetDeferral,
+)
 from actors.points.deferral_replay import MAX_ATTEMPTS
 from actors.points.deferrals import OPEN_AGAIN_S, RETENTION, Prune
 from actors.points.messages import (
     DEFERRALS,
     QUERIES,
     Apply,
-    Defer,
-    Deferral,
-    DeferralStatus,
-    DeferredEarn,
     Earn,
-    FindDeferrals,
-    GetDeferral,
     Mutation,
     Receipt,
     Redeem,

@@ -8,6 +8,7 @@ from actors.points.evolve import evolve
 from actors.points.loading import load_accounts
 from actors.points.messages import PlaceHold, Redeem, Reverse, Verification
 from actors.points.posting import Moment
+from actors.points.program_messages import RefundPolicy
 from actors.points.records import entry_of
 from actors.points.reversals import Original, post_reversal
 from tests.trees import MERCHANT, START, Tree, key, running_tree
@@ -88,7 +89,9 @@ async def test_it_finds_a_transaction_that_was_reversed_beyond_its_amount() -> N
         stale = Original(earned.transaction_id, "earn", 10, True, None, (), {}, 0)
         for _ in range(2):
             wanted = Reverse(idempotency=key(), transaction_id=earned.transaction_id)
-            posted = post_reversal(state, wanted, stale, moment, allow_negative=False)
+            posted = post_reversal(
+                state, wanted, stale, moment, refunds=RefundPolicy.WITHIN_BALANCE
+            )
             state = evolve(state, posted)
             await tree.database.append([entry_of(state, [posted], {})])
         found = [mismatch.check for mismatch in (await tree.verify()).mismatches]

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from actors.points.deferral_messages import DeferralStatus
 from actors.points.deferral_records import (
     DeferredRecord,
     deferral_write,
@@ -11,7 +12,7 @@ from actors.points.deferral_records import (
     queued,
 )
 from actors.points.deferral_replay import ended
-from actors.points.messages import Balance, DeferralStatus, Earn, Receipt
+from actors.points.messages import Balance, Earn, Receipt
 from actors.points.queries import DELETE_OLD_DEFERRALS
 from actors.vocabulary import Idempotency, Refusal, RefusalKind
 from runtime import host

@@ -14,6 +14,7 @@ import actors.points.account
 import actors.points.deferral_replay
 import actors.points.loading
 import actors.points.records
+import actors.points.transferring
 import actors.products.catalogue
 import actors.products.readers
 import runtime.delivery
@@ -21,16 +22,22 @@ import runtime.inbox
 import runtime.jobs.store
 import runtime.journal
 import runtime.restarts
-from actors.points.queries import INSERT_LOT
+from actors.points.queries import INSERT_LOT, INSERT_TRANSFER
+from actors.points.records import transfer_entry
+from actors.points.reward_records import redemption_writes
+from actors.points.rewards import Cancelled
+from actors.points.state import AccountState
+from actors.points.transferring import Transferring
 from runtime.delivery import Verdict
 from runtime.entity import Entities
 from runtime.envelope import Envelope
 from runtime.incarnation import Incarnation
 from runtime.jobs.queries import END_ATTEMPT
-from runtime.journal import Journal, Rejected
+from runtime.journal import JOURNAL, Append, Journal, Rejected
 from runtime.outbox_store import OutboxStore, Page
 from runtime.sim import Scenario
-from runtime.storage import Statement, Write, inbox
+from runtime.storage import Entry, Statement, Write, inbox
+from runtime.storage.idempotency import INSERT_KEY
 from runtime.storage.outbox import INSERT_EVENT
 from supervisors.simulation.deferrals import DeferralsScenario
 from supervisors.simulation.entities import EntitiesScenario
@@ -39,6 +46,8 @@ from supervisors.simulation.orders import OrdersScenario
 from supervisors.simulation.outbox import OutboxScenario
 from supervisors.simulation.points import PointsScenario
 from supervisors.simulation.products import ProductsScenario
+from supervisors.simulation.rewards import RewardsScenario
+from supervisors.simulation.transfers import TransfersScenario
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -179,6 +188,44 @@ def lot_twice(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(actors.points.account, "entry_of", twice)
 
 
+def transfer_in_two_entries(patch: pytest.MonkeyPatch) -> None:
+    """What the giver loses is written first, and then what the taker gets."""
+    hand_in = Transferring._hand_in
+
+    async def in_two(self: Transferring, entry: Entry, state: AccountState) -> bool:
+        theirs = tuple(write for write in entry if self.key.customer_id not in write.row)
+        if theirs and any(write.statement is INSERT_TRANSFER for write in entry):
+            ours = tuple(write for write in entry if write not in theirs)
+            await self.system.ref(JOURNAL).ask(Append(theirs))
+            return await hand_in(self, ours, state)
+        return await hand_in(self, entry, state)
+
+    patch.setattr(Transferring, "_hand_in", in_two)
+
+
+def transfer_key_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A transfer is decided without a look at what its key was answered, and its key not kept."""
+
+    async def find_transfer(*_arguments: Any) -> None:
+        await trio.lowlevel.checkpoint()
+
+    def without_key(*arguments: Any) -> Any:
+        return tuple(w for w in transfer_entry(*arguments) if w.statement is not INSERT_KEY)
+
+    patch.setattr(actors.points.transferring, "find_transfer", find_transfer)
+    patch.setattr(actors.points.transferring, "transfer_entry", without_key)
+
+
+def stock_not_given_back(patch: pytest.MonkeyPatch) -> None:
+    """A cancelled redemption gives the points back, and keeps the reward."""
+
+    def keeping(merchant_id: str, change: Any) -> Any:
+        writes = redemption_writes(merchant_id, change)
+        return writes[:1] if isinstance(change, Cancelled) else writes
+
+    patch.setattr(actors.points.records, "redemption_writes", keeping)
+
+
 def answers_forgotten(patch: pytest.MonkeyPatch) -> None:
     """Nobody looks up what a key was answered before."""
 
@@ -275,6 +322,9 @@ BUGS: Iterable[Bug] = (
     bug(two_activations, EntitiesScenario, "single activation"),
     bug(hold_forgotten_by_a_restart, PointsScenario, "right answers", "comes to rest"),
     bug(lot_twice, PointsScenario, "ledger conservation"),
+    bug(transfer_in_two_entries, TransfersScenario, "ledger conservation"),
+    bug(transfer_key_forgotten, TransfersScenario, ONCE),
+    bug(stock_not_given_back, RewardsScenario, "stock is what is left", "ledger verifies"),
     bug(answers_forgotten, PointsScenario, "answered at last", "answers when all is well"),
     bug(replay_without_the_key, DeferralsScenario, PROMISE),
     bug(spool_acknowledged_first, DeferralsScenario, PROMISE),

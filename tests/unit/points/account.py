@@ -6,7 +6,8 @@ from functools import reduce
 
 import attrs
 
-from actors.points.decide import Context, decide
+from actors.points.context import Context
+from actors.points.decide import decide
 from actors.points.evolve import evolve
 from actors.points.ledger import Posted, Transaction
 from actors.points.messages import (

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 
 from actors.points.deferral_backlog import PER_ACCOUNT, RECENT, ROUND, Backlog, Waiting
+from actors.points.deferral_messages import Deferral, DeferralStatus
 from actors.points.deferral_records import DeferredRecord, decode_record, encode_record
 from actors.points.deferral_replay import as_promised, clock_stepped_back
-from actors.points.messages import AccountKey, Deferral, DeferralStatus, Earn
+from actors.points.messages import AccountKey, Earn
 from actors.vocabulary import KEY_REUSED, Idempotency, Refusal, RefusalKind
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

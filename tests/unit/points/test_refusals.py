@@ -6,7 +6,8 @@ import attrs
 import msgspec
 import pytest
 
-from actors.points.decide import MAX_HOLDS, MAX_PROMISES
+from actors.points.decide import MAX_PROMISES
+from actors.points.holds import MAX_HOLDS
 from actors.points.messages import (
     MAX_BALANCE,
     Adjust,
