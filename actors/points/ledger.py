@@ -35,9 +35,6 @@ KIND_REWARD = "reward"
 TRANSFER_KINDS = frozenset({KIND_TRANSFER_OUT, KIND_TRANSFER_IN})
 HOLD_ENDS = frozenset({KIND_CAPTURE, KIND_VOID, KIND_HOLD_EXPIRY})
 
-ROUND_DOWN_PER_ORDER = "down_per_order"
-"""The only rounding rule so far: points for every full step of an order's total."""
-
 GENESIS = bytes(32)
 """What the first transaction of an account is chained to."""
 
@@ -70,6 +67,13 @@ class RuleUse(msgspec.Struct, frozen=True, array_like=True):
     points: int
     per_amount_minor: int
     rounding: str
+
+
+class MultipliedRuleUse(RuleUse, frozen=True, array_like=True):
+    """The same of a rule with a multiplier. A class of its own, so that the entries of rules
+    without one stay what they were sealed as."""
+
+    multiplier_percent: int
 
 
 class Transaction(msgspec.Struct, frozen=True, array_like=True):

@@ -61,11 +61,22 @@ class Earn:
     pending_until: datetime | None = None
 
 
+class Rounding(Enum):
+    """How an order's points become a whole number: points for full steps only, and what a
+    multiplier makes of them rounded down; or the share of the last step too, rounded to the nearest
+    (halves up), or up."""
+
+    DOWN_PER_ORDER = "down_per_order"
+    HALF_UP = "half_up"
+    UP = "up"
+
+
 @attrs.frozen
 class EarnRule:
-    """`points` for every full `per_amount_minor` of an order's total, rounded down per order.
+    """`points` for every `per_amount_minor` of an order's total, times `multiplier_percent` / 100,
+    rounded once per order.
 
-    Version 0 is the built-in rule: one point per major unit of the currency.
+    Version 0 is the built-in rule: one point per full major unit of the currency.
     `expires_after_days` dates the points from the order's time.
     """
 
@@ -74,6 +85,8 @@ class EarnRule:
     points: int
     per_amount_minor: int
     expires_after_days: int | None
+    multiplier_percent: int = 100
+    rounding: Rounding = Rounding.DOWN_PER_ORDER
 
 
 @attrs.frozen(kw_only=True)
@@ -348,6 +361,54 @@ class ListLedger(Call[Page[LedgerEntry] | Refusal]):
     cursor: str | None = None
 
 
+@attrs.frozen(kw_only=True)
+class RuleExplained:
+    """Why an order earned what it did. `recomputed` is what rule and inputs make now."""
+
+    version: int
+    currency: str
+    total_minor: int
+    points: int
+    per_amount_minor: int
+    multiplier_percent: int
+    rounding: Rounding
+    recomputed: int
+
+
+@attrs.frozen
+class PostingView:
+    account: str
+    points: int
+
+
+@attrs.frozen
+class LotMovementView:
+    """Points that a transaction put into a lot, or (negative) took out of it."""
+
+    lot_id: str
+    points: int
+    expires_at: datetime | None
+
+
+@attrs.frozen
+class Explanation:
+    """A transaction with everything that it did, and, of an order, the rule it earned by."""
+
+    customer_id: str
+    entry: LedgerEntry
+    postings: tuple[PostingView, ...]
+    lots: tuple[LotMovementView, ...]
+    rule: RuleExplained | None
+
+
+@attrs.frozen
+class Explain(Call[Explanation | None]):
+    """To `QUERIES`."""
+
+    merchant_id: str
+    transaction_id: str
+
+
 @attrs.frozen
 class LotView:
     lot_id: str
@@ -414,3 +475,5 @@ class SetEarnRule(Call[EarnRule | Refusal]):
     points: int
     per_amount_minor: int
     expires_after_days: int | None = None
+    multiplier_percent: int = 100
+    rounding: Rounding = Rounding.DOWN_PER_ORDER

@@ -80,7 +80,8 @@ PUT_ACCOUNT = Statement(
 INSERT_RULE = Statement(
     "points.insert_rule",
     "INSERT INTO points_earn_rules (merchant_id, currency, version, points, per_amount_minor,"
-    " expires_after_days, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    " expires_after_days, created_at, multiplier_percent, rounding)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     40,
 )
 
@@ -120,7 +121,8 @@ SELECT_DEFERRALS = (
 )
 
 SELECT_RULE = (
-    "SELECT version, currency, points, per_amount_minor, expires_after_days"
+    "SELECT version, currency, points, per_amount_minor, expires_after_days,"
+    " multiplier_percent, rounding"
     " FROM points_earn_rules WHERE merchant_id = $1 AND currency = $2"
     " ORDER BY version DESC LIMIT 1"
 )
@@ -185,6 +187,11 @@ SELECT_MOVEMENTS = (
 SELECT_BY_ID = (
     f"SELECT {TRANSACTION_COLUMNS} FROM points_transactions t"
     " WHERE t.merchant_id = $1 AND t.transaction_id IN ({ids})"
+)
+
+SELECT_POSTINGS_OF = (
+    "SELECT account, points FROM points_postings WHERE merchant_id = $1 AND transaction_id = $2"
+    " ORDER BY account"
 )
 
 SELECT_REVERSALS = (

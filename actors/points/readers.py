@@ -10,6 +10,7 @@ from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.paging import Moment, SequenceNumber, clamp_limit, decode_cursor, page
 from actors.points.deferral_messages import Deferral, GetDeferral
 from actors.points.deferral_records import find_deferrals
+from actors.points.explaining import explain, ledger_entry
 from actors.points.ledger import HOLD, MEMBER, PENDING
 from actors.points.ledger_metrics import LedgerMetrics
 from actors.points.messages import (
@@ -20,12 +21,14 @@ from actors.points.messages import (
     BalanceView,
     EarnRule,
     ExpiringLot,
+    Explain,
     GetBalanceAt,
     GetEarnRule,
     LedgerEntry,
     ListLedger,
     ListLots,
     LotView,
+    Rounding,
     SetEarnRule,
     Settle,
     TimeAxis,
@@ -43,9 +46,7 @@ from actors.points.queries import (
     SELECT_RULE,
 )
 from actors.points.records import balance_of
-from actors.points.rewards import redemption_of
 from actors.points.rules import builtin_rule, next_rule
-from actors.points.transfers import transfer_of
 from actors.points.verification import verify
 from actors.vocabulary import Page, Refusal, RefusalKind
 from runtime import ActorError, Workers
@@ -83,6 +84,8 @@ class PointsReaders(Workers):
                 return await self._balance_at(message)
             case GetDeferral():
                 return await self._deferral(message)
+            case Explain():
+                return await explain(self._database, message.merchant_id, message.transaction_id)
             case Verify():
                 return await self._verify(message.merchant_id)
             case GetEarnRule():
@@ -115,7 +118,7 @@ class PointsReaders(Workers):
             *before,
             limit + 1,
         )
-        return page(rows, limit, _ledger_entry, lambda row: [row["sequence"]])
+        return page(rows, limit, ledger_entry, lambda row: [row["sequence"]])
 
     async def _lots(self, message: ListLots) -> Page[LotView] | Refusal:
         refusal = await self._bring_up_to_date(message.merchant_id, message.customer_id)
@@ -186,7 +189,10 @@ class PointsReaders(Workers):
 
     async def _rule(self, merchant_id: str, currency: str) -> EarnRule:
         row = await self._database.fetch_row(SELECT_RULE, merchant_id, currency)
-        return EarnRule(*row) if row is not None else builtin_rule(currency)
+        if row is None:
+            return builtin_rule(currency)
+        version, currency, points, step, days, percent, rounding = row
+        return EarnRule(version, currency, points, step, days, percent, Rounding(rounding))
 
     async def _set_rule(self, message: SetEarnRule) -> EarnRule | Refusal:
         if await self.system.ref(MERCHANTS).ask(GetMerchant(message.merchant_id)) is None:
@@ -204,32 +210,14 @@ class PointsReaders(Workers):
             rule.per_amount_minor,
             rule.expires_after_days,
             self.system.clock.now(),
+            rule.multiplier_percent,
+            rule.rounding.value,
         )
         answer = await self.system.ref(JOURNAL).ask(Append((Write(INSERT_RULE, row),)))
         if isinstance(answer, Rejected):
             detail = "the rule was changed by somebody else at the same time"
             return Refusal(RefusalKind.CONFLICT, "earn_rule_conflict", detail)
         return rule
-
-
-def _ledger_entry(row: Row) -> LedgerEntry:
-    rule = row["rule"]
-    return LedgerEntry(
-        row["transaction_id"],
-        row["sequence"],
-        row["kind"],
-        row["amount"],
-        row["reason"],
-        row["order_id"],
-        row["hold_id"],
-        row["reverses"],
-        transfer_of(row["business_key"]),
-        redemption_of(row["business_key"]),
-        rule[0] if rule is not None else None,
-        row["effective_at"],
-        row["recorded_at"],
-        balance_of(row),
-    )
 
 
 def _lot_view(row: Row) -> LotView:

@@ -1,6 +1,7 @@
 """Between the points domain's values and its tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -12,6 +13,7 @@ from actors.points.ledger import (
     PENDING,
     TRANSFER_KINDS,
     LotMovement,
+    MultipliedRuleUse,
     Posted,
     Posting,
     RuleUse,
@@ -235,8 +237,14 @@ def transaction_of(
         row["reverses"],
         row["business_key"],
         row["idempotency_key"],
-        msgspec.convert(rule, RuleUse) if rule is not None else None,
+        rule_use_of(rule) if rule is not None else None,
     )
+
+
+def rule_use_of(kept: list[Any]) -> RuleUse:
+    """The use of a rule, from what an entry keeps of it."""
+    plain = len(kept) == len(RuleUse.__struct_fields__)
+    return msgspec.convert(kept, RuleUse if plain else MultipliedRuleUse)
 
 
 def movement_of(row: Row) -> LotMovement:

@@ -2,12 +2,16 @@
 
 from datetime import datetime, timedelta
 
-from actors.points.ledger import ROUND_DOWN_PER_ORDER, RuleUse
-from actors.points.messages import EarnForOrder, EarnRule, SetEarnRule
+import attrs
+
+from actors.points.ledger import MultipliedRuleUse, RuleUse
+from actors.points.messages import EarnForOrder, EarnRule, Rounding, SetEarnRule
 from actors.vocabulary import MAX_AMOUNT, Refusal, RefusalKind
 
 MAX_POINTS_PER_STEP = 10**6
 MAX_EXPIRY_DAYS = 36_500
+MAX_MULTIPLIER_PERCENT = 10_000
+PLAIN_PERCENT = 100
 
 USUAL_MINOR_DIGITS = 2
 MINOR_DIGITS = {
@@ -31,10 +35,16 @@ def next_rule(current: EarnRule, wanted: SetEarnRule) -> EarnRule | Refusal:
     refusal = _check(wanted)
     if refusal is not None:
         return refusal
-    terms = (wanted.points, wanted.per_amount_minor, wanted.expires_after_days)
-    if terms == (current.points, current.per_amount_minor, current.expires_after_days):
-        return current
-    return EarnRule(current.version + 1, wanted.currency, *terms)
+    rule = EarnRule(
+        current.version + 1,
+        wanted.currency,
+        wanted.points,
+        wanted.per_amount_minor,
+        wanted.expires_after_days,
+        wanted.multiplier_percent,
+        wanted.rounding,
+    )
+    return current if attrs.evolve(rule, version=current.version) == current else rule
 
 
 def _check(wanted: SetEarnRule) -> Refusal | None:
@@ -42,6 +52,8 @@ def _check(wanted: SetEarnRule) -> Refusal | None:
         return _invalid(f"points must be 0 to {MAX_POINTS_PER_STEP}")
     if not 1 <= wanted.per_amount_minor <= MAX_AMOUNT:
         return _invalid(f"per_amount_minor must be 1 to {MAX_AMOUNT}")
+    if not 1 <= wanted.multiplier_percent <= MAX_MULTIPLIER_PERCENT:
+        return _invalid(f"multiplier_percent must be 1 to {MAX_MULTIPLIER_PERCENT}")
     days = wanted.expires_after_days
     if days is not None and not 1 <= days <= MAX_EXPIRY_DAYS:
         return _invalid(f"expires_after_days must be 1 to {MAX_EXPIRY_DAYS}")
@@ -53,12 +65,19 @@ def _invalid(detail: str) -> Refusal:
 
 
 def points_for(rule: EarnRule, total_minor: int) -> int:
-    """Points for every full step of the total."""
-    return _points(total_minor, rule.per_amount_minor, rule.points)
+    """The points of an order: whole numbers all the way, rounded once."""
+    return _points(
+        total_minor, rule.points, rule.per_amount_minor, rule.multiplier_percent, rule.rounding
+    )
 
 
-def _points(total_minor: int, per_amount_minor: int, points: int) -> int:
-    return total_minor // per_amount_minor * points
+def _points(total_minor: int, points: int, step: int, percent: int, rounding: Rounding) -> int:
+    if rounding is Rounding.DOWN_PER_ORDER:
+        return total_minor // step * points * percent // PLAIN_PERCENT
+    share, whole = total_minor * points * percent, step * PLAIN_PERCENT
+    if rounding is Rounding.UP:
+        return -(-share // whole)
+    return (2 * share + whole) // (2 * whole)
 
 
 def expiry_of(rule: EarnRule, earned_at: datetime) -> datetime | None:
@@ -69,16 +88,21 @@ def expiry_of(rule: EarnRule, earned_at: datetime) -> datetime | None:
 
 def rule_use(rule: EarnRule, order: EarnForOrder) -> RuleUse:
     """What the entry keeps, so that it can be explained and computed again."""
-    return RuleUse(
+    kept = (
         rule.version,
         rule.currency,
         order.total_minor,
         rule.points,
         rule.per_amount_minor,
-        ROUND_DOWN_PER_ORDER,
+        rule.rounding.value,
     )
+    if rule.multiplier_percent == PLAIN_PERCENT:
+        return RuleUse(*kept)
+    return MultipliedRuleUse(*kept, rule.multiplier_percent)
 
 
 def recomputed(use: RuleUse) -> int:
     """The points that a kept rule and its inputs make."""
-    return _points(use.total_minor, use.per_amount_minor, use.points)
+    percent = use.multiplier_percent if isinstance(use, MultipliedRuleUse) else PLAIN_PERCENT
+    rounding = Rounding(use.rounding)
+    return _points(use.total_minor, use.points, use.per_amount_minor, percent, rounding)

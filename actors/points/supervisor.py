@@ -11,6 +11,8 @@ from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE, QUERIES
 from actors.points.program import Program
 from actors.points.program_messages import PROGRAM
 from actors.points.readers import PointsReaders
+from actors.points.tier_messages import TIERS
+from actors.points.tiers import Tiers
 from runtime import REFUSING, ChildSpec, Entities, MailboxSpec, Overflow
 from runtime.spool import FileSpool, Spool, SpoolLimits
 from runtime.spool.port import KIB, MIB
@@ -42,6 +44,7 @@ def points_children(database: Database, open_spool: OpenSpool) -> tuple[ChildSpe
         ChildSpec("program", lambda: Program(database), name=PROGRAM, mailbox=REFUSING),
         ChildSpec("accounts", lambda: _accounts(database), name=ACCOUNTS, shutdown_s=10.0),
         ChildSpec("intake", lambda: Intake(database), name=INTAKE, mailbox=REFUSING),
+        ChildSpec("tiers", lambda: Tiers(database), name=TIERS, mailbox=REFUSING),
         ChildSpec("expiry", lambda: Expiry(database), name="points.expiry"),
         ChildSpec(
             "deferrals",

@@ -9,6 +9,8 @@ from actors.points.messages import (
     QUERIES,
     AccountKey,
     EarnRule,
+    Explain,
+    Explanation,
     GetBalance,
     GetBalanceAt,
     GetEarnRule,
@@ -83,6 +85,14 @@ async def lots(request: ApiRequest) -> Answer:
     return answer(accepted(await request.ask(QUERIES, question)))
 
 
+async def explain(request: ApiRequest) -> Answer:
+    question = Explain(request.merchant_id, request.path["transaction_id"])
+    explanation = await request.ask(QUERIES, question)
+    if explanation is None:
+        raise not_found("there is no such transaction")
+    return answer(explanation)
+
+
 async def verify(request: ApiRequest) -> Answer:
     await _merchant(request)
     return answer(await request.ask(QUERIES, Verify(request.merchant_id), bulk=True))
@@ -110,6 +120,8 @@ async def put_earn_rule(request: ApiRequest) -> Answer:
         body.points,
         body.per_amount_minor,
         body.expires_after_days,
+        body.multiplier_percent,
+        body.rounding,
     )
     return answer(accepted(await request.ask(QUERIES, command)))
 
@@ -153,6 +165,15 @@ READING: Final = (
 
 
 RULES: Final = (
+    Route(
+        method="GET",
+        path="/v1/points/transactions/{transaction_id}",
+        handler=explain,
+        summary="One transaction explained: postings, lots, and the rule it earned by",
+        tag=TAG,
+        roles=STAFF,
+        responses={200: Response("The transaction", Explanation)},
+    ),
     Route(
         method="GET",
         path="/v1/points/verify",

@@ -13,6 +13,7 @@ from gateway import (
     api_dead_letters,
     api_merchant,
     api_rewards,
+    api_tiers,
 )
 from gateway.admission import Admission
 from gateway.api_orders import order_routes
@@ -51,6 +52,7 @@ def domain_routes(settings: GatewaySettings) -> tuple[Route, ...]:
     return (
         *points_routes(settings),
         *api_rewards.ROUTES,
+        *api_tiers.ROUTES,
         *api_customers.ROUTES,
         *order_routes(settings),
         *product_routes(settings),

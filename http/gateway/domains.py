@@ -11,6 +11,7 @@ from actors.auth.messages import KEYS
 from actors.core import messages as core
 from actors.points import messages as points
 from actors.points.program_messages import PROGRAM
+from actors.points.tier_messages import TIERS
 from actors.products import messages as products
 from config.policies import (
     ADMIN_CORE,
@@ -45,6 +46,7 @@ DOMAIN_OF: Final[Mapping[str, str]] = {
     points.INTAKE: POINTS,
     points.QUERIES: POINTS,
     PROGRAM: POINTS,
+    TIERS: POINTS,
     points.DEFERRALS: DEFERRALS,
     products.CATALOGUE: PRODUCTS,
     products.QUERIES: PRODUCTS,

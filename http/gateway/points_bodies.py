@@ -17,6 +17,7 @@ from actors.points.messages import (
     Receipt,
     Redeem,
     Reverse,
+    Rounding,
     TimeAxis,
     Transfer,
     TransferReceipt,
@@ -38,6 +39,7 @@ from gateway.problems import Problem
 
 MAX_EXPIRY_DAYS = 36_500
 MAX_POINTS_PER_STEP = 10**6
+MAX_MULTIPLIER_PERCENT = 10_000
 
 
 class EarnBody(Body, frozen=True, kw_only=True):
@@ -171,12 +173,15 @@ class VoidBody(Body, frozen=True, kw_only=True):
 
 
 class EarnRuleBody(Body, frozen=True, kw_only=True):
-    """`points` for every full `per_amount_minor` of an order's total, in minor units."""
+    """`points` for every `per_amount_minor` of an order's total, in minor units, times
+    `multiplier_percent` / 100, rounded once per order."""
 
     currency: Currency
     points: Annotated[int, Meta(ge=0, le=MAX_POINTS_PER_STEP)]
     per_amount_minor: Amount
     expires_after_days: Annotated[int, Meta(ge=1, le=MAX_EXPIRY_DAYS)] | None = None
+    multiplier_percent: Annotated[int, Meta(ge=1, le=MAX_MULTIPLIER_PERCENT)] = 100
+    rounding: Rounding = Rounding.DOWN_PER_ORDER
 
 
 class EarnRuleQuery(Body, frozen=True):

@@ -21,6 +21,7 @@ from actors.points.loading import LOADER
 from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE
 from actors.points.messages import QUERIES as POINTS_QUERIES
 from actors.points.program_messages import PROGRAM
+from actors.points.tier_messages import TIERS
 from actors.products.messages import CATALOGUE
 from actors.products.messages import QUERIES as PRODUCT_QUERIES
 from runtime import ActorSystem, Backoff, ChildSpec, Supervisor
@@ -42,7 +43,16 @@ from supervisors.platform import DATABASE, DatabaseSpec, platform
 
 PLATFORM_ACTORS = (DATABASE, JOURNAL, RELAY, CACHE, JOBS, RUNNER, SCHEDULER)
 CORE_ACTORS = (MERCHANTS, CUSTOMERS, ORDERS, CORE_QUERIES)
-POINTS_ACTORS = (LOADER, POINTS_QUERIES, PROGRAM, ACCOUNTS, INTAKE, "points.expiry", DEFERRALS)
+POINTS_ACTORS = (
+    LOADER,
+    POINTS_QUERIES,
+    PROGRAM,
+    TIERS,
+    ACCOUNTS,
+    INTAKE,
+    "points.expiry",
+    DEFERRALS,
+)
 AUDIT_ACTORS = (AUDIT, AUDIT_QUERIES)
 PRODUCTS_ACTORS = (CATALOGUE, PRODUCT_QUERIES)
 DOMAIN_SUPERVISORS = (

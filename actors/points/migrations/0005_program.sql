@@ -74,19 +74,6 @@ CREATE TABLE points_tier_programs (
     PRIMARY KEY (merchant_id, version)
 );
 
-CREATE TABLE points_spend (
-    merchant_id TEXT NOT NULL,
-    customer_id TEXT NOT NULL,
-    order_id TEXT NOT NULL,
-    currency TEXT NOT NULL CHECK (length(currency) = 3),
-    total_minor BIGINT NOT NULL,
-    ordered_at TIMESTAMPTZ NOT NULL,
-    PRIMARY KEY (merchant_id, order_id)
-);
-
-CREATE INDEX points_spend_of_customer
-    ON points_spend (merchant_id, customer_id, ordered_at);
-
 CREATE TABLE points_tier_members (
     merchant_id TEXT NOT NULL,
     customer_id TEXT NOT NULL,
@@ -112,3 +99,9 @@ CREATE TABLE points_tier_changes (
     changed_at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (merchant_id, customer_id, version)
 );
+
+ALTER TABLE points_earn_rules ADD COLUMN multiplier_percent BIGINT NOT NULL DEFAULT 100
+    CHECK (multiplier_percent BETWEEN 1 AND 10000);
+
+ALTER TABLE points_earn_rules ADD COLUMN rounding TEXT NOT NULL DEFAULT 'down_per_order'
+    CHECK (rounding IN ('down_per_order', 'half_up', 'up'));

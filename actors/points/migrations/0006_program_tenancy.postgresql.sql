@@ -10,8 +10,6 @@ SELECT loyalnest_protect('points_redemptions');
 
 SELECT loyalnest_protect('points_tier_programs');
 
-SELECT loyalnest_protect('points_spend');
-
 SELECT loyalnest_protect('points_tier_members');
 
 SELECT loyalnest_protect('points_tier_changes');

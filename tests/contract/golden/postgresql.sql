@@ -261,10 +261,14 @@ CREATE TABLE public.points_earn_rules (
     per_amount_minor bigint NOT NULL,
     expires_after_days bigint,
     created_at timestamp with time zone NOT NULL,
+    multiplier_percent bigint DEFAULT 100 NOT NULL,
+    rounding text DEFAULT 'down_per_order'::text NOT NULL,
     CONSTRAINT points_earn_rules_currency_check CHECK ((length(currency) = 3)),
     CONSTRAINT points_earn_rules_expires_after_days_check CHECK ((expires_after_days >= 1)),
+    CONSTRAINT points_earn_rules_multiplier_percent_check CHECK (((multiplier_percent >= 1) AND (multiplier_percent <= 10000))),
     CONSTRAINT points_earn_rules_per_amount_minor_check CHECK ((per_amount_minor >= 1)),
     CONSTRAINT points_earn_rules_points_check CHECK ((points >= 0)),
+    CONSTRAINT points_earn_rules_rounding_check CHECK ((rounding = ANY (ARRAY['down_per_order'::text, 'half_up'::text, 'up'::text]))),
     CONSTRAINT points_earn_rules_version_check CHECK ((version >= 1))
 );
 CREATE TABLE public.points_holds (
@@ -394,15 +398,6 @@ CREATE TABLE public.points_rewards (
     CONSTRAINT points_rewards_stock_check CHECK ((stock >= 0)),
     CONSTRAINT points_rewards_taken_check CHECK ((taken >= 0)),
     CONSTRAINT points_rewards_version_check CHECK ((version >= 1))
-);
-CREATE TABLE public.points_spend (
-    merchant_id text NOT NULL,
-    customer_id text NOT NULL,
-    order_id text NOT NULL,
-    currency text NOT NULL,
-    total_minor bigint NOT NULL,
-    ordered_at timestamp with time zone NOT NULL,
-    CONSTRAINT points_spend_currency_check CHECK ((length(currency) = 3))
 );
 CREATE TABLE public.points_tier_changes (
     merchant_id text NOT NULL,
@@ -594,8 +589,6 @@ ALTER TABLE ONLY public.points_refund_policies
     ADD CONSTRAINT points_refund_policies_pkey PRIMARY KEY (merchant_id, version);
 ALTER TABLE ONLY public.points_rewards
     ADD CONSTRAINT points_rewards_pkey PRIMARY KEY (merchant_id, reward_id);
-ALTER TABLE ONLY public.points_spend
-    ADD CONSTRAINT points_spend_pkey PRIMARY KEY (merchant_id, order_id);
 ALTER TABLE ONLY public.points_tier_changes
     ADD CONSTRAINT points_tier_changes_pkey PRIMARY KEY (merchant_id, customer_id, version);
 ALTER TABLE ONLY public.points_tier_members
@@ -647,7 +640,6 @@ CREATE INDEX points_lots_p0_merchant_id_customer_id_asset_idx ON public.points_l
 CREATE INDEX points_pending_open ON public.points_pending USING btree (merchant_id, customer_id, asset) WHERE (amount > 0);
 CREATE INDEX points_redemptions_by_time ON public.points_redemptions USING btree (merchant_id, redeemed_at, redemption_id);
 CREATE INDEX points_redemptions_of_customer ON public.points_redemptions USING btree (merchant_id, customer_id, reward_id);
-CREATE INDEX points_spend_of_customer ON public.points_spend USING btree (merchant_id, customer_id, ordered_at);
 CREATE INDEX points_tier_members_due ON public.points_tier_members USING btree (next_check_at) WHERE (next_check_at IS NOT NULL);
 CREATE UNIQUE INDEX points_transactions_in_order ON ONLY public.points_transactions USING btree (merchant_id, customer_id, asset, sequence);
 CREATE UNIQUE INDEX points_transactions_once ON ONLY public.points_transactions USING btree (merchant_id, business_key) WHERE (business_key IS NOT NULL);
@@ -705,7 +697,6 @@ CREATE POLICY of_merchant ON public.points_postings USING (((merchant_id = ANY (
 CREATE POLICY of_merchant ON public.points_redemptions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_refund_policies USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_rewards USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
-CREATE POLICY of_merchant ON public.points_spend USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_tier_changes USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_tier_members USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_tier_programs USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -726,7 +717,6 @@ ALTER TABLE public.points_postings ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_redemptions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_refund_policies ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_rewards ENABLE ROW LEVEL SECURITY;
-ALTER TABLE public.points_spend ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_tier_changes ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_tier_members ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_tier_programs ENABLE ROW LEVEL SECURITY;
@@ -757,7 +747,6 @@ GRANT SELECT,INSERT ON TABLE public.points_postings TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_redemptions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_refund_policies TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_rewards TO loyalnest_app;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_spend TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_tier_changes TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_tier_members TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_tier_programs TO loyalnest_app;

@@ -194,7 +194,9 @@ CREATE TABLE points_earn_rules (
     points BIGINT NOT NULL CHECK (points >= 0),
     per_amount_minor BIGINT NOT NULL CHECK (per_amount_minor >= 1),
     expires_after_days BIGINT CHECK (expires_after_days >= 1),
-    created_at TIMESTAMPTZ NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL, multiplier_percent BIGINT NOT NULL DEFAULT 100
+    CHECK (multiplier_percent BETWEEN 1 AND 10000), rounding TEXT NOT NULL DEFAULT 'down_per_order'
+    CHECK (rounding IN ('down_per_order', 'half_up', 'up')),
     PRIMARY KEY (merchant_id, currency, version)
 );
 
@@ -290,16 +292,6 @@ CREATE TABLE points_rewards (
     updated_at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (merchant_id, reward_id),
     CONSTRAINT points_rewards_in_stock CHECK (stock IS NULL OR taken <= stock)
-);
-
-CREATE TABLE points_spend (
-    merchant_id TEXT NOT NULL,
-    customer_id TEXT NOT NULL,
-    order_id TEXT NOT NULL,
-    currency TEXT NOT NULL CHECK (length(currency) = 3),
-    total_minor BIGINT NOT NULL,
-    ordered_at TIMESTAMPTZ NOT NULL,
-    PRIMARY KEY (merchant_id, order_id)
 );
 
 CREATE TABLE points_tier_changes (
@@ -467,9 +459,6 @@ CREATE INDEX points_redemptions_by_time
 
 CREATE INDEX points_redemptions_of_customer
     ON points_redemptions (merchant_id, customer_id, reward_id);
-
-CREATE INDEX points_spend_of_customer
-    ON points_spend (merchant_id, customer_id, ordered_at);
 
 CREATE INDEX points_tier_members_due
     ON points_tier_members (next_check_at) WHERE next_check_at IS NOT NULL;
