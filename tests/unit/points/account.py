@@ -9,7 +9,7 @@ import attrs
 from actors.points.context import Context
 from actors.points.decide import decide
 from actors.points.evolve import evolve
-from actors.points.ledger import Posted, Transaction
+from actors.points.ledger import KIND_REWARD, Posted, Transaction
 from actors.points.messages import (
     AccountKey,
     Adjust,
@@ -21,18 +21,34 @@ from actors.points.messages import (
     PlaceHold,
     Receipt,
     Redeem,
+    RedeemReward,
     Result,
     Reverse,
     VoidHold,
 )
 from actors.points.plan import Answer, Facts, Key, Plan, fingerprint_of, key_of
 from actors.points.posting import Moment
+from actors.points.program_messages import Redemption, Reward
 from actors.points.reversals import original_of, root_of
+from actors.points.rewards import redeemed, redemption_of
 from actors.points.state import AccountState, empty
 from actors.vocabulary import Idempotency, Refusal
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = AccountKey("merchant", "customer")
+MUG = Reward(
+    reward_id="mug",
+    name="Mug",
+    cost_points=3,
+    stock=None,
+    taken=0,
+    per_customer_max=None,
+    valid_from=None,
+    valid_until=None,
+    active=True,
+    version=1,
+)
+REWARDS = {MUG.reward_id: MUG}
 
 
 def at(hours: float) -> datetime:
@@ -204,7 +220,12 @@ class Account:
 
     def _planned(self) -> Plan:
         if self._plan is None:
-            facts = Facts(self._histories(), self._known_holds())
+            facts = Facts(
+                self._histories(),
+                self._known_holds(),
+                rewards=REWARDS,
+                redemptions=self._redemptions(),
+            )
             self._plan = Plan(self.state, self._moment(), facts, self.known)
         return self._plan
 
@@ -225,6 +246,21 @@ class Account:
             name: (entries[root_of(entry)], *reversals.get(root_of(entry), ()))
             for name, entry in entries.items()
         }
+
+    def _redemptions(self) -> dict[str, Redemption]:
+        found: dict[str, Redemption] = {}
+        for event in self.durable:
+            entry = event.transaction
+            redemption_id = redemption_of(entry.business_key)
+            if redemption_id is None:
+                continue
+            if entry.kind == KIND_REWARD:
+                asked = RedeemReward(idempotency=self.once(), reward_id=MUG.reward_id)
+                found[redemption_id] = redeemed(asked, MUG, event).redemption
+            else:
+                first = found[redemption_id]
+                found[redemption_id] = attrs.evolve(first, cancelled_at=entry.recorded_at)
+        return found
 
     def _known_holds(self) -> frozenset[str]:
         ids = (event.transaction.hold_id for event in self.durable)

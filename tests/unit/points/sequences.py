@@ -10,7 +10,9 @@ from hypothesis.vendor.pretty import RepresentationPrinter
 
 from actors.points.ledger import Transaction
 from actors.points.messages import (
+    AccountKey,
     Adjust,
+    CancelRedemption,
     CaptureHold,
     Earn,
     EarnForOrder,
@@ -19,14 +21,16 @@ from actors.points.messages import (
     PlaceHold,
     Receipt,
     Redeem,
+    RedeemReward,
     Result,
     Reverse,
     VoidHold,
 )
 from actors.points.plan import key_of
-from actors.points.state import AccountState
+from actors.points.rewards import redemption_of
+from actors.points.state import AccountState, empty
 from actors.vocabulary import Idempotency
-from tests.unit.points.account import Account
+from tests.unit.points.account import KEY, Account
 
 RULES = {
     "half, for two days": EarnRule(1, "EUR", 1, 200, 2),
@@ -97,6 +101,18 @@ class VoidStep:
 
 
 @attrs.frozen(kw_only=True)
+class RewardStep:
+    quantity: int
+
+
+@attrs.frozen(kw_only=True)
+class CancelStep:
+    """Of a redemption."""
+
+    which: int
+
+
+@attrs.frozen(kw_only=True)
 class RepeatStep:
     """An earlier mutation again, or another request under its key."""
 
@@ -120,6 +136,8 @@ Step = (
     | HoldStep
     | CaptureStep
     | VoidStep
+    | RewardStep
+    | CancelStep
     | RepeatStep
     | WaitStep
 )
@@ -158,6 +176,8 @@ REVERSE_OF_TIME = st.builds(ReverseStep, which=WHICH, amount=some(DEBITS), of_ti
 HOLD = st.builds(HoldStep, amount=CREDITS, lasts=LATER)
 CAPTURE = st.builds(CaptureStep, which=WHICH, amount=some(DEBITS))
 VOID = st.builds(VoidStep, which=WHICH)
+REWARD = st.builds(RewardStep, quantity=st.integers(1, 4))
+CANCEL = st.builds(CancelStep, which=WHICH)
 OVERDRAFTS = (
     st.builds(RedeemStep, amount=CREDITS, overdraw=st.just(True))
     | st.builds(AdjustStep, amount=st.integers(-20, -1), overdraw=st.just(True))
@@ -174,14 +194,14 @@ def sequences(*, overdrafts: bool = True, oddities: bool = True) -> st.SearchStr
     The oddities are a clock that steps back, and reversals of what time brought.
     """
     choices: list[st.SearchStrategy[Step]] = [EARN, ORDER, REDEEM, ADJUST, REVERSE, REVERSE]
-    choices += [HOLD, CAPTURE, VOID, REPEAT]
+    choices += [HOLD, CAPTURE, VOID, REPEAT, REWARD, CANCEL]
     choices += [OVERDRAFTS] if overdrafts else []
     choices += [REVERSE_OF_TIME] if oddities else []
     waits = WAIT | CLOCK_STEPS_BACK if oddities else WAIT
     step = st.one_of(choices)
     part = st.lists(step, max_size=4)
-    later = st.lists(CAPTURE | VOID | REVERSE, min_size=1, max_size=4)
-    round_ = st.tuples(EARN | ORDER, part, HOLD | REDEEM, part, waits, later, step, WAIT)
+    later = st.lists(CAPTURE | VOID | REVERSE | CANCEL, min_size=1, max_size=4)
+    round_ = st.tuples(EARN | ORDER, part, HOLD | REDEEM | REWARD, part, waits, later, step, WAIT)
     return st.builds(_flat, st.lists(round_, max_size=4), st.lists(round_, max_size=4))
 
 
@@ -244,6 +264,8 @@ class Run:
         if isinstance(step, HoldStep):
             expires_at = self._hours(step.lasts)
             return PlaceHold(idempotency=once, amount=step.amount, expires_at=expires_at)
+        if isinstance(step, RewardStep):
+            return RedeemReward(idempotency=once, reward_id="mug", quantity=step.quantity)
         if isinstance(step, RepeatStep):
             return self._repeat(step)
         return self._about_earlier(step, once)
@@ -268,8 +290,14 @@ class Run:
         )
 
     def _about_earlier(
-        self, step: ReverseStep | CaptureStep | VoidStep | WaitStep, once: Idempotency
+        self,
+        step: ReverseStep | CaptureStep | VoidStep | CancelStep | WaitStep,
+        once: Idempotency,
     ) -> Mutation | None:
+        if isinstance(step, CancelStep):
+            durable = [posted.transaction for posted in self.account.durable]
+            paid = [redemption_of(e.business_key) or "" for e in durable if e.kind == "reward"]
+            return CancelRedemption(idempotency=once, redemption_id=_pick(paid, step.which))
         if isinstance(step, ReverseStep):
             durable = [posted.transaction for posted in self.account.durable]
             ids = [e.transaction_id for e in durable if (e.kind in BY_TIME) == step.of_time]
@@ -309,9 +337,9 @@ class Run:
         return "\n".join(lines)
 
 
-def run(steps: Sequence[Step], *, settle_first: bool = False) -> Run:
+def run(steps: Sequence[Step], key: AccountKey = KEY, *, settle_first: bool = False) -> Run:
     """Carry out a sequence. A failing test prints it with everything that came of it."""
-    result = Run(settle_first)
+    result = Run(settle_first, Account(state=empty(key)))
     try:
         for step in steps:
             result.take(step)
