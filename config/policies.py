@@ -65,6 +65,7 @@ DATABASE, REDIS = "database", "redis"
 AUTH, CORE, PRODUCTS, POINTS = "auth", "core", "products", "points"
 DEFERRALS, PLATFORM = "deferrals", "platform"
 ADMIN_CORE, CONTROLS = "admin_core", "controls"
+ADMIN_FEATURES = "admin_features"
 
 DOMAIN = {
     "attempt_s": "3",
@@ -101,6 +102,7 @@ DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
         "waiting_max": "256",
     },
     ADMIN_CORE: DOMAIN,
+    ADMIN_FEATURES: DOMAIN,
     AUTH: DOMAIN,
     CORE: DOMAIN,
     PRODUCTS: DOMAIN,

@@ -8,6 +8,14 @@ import attrs
 from actors.admin_core.messages import AUDIT, AUDITED
 from actors.admin_core.supervisor import MIGRATIONS as ADMIN_CORE_MIGRATIONS
 from actors.admin_core.supervisor import admin_core_children
+from actors.admin_features.book import FlagBook
+from actors.admin_features.messages import FLAG_CHANGED, KEEPER
+from actors.admin_features.supervisor import MIGRATIONS as ADMIN_FEATURES_MIGRATIONS
+from actors.admin_features.supervisor import (
+    OpenFlagFile,
+    admin_features_children,
+    flag_file,
+)
 from actors.auth.keyring import ReadFrom, auth_children, keys_from
 from actors.auth.keys import KeyStore
 from actors.core.messages import ORDER_RECORDED
@@ -33,13 +41,14 @@ ROOT = "loyalnest"
 DOMAINS = "loyalnest.domains"
 """Name of the supervisor whose children are the domains."""
 
-SUBSCRIPTIONS = {ORDER_RECORDED: (INTAKE,), AUDITED: (AUDIT,)}
+SUBSCRIPTIONS = {ORDER_RECORDED: (INTAKE,), AUDITED: (AUDIT,), FLAG_CHANGED: (KEEPER,)}
 """Which actors get which outbox topics."""
 
 MIGRATIONS = (
     RUNTIME_MIGRATIONS,
     JOBS_MIGRATIONS,
     ADMIN_CORE_MIGRATIONS,
+    ADMIN_FEATURES_MIGRATIONS,
     CORE_MIGRATIONS,
     POINTS_MIGRATIONS,
     PRODUCTS_MIGRATIONS,
@@ -47,6 +56,9 @@ MIGRATIONS = (
 
 DEFERRED = "deferred"
 """Folder of the data directory with the earnings that wait for the database."""
+
+FLAGS_FILE = "flags.json"
+"""File of the data directory with the last known flags."""
 
 DOMAIN_INTENSITY = 5
 DOMAIN_PERIOD_S = 30.0
@@ -62,6 +74,7 @@ class Outside:
 
     open_cache: OpenCache = open_cache
     open_spool: Callable[[Path], OpenSpool] = deferral_spool
+    flag_file: OpenFlagFile = flag_file
     read_keys: ReadFrom = keys_from
 
 
@@ -72,7 +85,7 @@ class ApplicationSpec:
     `data_directory` is for what is not in the database: the signing key, unless `keys` says
     where that is, and earnings that wait for it.
     Without a `redis_url` the cache is in the process. `jobs` are those that domains do not bring
-    along.
+    along. `flags` are those of the process, for those outside the tree that want to evaluate them.
     """
 
     database: DatabaseSpec
@@ -83,6 +96,7 @@ class ApplicationSpec:
     keys: KeyStore | None = None
     secrets: tuple[WatchedSecret, ...] = ()
     outside: Outside = Outside()
+    flags: FlagBook = attrs.field(factory=FlagBook)
 
 
 def application(
@@ -128,6 +142,7 @@ def domains(spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle) -
         (
             _domain("auth", lambda: _auth(spec)),
             _domain("admin_core", lambda: admin_core_children(handle.share("admin_core"))),
+            _domain("admin_features", lambda: _admin_features(spec, handle, cache)),
             _domain("core", lambda: core_children(handle.share("core"))),
             _domain("products", lambda: products_children(handle.share("products"), cache)),
             _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),
@@ -142,9 +157,16 @@ def _auth(spec: ApplicationSpec) -> Sequence[ChildSpec]:
     return auth_children(spec.keys or spec.data_directory, spec.outside.read_keys)
 
 
+def _admin_features(
+    spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle
+) -> Sequence[ChildSpec]:
+    file = spec.outside.flag_file(spec.data_directory / FLAGS_FILE)
+    return admin_features_children(handle.share("admin_features"), cache, spec.flags, file)
+
+
 def _points(spec: ApplicationSpec, handle: DatabaseHandle) -> Sequence[ChildSpec]:
     spool = spec.outside.open_spool(spec.data_directory / DEFERRED)
-    return points_children(handle.share("points"), spool)
+    return points_children(handle.share("points"), spool, spec.flags)
 
 
 def _domain(

@@ -5,6 +5,7 @@ from typing import Final
 
 from config.policies import (
     ADMIN_CORE,
+    ADMIN_FEATURES,
     AUTH,
     CONTROLS,
     CORE,
@@ -32,6 +33,7 @@ from runtime.storage import StorageError
 
 MESSAGES_OF: Final[Mapping[str, tuple[str, ...]]] = {
     ADMIN_CORE: ("actors.admin_core.",),
+    ADMIN_FEATURES: ("actors.admin_features.",),
     AUTH: ("actors.auth.",),
     CORE: ("actors.core.",),
     PRODUCTS: ("actors.products.",),

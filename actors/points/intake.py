@@ -7,9 +7,11 @@ from typing import Any, ClassVar
 import msgspec
 import structlog
 
+from actors.admin_features.messages import Flags
 from actors.core.messages import OrderRecorded
 from actors.points.away import database_away
 from actors.points.deferral_messages import DATABASE_AWAY
+from actors.points.features import check_transfer
 from actors.points.lookups import find_owners
 from actors.points.messages import (
     ACCOUNTS,
@@ -48,9 +50,10 @@ class Intake(Workers):
 
     passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, flags: Flags) -> None:
         super().__init__()
         self._database = database
+        self._flags = flags
 
     async def receive(self, message: Any) -> object:
         match message:
@@ -90,6 +93,9 @@ class Intake(Workers):
         if transfer.from_customer_id == transfer.to_customer_id:
             detail = "the points are there already: both customers are the same"
             return Refusal(RefusalKind.INVALID, "same_account", detail)
+        refusal = check_transfer(self._flags, message)
+        if refusal is not None:
+            return refusal
         leader = AccountKey(message.merchant_id, leader_of(transfer))
         account = self.system.entities(ACCOUNTS).ref(leader)
         try:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from actors.admin_features.messages import Defaults, Flags
 from actors.points.account import Account
 from actors.points.deferrals import Deferrals, OpenSpool
 from actors.points.expiry import Expiry
@@ -30,9 +31,12 @@ ACCOUNT_MAILBOX = MailboxSpec(capacity=256, overflow=Overflow.REJECT)
 """Full means that requests for this one customer come faster than commits: refuse them."""
 
 
-def points_children(database: Database, open_spool: OpenSpool) -> tuple[ChildSpec, ...]:
+def points_children(
+    database: Database, open_spool: OpenSpool, flags: Flags | None = None
+) -> tuple[ChildSpec, ...]:
     """The specifications, in the order of their start. `open_spool` opens what keeps earnings
-    while the database is away."""
+    while the database is away; `flags` switch what may be switched, else the defaults hold."""
+    known = flags if flags is not None else Defaults()
     return (
         ChildSpec(
             "loader",
@@ -43,8 +47,8 @@ def points_children(database: Database, open_spool: OpenSpool) -> tuple[ChildSpe
         ChildSpec("queries", lambda: PointsReaders(database), name=QUERIES, mailbox=REFUSING),
         ChildSpec("program", lambda: Program(database), name=PROGRAM, mailbox=REFUSING),
         ChildSpec("accounts", lambda: _accounts(database), name=ACCOUNTS, shutdown_s=10.0),
-        ChildSpec("intake", lambda: Intake(database), name=INTAKE, mailbox=REFUSING),
-        ChildSpec("tiers", lambda: Tiers(database), name=TIERS, mailbox=REFUSING),
+        ChildSpec("intake", lambda: Intake(database, known), name=INTAKE, mailbox=REFUSING),
+        ChildSpec("tiers", lambda: Tiers(database, known), name=TIERS, mailbox=REFUSING),
         ChildSpec("expiry", lambda: Expiry(database), name="points.expiry"),
         ChildSpec(
             "deferrals",

@@ -8,9 +8,11 @@ import attrs
 import msgspec
 import structlog
 
+from actors.admin_features.messages import Flags
 from actors.core.messages import MERCHANTS, GetCustomer, GetMerchant
 from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.paging import SequenceNumber, clamp_limit, decode_cursor, page
+from actors.points.features import TIER_SWEEP
 from actors.points.records import rule_use_of
 from actors.points.tier_messages import (
     TIER_CHANGED,
@@ -82,9 +84,10 @@ class Tiers(Workers):
 
     passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, flags: Flags) -> None:
         super().__init__()
         self._database = database
+        self._flags = flags
         self._looked_at: datetime | None = None
 
     async def started(self) -> None:
@@ -101,7 +104,8 @@ class Tiers(Workers):
             case ListTierChanges():
                 return await self._changes(message)
             case LookForChanges():
-                await self._look(self.system.clock.now())
+                if self._flags.boolean(TIER_SWEEP, True):
+                    await self._look(self.system.clock.now())
             case _:
                 return await super().receive(message)
         return None

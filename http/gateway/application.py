@@ -11,6 +11,7 @@ from gateway import (
     api_customers,
     api_dead_events,
     api_dead_letters,
+    api_flags,
     api_merchant,
     api_rewards,
     api_tiers,
@@ -63,6 +64,7 @@ def domain_routes(settings: GatewaySettings) -> tuple[Route, ...]:
         *api_dead_events.ROUTES,
         *api_audit.ROUTES,
         *api_controls.ROUTES,
+        *api_flags.ROUTES,
     )
 
 

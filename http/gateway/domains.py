@@ -7,6 +7,7 @@ from typing import Final, TypeAlias, TypeVar
 import attrs
 
 from actors.admin_core import messages as admin_core
+from actors.admin_features import messages as admin_features
 from actors.auth.messages import KEYS
 from actors.core import messages as core
 from actors.points import messages as points
@@ -15,6 +16,7 @@ from actors.points.tier_messages import TIERS
 from actors.products import messages as products
 from config.policies import (
     ADMIN_CORE,
+    ADMIN_FEATURES,
     AUTH,
     CONTROLS,
     CORE,
@@ -38,6 +40,8 @@ Ask: TypeAlias = Callable[[float | None], Awaitable[Reply]]
 DOMAIN_OF: Final[Mapping[str, str]] = {
     KEYS: AUTH,
     admin_core.QUERIES: ADMIN_CORE,
+    admin_features.FLAGS: ADMIN_FEATURES,
+    admin_features.KEEPER: ADMIN_FEATURES,
     core.MERCHANTS: CORE,
     core.CUSTOMERS: CORE,
     core.ORDERS: CORE,

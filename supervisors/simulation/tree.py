@@ -11,6 +11,8 @@ from trio.lowlevel import checkpoint
 
 from actors.admin_core.messages import AUDIT
 from actors.admin_core.messages import QUERIES as AUDIT_QUERIES
+from actors.admin_features.flag_file import FileInMemory
+from actors.admin_features.messages import FLAGS, KEEPER
 from actors.auth.keyring import ReadKeys
 from actors.auth.keys import KeySet, KeyStore, SigningKey, signing_key
 from actors.auth.messages import KEYS
@@ -54,10 +56,12 @@ POINTS_ACTORS = (
     DEFERRALS,
 )
 AUDIT_ACTORS = (AUDIT, AUDIT_QUERIES)
+FLAG_ACTORS = (KEEPER, FLAGS)
 PRODUCTS_ACTORS = (CATALOGUE, PRODUCT_QUERIES)
 DOMAIN_SUPERVISORS = (
     "domain.auth",
     "domain.admin_core",
+    "domain.admin_features",
     "domain.core",
     "domain.products",
     "domain.points",
@@ -69,6 +73,7 @@ TARGETS = (
     *POINTS_ACTORS,
     *PRODUCTS_ACTORS,
     *AUDIT_ACTORS,
+    *FLAG_ACTORS,
     KEYS,
     *DOMAIN_SUPERVISORS,
 )
@@ -99,7 +104,12 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
 
         return read
 
-    outside = Outside(open_cache=open_cache, open_spool=open_spool, read_keys=read_keys)
+    outside = Outside(
+        open_cache=open_cache,
+        open_spool=open_spool,
+        read_keys=read_keys,
+        flag_file=lambda _path: FileInMemory(),
+    )
     spec = ApplicationSpec(
         simulated_database(world, life),
         Path("simulated"),

@@ -75,6 +75,7 @@ IO_CALLS = {
     "trio.run_process",
 }
 ADAPTERS = {
+    "actors.admin_features.flag_file": "the file of the last known flags",
     "actors.auth.keyring": "the signing key, where no other way to it is given",
     "actors.auth.keys": "the signing key's file",
     "actors.auth.records": "the record files of the signing key",

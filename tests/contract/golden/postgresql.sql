@@ -72,6 +72,24 @@ BEGIN
     END IF;
 END
 $$;
+CREATE TABLE public.admin_flag_history (
+    merchant_id text NOT NULL,
+    flag_key text NOT NULL,
+    version bigint NOT NULL,
+    definition jsonb NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    changed_by text NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT admin_flag_history_version_check CHECK ((version >= 1))
+);
+CREATE TABLE public.admin_flags (
+    merchant_id text NOT NULL,
+    flag_key text NOT NULL,
+    version bigint NOT NULL,
+    definition jsonb NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT admin_flags_version_check CHECK ((version >= 1))
+);
 CREATE TABLE public.audit_entries (
     merchant_id text NOT NULL,
     sequence bigint NOT NULL,
@@ -535,6 +553,10 @@ ALTER TABLE ONLY public.points_lot_movements ATTACH PARTITION public.points_lot_
 ALTER TABLE ONLY public.points_lots ATTACH PARTITION public.points_lots_p0 FOR VALUES WITH (modulus 8, remainder 0);
 ALTER TABLE ONLY public.points_postings ATTACH PARTITION public.points_postings_p0 FOR VALUES WITH (modulus 8, remainder 0);
 ALTER TABLE ONLY public.points_transactions ATTACH PARTITION public.points_transactions_p0 FOR VALUES WITH (modulus 8, remainder 0);
+ALTER TABLE ONLY public.admin_flag_history
+    ADD CONSTRAINT admin_flag_history_pkey PRIMARY KEY (merchant_id, flag_key, version);
+ALTER TABLE ONLY public.admin_flags
+    ADD CONSTRAINT admin_flags_pkey PRIMARY KEY (merchant_id, flag_key);
 ALTER TABLE ONLY public.audit_entries
     ADD CONSTRAINT audit_entries_pkey PRIMARY KEY (merchant_id, sequence);
 ALTER TABLE ONLY public.customers
@@ -660,6 +682,7 @@ ALTER INDEX public.points_transactions_once ATTACH PARTITION public.points_trans
 ALTER INDEX public.points_transactions_in_order ATTACH PARTITION public.points_transactions_p0_merchant_id_customer_id_asset_sequen_idx;
 ALTER INDEX public.points_transactions_reversing ATTACH PARTITION public.points_transactions_p0_merchant_id_reverses_idx;
 ALTER INDEX public.points_transactions_pkey ATTACH PARTITION public.points_transactions_p0_pkey;
+CREATE TRIGGER admin_flag_history_never_change BEFORE DELETE OR UPDATE ON public.admin_flag_history FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER audit_entries_never_change BEFORE DELETE OR UPDATE ON public.audit_entries FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER points_lot_movements_never_change BEFORE DELETE OR UPDATE ON public.points_lot_movements FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER points_postings_never_change BEFORE DELETE OR UPDATE ON public.points_postings FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
@@ -668,6 +691,8 @@ ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES public.merchants(merchant_id);
 ALTER TABLE public.orders
     ADD CONSTRAINT orders_merchant_id_customer_id_fkey FOREIGN KEY (merchant_id, customer_id) REFERENCES public.customers(merchant_id, customer_id);
+ALTER TABLE public.admin_flag_history ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.admin_flags ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.audit_entries ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.customers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.idempotency_keys ENABLE ROW LEVEL SECURITY;
@@ -676,6 +701,8 @@ ALTER TABLE public.job_schedule_runs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.jobs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.late_deliveries ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.merchants ENABLE ROW LEVEL SECURITY;
+CREATE POLICY of_merchant ON public.admin_flag_history USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.admin_flags USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.audit_entries USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.customers USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.idempotency_keys USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -725,6 +752,8 @@ ALTER TABLE public.points_transfer_parts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_transfers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.products ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA public TO loyalnest_app;
+GRANT SELECT,INSERT ON TABLE public.admin_flag_history TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.admin_flags TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.audit_entries TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customers TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO loyalnest_app;

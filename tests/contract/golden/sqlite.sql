@@ -1,3 +1,9 @@
+CREATE TRIGGER admin_flag_history_never_changes BEFORE UPDATE ON admin_flag_history
+BEGIN SELECT RAISE(ABORT, 'the history of flags never changes'); END;
+
+CREATE TRIGGER admin_flag_history_never_goes BEFORE DELETE ON admin_flag_history
+BEGIN SELECT RAISE(ABORT, 'the history of flags never changes'); END;
+
 CREATE TRIGGER audit_entries_never_change BEFORE UPDATE ON audit_entries
 BEGIN SELECT RAISE(ABORT, 'audit entries never change'); END;
 
@@ -21,6 +27,26 @@ BEGIN SELECT RAISE(ABORT, 'ledger entries never change'); END;
 
 CREATE TRIGGER points_transactions_never_go BEFORE DELETE ON points_transactions
 BEGIN SELECT RAISE(ABORT, 'ledger entries never change'); END;
+
+CREATE TABLE admin_flag_history (
+    merchant_id TEXT NOT NULL,
+    flag_key TEXT NOT NULL,
+    version BIGINT NOT NULL CHECK (version >= 1),
+    definition JSONB NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL,
+    changed_by TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (merchant_id, flag_key, version)
+);
+
+CREATE TABLE admin_flags (
+    merchant_id TEXT NOT NULL,
+    flag_key TEXT NOT NULL,
+    version BIGINT NOT NULL CHECK (version >= 1),
+    definition JSONB NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, flag_key)
+);
 
 CREATE TABLE audit_entries (
     merchant_id TEXT NOT NULL,

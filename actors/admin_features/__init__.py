@@ -1,0 +1,1 @@
+"""The admin_features domain: typed flags, and what they are for whom."""
