@@ -105,6 +105,9 @@ class Metrics:
         self._cache_seconds = self._histogram(
             "cache_operation_seconds", "Time of one use of the cache", ("operation",)
         )
+        for operation, outcome in (("get", "hit"), ("get", "miss"), ("set", "ok")):
+            self._cache_operations.labels(operation, outcome)
+            self._cache_seconds.labels(operation)
 
         self.outbox = OutboxMetrics(self.registry, PREFIX)
 

@@ -3,6 +3,7 @@
 from supervisors.simulation.audit import Audit
 from supervisors.simulation.auth import Auth
 from supervisors.simulation.deferrals import Deferrals
+from supervisors.simulation.flags import Flags
 from supervisors.simulation.jobs import Jobs
 from supervisors.simulation.orders import Orders
 from supervisors.simulation.parts import ApplicationScenario
@@ -26,5 +27,6 @@ class EverythingScenario(ApplicationScenario):
         Audit,
         Transfers,
         Rewards,
+        Flags,
     )
     operations = 60

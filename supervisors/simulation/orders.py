@@ -32,7 +32,7 @@ from supervisors.simulation.parts import (
 
 EARNED = (
     "SELECT t.order_id, t.customer_id, t.amount, t.sequence FROM points_transactions t"
-    " WHERE t.merchant_id = $1 AND t.business_key IS NOT NULL"
+    " WHERE t.merchant_id = $1 AND t.kind = 'earn' AND t.business_key IS NOT NULL"
     " ORDER BY t.customer_id, t.sequence"
 )
 RECORDED = "SELECT order_id, total_minor FROM orders WHERE merchant_id = $1"

@@ -9,6 +9,7 @@ from supervisors.simulation.auth import AuthScenario
 from supervisors.simulation.deferrals import DeferralsScenario
 from supervisors.simulation.entities import EntitiesScenario
 from supervisors.simulation.everything import EverythingScenario
+from supervisors.simulation.flags import FlagsScenario
 from supervisors.simulation.jobs import JobsScenario
 from supervisors.simulation.orders import OrdersScenario
 from supervisors.simulation.outbox import OutboxScenario
@@ -23,6 +24,7 @@ ALL = (
     DeferralsScenario,
     EntitiesScenario,
     EverythingScenario,
+    FlagsScenario,
     JobsScenario,
     OrdersScenario,
     OutboxScenario,

@@ -22,6 +22,8 @@ import runtime.inbox
 import runtime.jobs.store
 import runtime.journal
 import runtime.restarts
+from actors.admin_features.book import FlagBook
+from actors.admin_features.records import Snapshot
 from actors.points.queries import INSERT_LOT, INSERT_TRANSFER
 from actors.points.records import transfer_entry
 from actors.points.reward_records import redemption_writes
@@ -41,6 +43,7 @@ from runtime.storage.idempotency import INSERT_KEY
 from runtime.storage.outbox import INSERT_EVENT
 from supervisors.simulation.deferrals import DeferralsScenario
 from supervisors.simulation.entities import EntitiesScenario
+from supervisors.simulation.flags import FlagsScenario
 from supervisors.simulation.jobs import JobsScenario
 from supervisors.simulation.orders import OrdersScenario
 from supervisors.simulation.outbox import OutboxScenario
@@ -226,6 +229,20 @@ def stock_not_given_back(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(actors.points.records, "redemption_writes", keeping)
 
 
+def older_flags_taken(patch: pytest.MonkeyPatch) -> None:
+    """A book believes whoever spoke last; here an old snapshot lies in the cache."""
+    first: list[Snapshot] = []
+
+    def take(self: FlagBook, snapshot: Snapshot, age_s: float = 0.0) -> bool:
+        if snapshot.flags and not first:
+            first.append(snapshot)
+        self._flags = dict((first[0] if first and age_s == 0.0 else snapshot).flags)
+        self._confirmed_at = trio.current_time()
+        return True
+
+    patch.setattr(FlagBook, "take", take)
+
+
 def answers_forgotten(patch: pytest.MonkeyPatch) -> None:
     """Nobody looks up what a key was answered before."""
 
@@ -325,6 +342,7 @@ BUGS: Iterable[Bug] = (
     bug(transfer_in_two_entries, TransfersScenario, "ledger conservation"),
     bug(transfer_key_forgotten, TransfersScenario, ONCE),
     bug(stock_not_given_back, RewardsScenario, "stock is what is left", "ledger verifies"),
+    bug(older_flags_taken, FlagsScenario, "converges", "versions never go back"),
     bug(answers_forgotten, PointsScenario, "answered at last", "answers when all is well"),
     bug(replay_without_the_key, DeferralsScenario, PROMISE),
     bug(spool_acknowledged_first, DeferralsScenario, PROMISE),
