@@ -39,8 +39,10 @@ class FlagBook:
         self._metrics: FlagMetrics | None = None
 
     def attach(self, clock: Clock, registry: CollectorRegistry) -> None:
+        """From now on, with the time, and counted."""
         self._clock = clock
         self._metrics = in_registry(registry, FlagMetrics)
+        self._metrics.age.set_function(self._age_s)
 
     def take(self, snapshot: Snapshot, age_s: float = 0.0) -> bool:
         """Learn from a snapshot that was true `age_s` ago; whether anything in it was new."""
@@ -60,13 +62,20 @@ class FlagBook:
         known = self._flags.get(key)
         return known is not None and known.version >= version
 
+    def _age_s(self) -> float:
+        """Outside of the loop there is no time, and nothing gets older."""
+        try:
+            return monotonic() - self._confirmed_at
+        except RuntimeError:
+            return 0.0
+
     @property
     def keys(self) -> Iterable[str]:
         return self._flags.keys()
 
     @property
     def status(self) -> FlagsStatus:
-        age_s = monotonic() - self._confirmed_at
+        age_s = self._age_s()
         revision = sum(flag.version for flag in self._flags.values())
         return FlagsStatus(
             flags=len(self._flags),
@@ -103,7 +112,7 @@ class FlagBook:
         flag = self._flags.get(key)
         if flag is None or self._clock is None or (exposed and not flag.terms.exposed):
             return Evaluation(key, default, Reason.UNKNOWN, 0)
-        if monotonic() - self._confirmed_at > STALE_S:
+        if self._age_s() > STALE_S:
             fallback = default if default is not None else flag.terms.default
             return Evaluation(key, fallback, Reason.STALE, flag.version)
         if default is not None and type(default) is not type(flag.terms.default):

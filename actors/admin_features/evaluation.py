@@ -1,6 +1,6 @@
 """What a flag is for a subject: a pure function that does not raise for any terms it is given."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 
@@ -16,6 +16,7 @@ from actors.admin_features.messages import (
     Reason,
     Rollout,
     Subject,
+    Target,
 )
 
 TYPES: Mapping[FlagType, type] = {
@@ -36,7 +37,7 @@ def evaluate(flag: Flag, subject: Subject, now: datetime) -> Evaluation:
             value = terms.overrides[merchant_id]
             return Evaluation(flag.key, value, Reason.OVERRIDE, flag.version)
         for target in terms.targets:
-            if all(fits(condition, subject) for condition in target.conditions):
+            if _all_fit(target, subject):
                 return Evaluation(flag.key, target.value, Reason.TARGETING, flag.version)
         if terms.rollout is not None and is_in(flag.key, terms.rollout, subject):
             return Evaluation(flag.key, terms.rollout.value, Reason.PERCENTAGE, flag.version)
@@ -46,6 +47,13 @@ def evaluate(flag: Flag, subject: Subject, now: datetime) -> Evaluation:
 def _runs(terms: FlagTerms, now: datetime) -> bool:
     begun = terms.starts_at is None or terms.starts_at <= now
     return begun and (terms.ends_at is None or now < terms.ends_at)
+
+
+def _all_fit(target: Target, subject: Subject) -> bool:
+    for condition in target.conditions:  # noqa: SIM110 - half the time of a generator
+        if not fits(condition, subject):
+            return False
+    return True
 
 
 def fits(condition: Condition, subject: Subject) -> bool:
@@ -58,8 +66,7 @@ def fits(condition: Condition, subject: Subject) -> bool:
         return False
     operator = condition.operator
     if operator is Operator.IN or operator is Operator.NOT_IN:
-        among = any(_same(told, value) for value in condition.values)
-        return among is (operator is Operator.IN)
+        return _is_among(told, condition.values) is (operator is Operator.IN)
     if not _is_number(told):
         return False
     limits = [value for value in condition.values if _is_number(value)]
@@ -68,9 +75,9 @@ def fits(condition: Condition, subject: Subject) -> bool:
     return any(told <= limit for limit in limits)  # type: ignore[operator]
 
 
-def _same(one: FlagValue, other: FlagValue) -> bool:
-    """True is not 1."""
-    return type(one) is type(other) and one == other
+def _is_among(told: FlagValue, values: Sequence[FlagValue]) -> bool:
+    """True is not 1. Equal values of another type are rare, and looked for only then."""
+    return told in values and any(told == value and type(told) is type(value) for value in values)
 
 
 def _is_number(value: FlagValue) -> bool:

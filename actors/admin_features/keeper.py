@@ -132,10 +132,7 @@ class FlagKeeper(Workers):
                 self._past_the_cache = self._past_the_cache or past_the_cache
                 self._metrics.problems.labels("stores").inc()
                 trouble.failed(error)
-            status = self._book.status
-            self._metrics.revision.set(status.revision)
-            if status.age_s is not None:
-                self._metrics.age.set(status.age_s)
+            self._metrics.revision.set(self._book.status.revision)
             with trio.move_on_after(LOOK_EVERY_S):
                 await self._look_now.wait()
 

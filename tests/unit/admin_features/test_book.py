@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from itertools import permutations
+from threading import Thread
 
 import pytest
 import trio
@@ -10,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from actors.admin_features.book import STALE_S, FlagBook
 from actors.admin_features.messages import NOBODY, Flag, FlagTerms, FlagType, Reason
 from actors.admin_features.records import Snapshot, decoded, encoded
-from runtime.ports import VirtualClock
+from runtime.ports import SystemClock
 from tests.virtual import run_virtually
 
 pytestmark = pytest.mark.trio(run=run_virtually)
@@ -29,7 +30,7 @@ def snapshot(*flags: Flag) -> Snapshot:
 
 def book(*flags: Flag) -> tuple[FlagBook, CollectorRegistry]:
     registry, made = CollectorRegistry(), FlagBook()
-    made.attach(VirtualClock(NOW), registry)
+    made.attach(SystemClock(), registry)
     made.take(snapshot(*flags))
     return made, registry
 
@@ -94,3 +95,12 @@ async def test_one_flag_that_cannot_be_read_spoils_no_other() -> None:
     ):
         found = decoded(broken)
         assert (set(found.flags), found.unreadable) == ({"bad"}, 1)
+
+
+async def test_a_thread_without_a_clock_gets_the_flags_all_the_same() -> None:
+    made, _ = book(flag("a", 1, True))
+    answers: list[bool] = []
+    thread = Thread(target=lambda: answers.append(made.boolean("a", False)))
+    thread.start()
+    thread.join()
+    assert answers == [True]

@@ -7,7 +7,9 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
+from actors.admin_features.book import FlagBook
 from actors.admin_features.evaluation import evaluate, is_in, place_of
 from actors.admin_features.messages import (
     Condition,
@@ -21,6 +23,8 @@ from actors.admin_features.messages import (
     Target,
 )
 from actors.admin_features.model import check_flag, overridden
+from actors.admin_features.records import Snapshot
+from runtime.ports import SystemClock
 from tests.unit.points.test_invariants import THOROUGHLY
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -127,20 +131,24 @@ def test_nobody_in_particular_is_in_no_percentage_but_the_whole() -> None:
     )
 
 
-def test_evaluation_takes_less_than_five_microseconds() -> None:
-    """The longest way: override and target miss, and the percentage is computed."""
+async def test_evaluation_takes_less_than_five_microseconds() -> None:
+    """The longest way, as a domain goes it: override and target miss, and the percentage is
+    computed. The best of many short runs, so that others on the machine do not count."""
     costly = flag(
         overrides={f"merchant-{number}": "override" for number in range(100)},
         targets=(when("plan", Operator.IN, "free", "trial"),),
         rollout=Rollout(basis_points=5_000, value="percentage"),
     )
-    count, best = 2_000, 1.0
-    for _ in range(15):
+    book = FlagBook()
+    book.attach(SystemClock(), CollectorRegistry())
+    book.take(Snapshot(NOW, {costly.key: costly}))
+    count, best_s = 200, 1.0
+    for _ in range(150):
         started = time.perf_counter()
         for _ in range(count):
-            evaluate(costly, FLORA, NOW)
-        best = min(best, (time.perf_counter() - started) / count)
-    assert best <= BUDGET_S, f"{best * 1e6:.2f} µs"
+            book.text("some.flag", "mine", FLORA)
+        best_s = min(best_s, (time.perf_counter() - started) / count)
+    assert best_s <= BUDGET_S, f"{best_s * 1e6:.2f} µs"
 
 
 @pytest.mark.parametrize(
