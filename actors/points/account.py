@@ -48,8 +48,8 @@ class Account(Transferring):
     """The only writer of its account. Requests that queued up share one commit.
 
     Nothing is answered before it is durable. After a commit with its outcome unknown, the keys
-    tell a repetition what happened. What nobody waits for any more is given up,
-    as long as nothing of it was handed to the journal.
+    tell a repetition what happened. What nobody waits for any more is given up, as long as nothing
+    of it was handed to the journal.
     """
 
     batch_max: ClassVar[int] = 64
@@ -72,11 +72,8 @@ class Account(Transferring):
             settled = await self._settle()
             for envelope in settles:
                 envelope.reply(settled)
-        for envelope in by_kind.pop(Lead, ()):
-            message: Any = envelope.message
-            envelope.reply(await self._lead(message.transfer))
-        for envelope in by_kind.pop(Follow, ()):
-            envelope.reply(await self._follow(envelope.message))  # type: ignore[arg-type]
+        for envelope in (*by_kind.pop(Lead, ()), *by_kind.pop(Follow, ())):
+            await self._transfer(envelope)
         for envelope in by_kind.pop(GetBalance, ()):
             envelope.reply(await self._balance())
         for envelope in chain.from_iterable(by_kind.values()):

@@ -1,14 +1,13 @@
 """Explaining a transaction: its postings, its lots, and the earn rule with its inputs."""
 
-from actors.points.ledger import MultipliedRuleUse, RuleUse
-from actors.points.messages import (
+from actors.points.explanation_messages import (
     Explanation,
-    LedgerEntry,
     LotMovementView,
     PostingView,
-    Rounding,
     RuleExplained,
 )
+from actors.points.ledger import MultipliedRuleUse, RuleUse
+from actors.points.messages import LedgerEntry, Rounding
 from actors.points.queries import SELECT_BY_ID, SELECT_MOVEMENTS_BY_ID, SELECT_POSTINGS_OF, with_ids
 from actors.points.records import balance_of, rule_use_of
 from actors.points.rewards import redemption_of

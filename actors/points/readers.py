@@ -11,6 +11,7 @@ from actors.paging import Moment, SequenceNumber, clamp_limit, decode_cursor, pa
 from actors.points.deferral_messages import Deferral, GetDeferral
 from actors.points.deferral_records import find_deferrals
 from actors.points.explaining import explain, ledger_entry
+from actors.points.explanation_messages import Explain
 from actors.points.ledger import HOLD, MEMBER, PENDING
 from actors.points.ledger_metrics import LedgerMetrics
 from actors.points.messages import (
@@ -21,7 +22,6 @@ from actors.points.messages import (
     BalanceView,
     EarnRule,
     ExpiringLot,
-    Explain,
     GetBalanceAt,
     GetEarnRule,
     LedgerEntry,

@@ -13,13 +13,11 @@ from actors.core.messages import MERCHANTS, GetCustomer, GetMerchant
 from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.paging import SequenceNumber, clamp_limit, decode_cursor, page
 from actors.points.features import TIER_SWEEP
-from actors.points.records import rule_use_of
 from actors.points.tier_messages import (
     TIER_CHANGED,
     GetStanding,
     GetTiers,
     ListTierChanges,
-    Metric,
     PutTiers,
     Standing,
     TierChange,
@@ -29,9 +27,7 @@ from actors.points.tier_messages import (
 from actors.points.tier_model import (
     MemberTier,
     check_terms,
-    counts_from,
     evaluate,
-    place_of,
 )
 from actors.points.tier_queries import (
     CHANGE_MEMBER,
@@ -39,14 +35,13 @@ from actors.points.tier_queries import (
     INSERT_MEMBER,
     INSERT_PROGRAM,
     LIST_CHANGES,
-    QUALIFYING_ORDERS,
-    QUALIFYING_POINTS,
     SELECT_DUE,
     SELECT_MEMBER,
     SELECT_MOVED,
     SELECT_PROGRAM,
     SELECT_PROGRAMS,
 )
+from actors.points.tier_reading import change_of, find_qualifying, program_of, standing_of
 from actors.vocabulary import Page, Refusal, RefusalKind
 from runtime import ActorError, Cast, Workers
 from runtime.journal import JOURNAL, Append, Rejected
@@ -112,7 +107,7 @@ class Tiers(Workers):
 
     async def _program(self, merchant_id: str) -> TierProgram:
         row = await self._database.fetch_row(SELECT_PROGRAM, merchant_id)
-        return _program_of(row["version"], row["program"]) if row is not None else NO_PROGRAM
+        return program_of(row["version"], row["program"]) if row is not None else NO_PROGRAM
 
     async def _put(self, message: PutTiers) -> TierProgram | Refusal:
         merchant_id, terms = message.merchant_id, message.terms
@@ -146,7 +141,7 @@ class Tiers(Workers):
         member, qualifying = await self._evaluated(
             merchant_id, customer_id, program.version, program.terms, now
         )
-        return _standing(customer_id, program.version, program.terms, member, qualifying, now)
+        return standing_of(customer_id, program.version, program.terms, member, qualifying, now)
 
     async def _evaluated(
         self, merchant_id: str, customer_id: str, version: int, terms: TierTerms, now: datetime
@@ -154,7 +149,7 @@ class Tiers(Workers):
         """The member's tier now, durable, and what counts."""
         row = await self._database.fetch_row(SELECT_MEMBER, merchant_id, customer_id)
         before = MemberTier(*row) if row is not None else None
-        qualifying = await self._qualifying(merchant_id, customer_id, terms, now)
+        qualifying = await find_qualifying(self._database, merchant_id, customer_id, terms, now)
         member = evaluate(terms, before, qualifying, now)
         if before is None and member.tier_id is None:
             return member, qualifying
@@ -211,16 +206,6 @@ class Tiers(Workers):
         )
         return Write(INSERT_CHANGE, row), event_write(event)
 
-    async def _qualifying(
-        self, merchant_id: str, customer_id: str, terms: TierTerms, now: datetime
-    ) -> int:
-        values = (merchant_id, customer_id, counts_from(terms.window, now), now)
-        if terms.metric is Metric.POINTS:
-            points: int = await self._database.fetch_value(QUALIFYING_POINTS, *values)
-            return max(0, points)
-        rows = await self._database.fetch(QUALIFYING_ORDERS, *values)
-        return sum(_spent(row, terms.currency) for row in rows)
-
     async def _changes(self, message: ListTierChanges) -> Page[TierChange] | Refusal:
         limit = clamp_limit(message.limit)
         before = decode_cursor(message.cursor, tuple[SequenceNumber], NEWEST)
@@ -228,7 +213,7 @@ class Tiers(Workers):
             return before
         values = (message.merchant_id, message.customer_id, *before, limit + 1)
         rows = await self._database.fetch(LIST_CHANGES, *values)
-        return page(rows, limit, _change_of, lambda row: [row["version"]])
+        return page(rows, limit, change_of, lambda row: [row["version"]])
 
     async def _look(self, now: datetime) -> None:
         """Evaluate who had something changed since the last look, and who is due.
@@ -240,7 +225,7 @@ class Tiers(Workers):
             after = ""
             while rows := await self._database.fetch(SELECT_PROGRAMS, after, CHUNK):
                 for merchant_id, version, program in rows:
-                    terms = _program_of(version, program).terms
+                    terms = program_of(version, program).terms
                     if terms is not None:
                         await self._look_at(merchant_id, version, terms, since - OVERLAP, now)
                 after = rows[-1][0]
@@ -279,54 +264,3 @@ class Tiers(Workers):
 
 def _ids(rows: Iterable[Row]) -> list[str]:
     return [row[0] for row in rows]
-
-
-def _program_of(version: int, program: object) -> TierProgram:
-    return TierProgram(version, msgspec.convert(program, TierTerms))
-
-
-def _spent(row: Row, currency: str | None) -> int:
-    """The money of an order, in proportion to what is left of its points."""
-    use = rule_use_of(row["rule"])
-    if use.currency != currency:
-        return 0
-    amount, reversed_amount = int(row["amount"]), int(row["reversed"])
-    return use.total_minor * max(0, amount + reversed_amount) // amount
-
-
-def _standing(
-    customer_id: str,
-    version: int,
-    terms: TierTerms,
-    member: MemberTier,
-    qualifying: int,
-    now: datetime,
-) -> Standing:
-    place = place_of(terms, member.tier_id)
-    higher = terms.tiers[place + 1] if place + 1 < len(terms.tiers) else None
-    has = terms.tiers[place] if member.tier_id is not None else None
-    return Standing(
-        customer_id=customer_id,
-        tier=has,
-        since=member.since if has is not None else None,
-        kept_until=member.kept_until,
-        metric=terms.metric,
-        qualifying=qualifying,
-        counts_from=counts_from(terms.window, now),
-        next_tier=higher,
-        missing=max(0, higher.threshold - qualifying) if higher is not None else 0,
-        program_version=version,
-        as_of=now,
-    )
-
-
-def _change_of(row: Row) -> TierChange:
-    return TierChange(
-        customer_id=row["customer_id"],
-        number=row["version"],
-        from_tier=row["from_tier"],
-        to_tier=row["to_tier"],
-        qualifying=row["qualifying"],
-        program_version=row["program_version"],
-        changed_at=row["changed_at"],
-    )

@@ -1,5 +1,7 @@
 """How two account entities move points between them in one commit."""
 
+from typing import Any
+
 import attrs
 
 from actors.points.errors import CommitConflict
@@ -11,7 +13,7 @@ from actors.points.records import entry_of, transfer_entry
 from actors.points.state import AccountState
 from actors.points.transfers import decide_transfer
 from actors.vocabulary import Refusal
-from runtime import ActorError, Outcome
+from runtime import ActorError, Envelope, Outcome
 from runtime.message import Call
 from runtime.storage import StorageError
 
@@ -61,6 +63,17 @@ class Transferring(AccountHolder):
     durable, or none. Whoever dies between the steps leaves nothing behind, or a commit under way
     that the next to load the account waits for, or is rejected by.
     """
+
+    async def _transfer(self, envelope: Envelope) -> None:
+        """Lead or follow. What fails here is between the two accounts, and fails no neighbour."""
+        message: Any = envelope.message
+        try:
+            if isinstance(message, Lead):
+                envelope.reply(await self._lead(message.transfer))
+            else:
+                envelope.reply(await self._follow(message))
+        except self.passes_on as error:
+            envelope.fail(error)
 
     async def _lead(self, transfer: Transfer) -> TransferResult:
         if not await self._known_customer():

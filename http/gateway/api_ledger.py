@@ -4,13 +4,12 @@ from typing import Final
 
 from actors.auth.messages import Role
 from actors.core.messages import MERCHANTS, GetMerchant, Merchant
+from actors.points.explanation_messages import Explain, Explanation
 from actors.points.messages import (
     ACCOUNTS,
     QUERIES,
     AccountKey,
     EarnRule,
-    Explain,
-    Explanation,
     GetBalance,
     GetBalanceAt,
     GetEarnRule,

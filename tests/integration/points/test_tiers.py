@@ -5,8 +5,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from actors.points.explanation_messages import Explain
 from actors.points.messages import QUERIES as POINTS_QUERIES
-from actors.points.messages import Explain, Reverse, Rounding, SetEarnRule
+from actors.points.messages import Reverse, Rounding, SetEarnRule
 from actors.points.tier_messages import (
     TIERS,
     Downgrade,

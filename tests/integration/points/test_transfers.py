@@ -178,6 +178,7 @@ async def test_whoever_dies_around_the_commit_the_same_key_ends_it_right(
 
 
 async def test_a_follower_that_is_down_leaves_the_leader_as_it_was() -> None:
+    """Nor does it fail the leader's other requests."""
     async with running_tree() as tree:
         await tree.create("ann", "bob")
         await tree.earn(50)
@@ -187,7 +188,16 @@ async def test_a_follower_that_is_down_leaves_the_leader_as_it_was() -> None:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(actors.points.transferring.Transferring, "_ask_follower", down)
-            refused = await move(tree, 30)
-        assert isinstance(refused, Refusal)
-        assert refused.code == "account_unavailable"
+            refused: list[object] = []
+            async with trio.open_nursery() as nursery:
+
+                async def ask() -> None:
+                    refused.append(await move(tree, 30))
+
+                for _ in range(3):
+                    nursery.start_soon(ask)
+                    nursery.start_soon(posted, tree, "ann")
+        for refusal in refused:
+            assert isinstance(refusal, Refusal)
+            assert refusal.code == "account_unavailable"
         assert await posted(tree, "ann", "bob") == (50, 0)
