@@ -90,22 +90,20 @@ async def test_a_limit_is_a_flag_too(tmp_path: Path) -> None:
         assert (await transfer(api, 10)).status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("change", "code"),
-    [
-        ({"default": None}, "validation_failed"),
-        ({"default": 1}, "invalid_flag"),
-        ({"overrides": {"flora": "x"}}, "invalid_flag"),
-        ({"rollout": {"percent": 101, "value": True}}, "validation_failed"),
-        ({"merchant_id": "flora"}, "unknown_field"),
-    ],
+UNSAFE: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"default": None}, "validation_failed"),
+    ({"default": 1}, "invalid_flag"),
+    ({"overrides": {"flora": "x"}}, "invalid_flag"),
+    ({"rollout": {"percent": 101, "value": True}}, "validation_failed"),
+    ({"merchant_id": "flora"}, "unknown_field"),
 )
-async def test_a_flag_that_is_not_safe_is_refused(
-    tmp_path: Path, change: dict[str, Any], code: str
-) -> None:
+
+
+async def test_a_flag_that_is_not_safe_is_refused(tmp_path: Path) -> None:
     async with running_tree(tmp_path) as api:
-        problem = await sent(api, "PUT", TRANSFERS, 422, json=FLAG | change)
-        assert problem["code"] == code
+        for change, code in UNSAFE:
+            problem = await sent(api, "PUT", TRANSFERS, 422, json=FLAG | change)
+            assert problem["code"] == code
         missing = {key: value for key, value in FLAG.items() if key != "default"}
         await sent(api, "PUT", TRANSFERS, 422, json=missing)
         await sent(api, "GET", TRANSFERS, 404)

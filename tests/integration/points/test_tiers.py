@@ -116,8 +116,8 @@ async def test_members_nobody_asks_for_are_looked_at_too(
         assert await changes(tree) == [None, "silver"]
 
 
-async def test_a_program_changes_by_versions(store_url: str) -> None:
-    async with running_tree(store_url) as tree:
+async def test_a_program_changes_by_versions() -> None:
+    async with running_tree() as tree:
         await tree.create("ann")
         none = await tree.system.ref(TIERS).ask(GetStanding(MERCHANT, "ann"))
         assert isinstance(none, Refusal)

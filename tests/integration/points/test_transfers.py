@@ -89,8 +89,8 @@ async def test_a_transfer_that_may_not_be_is_refused_and_changes_nothing(store_u
         assert await posted(tree, "ann", "bob") == (50, 0)
 
 
-async def test_a_key_moves_points_once_and_belongs_to_one_request(store_url: str) -> None:
-    async with running_tree(store_url) as tree:
+async def test_a_key_moves_points_once_and_belongs_to_one_request() -> None:
+    async with running_tree() as tree:
         await tree.create("ann", "bob")
         await tree.earn(50, idempotency=key("earned"))
         first = await move(tree, 50, text="once")
@@ -135,7 +135,7 @@ async def test_transfers_in_both_directions_at_once_wait_for_nobody(store_url: s
 @pytest.mark.parametrize("dying", ["ann", "bob"])
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_whoever_dies_around_the_commit_the_same_key_ends_it_right(
-    store_url: str, dying: str, moment: str, monkeypatch: pytest.MonkeyPatch
+    dying: str, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The leader (ann) or the follower (bob) crashes before or after the entry is handed in."""
     transferring = actors.points.transferring.Transferring
@@ -160,7 +160,7 @@ async def test_whoever_dies_around_the_commit_the_same_key_ends_it_right(
             await reached.wait()
             raise RuntimeError("the leader dies")
 
-    async with running_tree(store_url) as tree:
+    async with running_tree() as tree:
         await tree.create("ann", "bob")
         await tree.earn(50)
         with monkeypatch.context() as patch:
