@@ -21,7 +21,7 @@ import structlog
 from prometheus_client.core import CounterMetricFamily
 from structlog.typing import EventDict, WrappedLogger
 
-from cli.redaction import Sanitizer
+from runtime.redaction import Sanitizer
 from runtime.context import current_trace_id
 from runtime.telemetry import PREFIX
 from runtime.tracing import trace_id_of

@@ -214,4 +214,6 @@ class Entities(Actor):
 
 
 def _is_idle(cell: Cell) -> bool:
-    return cell.parked is not None and not cell.items and not cell.system_items
+    """Whether it has nothing to do, and nobody holds it up so that it has."""
+    held = cell.life is not None and cell.life.suspension is not None
+    return cell.parked is not None and not held and not cell.items and not cell.system_items

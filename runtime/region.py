@@ -69,6 +69,11 @@ class Region:
         """Messages that entities here have not read."""
         return sum(len(cell.items) for cell in self._host.active.values()) if self._host else 0
 
+    def find(self, text: str) -> Cell | None:
+        """The active entity whose key reads like this; none is activated."""
+        active = self._host.active if self._host is not None else {}
+        return next((cell for key, cell in active.items() if str(key) == text), None)
+
     def address(self, key: Hashable) -> str:
         return f"{self.name}/{key}"
 
