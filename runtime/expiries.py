@@ -1,6 +1,6 @@
 """What ends by itself when its time is up, whoever began it: one sleeping task for all of it."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from math import inf
 
 import attrs
@@ -24,8 +24,9 @@ class Expiries:
         self._due: dict[Hashable, Expiry] = {}
         self._scope = trio.CancelScope()
 
-    def __len__(self) -> int:
-        return len(self._due)
+    def __iter__(self) -> Iterator[Hashable]:
+        """The keys, in the order in which they were put."""
+        return iter(tuple(self._due))
 
     def put(self, key: Hashable, at: float, end: Callable[[], None]) -> None:
         """Call `end` at this time, in place of what the key had before."""

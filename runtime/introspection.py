@@ -35,6 +35,7 @@ from runtime.system_messages import (
 
 if TYPE_CHECKING:
     from runtime.incarnation import Incarnation
+    from runtime.system import ActorSystem
 
 log = structlog.get_logger("loyalnest.introspection")
 
@@ -161,6 +162,12 @@ def release(life: Incarnation) -> None:
     """The incarnation has ended, and with it all that was done to it."""
     resume(life)
     stop_trace(life, TraceEnd.ACTOR_ENDED)
+
+
+def held_up(system: ActorSystem) -> tuple[ActorStatistics, ...]:
+    """Of every actor that is suspended or traced at present."""
+    lives = {key[0]: None for key in system.expiries if isinstance(key, tuple)}
+    return tuple(map(statistics, lives))
 
 
 async def observed(

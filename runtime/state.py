@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Mapping
+from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 import attrs
@@ -32,8 +34,7 @@ def replace_fields(target: object, names: Collection[str], changes: Mapping[str,
     Each has to be one of `names` and to have a declared type, which the value is read as, from
     JSON or as it is; the validators of attrs have the last word. Raises `StateRefused`.
     """
-    hints = get_type_hints(type(target))
-    values = {name: _value(target, names, hints, name, raw) for name, raw in changes.items()}
+    values = {name: _value(target, names, name, raw) for name, raw in changes.items()}
     before = {name: getattr(target, name) for name in values if hasattr(target, name)}
     try:
         for name, value in values.items():
@@ -44,16 +45,21 @@ def replace_fields(target: object, names: Collection[str], changes: Mapping[str,
         raise StateRefused(f"{name}: {error}") from error
 
 
-def _value(
-    target: object, names: Collection[str], hints: Mapping[str, Any], name: str, raw: object
-) -> object:
+def _value(target: object, names: Collection[str], name: str, raw: object) -> object:
     if name not in names:
         may = ", ".join(sorted(names)) or "nothing"
         raise StateRefused(f"{name} is not to be replaced in {type(target).__name__}: {may} is")
-    wanted = hints.get(name)
-    if wanted is None:
-        raise StateRefused(f"{name} has no declared type")
-    return as_type(name, raw, wanted)
+    return as_type(name, raw, _declared_type(type(target), name))
+
+
+def _declared_type(kind: type, name: str) -> Any:
+    """Of this field alone: others may have types that only a type checker knows."""
+    for base in kind.__mro__:
+        annotation = vars(base).get("__annotations__", {}).get(name)
+        if annotation is not None:
+            alone: Any = SimpleNamespace(__annotations__={name: annotation})
+            return get_type_hints(alone, vars(sys.modules[base.__module__]))[name]
+    raise StateRefused(f"{name} has no declared type")
 
 
 def as_type(name: str, raw: object, wanted: Any) -> Any:
