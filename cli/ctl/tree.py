@@ -14,7 +14,10 @@ from cli.ctl.server import TIMEOUT_S, Server, json_option, print_json, server_co
 
 HEALTH = "/health"
 EVERY_S = 1.0
-COLUMNS = ("ACTOR", "KIND", "STATE", "UNREAD", "HANDLED", "PER SECOND", "RESTARTS", "LAST EXIT")
+COLUMNS = (
+    *("ACTOR", "KIND", "STATE", "UNREAD", "WAIT", "SERVICE", "HANDLED", "PER SECOND"),
+    *("FAILED", "RESTARTS", "LAST EXIT"),
+)
 
 Handled = dict[str, int]
 """By address, the messages an actor has handled since its start."""
@@ -47,7 +50,8 @@ class Rates:
 @json_option
 @server_command
 def tree(server: Server, watch: bool, as_json: bool) -> None:
-    """Print every actor with its state, its unread messages and its restarts."""
+    """Print every actor with its state, its unread messages, how long they wait and take, failures
+    and restarts. Times are means of the messages that were timed."""
     if as_json:
         print_json(server.get(HEALTH)["tree"])
     elif watch:
@@ -84,10 +88,19 @@ def _row(depth: int, actor: dict[str, Any], rates: dict[str, float]) -> list[obj
     return [
         "  " * depth + actor["id"],
         actor["kind"],
-        actor["state"],
+        _state(actor),
         actor["mailbox_depth"],
+        tables.duration(actor["queue_wait_s"]),
+        tables.duration(actor["service_s"]),
         actor["handled"],
         round(rate, 1) if rate is not None else None,
+        actor["failed"],
         actor["restarts"],
         actor["last_exit"],
     ]
+
+
+def _state(actor: dict[str, Any]) -> str:
+    """Whether it runs; where somebody holds it up or looks at it, that."""
+    held = [word for word in ("suspended", "traced") if actor[word]]
+    return " ".join(held) or str(actor["state"])

@@ -13,6 +13,7 @@ from gateway.api_controls import LiftQuery
 from gateway.bodies import TEXT_PATTERN, Body, Text
 from gateway.introspection_messages import (
     INTROSPECTION,
+    NOT_SUSPENDED,
     EndTrace,
     GetActorState,
     GetHeldUp,
@@ -146,8 +147,9 @@ async def replace_state(request: ApiRequest) -> Answer:
 
 async def suspension(request: ApiRequest) -> Answer:
     query: SuspensionQuery = request.query
-    found = accepted(await request.ask(INTROSPECTION, GetSuspension(query.actor)))
-    await _wait(request, Hold.SUSPENSION, found.over.wait)
+    found = await request.ask(INTROSPECTION, GetSuspension(query.actor))
+    if found != NOT_SUSPENDED:
+        await _wait(request, Hold.SUSPENSION, accepted(found).over.wait)
     return await statistics(request)
 
 

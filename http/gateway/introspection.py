@@ -12,6 +12,7 @@ from actors.admin_core.messages import SYSTEM, AuditRecord, audit_event
 from actors.admin_core.recording import record
 from actors.vocabulary import Refusal, RefusalKind
 from gateway.introspection_messages import (
+    NOT_SUSPENDED,
     EndTrace,
     GetActorState,
     GetHeldUp,
@@ -53,7 +54,6 @@ TRACES_MAX: Final = 16
 """Traces that are there to be read; those that are over make room for new ones."""
 
 NOT_TRACED: Final = Refusal(RefusalKind.NOT_FOUND, "not_traced", "the actor is not traced")
-NOT_SUSPENDED: Final = Refusal(RefusalKind.NOT_FOUND, "not_suspended", "the actor is not suspended")
 TOO_MANY: Final = Refusal(
     RefusalKind.CONFLICT, "too_many_traces", f"{TRACES_MAX} actors are traced already"
 )
@@ -65,10 +65,11 @@ WENT_AWAY: Final = Order(subject=SYSTEM, role=SYSTEM, reason="whoever held it ha
 
 @attrs.define(eq=False)
 class Held:
-    """What outlives the desk: audit entries that wait, and by address the traces and who holds."""
+    """What outlives the desk: audit entries that wait, the traces by address, and what is held."""
 
     late: LateEntries = attrs.field(factory=lambda: LateEntries(deque(maxlen=UNRECORDED_MAX)))
     traces: dict[str, MessageTrace] = attrs.field(factory=dict)
+    holds: set[tuple[Hold, str]] = attrs.field(factory=set)
 
 
 class IntrospectionDesk(Workers):
@@ -84,10 +85,12 @@ class IntrospectionDesk(Workers):
         super().__init__()
         self._late = held.late
         self._traces = held.traces
-        self._held: set[tuple[Hold, str]] = set()
+        self._held = held.holds
 
     async def started(self) -> None:
         self.start_task(self._late.keep_recording, self.system)
+        for what, address in self._held:
+            self._hold(what, address)
 
     async def receive(self, message: Any) -> object:
         match message:

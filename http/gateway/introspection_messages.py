@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import attrs
 
-from actors.vocabulary import Refusal
+from actors.vocabulary import Refusal, RefusalKind
 from gateway.switch_messages import Order
 from runtime.introspection import Suspension
 from runtime.message import Call, Cast
@@ -18,6 +18,9 @@ INTROSPECTION: Final = "controls.introspection"
 
 Every message names an `actor`: by its address in the tree, by its name, or as `region/key`.
 """
+
+
+NOT_SUSPENDED: Final = Refusal(RefusalKind.NOT_FOUND, "not_suspended", "the actor is not suspended")
 
 
 class Hold(Enum):

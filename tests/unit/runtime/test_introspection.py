@@ -404,6 +404,7 @@ async def test_batches_pools_timers_and_cancelled_handlers_are_traced(
         await trio.sleep(2)
         with pytest.raises(AskTimeout):
             await system.ref("probe").ask(Wait(9), timeout_s=1)
+        await settle()
         assert told(probes)[2:] == [
             ("received", "Note", None),
             ("handled", "Note", "done"),
