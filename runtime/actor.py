@@ -51,7 +51,8 @@ class Actor:
     what it depends on, which leave its own state sound."""
 
     replaceable: ClassVar[frozenset[str]] = frozenset()
-    """Fields that operators may replace while it runs; each needs a type in the class."""
+    """Fields that operators may replace while it runs, named without an underscore; each needs a
+    type in the class."""
 
     _incarnation: Incarnation
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Mapping
+from itertools import product
 from types import SimpleNamespace
 from typing import Any, get_type_hints
 
@@ -32,9 +33,10 @@ def replace_fields(target: object, names: Collection[str], changes: Mapping[str,
     """Set these fields, all of them or none.
 
     Each has to be one of `names` and to have a declared type, which the value is read as, from
-    JSON or as it is; the validators of attrs have the last word. Raises `StateRefused`.
+    JSON or as it is, within the bounds of a `msgspec.Meta`; the validators of attrs have the last
+    word. Raises `StateRefused`.
     """
-    values = {name: _value(target, names, name, raw) for name, raw in changes.items()}
+    values = dict(_value(target, names, name, raw) for name, raw in changes.items())
     before = {name: getattr(target, name) for name in values if hasattr(target, name)}
     try:
         for name, value in values.items():
@@ -45,20 +47,26 @@ def replace_fields(target: object, names: Collection[str], changes: Mapping[str,
         raise StateRefused(f"{name}: {error}") from error
 
 
-def _value(target: object, names: Collection[str], name: str, raw: object) -> object:
+def _value(target: object, names: Collection[str], name: str, raw: object) -> tuple[str, object]:
+    """The field that is meant, and what to put there."""
     if name not in names:
         may = ", ".join(sorted(names)) or "nothing"
         raise StateRefused(f"{name} is not to be replaced in {type(target).__name__}: {may} is")
-    return as_type(name, raw, _declared_type(type(target), name))
+    field, wanted = _declared(type(target), name)
+    return field, as_type(name, raw, wanted)
 
 
-def _declared_type(kind: type, name: str) -> Any:
-    """Of this field alone: others may have types that only a type checker knows."""
-    for base in kind.__mro__:
-        annotation = vars(base).get("__annotations__", {}).get(name)
+def _declared(kind: type, name: str) -> tuple[str, Any]:
+    """The field of this name, or with an underscore before it, and its type.
+
+    Of this field alone: others may have types that only a type checker knows.
+    """
+    for field, base in product((name, f"_{name}"), kind.__mro__):
+        annotation = vars(base).get("__annotations__", {}).get(field)
         if annotation is not None:
-            alone: Any = SimpleNamespace(__annotations__={name: annotation})
-            return get_type_hints(alone, vars(sys.modules[base.__module__]))[name]
+            alone: Any = SimpleNamespace(__annotations__={field: annotation})
+            module = vars(sys.modules[base.__module__])
+            return field, get_type_hints(alone, module, include_extras=True)[field]
     raise StateRefused(f"{name} has no declared type")
 
 

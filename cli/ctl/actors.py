@@ -51,7 +51,12 @@ def stats(server: Server, actor: str | None, as_json: bool) -> None:
     """
     if actor is None:
         items = server.get(ACTORS)["items"]
-        print_json(items) if as_json else tables.console().print(tables.held_up(items))
+        if as_json:
+            print_json(items)
+        elif items:
+            tables.console().print(tables.held_up(items))
+        else:
+            print("no actor is suspended or traced")
         return
     found = server.get(STATISTICS, actor=actor)
     print_json(found) if as_json else _print_statistics(found)
@@ -199,6 +204,7 @@ def _print_events(console: Console, found: dict[str, Any], as_json: bool) -> Non
         console.print(f"{found['missed']:,} events missed", style="yellow", markup=False)
     for event in found["events"]:
         console.print(_line(event), soft_wrap=True)
+    console.file.flush()
 
 
 def _line(event: dict[str, Any]) -> Text:

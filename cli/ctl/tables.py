@@ -32,6 +32,7 @@ STYLES = {
 
 WIDTH_OF_A_PIPE = 200
 CONTENT_MAX = 300
+TYPE = "$type"
 
 
 def console() -> Console:
@@ -81,9 +82,11 @@ def duration(seconds: float | None) -> str | None:
 
 
 def compact(value: Any) -> str:
-    """A description of the API on one line."""
+    """A description of the API on one line, without its own type."""
     if value is None:
         return ""
+    if isinstance(value, dict):
+        value = {name: each for name, each in value.items() if name != TYPE}
     text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
     return text if len(text) <= CONTENT_MAX else text[:CONTENT_MAX] + "…"
 

@@ -608,6 +608,26 @@ async def test_a_suspended_entity_is_not_put_to_sleep(autojump_clock: MockClock)
         assert isinstance(find_actor(system, "things/7"), NotFound)
 
 
+async def test_how_many_entities_may_be_awake_and_how_long_is_replaced_within_bounds(
+    autojump_clock: MockClock,
+) -> None:
+    """Clauses I6, E3, E4."""
+    async with running([attrs.evolve(region(), name="region")]) as system:
+        things, host = system.entities("things"), system.ref("region")
+        assert (await host.get_state()).replaceable == ("idle_s", "max_active")
+        for wrong in ({"idle_s": 0}, {"max_active": 0}, {"idle_s": 1, "max_active": "2"}):
+            with pytest.raises(StateRefused):
+                await host.replace_state(wrong)
+        await host.replace_state({"idle_s": 1.0, "max_active": 1})
+        for key in (1, 2):
+            await things.ref(key).ask(Add(1))
+            await trio.sleep(0.1)
+        assert isinstance(find_actor(system, "things/1"), NotFound)
+        await trio.sleep(3)
+        assert isinstance(find_actor(system, "things/2"), NotFound)
+        assert (await host.get_state()).state["statistics"]["passivated"] == 2
+
+
 async def test_the_tree_is_read_as_far_as_its_bounds_go() -> None:
     """Clause I9."""
     deep = supervisor("deep", [supervisor("deeper", [probe("bottom")])])
