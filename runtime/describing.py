@@ -13,12 +13,16 @@ from typing import Any, Final
 import attrs
 import msgspec
 
+from runtime.exits import crashed
 from runtime.redaction import MASK, SECRET_NAME, Sanitizer
 from runtime.texts import storable
 
 DEPTH_MAX: Final = 6
 ITEMS_MAX: Final = 20
 """Items shown of one collection; their number is shown as well."""
+
+FIELDS_MAX: Final = 50
+"""Fields shown of one object, and names of what is described itself."""
 
 VALUES_MAX: Final = 300
 """Values shown in one description."""
@@ -77,28 +81,26 @@ class _Description:
         named = _named(value)
         if named is not None:
             fields, hidden = named
-            return {TYPE: type(value).__name__, **self.fields(fields, hidden, depth)}
+            shown = self._fields(fields[:FIELDS_MAX], len(fields), hidden, depth)
+            return {TYPE: type(value).__name__, **shown}
         if isinstance(value, Mapping):
-            return self.fields(
-                ((_key(key), each) for key, each in value.items()), frozenset(), depth
-            )
+            most = FIELDS_MAX if depth == 1 else ITEMS_MAX
+            pairs = ((_key(key), each) for key, each in islice(value.items(), most))
+            return self._fields(pairs, len(value), frozenset(), depth)
         if isinstance(value, list | tuple | set | frozenset | deque):
             return self._items(value, depth)
         address = getattr(value, "address", None)
         return text(address) if isinstance(address, str) else f"<{type(value).__name__}>"
 
-    def fields(
-        self, fields: Iterable[tuple[str, object]], hidden: AbstractSet[str], depth: int
+    def _fields(
+        self, fields: Iterable[tuple[str, object]], count: int, hidden: AbstractSet[str], depth: int
     ) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        rest = iter(fields)
-        for name, value in islice(rest, ITEMS_MAX):
-            if self._left <= 0:
-                break
+        for name, value in islice(fields, max(0, self._left)):
             shown = name.lstrip("_")
             masked = name in hidden or is_hidden(shown)
             found[shown] = MASK if masked and value is not None else self.of(value, depth)
-        left = sum(1 for _ in rest)
+        left = count - len(found)
         return found | {MORE: f"{left} more"} if left else found
 
     def _items(self, values: Any, depth: int) -> list[Any]:
@@ -136,7 +138,7 @@ def _plain(value: object) -> str | None:
         case type():
             return value.__name__
         case BaseException():
-            return f"{type(value).__name__}: {value}"
+            return crashed(value).detail
     return None
 
 

@@ -1,5 +1,6 @@
 """Looking at actors over HTTP: what operators get, and that actors are let go in any case."""
 
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -193,3 +194,27 @@ async def test_what_is_wrong_is_said_and_only_operators_are_told(tmp_path: Path)
                 reply = await api.ask(method, path, role=role, json=WHY)
                 assert outcome_of(reply) == (403, "role_not_allowed"), (role, path)
                 assert (await api.client.request(method, path)).status_code == 401
+
+
+def addresses(actors: list[dict[str, Any]]) -> list[str]:
+    return [
+        address
+        for actor in actors
+        for address in (actor["address"], *addresses(actor["children"] or []))
+    ]
+
+
+async def test_every_actor_of_the_tree_shows_a_state_and_none_a_secret(tmp_path: Path) -> None:
+    async with running_tree(tmp_path) as api:
+        await api.earn(100, reason="ada@example.com asked at +49 170 1234567")
+        tree = (await api.ask("GET", "/health", role=Role.PLATFORM)).json()["tree"]
+        everybody = ["loyalnest", *addresses(tree), ACCOUNT]
+        assert len(everybody) > 30
+        shown = {actor: await seen(api, STATE, actor) for actor in everybody}
+        private = api.signing_key.private.private_bytes_raw()
+        planted = [
+            private.hex(), b64encode(private).decode(), "PRIVATE", "ada@example.com", "1234567",
+            api.token(Role.PLATFORM)[:40],
+        ]  # fmt: skip
+        assert [text for text in planted if text in str(shown)] == []
+        assert max(len(str(state)) for state in shown.values()) < 20_000

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import attrs
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, assert_checkpoints
 
 from runtime import (
     Actor,
@@ -238,6 +238,36 @@ async def test_what_is_asked_of_an_actor_that_takes_too_long_does_not_happen_lat
         with pytest.raises(Exception, match="deadline passed") as caught:
             await ref.suspend()
         assert type(caught.value).__name__ in {"Expired", "AskTimeout"}
+
+
+async def test_every_question_is_a_checkpoint_and_can_be_cancelled() -> None:
+    """Clauses I4, D6."""
+    async with running([ChildSpec("tuned", Tuned, name="tuned")]) as system:
+        ref = system.ref("tuned")
+        trace = await ref.trace()
+        questions: list[Callable[[], Awaitable[object]]] = [
+            ref.inspect,
+            ref.get_state,
+            ref.suspend,
+            ref.resume,
+            lambda: ref.replace_state({"limit": 5}),
+            ref.stop_trace,
+            lambda: trace.wait(0),
+            ref.trace,
+            ref.stop_trace,
+        ]
+        for question in questions:
+            with assert_checkpoints():
+                await question()
+        ref.tell(Note("go on"))
+        for question in questions:
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await question()
+            assert scope.cancelled_caught
+        await ref.resume()
+        await ref.stop_trace()
+        assert await ref.ask(Add(0)) == 5
 
 
 async def test_introspection_of_nobody() -> None:
