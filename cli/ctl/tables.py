@@ -44,7 +44,7 @@ def console() -> Console:
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """Rows of text and numbers; numbers to the right, words that mean something in their colour."""
     cells = [list(row) for row in rows]
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for place, name in enumerate(columns):
         numbers = [isinstance(row[place], int | float) for row in cells if row[place] is not None]
         right = bool(numbers) and all(numbers)

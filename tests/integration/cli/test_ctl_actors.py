@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import trio
+from rich.console import Console
 
 from cli.ctl import tables
 from cli.ctl.actors import _let_go, _line
 from cli.ctl.server import Server
+from cli.ctl.tree import _table
 from cli.errors import CommandFailed
 from tests.integration.cli.program import started
 from tests.integration.cli.test_ctl import SERVE, WHY, ctl, told
@@ -104,6 +107,26 @@ def test_letting_go_of_a_server_that_is_gone_says_so_and_is_no_error(
     gone = Gone.__new__(Gone)
     trio.run(_let_go, gone, "/path", "x")
     assert capsys.readouterr().err == "gone\n"
+
+
+def test_the_tree_fits_a_narrow_terminal_and_shows_rates_while_it_is_watched() -> None:
+    actor = {
+        "id": "journal", "address": "a/journal", "kind": "Journal", "state": "running",
+        "mailbox_depth": 3, "queue_wait_s": 0.002, "service_s": None, "handled": 70, "failed": 1,
+        "restarts": 2, "last_exit": "crashed: " + "x" * 100, "suspended": False, "traced": True,
+    }  # fmt: skip
+    for rates, width, has, has_not in (
+        (None, 200, ("KIND", "LAST EXIT", "HANDLED"), ("PER SECOND",)),
+        (None, 80, ("HANDLED",), ("KIND", "LAST EXIT")),
+        ({"a/journal": 12.34}, 80, ("PER SECOND", "12.3", "2 ms", "traced"), ("HANDLED",)),
+    ):
+        console = Console(file=StringIO(), width=width)
+        console.print(_table([(1, actor)], rates, width))
+        out = console.file.getvalue()  # type: ignore[attr-defined]
+        assert [word for word in has if word not in out] == []
+        assert [word for word in has_not if word in out] == []
+        assert max(map(len, out.splitlines())) <= width
+    assert _table([], None, 80).row_count == 0
 
 
 def test_an_event_is_one_line_without_the_type_of_its_content() -> None:
