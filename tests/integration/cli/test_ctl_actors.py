@@ -1,7 +1,9 @@
 """`loyalnest ctl` at one actor of a running server."""
 
 import json
-from collections.abc import Iterator
+import signal
+import time
+from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
 
@@ -18,6 +20,9 @@ from tests.integration.cli.program import started
 from tests.integration.cli.test_ctl import SERVE, WHY, ctl, told
 
 JOURNAL = "loyalnest/platform/journal"
+IDLE = "loyalnest/domains/points/expiry"
+LOOKS_MAX = 100
+LOOK_EVERY_S = 0.2
 
 pytestmark = pytest.mark.slow
 
@@ -63,6 +68,39 @@ def test_a_trace_shows_what_comes_and_goes_until_it_has_all_its_events(folder: P
     assert "\x1b" not in done.out
     lines = ctl(folder, "trace", JOURNAL, "--events", "3", *WHY, "--json").out.splitlines()
     assert [json.loads(line)["number"] for line in lines] == [1, 2, 3]
+
+
+def seen(folder: Path, wanted: Callable[[], bool]) -> bool:
+    """Whether it comes to be so, within the time that a hold lasts."""
+    for _ in range(LOOKS_MAX):
+        if wanted():
+            return True
+        time.sleep(LOOK_EVERY_S)
+    return False
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "by"),
+    [(signal.SIGINT, 130, "cli"), (signal.SIGKILL, -signal.SIGKILL, "system")],
+)
+def test_an_actor_is_let_go_when_the_command_that_traces_it_is_ended(
+    folder: Path, number: signal.Signals, code: int, by: str
+) -> None:
+    def traced() -> bool:
+        return [item["address"] for item in told(folder, "stats")] == [IDLE]
+
+    def ended() -> bool:
+        (entry,) = told(folder, "audit", "--platform", "--limit", "1")
+        return bool(entry["action"] == "actor.end_trace" and entry["subject"].startswith(by))
+
+    with started("ctl", "trace", IDLE, "--for", "10m", *WHY, cwd=folder) as command:
+        assert seen(folder, traced)
+        time.sleep(LOOK_EVERY_S)
+        command.send(number)
+        assert command.wait() == code
+        assert "Traceback" not in command.err
+    assert seen(folder, lambda: told(folder, "stats") == [])
+    assert seen(folder, ended)
 
 
 def test_state_is_shown_and_replaced_where_that_is_allowed(folder: Path) -> None:
