@@ -319,11 +319,10 @@ class Incarnation:
     def _put_down(self) -> None:
         """After a cancelled handler: its deadline passed, or its asker went away."""
         cell = self.cell
-        if cell.cancelled:
-            self._count_failed()
         cell.cancelled = False
         envelope, cell.in_hand = cell.in_hand, None
         if envelope is not None:
+            cell.failed += envelope.state is DONE
             detail = "deadline passed while it was worked on"
             envelope.fail(AskTimeout(cell.address, envelope.message, detail))
         self._end_batch()

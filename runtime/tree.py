@@ -114,7 +114,7 @@ def find_actor(system: ActorSystem, address: str) -> ActorRef | NotFound:
 def _entity(system: ActorSystem, address: str) -> Cell | None:
     for region in system.regions:
         if address.startswith(f"{region.name}/"):
-            return region.find(address.removeprefix(f"{region.name}/"))
+            return region.find(address)
     return None
 
 

@@ -75,7 +75,8 @@ class Workers(Actor):
                 envelope.scope = scope
                 envelope.reply(await self.receive(envelope.message))
             if scope.cancelled_caught:
-                envelope.receiver.failed += 1
+                gone = envelope.asker is None and envelope.state is TAKEN
+                envelope.receiver.failed += not gone
                 envelope.fail(self._too_late(envelope.message))
         except self.passes_on as error:
             envelope.receiver.failed += 1

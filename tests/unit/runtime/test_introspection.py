@@ -560,12 +560,22 @@ async def test_statistics_are_exact_where_they_count_and_timed_where_they_tell_t
         await ref.stop_trace()
 
 
-async def test_failures_of_a_pool_are_counted() -> None:
+async def test_failures_are_counted_and_askers_that_go_away_are_none(
+    autojump_clock: MockClock,
+) -> None:
     """Clause I9."""
-    async with running([ChildSpec("p", Pool, name="p")]) as system:
+    async with running([ChildSpec("p", Pool, name="p"), probe()]) as system:
+        pool, one = system.ref("p"), system.ref("probe")
         with pytest.raises(ActorDown):
-            await system.ref("p").ask(Crash())
-        assert (await system.ref("p").inspect()).failed == 1
+            await pool.ask(Crash())
+        for ref in (pool, one):
+            with pytest.raises(AskTimeout):
+                await ref.ask(Wait(9), timeout_s=1)
+            with trio.move_on_after(1):
+                await ref.ask(Wait(9))
+            await settle()
+        assert (await pool.inspect()).failed == 2
+        assert (await one.inspect()).failed == 1
 
 
 # Finding
@@ -622,7 +632,7 @@ async def test_who_does_not_run_is_said_not_to_and_is_not_started_by_looking() -
             assert isinstance(found, NotFound), address
             if address != "probe":
                 assert found.detail.startswith(why), (address, found.detail)
-        assert system.entities("things").find("9") is None
+        assert system.entities("things").find("things/9") is None
 
 
 async def test_a_suspended_entity_is_not_put_to_sleep(autojump_clock: MockClock) -> None:
