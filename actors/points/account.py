@@ -31,6 +31,7 @@ from actors.points.transferring import Follow, Lead, Transferring
 from actors.slicing import in_slices
 from actors.vocabulary import Refusal
 from runtime import Envelope
+from runtime.state import StateRefused
 from runtime.storage import Database
 from runtime.storage.inbox import find_seen
 
@@ -54,10 +55,19 @@ class Account(Transferring):
 
     batch_max: ClassVar[int] = 64
     batch_cancellable: ClassVar[bool] = True
+    replaceable: ClassVar[frozenset[str]] = frozenset({"state"})
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._recent: dict[Key, Answer] = {}
+
+    def replace_state(self, changes: Mapping[str, Any]) -> None:
+        """Points change by entries of the ledger alone. What an account remembers of it may be
+        replaced by null, and is loaded again."""
+        if dict(changes) != {"state": None}:
+            raise StateRefused("only the ledger changes an account; null has it loaded again")
+        self._state, self._exists = None, False
+        self._recent.clear()
 
     async def receive_batch(self, batch: Sequence[Envelope]) -> None:
         if len(batch) == 1 and isinstance(batch[0].message, Apply):
