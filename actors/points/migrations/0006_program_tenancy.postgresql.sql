@@ -1,6 +1,6 @@
-SELECT loyalnest_protect('points_transfers');
+SELECT loyalnest_make_append_only('points_transfers');
 
-SELECT loyalnest_protect('points_transfer_parts');
+SELECT loyalnest_make_append_only('points_transfer_parts');
 
 SELECT loyalnest_protect('points_refund_policies');
 

@@ -687,6 +687,8 @@ CREATE TRIGGER audit_entries_never_change BEFORE DELETE OR UPDATE ON public.audi
 CREATE TRIGGER points_lot_movements_never_change BEFORE DELETE OR UPDATE ON public.points_lot_movements FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER points_postings_never_change BEFORE DELETE OR UPDATE ON public.points_postings FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER points_transactions_never_change BEFORE DELETE OR UPDATE ON public.points_transactions FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
+CREATE TRIGGER points_transfer_parts_never_change BEFORE DELETE OR UPDATE ON public.points_transfer_parts FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
+CREATE TRIGGER points_transfers_never_change BEFORE DELETE OR UPDATE ON public.points_transfers FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES public.merchants(merchant_id);
 ALTER TABLE public.orders
@@ -780,7 +782,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_tier_changes TO loyalne
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_tier_members TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_tier_programs TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.points_transactions TO loyalnest_app;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_transfer_parts TO loyalnest_app;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_transfers TO loyalnest_app;
+GRANT SELECT,INSERT ON TABLE public.points_transfer_parts TO loyalnest_app;
+GRANT SELECT,INSERT ON TABLE public.points_transfers TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.products TO loyalnest_app;
 GRANT SELECT ON TABLE public.schema_migrations TO loyalnest_app;

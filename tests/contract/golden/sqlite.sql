@@ -28,6 +28,18 @@ BEGIN SELECT RAISE(ABORT, 'ledger entries never change'); END;
 CREATE TRIGGER points_transactions_never_go BEFORE DELETE ON points_transactions
 BEGIN SELECT RAISE(ABORT, 'ledger entries never change'); END;
 
+CREATE TRIGGER points_transfer_parts_never_change BEFORE UPDATE ON points_transfer_parts
+BEGIN SELECT RAISE(ABORT, 'records of transfers never change'); END;
+
+CREATE TRIGGER points_transfer_parts_never_go BEFORE DELETE ON points_transfer_parts
+BEGIN SELECT RAISE(ABORT, 'records of transfers never change'); END;
+
+CREATE TRIGGER points_transfers_never_change BEFORE UPDATE ON points_transfers
+BEGIN SELECT RAISE(ABORT, 'records of transfers never change'); END;
+
+CREATE TRIGGER points_transfers_never_go BEFORE DELETE ON points_transfers
+BEGIN SELECT RAISE(ABORT, 'records of transfers never change'); END;
+
 CREATE TABLE admin_flag_history (
     merchant_id TEXT NOT NULL,
     flag_key TEXT NOT NULL,

@@ -25,7 +25,13 @@ INSERT_FOR_ANOTHER = Statement(
     1,
 )
 LEDGER = ("points_transactions", "points_postings", "points_lot_movements")
-APPEND_ONLY = (*LEDGER, "audit_entries")
+APPEND_ONLY = (
+    *LEDGER,
+    "audit_entries",
+    "admin_flag_history",
+    "points_transfers",
+    "points_transfer_parts",
+)
 
 TABLES_OF_MERCHANTS = (
     "SELECT c.relname AS name, c.relrowsecurity AS secured, c.relkind = 'p' AS partitioned,"
