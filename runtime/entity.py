@@ -70,6 +70,8 @@ class Entities(Actor):
     A message never meets two activations of a key: the next one starts when the last has ended.
     """
 
+    keeps_task: ClassVar[bool] = True
+
     def __init__(
         self,
         name: str,
@@ -168,7 +170,7 @@ class Entities(Actor):
         for key in list(islice(self._activations, EVICTION_LOOKS)):
             activation = self._activations.pop(key)
             self._activations[key] = activation
-            if not _is_idle(activation.incarnation.cell):
+            if not activation.incarnation.cell.idle:
                 continue
             if activation.seen == activation.incarnation.cell.handled:
                 self._passivate(key)
@@ -200,7 +202,7 @@ class Entities(Actor):
         if activation is None:
             return
         cell = activation.incarnation.cell
-        if activation.seen == cell.handled and _is_idle(cell):
+        if activation.seen == cell.handled and cell.idle:
             self._passivate(key)
         activation.seen = cell.handled
 
@@ -211,7 +213,3 @@ class Entities(Actor):
         return EntityStatistics(
             len(self.active), len(self._leaving), self._activated, self._passivated, self._crashed
         )
-
-
-def _is_idle(cell: Cell) -> bool:
-    return cell.parked is not None and not cell.items and not cell.system_items

@@ -96,10 +96,10 @@ class ActorRef:
 
         False when none is there. To end it in order, signal `Stop`.
         """
-        scope = self._cell.kill_scope
-        if scope is not None:
-            scope.cancel()
-        return scope is not None
+        life = self._cell.life
+        if life is not None:
+            life.kill()
+        return life is not None
 
     def watched_by(self, watcher: Cell) -> None:
         """See `Actor.watch`."""
@@ -181,12 +181,13 @@ async def ask(
     else:
         deadline = _deadline(ambient, timeout_s)
         envelope = _inheriting(ambient, cell, message, deadline)
-    items = cell.system_items if urgent else cell.items
     if urgent:
         if not cell.accepting:
             raise ActorDown(cell.address, message)
-    elif len(items) >= cell.limit:
+        cell.rouse()
+    elif len(cell.items) >= cell.limit:
         await _wait_for_room(cell, message, deadline)
+    items = cell.system_items if urgent else cell.items
     if not envelope.number % SAMPLING:
         envelope.sent_at = monotonic()
     items.append(envelope)
@@ -303,6 +304,8 @@ def _deadline(ambient: Ambient | None, timeout_s: float | None) -> float:
 
 
 async def _wait_for_room(cell: Cell, message: Message, deadline: float) -> None:
+    if cell.make_room(message):
+        return
     with trio.move_on_at(deadline):
         while not cell.make_room(message):
             if not cell.accepting:

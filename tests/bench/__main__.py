@@ -6,6 +6,7 @@ from tests.bench.bulkhead import bulkhead
 from tests.bench.crashing import crashing
 from tests.bench.durable import durable
 from tests.bench.failing import failing
+from tests.bench.idling import idling
 from tests.bench.importing import importing
 from tests.bench.messaging import messaging
 from tests.bench.mutations import mutations
@@ -22,6 +23,7 @@ ALL = (
     serving,
     importing,
     crashing,
+    idling,
     roundtrips,
     policies,
     durable,
