@@ -16,6 +16,7 @@ from tests.bench.report import show, write
 from tests.bench.roundtrips import roundtrips
 from tests.bench.serving import serving
 from tests.bench.serving_on_postgresql import serving_on_postgresql
+from tests.bench.simulating import simulating
 
 ALL = (
     messaging,
@@ -24,6 +25,7 @@ ALL = (
     importing,
     crashing,
     idling,
+    simulating,
     roundtrips,
     policies,
     durable,
