@@ -20,6 +20,8 @@ from runtime.system_messages import Down, Stop, SystemMessage
 
 if TYPE_CHECKING:
     from runtime.askdeadlines import AskDeadlines
+    from runtime.message_trace import MessageTrace
+
 
 NO_ROOM: Final[deque[Envelope]] = deque(maxlen=0)
 """In place of both lanes where nothing can be put: an empty deque takes 600 bytes."""
@@ -27,6 +29,11 @@ NO_ROOM: Final[deque[Envelope]] = deque(maxlen=0)
 
 class Life(Protocol):
     """What lives in a cell."""
+
+    @property
+    def suspension(self) -> object | None: ...
+    @property
+    def trace(self) -> MessageTrace | None: ...
 
     def kill(self) -> None:
         """End at the next checkpoint, without `stopped`."""
@@ -55,6 +62,7 @@ class Cell:
         "capacity",
         "dead_letters",
         "deadlines",
+        "failed",
         "handled",
         "in_hand",
         "items",
@@ -81,6 +89,7 @@ class Cell:
         self.watchers: set[Cell] | None = None
         self.accepting = False
         self.handled = 0
+        self.failed = 0
         self.limit = 0
         self.in_hand: Envelope | None = None
         self.batch: Sequence[Envelope] = ()
@@ -117,9 +126,10 @@ class Cell:
 
     @property
     def idle(self) -> bool:
-        """Whether the actor here has nothing to do."""
+        """Whether the actor here has nothing to do, and nobody holds it up so that it has."""
         waits = self.parked is not None or self.rests
-        return waits and not self.items and not self.system_items
+        held = self.life is not None and self.life.suspension is not None
+        return waits and not held and not self.items and not self.system_items
 
     def rouse(self) -> None:
         """Have lanes, for one more message."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +17,15 @@ from runtime.context import Context, context_of_batch, current
 from runtime.envelope import DONE, QUEUED, TAKEN, Envelope
 from runtime.errors import AskTimeout, StartFailed
 from runtime.exits import NORMAL, ExitReason, crashed
+from runtime.introspection import Suspension, Times, introspect, observed, release
+from runtime.message_trace import MessageTrace
 from runtime.moment import Moment
 from runtime.parking import monotonic, park
 from runtime.ref import ActorRef
 from runtime.resting import Retired
+from runtime.sampling import TIMED
 from runtime.starting import IGNORE, StartInfo
-from runtime.system_messages import (
-    ActorStatistics,
-    Inspect,
-    Resume,
-    Stop,
-    Suspend,
-    SystemMessage,
-)
+from runtime.system_messages import Introspection, Stop, SystemMessage
 from runtime.tenure import Tenure
 from runtime.timers import TimerFired, Timers
 from runtime.tracing import Tracing, handling
@@ -53,10 +50,10 @@ class Incarnation(Tenure):
     __slots__ = (
         "_batch",
         "_deferred",
+        "_handler",
         "_on_exit",
         "_stashed",
         "_stopping",
-        "_suspended",
         "_timers",
         "exited",
         "ignored",
@@ -67,11 +64,17 @@ class Incarnation(Tenure):
         "ref",
         "start_error",
         "started",
+        "suspension",
+        "times",
+        "trace",
     )
 
     def __init__(self, cell: Cell, actor: Actor, system: ActorSystem, on_exit: OnExit) -> None:
         super().__init__(cell, actor, system)
         self.ref = ActorRef(cell)
+        self.suspension: Suspension | None = None
+        self.trace: MessageTrace | None = None
+        self.times: Times | None = None
         self.receive: Callable[[Any], Any]
         self.handle_with(actor.receive)
         self.reason: ExitReason | None = None
@@ -83,7 +86,6 @@ class Incarnation(Tenure):
         self.number = 0
         self._on_exit = on_exit
         self._timers: Timers | None = None
-        self._suspended = False
         self._stopping = False
         self._batch: Sequence[Envelope] = ()
         self._stashed: list[Envelope] | None = None
@@ -98,8 +100,26 @@ class Incarnation(Tenure):
 
     def handle_with(self, receive: Callable[[Any], Any]) -> None:
         """Handle messages with `receive`; where spans are recorded, each in one of its own."""
+        self._handler = receive
         tracing = self.system.tracing
         self.receive = receive if tracing is None else partial(self._traced, tracing, receive)
+        if self.trace is not None:
+            self.receive = partial(observed, self, self.receive)
+
+    def watch_with(self, trace: MessageTrace | None) -> None:
+        """From the next message on, take down in `trace` what comes and goes."""
+        self.trace = trace
+        self.handle_with(self._handler)
+
+    def handling(self, envelopes: Sequence[Envelope]) -> AbstractContextManager[object]:
+        """A block in which these are worked on, apart from `receive`: its spans, and its trace."""
+        spans = handling(self.system.tracing, type(self.actor).__name__, envelopes)
+        if self.trace is None:
+            return spans
+        both = ExitStack()
+        both.enter_context(spans)
+        both.enter_context(self.trace.handling(envelopes))
+        return both
 
     async def _traced(
         self, tracing: Tracing, receive: Callable[[Any], Any], message: object
@@ -142,6 +162,7 @@ class Incarnation(Tenure):
             reason = await self._serve()
         except Exception as error:
             reason = crashed(error)
+            self._count_failed()
         if reason is not None and self.started.is_set():
             return await self._call_stopped(reason)
         return reason
@@ -163,6 +184,7 @@ class Incarnation(Tenure):
         if self._stashed and self.cell.rests:
             self.cell.open()
         self.unstash_all()
+        release(self)
         self.cell.close(reason, (*self._batch, *self._deferred))
         self._batch = self._deferred = ()
         self.reason = reason
@@ -209,7 +231,7 @@ class Incarnation(Tenure):
         while self.reason is None:
             if cell.system_items:
                 await self._read_system(cell.system_items.popleft())
-            elif cell.items and not self._suspended:
+            elif cell.items and self.suspension is None:
                 return
             else:
                 await self._idle()
@@ -277,8 +299,13 @@ class Incarnation(Tenure):
         if envelope.sent_at:
             self.end_timing(envelope)
 
+    def _count_failed(self) -> None:
+        """What is in hand has failed."""
+        self.cell.failed += len(self._batch) or self.cell.in_hand is not None
+
     def _pass_on(self, error: Exception) -> None:
         """Answer what is in hand with `error`, and go on."""
+        self._count_failed()
         asked = False
         for envelope in (self.cell.in_hand, *self._batch):
             if envelope is not None and envelope.state is TAKEN:
@@ -295,6 +322,7 @@ class Incarnation(Tenure):
         cell.cancelled = False
         envelope, cell.in_hand = cell.in_hand, None
         if envelope is not None:
+            cell.failed += envelope.state is DONE
             detail = "deadline passed while it was worked on"
             envelope.fail(AskTimeout(cell.address, envelope.message, detail))
         self._end_batch()
@@ -327,8 +355,7 @@ class Incarnation(Tenure):
         self._batch = batch
         if self.actor.batch_cancellable:
             self.cell.batch = batch
-        tracing = None if apart else self.system.tracing
-        with handling(tracing, type(self.actor).__name__, batch):
+        with nullcontext() if apart else self.handling(batch):
             current.set(context_of_batch(self.cell, batch))
             await self.actor.receive_batch(batch)
         for envelope in batch:
@@ -354,12 +381,22 @@ class Incarnation(Tenure):
     def begin_timing(self, envelope: Envelope) -> None:
         """The wait of a sampled message is over, its handling begins."""
         now = monotonic()
-        self.system.metrics.queue_wait(type(self.actor).__name__, now - envelope.sent_at)
-        envelope.sent_at = now
+        wait_s, envelope.sent_at = now - envelope.sent_at, now
+        if self.times is None:
+            self.times = Times()
+        self.times.waits.add(wait_s)
+        if self.trace is not None:
+            self.trace.waited(envelope, wait_s)
+        if not envelope.number % TIMED:
+            self.system.metrics.queue_wait(type(self.actor).__name__, wait_s)
 
     def end_timing(self, envelope: Envelope) -> None:
         """The handling of a sampled message is over."""
-        self.system.metrics.service(type(self.actor).__name__, monotonic() - envelope.sent_at)
+        service_s = monotonic() - envelope.sent_at
+        if self.times is not None:
+            self.times.services.add(service_s)
+        if not envelope.number % TIMED:
+            self.system.metrics.service(type(self.actor).__name__, service_s)
 
     async def _read_system(self, envelope: Envelope) -> None:
         message = envelope.message
@@ -367,12 +404,9 @@ class Incarnation(Tenure):
         match message:
             case Stop():
                 self.request_stop(message.reason)
-            case Suspend():
-                self._suspended = True
-            case Resume():
-                self._suspended = False
-            case Inspect():
-                envelope.reply(self.statistics())
+            case Introspection():
+                if not envelope.withdrawn:
+                    introspect(self, envelope)
             case TimerFired():
                 if self.timers.claim(message):
                     await self.receive(message.message)
@@ -399,12 +433,7 @@ class Incarnation(Tenure):
         """See `Actor.watch`."""
         ref.watched_by(self.cell)
 
-    def statistics(self) -> ActorStatistics:
-        return ActorStatistics(
-            address=self.cell.address,
-            actor=type(self.actor).__name__,
-            incarnation=self.number,
-            depth=len(self.cell.items),
-            handled=self.cell.handled,
-            suspended=self._suspended,
-        )
+    @property
+    def first_of_batch(self) -> Envelope | None:
+        """Of the batch in hand, if one is."""
+        return self._batch[0] if self._batch else None

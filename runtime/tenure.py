@@ -14,11 +14,14 @@ from trio.lowlevel import current_task, reschedule
 
 from runtime.context import Context, current, current_trace_id
 from runtime.exits import KILLED, ExitReason
+from runtime.parking import monotonic
 from runtime.resting import Retired
 
 if TYPE_CHECKING:
     from runtime.actor import Actor
     from runtime.cell import Cell
+    from runtime.introspection import Suspension
+    from runtime.message_trace import MessageTrace
     from runtime.system import ActorSystem
 
 
@@ -29,12 +32,26 @@ class Tenure:
     is kept by its `host`, the life in whose nursery it runs; a message begins another task there.
     """
 
-    __slots__ = ("_at_rest", "_host", "_kept", "_kill_scope", "_nursery", "actor", "cell", "system")
+    __slots__ = (
+        "_at_rest",
+        "_host",
+        "_kept",
+        "_kill_scope",
+        "_nursery",
+        "actor",
+        "began_at",
+        "cell",
+        "system",
+    )
+
+    suspension: Suspension | None
+    trace: MessageTrace | None
 
     def __init__(self, cell: Cell, actor: Actor, system: ActorSystem) -> None:
         self.cell = cell
         self.actor = actor
         self.system = system
+        self.began_at = 0.0
         self._host: Tenure | None = None
         self._nursery: trio.Nursery | None = None
         self._kill_scope: trio.CancelScope | None = None
@@ -53,6 +70,7 @@ class Tenure:
         """Start in `nursery`, without the context of whoever asked for it."""
         self.cell.open()
         self.cell.life = self
+        self.began_at = monotonic()
         self._begin_in(nursery, ExecutionContext())
 
     def launch(self, child: Tenure) -> None:
@@ -65,7 +83,7 @@ class Tenure:
         """Run a child task that keeps the trace, but no deadline, of the message in hand."""
         nursery = self._own_nursery()
         context = ExecutionContext()
-        context.run(current.set, Context(trace_id=current_trace_id()))
+        context.run(current.set, Context(trace_id=current_trace_id(), work_of=self.cell))
         context.run(partial(nursery.start_soon, function, *args, name=self.cell.address))
 
     def _own_nursery(self) -> trio.Nursery:

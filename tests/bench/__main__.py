@@ -8,6 +8,7 @@ from tests.bench.durable import durable
 from tests.bench.failing import failing
 from tests.bench.idling import idling
 from tests.bench.importing import importing
+from tests.bench.introspection import introspection
 from tests.bench.messaging import messaging
 from tests.bench.mutations import mutations
 from tests.bench.overload import overload
@@ -20,6 +21,7 @@ from tests.bench.simulating import simulating
 
 ALL = (
     messaging,
+    introspection,
     mutations,
     serving,
     importing,

@@ -35,7 +35,7 @@ async def story(sleep: Sleep) -> list[tuple[float, str]]:
         with trio.move_on_after(2):
             await sleeper(5.0)
         with trio.move_on_after(2):
-            await sleeper(2.0)
+            await sleeper(1.75)
         with trio.CancelScope() as scope:
             scope.cancel()
             await sleeper(1.0)
