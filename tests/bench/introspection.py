@@ -16,7 +16,7 @@ from tests.bench.harness import Figure, compare
 
 HERE = Path(__file__).parents[2]
 AGAINST = "LOYALNEST_BENCH_AGAINST"
-ALTERNATIONS = 15
+ALTERNATIONS = 9
 WITHIN = 0.97
 TIMEOUT_S = 60
 

@@ -140,7 +140,7 @@ def served(folder: Path) -> Iterator[Service]:
     """The program with its demo merchant, in a process of its own, without rate limits."""
     command = ("serve", "--demo", "--http-bind", "127.0.0.1:0", "--log-level", "error")
     with (
-        started(*command, cwd=folder, stderr=None, **NO_LIMITS) as process,
+        started(*command, cwd=folder, stderr=None, fresh=False, **NO_LIMITS) as process,
         requests.Session() as session,
     ):
         url = process.url()
