@@ -11,7 +11,11 @@ from gateway import (
     api_customers,
     api_dead_events,
     api_dead_letters,
+    api_imports,
+    api_integrations,
     api_merchant,
+    api_plans,
+    api_refunds,
 )
 from gateway.admission import Admission
 from gateway.api_orders import order_routes
@@ -51,8 +55,12 @@ def domain_routes(settings: GatewaySettings) -> tuple[Route, ...]:
         *points_routes(settings),
         *api_customers.ROUTES,
         *order_routes(settings),
+        *api_refunds.ROUTES,
         *product_routes(settings),
+        *api_plans.ROUTES,
         *api_merchant.ROUTES,
+        *api_imports.ROUTES,
+        *api_integrations.ROUTES,
         *api_auth.ROUTES,
         *api_admin.ROUTES,
         *api_dead_letters.ROUTES,

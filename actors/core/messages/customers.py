@@ -5,11 +5,11 @@ from enum import Enum
 
 import attrs
 
+from actors.core.messages.imports import ImportStep
 from actors.core.messages.orders import Order
 from actors.vocabulary import Idempotency, Page, Refusal
 from runtime.message import Call
 from runtime.outbox import OutboxEvent
-from runtime.storage import Entry
 
 CUSTOMERS = "core.customers"
 """Name of the actor that writes customers."""
@@ -156,20 +156,30 @@ class Upserted:
 class UpsertCustomers(Call[tuple[Upserted | Refusal, ...]]):
     """To `CUSTOMERS`: create or change customers of one merchant, each on its own.
 
-    What is already as told is unchanged, so that a repetition does no harm. `alongside` is written
-    in the same transaction; where one of its exact writes finds its row changed, nothing is
-    written and `Superseded` is raised. At most `MAX_UPSERTS`.
+    What is already as told is unchanged, so that a repetition does no harm. The progress of an
+    import, its `step`, is written in the same transaction; where that step was done already,
+    nothing is written and `Superseded` is raised. A `dry_run` writes nothing but the step. At most
+    `MAX_UPSERTS`.
     """
 
     merchant_id: str
     customers: tuple[CustomerData, ...]
     origin: str
-    alongside: Entry = ()
+    step: ImportStep | None = None
+    dry_run: bool = False
 
 
 @attrs.frozen
 class GetCustomer(Call[Customer | None]):
     """A change made by another process may be seen up to 5 s late."""
+
+    merchant_id: str
+    customer_id: str
+
+
+@attrs.frozen
+class HasCustomer(Call[bool]):
+    """To `QUERIES`: whether there is such a customer, as the database has it."""
 
     merchant_id: str
     customer_id: str

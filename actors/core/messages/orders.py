@@ -72,12 +72,14 @@ class RecordOrders(Call[tuple[OrderResult | Refusal, ...]]):
     Unknown customers are created. An order id recorded before with another content is a
     conflict. The points follow through the outbox. At most `MAX_ORDERS` in one message.
 
-    Without an idempotency key the order ids alone make a repetition harmless.
+    Without an idempotency key the order ids alone make a repetition harmless. A `dry_run` answers
+    what would become of them, and writes nothing.
     """
 
     merchant_id: str
     orders: tuple[Order, ...]
     idempotency: Idempotency | None = None
+    dry_run: bool = False
 
 
 MAX_ORDERS = 1_000
@@ -127,6 +129,7 @@ class RefundOrder(Call[RefundResult | Refusal]):
 
     merchant_id: str
     refund: Refund
+    idempotency: Idempotency | None = None
 
 
 @attrs.frozen
@@ -142,17 +145,15 @@ class CancelOrder(Call[Order | Refusal]):
 class OrderRefunded:
     """Payload of the outbox event.
 
-    `refunded_minor` is what was taken back of `total_minor` by now, all of it when the order was
-    cancelled; it never falls. `customer_id` as in `OrderRecorded`. `refund_id` is unique for the
-    order.
+    `refunded_minor` is what was taken back of the order's total by now, all of it when the order
+    was cancelled; `before_minor` is what had been taken back before. `order` is as in the event
+    that told of the order, which may come later than this one. `refund_id` is unique for the order.
     """
 
-    order_id: str
-    customer_id: str
+    order: OrderRecorded
     refund_id: str
+    before_minor: int
     refunded_minor: int
-    total_minor: int
-    currency: str
 
 
 @attrs.frozen
