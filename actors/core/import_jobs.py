@@ -8,14 +8,15 @@ import structlog
 import trio
 
 from actors.core.around import existing
+from actors.core.cipher import Vault
 from actors.core.import_files import FileTrouble, Rows, Slice, header_of, read_slice, rows_of
 from actors.core.import_queries import (
     COUNT_ERRORS,
     IMPORT_QUEUE,
-    SELECT_PART,
     SELECT_PLACE,
     import_job,
     import_of,
+    open_part,
 )
 from actors.core.import_steps import RUNNING, Result, finish_entry, step_entry
 from actors.core.importing.balances import OpeningBalance
@@ -101,10 +102,11 @@ class RunImport:
     by their keys."""
 
     database: Database
+    vault: Vault
 
     async def __call__(self, job: Job, system: ActorSystem) -> Entry:
         import_id = str(job.payload["import_id"])
-        running = _Running(system, self.database, job.merchant_id, import_id)
+        running = _Running(system, self.database, self.vault, job.merchant_id, import_id)
         try:
             done = await running.go_on()
         except Superseded:
@@ -134,6 +136,7 @@ class _Running:
 
     system: ActorSystem
     database: Database
+    vault: Vault
     merchant_id: str
     import_id: str
 
@@ -149,18 +152,19 @@ class _Running:
         if isinstance(rows, OrderRows) and rows.makes_ids:
             await self._read_again(place, rows)
         while place.part < place.import_.parts:
-            values = (self.merchant_id, self.import_id, place.part)
-            content = await self.database.fetch_value(SELECT_PART, *values)
+            content = await self._content(place.part)
             if content is None or not await self._part(place, rows, content, errors, until):
                 return False if content is not None else None
             place.part, place.offset_bytes = place.part + 1, 0
         return True
 
+    async def _content(self, part: int) -> bytes | None:
+        return await open_part(self.database, self.vault, self.merchant_id, self.import_id, part)
+
     async def _read_again(self, place: Place, rows: OrderRows) -> None:
         """Ids that are made from lines depend on the lines before."""
         for part in range(place.part + 1):
-            values = (self.merchant_id, self.import_id, part)
-            content = await self.database.fetch_value(SELECT_PART, *values) or b""
+            content = await self._content(part) or b""
             end = place.offset_bytes if part == place.part else len(content)
             at = header_of(content)[1] if part == 0 else 0
             while at < end:

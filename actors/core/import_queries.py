@@ -1,10 +1,16 @@
 """The SQL of imports, and their rows as values."""
 
+from random import Random
+
+from actors.core.cipher import Sealed, Vault
 from actors.core.messages import Import, ImportKind, ImportRows, ImportState, RowError
 from runtime.jobs import Delays, NewJob, QueuePolicy
-from runtime.storage import AcrossMerchants, Row, Statement
+from runtime.storage import AcrossMerchants, Database, Row, Statement
 
 RUN_IMPORT = "core.import"
+
+PART = "import part"
+"""Purpose that parts are sealed for."""
 
 IMPORT_QUEUE = QueuePolicy(
     name="core.imports",
@@ -31,8 +37,8 @@ GROW = Statement(
 
 INSERT_PART = Statement(
     "core.insert_import_part",
-    "INSERT INTO import_parts (merchant_id, import_id, part, content, digest)"
-    " VALUES ($1, $2, $3, $4, $5)",
+    "INSERT INTO import_parts (merchant_id, import_id, part, sealed, key_version, digest)"
+    " VALUES ($1, $2, $3, $4, $5, $6)",
     41,
 )
 
@@ -67,9 +73,7 @@ COUNT_OPEN = (
     "SELECT count(*) FROM imports WHERE merchant_id = $1 AND state IN ('uploading', 'running')"
 )
 
-SELECT_PART = (
-    "SELECT content FROM import_parts WHERE merchant_id = $1 AND import_id = $2 AND part = $3"
-)
+SELECT_PART = "SELECT sealed, key_version FROM import_parts WHERE merchant_id = $1 AND import_id = $2 AND part = $3"
 
 SELECT_DIGEST = (
     "SELECT digest FROM import_parts WHERE merchant_id = $1 AND import_id = $2 AND part = $3"
@@ -96,6 +100,21 @@ DELETE_IMPORT_ERRORS = Statement(
 DELETE_IMPORT = Statement(
     "core.delete_import", "DELETE FROM imports WHERE merchant_id = $1 AND import_id = $2", 45
 )
+
+
+def sealed_part(vault: Vault, merchant_id: str, content: bytes, random: Random) -> Sealed:
+    """A part holds personal data, like what becomes of it."""
+    return vault.seal(merchant_id, PART, content.decode("latin-1"), random)
+
+
+async def open_part(
+    database: Database, vault: Vault, merchant_id: str, import_id: str, part: int
+) -> bytes | None:
+    """The content of a part, None where it is gone. Raises `Unsealable`."""
+    row = await database.fetch_row(SELECT_PART, merchant_id, import_id, part)
+    if row is None:
+        return None
+    return vault.open(merchant_id, PART, Sealed(row[0], row[1])).encode("latin-1")
 
 
 def import_job(merchant_id: str, import_id: str) -> NewJob:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from actors.core.cipher import Vault
 from actors.core.import_files import FileTrouble, header_of, layout_of
 from actors.core.import_queries import (
     COUNT_OPEN,
@@ -15,11 +16,12 @@ from actors.core.import_queries import (
     LIST_IMPORTS,
     SELECT_DIGEST,
     SELECT_IMPORT,
-    SELECT_PART,
     START,
     error_of,
     import_job,
     import_of,
+    open_part,
+    sealed_part,
 )
 from actors.core.import_steps import finish_entry
 from actors.core.messages import (
@@ -62,8 +64,9 @@ class Imports(Actor):
 
     passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
+        self._vault = vault
 
     async def receive(self, message: Any) -> object:
         match message:
@@ -131,10 +134,9 @@ class Imports(Actor):
         key = (message.merchant_id, message.import_id)
         size = len(message.content)
         grow = (*key, ImportState.UPLOADING.value, known.parts, size)
-        entry = (
-            Write(GROW, grow),
-            Write(INSERT_PART, (*key, message.part, message.content, digest)),
-        )
+        sealed = sealed_part(self._vault, key[0], message.content, self.system.random)
+        row = (*key, message.part, sealed.text, sealed.version, digest)
+        entry = (Write(GROW, grow), Write(INSERT_PART, row))
         return await self._changed(entry, message)
 
     async def _same_part(self, message: AddPart, known: Import, digest: str) -> Import | Refusal:
@@ -165,11 +167,11 @@ class Imports(Actor):
             return known
         if known.state is not ImportState.UPLOADING:
             return _ended(known)
-        first = await self._database.fetch_row(SELECT_PART, merchant_id, import_id, 0)
+        first = await open_part(self._database, self._vault, merchant_id, import_id, 0)
         if first is None:
             return invalid("no_parts", "there is nothing to import: no part was sent")
         try:
-            header, start = header_of(first["content"])
+            header, start = header_of(first)
             layout_of(known.kind, header)
         except FileTrouble as trouble:
             return invalid("unusable_file", str(trouble))

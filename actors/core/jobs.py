@@ -115,7 +115,7 @@ def core_jobs(database: Database, vault: Vault) -> JobsSpec:
     return JobsSpec(
         queues=(IMPORT_QUEUE, WEBHOOK_QUEUE, QUEUE),
         handlers={
-            RUN_IMPORT: RunImport(database),
+            RUN_IMPORT: RunImport(database, vault),
             PROCESS_WEBHOOK: ProcessWebhook(database, vault),
             RECONCILE_ALL: ReconcileAll(database),
             RECONCILE: Reconcile(database),

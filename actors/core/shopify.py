@@ -49,7 +49,7 @@ MAX_LINES = 200
 NAME_MAX = 200
 UNKNOWN_SKU = "-"
 
-Number = Annotated[int, msgspec.Meta(ge=1, lt=2**63)]
+Number = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
 
 
 class Unusable(ValueError):

@@ -62,7 +62,7 @@ def core_children(
         ChildSpec(
             "orders", lambda: Orders(database, quotas, aliases), name=ORDERS, mailbox=REFUSING
         ),
-        ChildSpec("imports", lambda: Imports(database), name=IMPORTS, mailbox=REFUSING),
+        ChildSpec("imports", lambda: Imports(database, vault), name=IMPORTS, mailbox=REFUSING),
         ChildSpec(
             "integrations",
             lambda: Integrations(database, vault),

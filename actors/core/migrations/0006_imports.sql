@@ -33,7 +33,8 @@ CREATE TABLE import_parts (
     merchant_id TEXT NOT NULL,
     import_id TEXT NOT NULL,
     part BIGINT NOT NULL CHECK (part >= 0),
-    content BYTEA NOT NULL,
+    sealed TEXT NOT NULL,
+    key_version BIGINT NOT NULL CHECK (key_version >= 1),
     digest TEXT NOT NULL,
     PRIMARY KEY (merchant_id, import_id, part),
     FOREIGN KEY (merchant_id, import_id) REFERENCES imports (merchant_id, import_id)

@@ -175,8 +175,10 @@ CREATE TABLE public.import_parts (
     merchant_id text NOT NULL,
     import_id text NOT NULL,
     part bigint NOT NULL,
-    content bytea NOT NULL,
+    sealed text NOT NULL,
+    key_version bigint NOT NULL,
     digest text NOT NULL,
+    CONSTRAINT import_parts_key_version_check CHECK ((key_version >= 1)),
     CONSTRAINT import_parts_part_check CHECK ((part >= 0))
 );
 CREATE TABLE public.imports (
