@@ -38,7 +38,7 @@ MESSAGES_OF: Final[Mapping[str, tuple[str, ...]]] = {
     POINTS: ("actors.points.",),
     DEFERRALS: ("actors.points.",),
     PLATFORM: ("runtime.jobs.", "runtime.outbox"),
-    CONTROLS: ("gateway.switch_messages",),
+    CONTROLS: ("gateway.switch_messages", "gateway.introspection_messages"),
 }
 """By domain, where its messages are defined. Earnings are put off when the rest of points does not
 answer, so that what takes them stands alone."""

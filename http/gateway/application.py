@@ -4,6 +4,7 @@ from typing import Final
 
 from config.policy_loading import default_policies
 from gateway import (
+    api_actors,
     api_admin,
     api_audit,
     api_auth,
@@ -26,6 +27,8 @@ from gateway.dispatch import Dispatcher, operations
 from gateway.documents import document_routes
 from gateway.domains import Domains
 from gateway.health import health_routes
+from gateway.introspection import Held, IntrospectionDesk
+from gateway.introspection_messages import INTROSPECTION
 from gateway.listener import Listener, ListenerSettings
 from gateway.messages import LISTENER
 from gateway.metrics import http_metrics
@@ -67,6 +70,7 @@ def domain_routes(settings: GatewaySettings) -> tuple[Route, ...]:
         *api_dead_events.ROUTES,
         *api_audit.ROUTES,
         *api_controls.ROUTES,
+        *api_actors.ROUTES,
     )
 
 
@@ -146,6 +150,7 @@ def gateway_children(
     """
     seen = board if board is not None else HealthBoard()
     kept = policies
+    held = Held()
     overload = Overload(settings.shedding, settings.shedding_mode)
 
     def policies_of(system: ActorSystem) -> Policies:
@@ -173,4 +178,5 @@ def gateway_children(
         ),
         ChildSpec("health", lambda: HealthChecker(seen, database, cache)),
         ChildSpec("switchboard", board_of_switches, name=SWITCHBOARD),
+        ChildSpec("introspection", lambda: IntrospectionDesk(held), name=INTROSPECTION),
     )

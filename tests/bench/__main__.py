@@ -8,6 +8,7 @@ from tests.bench.crashing import crashing
 from tests.bench.durable import durable
 from tests.bench.failing import failing
 from tests.bench.importing import importing
+from tests.bench.introspection import introspection
 from tests.bench.messaging import messaging
 from tests.bench.mutations import mutations
 from tests.bench.overload import overload
@@ -19,6 +20,7 @@ from tests.bench.serving_on_postgresql import serving_on_postgresql
 
 ALL = (
     messaging,
+    introspection,
     mutations,
     serving,
     importing,
