@@ -201,8 +201,9 @@ async def seed_demo(system: ActorSystem) -> Shop:
     interruption, sends the same orders and redemptions.
     """
     merchants = system.ref(MERCHANTS)
-    merchant = await merchants.ask(GetMerchant(MERCHANT_ID))
-    merchant = merchant or await merchants.ask(RegisterMerchant(MERCHANT_ID, NAME, CURRENCY))
+    known = await merchants.ask(GetMerchant(MERCHANT_ID))
+    wanted = RegisterMerchant(MERCHANT_ID, NAME, CURRENCY)
+    merchant = known if known is not None else await merchants.ask(wanted)
     if not isinstance(merchant, Merchant):
         raise CommandFailed(f"demo: {merchant.detail}")
     shop = shop_before(merchant.created_at.date())
