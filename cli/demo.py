@@ -13,6 +13,7 @@ from actors.core.messages import (
     ORDERS,
     QUERIES,
     CreateCustomer,
+    GetMerchant,
     GetOrder,
     Merchant,
     Order,
@@ -199,7 +200,10 @@ async def seed_demo(system: ActorSystem) -> Shop:
     The year ends on the day the merchant was registered, so that doing it again, also after an
     interruption, sends the same orders and redemptions.
     """
-    merchant = await system.ref(MERCHANTS).ask(RegisterMerchant(MERCHANT_ID, NAME, CURRENCY))
+    merchants = system.ref(MERCHANTS)
+    known = await merchants.ask(GetMerchant(MERCHANT_ID))
+    wanted = RegisterMerchant(MERCHANT_ID, NAME, CURRENCY)
+    merchant = known if known is not None else await merchants.ask(wanted)
     if not isinstance(merchant, Merchant):
         raise CommandFailed(f"demo: {merchant.detail}")
     shop = shop_before(merchant.created_at.date())

@@ -105,7 +105,7 @@ DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
     ADMIN_FEATURES: DOMAIN,
     AUTH: DOMAIN,
     CORE: DOMAIN,
-    PRODUCTS: DOMAIN,
+    PRODUCTS: {**DOMAIN, "attempt_s": "0.25"},
     POINTS: DOMAIN,
     DEFERRALS: DOMAIN,
     PLATFORM: DOMAIN,

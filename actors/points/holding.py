@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from actors.core.messages import QUERIES as CORE_QUERIES
-from actors.core.messages import GetCustomer
+from actors.core.messages import HasCustomer
 from actors.points.loading import LOADER, Load
 from actors.points.messages import AccountKey
 from actors.points.posting import Moment
@@ -33,10 +33,10 @@ class AccountHolder(Entity):
     async def _known_customer(self) -> bool:
         if not self._exists:
             key = self.key
-            question = GetCustomer(key.merchant_id, key.customer_id)
+            question = HasCustomer(key.merchant_id, key.customer_id)
             self._exists = (await self._loaded()).sequence > 0 or await self.system.ref(
                 CORE_QUERIES
-            ).ask(question) is not None
+            ).ask(question)
         return self._exists
 
     def _unknown(self) -> Refusal:

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from actors.admin_features.messages import Flags
-from actors.core.messages import MERCHANTS, GetCustomer, GetMerchant
+from actors.core.messages import MERCHANTS, GetMerchant, HasCustomer
 from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.paging import SequenceNumber, clamp_limit, decode_cursor, page
 from actors.points.features import TIER_SWEEP
@@ -130,8 +130,7 @@ class Tiers(Workers):
         return program
 
     async def _standing(self, merchant_id: str, customer_id: str) -> Standing | Refusal:
-        known = await self.system.ref(CORE_QUERIES).ask(GetCustomer(merchant_id, customer_id))
-        if known is None:
+        if not await self.system.ref(CORE_QUERIES).ask(HasCustomer(merchant_id, customer_id)):
             detail = f"there is no customer {customer_id}"
             return Refusal(RefusalKind.NOT_FOUND, "customer_unknown", detail)
         program = await self._program(merchant_id)

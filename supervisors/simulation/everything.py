@@ -9,6 +9,7 @@ from supervisors.simulation.orders import Orders
 from supervisors.simulation.parts import ApplicationScenario
 from supervisors.simulation.points import Points
 from supervisors.simulation.products import Products
+from supervisors.simulation.returns import Returns
 from supervisors.simulation.rewards import Rewards
 from supervisors.simulation.transfers import Transfers
 
@@ -25,6 +26,7 @@ class EverythingScenario(ApplicationScenario):
         Jobs,
         Deferrals,
         Audit,
+        Returns,
         Transfers,
         Rewards,
         Flags,

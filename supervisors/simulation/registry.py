@@ -15,6 +15,7 @@ from supervisors.simulation.orders import OrdersScenario
 from supervisors.simulation.outbox import OutboxScenario
 from supervisors.simulation.points import PointsScenario
 from supervisors.simulation.products import ProductsScenario
+from supervisors.simulation.returns import ReturnsScenario
 from supervisors.simulation.rewards import RewardsScenario
 from supervisors.simulation.transfers import TransfersScenario
 
@@ -30,6 +31,7 @@ ALL = (
     OutboxScenario,
     PointsScenario,
     ProductsScenario,
+    ReturnsScenario,
     RewardsScenario,
     TransfersScenario,
 )

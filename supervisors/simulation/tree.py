@@ -16,11 +16,14 @@ from actors.admin_features.messages import FLAGS, KEEPER
 from actors.auth.keyring import ReadKeys
 from actors.auth.keys import KeySet, KeyStore, SigningKey, signing_key
 from actors.auth.messages import KEYS
-from actors.core.messages import CUSTOMERS, MERCHANTS, ORDERS
+from actors.core.cipher import KEY_BYTES, DataKeys
+from actors.core.data_keyring import ReadDataKeys
+from actors.core.data_keys import DataKeyStore
+from actors.core.messages import CUSTOMERS, IMPORTS, INTEGRATIONS, MERCHANTS, ORDERS
 from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.points.deferrals import OpenSpool
 from actors.points.loading import LOADER
-from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE
+from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE, ORDER_REFUNDS
 from actors.points.messages import QUERIES as POINTS_QUERIES
 from actors.points.program_messages import PROGRAM
 from actors.points.tier_messages import TIERS
@@ -44,7 +47,7 @@ from supervisors.cache import CACHE, cache_child
 from supervisors.platform import DATABASE, DatabaseSpec, platform
 
 PLATFORM_ACTORS = (DATABASE, JOURNAL, RELAY, CACHE, JOBS, RUNNER, SCHEDULER)
-CORE_ACTORS = (MERCHANTS, CUSTOMERS, ORDERS, CORE_QUERIES)
+CORE_ACTORS = (MERCHANTS, CUSTOMERS, ORDERS, CORE_QUERIES, IMPORTS, INTEGRATIONS)
 POINTS_ACTORS = (
     LOADER,
     POINTS_QUERIES,
@@ -52,6 +55,7 @@ POINTS_ACTORS = (
     TIERS,
     ACCOUNTS,
     INTAKE,
+    ORDER_REFUNDS,
     "points.expiry",
     DEFERRALS,
 )
@@ -104,10 +108,18 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
 
         return read
 
+    def read_data_keys(_store: DataKeyStore) -> ReadDataKeys:
+        async def read() -> DataKeys:
+            await checkpoint()
+            return data_keys_of(world)
+
+        return read
+
     outside = Outside(
         open_cache=open_cache,
         open_spool=open_spool,
         read_keys=read_keys,
+        read_data_keys=read_data_keys,
         flag_file=lambda _path: FileInMemory(),
     )
     spec = ApplicationSpec(
@@ -171,6 +183,12 @@ async def replace_where_taken_over(run: Run, system: ActorSystem) -> bool:
         run.service.replace()
         return True
     return False
+
+
+def data_keys_of(world: World) -> DataKeys:
+    """The keys of personal data that lie on the disk of `world`."""
+    random = world.random("data keys")
+    return DataKeys(random.randbytes(KEY_BYTES), {1: random.randbytes(KEY_BYTES)})
 
 
 def signing_key_of(world: World) -> SigningKey:

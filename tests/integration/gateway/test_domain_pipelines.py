@@ -274,7 +274,8 @@ async def test_a_catalogue_that_is_away_is_told_as_it_was_and_marked(tmp_path: P
         assert (await api.ask("GET", "/v1/products/TULIP")).status_code == 404
         await api.system.ref(DOMAINS).ask(TerminateChild("products"))
         page = (await api.ask("GET", "/v1/products")).json()
-        assert (page["items"], page["degraded"]) == ([rose], True)
+        listed = {**rose, "earns_points": True, "source_version": 0}
+        assert (page["items"], page["degraded"]) == ([listed], True)
         shown = await api.ask("GET", "/v1/products/ROSE")
         assert shown.json() == {**rose, "degraded": True, **_age_of(shown)}
         assert outcome_of(await api.ask("GET", "/v1/products/TULIP")) == (503, "unavailable")

@@ -155,7 +155,7 @@ async def test_an_answer_nobody_foresaw_is_500_without_its_insides(tmp_path: Pat
         assert "object" not in answer.text
         (failure,) = [line for line in logs if line["event"] == "request_failed"]
         assert failure["trace_id"] == problem["trace_id"]
-        assert isinstance(failure["exc_info"], TypeError)
+        assert isinstance(failure["exc_info"], AttributeError)
 
 
 async def test_a_group_of_foreseen_errors_is_answered_like_the_gravest(tmp_path: Path) -> None:
