@@ -8,8 +8,11 @@ import attrs
 from actors.admin_core.messages import AUDIT, AUDITED
 from actors.admin_core.supervisor import MIGRATIONS as ADMIN_CORE_MIGRATIONS
 from actors.admin_core.supervisor import admin_core_children
-from actors.auth.keyring import ReadFrom, auth_children, keys_from
+from actors.auth.hashing import Hashing
+from actors.auth.keyring import ReadFrom, keys_from
 from actors.auth.keys import KeyStore
+from actors.auth.supervisor import MIGRATIONS as AUTH_MIGRATIONS
+from actors.auth.supervisor import StartHashing, auth_children
 from actors.core.messages import ORDER_RECORDED
 from actors.core.supervisor import MIGRATIONS as CORE_MIGRATIONS
 from actors.core.supervisor import core_children
@@ -39,6 +42,7 @@ SUBSCRIPTIONS = {ORDER_RECORDED: (INTAKE,), AUDITED: (AUDIT,)}
 MIGRATIONS = (
     RUNTIME_MIGRATIONS,
     JOBS_MIGRATIONS,
+    AUTH_MIGRATIONS,
     ADMIN_CORE_MIGRATIONS,
     CORE_MIGRATIONS,
     POINTS_MIGRATIONS,
@@ -63,6 +67,7 @@ class Outside:
     open_cache: OpenCache = open_cache
     open_spool: Callable[[Path], OpenSpool] = deferral_spool
     read_keys: ReadFrom = keys_from
+    start_hashing: StartHashing = Hashing
 
 
 @attrs.frozen
@@ -126,7 +131,7 @@ def domains(spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle) -
     """One supervisor a domain. One that exhausts its restarts stays down; the rest lives on."""
     return Supervisor(
         (
-            _domain("auth", lambda: _auth(spec)),
+            _domain("auth", lambda: _auth(spec, handle, cache)),
             _domain("admin_core", lambda: admin_core_children(handle.share("admin_core"))),
             _domain("core", lambda: core_children(handle.share("core"))),
             _domain("products", lambda: products_children(handle.share("products"), cache)),
@@ -138,8 +143,14 @@ def domains(spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle) -
     )
 
 
-def _auth(spec: ApplicationSpec) -> Sequence[ChildSpec]:
-    return auth_children(spec.keys or spec.data_directory, spec.outside.read_keys)
+def _auth(spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle) -> Sequence[ChildSpec]:
+    return auth_children(
+        spec.keys or spec.data_directory,
+        handle.share("auth"),
+        cache,
+        spec.outside.read_keys,
+        spec.outside.start_hashing,
+    )
 
 
 def _points(spec: ApplicationSpec, handle: DatabaseHandle) -> Sequence[ChildSpec]:

@@ -1,5 +1,6 @@
-"""Who sends a request: access tokens (RFC 9068) in the header `Authorization`."""
+"""Who sends a request: access tokens (RFC 9068) or API keys in the header `Authorization`."""
 
+import hashlib
 from collections import OrderedDict
 from typing import Any, Final
 
@@ -8,13 +9,18 @@ import jwt
 
 from actors.auth.messages import (
     ALGORITHM,
+    API_KEY_PREFIX,
+    API_KEYS,
     AUDIENCE,
     ISSUER,
     TOKEN_TYPE,
     Principal,
     Role,
+    VerifyApiKey,
 )
+from gateway.domains import Domains
 from gateway.problems import Headers, Problem
+from gateway.revoked import RevokedTokens
 from gateway.verification_keys import VerificationKeys
 from runtime import ActorSystem
 
@@ -24,6 +30,9 @@ REQUIRED_CLAIMS: Final = ["iss", "aud", "sub", "exp", "iat", "jti"]
 
 NOT_BEFORE_LEEWAY_S: Final = 60.0
 """A token may come from a machine whose clock is ahead. Its end is kept to the second."""
+
+API_KEY_CACHED_S: Final = 30.0
+"""How long an API key counts without the auth domain being asked."""
 
 CHALLENGE: Final[Headers] = (("www-authenticate", 'Bearer realm="loyalnest"'),)
 INVALID_TOKEN: Final[Headers] = (
@@ -40,18 +49,26 @@ def token_problem(detail: str) -> Problem:
 @attrs.define(eq=False)
 class Authenticator:
     """Turns the header into a principal. Verified tokens are remembered until they expire, or a
-    key is withdrawn."""
+    key is withdrawn; API keys for some seconds. What is `_revoked` meanwhile is refused."""
 
     _system: ActorSystem
     _keys: VerificationKeys
+    _domains: Domains
+    _revoked: RevokedTokens
     _cached_max: int
     _cache: OrderedDict[bytes, Principal] = attrs.field(factory=OrderedDict)
     _withdrawn: int = 0
 
     async def principal(self, authorization: bytes | None) -> Principal:
-        """Raises `Problem` 401."""
+        """Raises `Problem` 401 or, for a suspended merchant, 403."""
         if authorization is None:
             raise Problem(401, "token_required", "send an access token", CHALLENGE)
+        principal = await self._principal(authorization)
+        await self._revoked.looked()
+        self._revoked.check(principal)
+        return principal
+
+    async def _principal(self, authorization: bytes) -> Principal:
         if self._keys.old:
             await self._keys.refresh()
         if self._keys.withdrawn != self._withdrawn:
@@ -63,9 +80,31 @@ class Authenticator:
             if cached.expires_at > now_s:
                 return cached
             del self._cache[authorization]
-        principal = await self._verify(bearer(authorization), now_s)
+        token = bearer(authorization)
+        if token.startswith(API_KEY_PREFIX):
+            principal = await self._of_api_key(token, now_s)
+        else:
+            principal = await self._verify(token, now_s)
         self._remember(authorization, principal)
         return principal
+
+    async def _of_api_key(self, token: str, now_s: float) -> Principal:
+        question = VerifyApiKey(hashlib.sha256(token.encode()).hexdigest())
+        key = await self._domains.ask(API_KEYS, question, repeatable=True)
+        if key is None:
+            raise token_problem("the API key is not one of ours, has expired or was revoked")
+        until = now_s + API_KEY_CACHED_S
+        if key.expires_at is not None:
+            until = min(until, key.expires_at.timestamp())
+        return Principal(
+            subject=key.key_id,
+            role=Role.MACHINE,
+            merchant_id=key.merchant_id,
+            customer_id=None,
+            expires_at=until,
+            token_id=key.key_id,
+            permissions=frozenset(key.scopes),
+        )
 
     def _remember(self, authorization: bytes, principal: Principal) -> None:
         self._cache[authorization] = principal
@@ -141,6 +180,7 @@ def _is_number(value: object) -> bool:
 def principal_of(claims: dict[str, Any]) -> Principal:
     """The caller, if role, merchant and customer fit together. Raises `Problem` 401."""
     merchant_id, customer_id = claims.get("merchant_id"), claims.get("customer_id")
+    scope = claims.get("scope")
     try:
         role = Role(claims.get("role"))
     except ValueError:
@@ -150,11 +190,20 @@ def principal_of(claims: dict[str, Any]) -> Principal:
         and _fits(customer_id, role is Role.CUSTOMER)
         and _fits(claims["sub"], True)
         and _fits(claims["jti"], True)
+        and isinstance(claims.get("sid"), str | None)
+        and isinstance(scope, str | None)
     )
     if not fits:
         raise token_problem("the token's role, merchant and customer do not fit together")
     return Principal(
-        claims["sub"], role, merchant_id, customer_id, float(claims["exp"]), claims["jti"]
+        claims["sub"],
+        role,
+        merchant_id,
+        customer_id,
+        float(claims["exp"]),
+        claims["jti"],
+        claims.get("sid"),
+        frozenset(scope.split()) if scope is not None else None,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias, TypeVar
 import attrs
 
 from actors.admin_core import messages as admin_core
-from actors.auth.messages import KEYS
+from actors.auth import messages as auth
 from actors.core import messages as core
 from actors.points import messages as points
 from actors.products import messages as products
@@ -17,6 +17,7 @@ from config.policies import (
     CONTROLS,
     CORE,
     DEFERRALS,
+    LOGINS,
     PLATFORM,
     POINTS,
     PRODUCTS,
@@ -34,7 +35,15 @@ Ask: TypeAlias = Callable[[float | None], Awaitable[Reply]]
 """Asks once, given how long that may take in seconds; None where nothing limits it."""
 
 DOMAIN_OF: Final[Mapping[str, str]] = {
-    KEYS: AUTH,
+    auth.KEYS: AUTH,
+    auth.SESSIONS: AUTH,
+    auth.API_KEYS: AUTH,
+    auth.REVOCATIONS: AUTH,
+    auth.GUARD: AUTH,
+    auth.LOGINS: LOGINS,
+    auth.CAPTCHA: LOGINS,
+    auth.ACCOUNTS: LOGINS,
+    auth.QUERIES: AUTH,
     admin_core.QUERIES: ADMIN_CORE,
     core.MERCHANTS: CORE,
     core.CUSTOMERS: CORE,

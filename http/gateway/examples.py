@@ -26,6 +26,14 @@ BY_NAME: Final[dict[str, Any]] = {
     "total_minor": 2_599,
     "price_minor": 2_599,
     "unit_price_minor": 2_599,
+    "email": "ada@flora.example",
+    "password": "nine green bicycles",
+    "new_password": "seven blue umbrellas",
+    "scopes": ["orders:read", "orders:write"],
+    "permissions": ["orders:read"],
+    "role_id": "clerk",
+    "account_id": "acc_01JZX5V8N3",
+    "key_id": "key_01JZX5V8N3",
 }
 
 DATE_TIME: Final = "2026-05-01T12:00:00Z"

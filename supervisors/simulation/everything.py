@@ -8,11 +8,12 @@ from supervisors.simulation.orders import Orders
 from supervisors.simulation.parts import ApplicationScenario
 from supervisors.simulation.points import Points
 from supervisors.simulation.products import Products
+from supervisors.simulation.sessions import Sessions
 
 
 class EverythingScenario(ApplicationScenario):
     """What all other scenarios of the application do, together."""
 
     name = "everything"
-    parts = (Points, Orders, Products, Auth, Jobs, Deferrals, Audit)
+    parts = (Points, Orders, Products, Auth, Jobs, Deferrals, Audit, Sessions)
     operations = 60

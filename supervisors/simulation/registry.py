@@ -14,6 +14,7 @@ from supervisors.simulation.orders import OrdersScenario
 from supervisors.simulation.outbox import OutboxScenario
 from supervisors.simulation.points import PointsScenario
 from supervisors.simulation.products import ProductsScenario
+from supervisors.simulation.sessions import SessionsScenario
 
 ALL = (
     AuditScenario,
@@ -26,6 +27,7 @@ ALL = (
     OutboxScenario,
     PointsScenario,
     ProductsScenario,
+    SessionsScenario,
 )
 
 SCENARIOS: Mapping[str, type[Scenario]] = MappingProxyType({each.name: each for each in ALL})

@@ -11,9 +11,10 @@ from trio.lowlevel import checkpoint
 
 from actors.admin_core.messages import AUDIT
 from actors.admin_core.messages import QUERIES as AUDIT_QUERIES
+from actors.auth import messages as auth
+from actors.auth.inside import HASHING
 from actors.auth.keyring import ReadKeys
 from actors.auth.keys import KeySet, KeyStore, SigningKey, signing_key
-from actors.auth.messages import KEYS
 from actors.core.messages import CUSTOMERS, MERCHANTS, ORDERS
 from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.points.deferrals import OpenSpool
@@ -38,11 +39,24 @@ from runtime.telemetry import Metrics
 from supervisors.application import ApplicationSpec, Outside, application
 from supervisors.cache import CACHE, cache_child
 from supervisors.platform import DATABASE, DatabaseSpec, platform
+from supervisors.simulation.hashing import quick_hashing
 
 PLATFORM_ACTORS = (DATABASE, JOURNAL, RELAY, CACHE, JOBS, RUNNER, SCHEDULER)
 CORE_ACTORS = (MERCHANTS, CUSTOMERS, ORDERS, CORE_QUERIES)
 POINTS_ACTORS = (LOADER, POINTS_QUERIES, ACCOUNTS, INTAKE, "points.expiry", DEFERRALS)
 AUDIT_ACTORS = (AUDIT, AUDIT_QUERIES)
+AUTH_ACTORS = (
+    auth.KEYS,
+    auth.REVOCATIONS,
+    auth.GUARD,
+    auth.API_KEYS,
+    auth.SESSIONS,
+    HASHING,
+    auth.CAPTCHA,
+    auth.LOGINS,
+    auth.ACCOUNTS,
+    auth.QUERIES,
+)
 PRODUCTS_ACTORS = (CATALOGUE, PRODUCT_QUERIES)
 DOMAIN_SUPERVISORS = (
     "domain.auth",
@@ -58,7 +72,7 @@ TARGETS = (
     *POINTS_ACTORS,
     *PRODUCTS_ACTORS,
     *AUDIT_ACTORS,
-    KEYS,
+    *AUTH_ACTORS,
     *DOMAIN_SUPERVISORS,
 )
 """Whom a fault plan may kill."""
@@ -88,7 +102,12 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
 
         return read
 
-    outside = Outside(open_cache=open_cache, open_spool=open_spool, read_keys=read_keys)
+    outside = Outside(
+        open_cache=open_cache,
+        open_spool=open_spool,
+        read_keys=read_keys,
+        start_hashing=quick_hashing,
+    )
     spec = ApplicationSpec(
         simulated_database(world, life),
         Path("simulated"),

@@ -75,6 +75,7 @@ IO_CALLS = {
     "trio.run_process",
 }
 ADAPTERS = {
+    "actors.auth.hashing": "the threads that hash, where no others are given",
     "actors.auth.keyring": "the signing key, where no other way to it is given",
     "actors.auth.keys": "the signing key's file",
     "actors.auth.records": "the record files of the signing key",
