@@ -203,8 +203,9 @@ class RevocationList(Actor):
             await self._something_to_tell.wait()
             self._something_to_tell = trio.Event()
             revoked, self._untold = self._untold, []
+            now_s = self.system.clock.now().timestamp()
             for each in revoked:
-                await mark_revoked(self._cache, each.revoked_id)
+                await mark_revoked(self._cache, each.revoked_id, each.expires_at - now_s)
             told = revoked if len(revoked) <= NOTICE_MAX else []
             payload = msgspec.json.encode(told)
             await self._cache.publish(CHANNEL, payload)

@@ -238,12 +238,15 @@ async def test_standing_is_lost_at_once_and_unknown_without_the_cache() -> None:
         assert await standing(domain, other) is Standing.UNKNOWN
 
 
-async def test_standing_is_unknown_when_neither_cache_nor_database_has_it() -> None:
+async def test_without_the_database_staff_goes_on_and_who_was_revoked_before_does_not() -> None:
     async with running_domain() as domain:
         await domain.create(Role.PLATFORM)
-        grant = await domain.log_in(merchant_id=None)
+        one, other = [await domain.log_in(merchant_id=None) for _ in range(2)]
+        await domain.log_out(one.access_token)
+        await trio.sleep(60)
         domain.database.detach()
-        assert await standing(domain, grant) is Standing.UNKNOWN
+        assert await standing(domain, one) is Standing.REVOKED
+        assert await standing(domain, other) is Standing.GOOD
 
 
 # Other processes
