@@ -9,7 +9,7 @@ import trio
 
 from runtime.cache.policies import REDIS
 from runtime.context import current
-from runtime.policies import BulkheadSpec, Pipeline, PipelineSpec
+from runtime.policies import BulkheadSpec, Pipeline, PipelineSpec, PolicyMetrics
 from runtime.policies.deadline import narrowed
 from runtime.storage import Database, DatabaseHandle
 
@@ -32,10 +32,12 @@ def patient(database: Database) -> DatabaseHandle:
     return handle
 
 
-def patient_redis(limit_s: float) -> Pipeline:
+def patient_redis(limit_s: float, metrics: PolicyMetrics | None = None) -> Pipeline:
     """The one of Redis, with `limit_s` for a call instead of what the product allows."""
-    spec = attrs.evolve(REDIS, deadline_s=limit_s, attempt_s=limit_s)
-    return Pipeline("redis", spec, Random(1))
+    assert REDIS.bulkhead is not None
+    bulkhead = attrs.evolve(REDIS.bulkhead, wait_s=limit_s)
+    spec = attrs.evolve(REDIS, deadline_s=limit_s, attempt_s=limit_s, bulkhead=bulkhead)
+    return Pipeline("redis", spec, Random(1), metrics)
 
 
 @contextmanager

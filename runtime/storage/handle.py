@@ -6,10 +6,17 @@ from typing import Any
 
 import trio
 
+from runtime.errors import Outcome
 from runtime.policies import Bulkhead, NotAdmitted, Pipeline, PolicyError
 from runtime.ports import system_ports
 from runtime.storage.deadlines import patience_s
-from runtime.storage.errors import TAKEN_OVER, StorageRejected, StorageUnavailable, TakenOver
+from runtime.storage.errors import (
+    TAKEN_OVER,
+    CommitUnknown,
+    StorageRejected,
+    StorageUnavailable,
+    TakenOver,
+)
 from runtime.storage.guarded import Guarded, Operation
 from runtime.storage.policies import WRITE_LIMIT_S, database_pipeline
 from runtime.storage.port import Database, Dialect
@@ -19,8 +26,9 @@ from runtime.storage.share import DatabaseShare
 class DatabaseHandle(Guarded):
     """Passes everything on to the attached database, through its pipeline.
 
-    Raises `StorageUnavailable` while there is none, or when a policy ended the call, and
-    `TakenOver` once it is retired. Schema changes, and what listens, have limits of their own.
+    Raises `StorageUnavailable` while there is none, or when a policy ended the call before a write
+    could begin, and `TakenOver` once it is retired. Schema changes, and what listens, have limits
+    of their own.
     """
 
     def __init__(self, pipeline: Pipeline | None = None) -> None:
@@ -76,7 +84,10 @@ class DatabaseHandle(Guarded):
     async def through(
         self, operation: Operation, share: str | None, *, repeatable: bool, counted: bool
     ) -> Any:
-        """Do an operation of the attached store for a share of it, past all policies."""
+        """Do an operation of the attached store for a share of it, past all policies.
+
+        Raises `CommitUnknown` when a policy ended a write that had begun.
+        """
         work = partial(operation, self._attached)
         limit_s = patience_s()
         if limit_s is None and not repeatable:
@@ -88,7 +99,10 @@ class DatabaseHandle(Guarded):
         except NotAdmitted as error:
             raise StorageRejected(error.detail, error.retry_after_s) from error
         except PolicyError as error:
-            raise StorageUnavailable(f"the database took too long: {error.detail}") from error
+            detail = f"the database took too long: {error.detail}"
+            if repeatable or error.outcome is not Outcome.UNKNOWN:
+                raise StorageUnavailable(detail) from error
+            raise CommitUnknown(detail) from error
 
     def listen(self, channel: str) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[str]]:
         return self._attached.listen(channel)

@@ -23,9 +23,8 @@ def seed_that_finds(bug: Bug) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
-def test_a_planted_bug_is_found_and_without_it_the_same_seeds_pass(bug: Bug) -> None:
-    for seed in range(seed_that_finds(bug) + 1):
-        assert run_seed(bug.scenario, seed).findings == ()
+def test_a_planted_bug_is_found_and_without_it_the_same_seed_passes(bug: Bug) -> None:
+    assert run_seed(bug.scenario, seed_that_finds(bug)).findings == ()
 
 
 def test_there_are_more_than_ten() -> None:

@@ -1,20 +1,29 @@
-"""Runs the real program in processes of its own."""
+"""Runs the real program in processes of its own, which are forked from one that has imported it.
 
+With `fresh` the interpreter starts anew, as it does for users.
+"""
+
+import atexit
 import os
 import queue
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import attrs
+
+from tests.zygote import Forked, Order, Zygote
 
 ROOT = Path(__file__).parents[3]
 FIXTURE = ROOT / "tests" / "fixtures" / "orders_small.csv"
 TIMEOUT_S = 60.0
+OUTPUT_MAX_BYTES = 16 * 1024 * 1024
 
 
 @attrs.frozen
@@ -45,27 +54,33 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, str(ROOT / "main.py"), *map(str, arguments)]
 
 
+@cache
+def zygote() -> Zygote:
+    """That of this process, which ends with it."""
+    made = Zygote()
+    atexit.register(made.close)
+    return made
+
+
 def run(
     *arguments: str | Path, cwd: Path, file_max_bytes: int | None = None, **extra: str
 ) -> Finished:
     """Run to the end, in the working directory `cwd`; no file may grow over `file_max_bytes`."""
-    limit = ["prlimit", f"--fsize={file_max_bytes}"] if file_max_bytes is not None else []
-    done = subprocess.run(
-        [*limit, *command(*arguments)],
-        check=False,
-        cwd=cwd,
-        env=environment(**extra),
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-    )
-    return Finished(done.returncode, done.stdout, done.stderr)
+    order = Order(tuple(map(str, arguments)), str(cwd), environment(**extra), file_max_bytes)
+    with TemporaryFile() as out, TemporaryFile() as err:
+        process = zygote().fork(order, out.fileno(), err.fileno())
+        try:
+            code = process.wait(TIMEOUT_S)
+        finally:
+            process.kill()
+        texts = [os.pread(file.fileno(), OUTPUT_MAX_BYTES, 0).decode() for file in (out, err)]
+        return Finished(code, *texts)
 
 
 class Running:
     """A process under way; its stdout is read line by line."""
 
-    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+    def __init__(self, process: "subprocess.Popen[str] | Forked", log: Path) -> None:
         self._process = process
         self._log = log
         self._lines: queue.Queue[str] = queue.Queue()
@@ -119,22 +134,41 @@ class Running:
 
 @contextmanager
 def started(
-    *arguments: str | Path, cwd: Path, stderr: int | None = None, **extra: str
+    *arguments: str | Path,
+    cwd: Path,
+    stderr: int | None = None,
+    fresh: bool = False,
+    **extra: str,
 ) -> Iterator[Running]:
     """A process that does not outlive the block. Its stderr goes to a file in `cwd`, unless a
     descriptor is given."""
     log = cwd / f"stderr-{os.urandom(4).hex()}.log"
+    start = _started_anew if fresh else _forked
     with log.open("w") as err:
-        process = subprocess.Popen(
-            command(*arguments),
-            cwd=cwd,
-            env=environment(**extra),
-            stdout=subprocess.PIPE,
-            stderr=err if stderr is None else stderr,
-            text=True,
-        )
-    running = Running(process, log)
+        errors = err.fileno() if stderr is None else stderr
+        running = Running(start(arguments, cwd, errors, environment(**extra)), log)
     try:
         yield running
     finally:
         running.finish()
+
+
+def _started_anew(
+    arguments: Sequence[str | Path], cwd: Path, stderr: int, env: Mapping[str, str]
+) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        command(*arguments), cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=stderr, text=True
+    )
+
+
+def _forked(
+    arguments: Sequence[str | Path], cwd: Path, stderr: int, env: Mapping[str, str]
+) -> Forked:
+    reading, writing = os.pipe()
+    try:
+        order = Order(tuple(map(str, arguments)), str(cwd), env)
+        process = zygote().fork(order, writing, stderr)
+    finally:
+        os.close(writing)
+    process.stdout = os.fdopen(reading, encoding="utf-8")
+    return process

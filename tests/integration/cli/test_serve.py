@@ -126,7 +126,7 @@ def test_the_lines_of_the_demo_banner_work_when_pasted(tmp_path: Path) -> None:
 def test_the_demo_is_the_same_after_a_restart_and_its_ledger_is_clean(tmp_path: Path) -> None:
     balances = []
     for _ in range(2):
-        with started(*SERVE, "--demo", cwd=tmp_path) as server:
+        with started(*SERVE, "--demo", cwd=tmp_path, fresh=True) as server:
             balances.append(pasted(server.line_with("a balance:"))["posted"])
             server.send(signal.SIGTERM)
             assert server.wait(STOP_TIMEOUT_S) == 0

@@ -101,7 +101,7 @@ def test_a_server_in_production_never_tells_its_secrets(
     tmp_path: Path, server: PostgresServer
 ) -> None:
     extra = production(tmp_path, server)
-    with started("serve", cwd=tmp_path, **extra) as program:
+    with started("serve", cwd=tmp_path, fresh=True, **extra) as program:
         url = program.url()
         bodies = [
             asked(url, token(tmp_path / "data"), path).text

@@ -207,6 +207,17 @@ async def test_a_query_that_takes_too_long_is_unavailable_at_its_deadline(
     assert trio.current_time() - started == pytest.approx(1.2)
 
 
+async def test_of_a_write_that_takes_too_long_nobody_knows_what_became(
+    handle: DatabaseHandle, store: Failing
+) -> None:
+    """Clause P11."""
+    store.takes_s = 60
+    started = trio.current_time()
+    with pytest.raises(CommitUnknown, match="took too long"):
+        await writes(handle)
+    assert trio.current_time() - started == pytest.approx(3)
+
+
 async def test_the_patient_may_wait_longer(handle: DatabaseHandle, store: Failing) -> None:
     store.takes_s = 30
     with patient(60):
