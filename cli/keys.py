@@ -1,4 +1,4 @@
-"""`loyalnest keys`: the keys that sign access tokens, and those that still verify them."""
+"""`loyalnest keys`: the keys that sign access tokens, verify them, and seal personal data."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import click
 from actors.auth.keys import KeySet, KeyStore
 from cli.data_directory import prepare_data_dir
 from cli.errors import EXIT_USAGE, CommandFailed
-from cli.key_store import key_store
+from cli.key_store import data_key_store, key_store
 from cli.options import settings_options
 from config import Settings
 
@@ -76,3 +76,16 @@ def revoke(settings: Settings, kid: str) -> None:
         hint = f"; remove its file in {store.path.parent}" if of_file else ""
         raise CommandFailed(f"{kid} is no key that was replaced{hint}", EXIT_USAGE)
     print(f"{kid}  revoked")
+
+
+@keys.command("rotate-data", short_help="Seal personal data with a new key from now on.")
+@settings_options("environment", "data_dir", "personal_data_key_file", key_needed=False)
+def rotate_data(settings: Settings) -> None:
+    """Add a key to those that seal addresses, phone numbers and secrets, or make the first ones.
+
+    The older keys stay in the file: what they sealed is sealed again within a day. Keep a copy of
+    the file; what it sealed is lost without it.
+    """
+    prepare_data_dir(settings)
+    store = data_key_store(settings)
+    print(f"version {store.rotate().current}  seals, from {store.path}")

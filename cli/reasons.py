@@ -3,6 +3,7 @@
 import errno
 
 from actors.auth.errors import KeyFileError
+from actors.core.errors import DataKeyError
 from cli.errors import EXIT_USAGE, CommandFailed, causes
 from config import SettingsError
 from gateway.errors import ListenError
@@ -20,7 +21,7 @@ def explain(error: BaseException) -> CommandFailed | None:
                 return CommandFailed(str(cause), EXIT_USAGE)
             case StorageLocked():
                 return CommandFailed(_locked(cause))
-            case StorageError() | ListenError() | KeyFileError():
+            case StorageError() | ListenError() | KeyFileError() | DataKeyError():
                 return CommandFailed(_one_line(cause))
             case RootDown():
                 return CommandFailed(

@@ -15,7 +15,7 @@ import trio
 
 from cli.data_directory import prepare_data_dir
 from cli.errors import EXIT_FAILED, CommandFailed
-from cli.key_store import key_store
+from cli.key_store import data_key_store, key_store
 from cli.logs import STDERR, LogWriter, logging_to
 from cli.reasons import explain
 from cli.secrets import rotating
@@ -116,6 +116,7 @@ class Run:
             redis,
             outside=Outside(open_cache=partial(open_cache, pipeline=self.policies[REDIS])),
             keys=key_store(self.settings),
+            data_keys=data_key_store(self.settings),
             secrets=watched,
         )
         system = ActorSystem(self.ports, self.metrics, tracing)

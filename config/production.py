@@ -35,8 +35,10 @@ def _problems(settings: Settings, demo: bool, key_needed: bool) -> Iterator[str]
     for name in SERVERS:
         yield from _of_url(settings, name)
     files = [file for secret in settings.secrets.values() for file in secret.files]
-    for file in (*files, settings.signing_key):
-        yield from _of_file(file, required=key_needed or file is not settings.signing_key)
+    for file in files:
+        yield from _of_file(file, required=True)
+    for file in (settings.signing_key, settings.personal_data_keys):
+        yield from _of_file(file, required=key_needed)
     if settings.chaos_allowed:
         yield f"chaos_allowed (from {settings.sources['chaos_allowed']}): not in production"
     if demo:

@@ -15,6 +15,7 @@ from config.secret_files import UrlSecret
 ENV_PREFIX = "LOYALNEST_"
 DEVELOPMENT, PRODUCTION = "development", "production"
 KEY_FILE = "signing-key.pem"
+DATA_KEY_FILE = "personal-data.keys"
 _SPEC = "loyalnest.setting"
 
 
@@ -133,6 +134,11 @@ class Settings:
     )
     signing_key_file: Path | None = attrs.field(
         metadata=_row(parsers.optional_file, "", "file with the key that signs tokens, watched")
+    )
+    personal_data_key_file: Path | None = attrs.field(
+        metadata=_row(
+            parsers.optional_file, "", "file with the keys of personal data and secrets, watched"
+        )
     )
     log_level: str = attrs.field(
         metadata=_row(
@@ -278,6 +284,11 @@ class Settings:
     def signing_key(self) -> Path:
         """Where the key is that signs tokens."""
         return self.signing_key_file or self.data_dir / KEY_FILE
+
+    @property
+    def personal_data_keys(self) -> Path:
+        """Where the keys are that seal personal data."""
+        return self.personal_data_key_file or self.data_dir / DATA_KEY_FILE
 
     def shown(self, name: str) -> str:
         """A value as it may be printed: no secret in it."""

@@ -13,18 +13,22 @@ from actors.auth.keyring import ReadFrom, keys_from
 from actors.auth.keys import KeyStore
 from actors.auth.supervisor import MIGRATIONS as AUTH_MIGRATIONS
 from actors.auth.supervisor import StartHashing, auth_children
-from actors.core.messages import ORDER_RECORDED
+from actors.core.cipher import Vault
+from actors.core.data_keyring import ReadDataKeysFrom, data_keys_from
+from actors.core.data_keys import DataKeyStore
+from actors.core.jobs import core_jobs
+from actors.core.messages import ORDER_RECORDED, ORDER_REFUNDED
 from actors.core.supervisor import MIGRATIONS as CORE_MIGRATIONS
-from actors.core.supervisor import core_children
+from actors.core.supervisor import core_children, data_key_store
 from actors.points.deferrals import OpenSpool
-from actors.points.messages import INTAKE
+from actors.points.messages import INTAKE, ORDER_REFUNDS
 from actors.points.supervisor import MIGRATIONS as POINTS_MIGRATIONS
 from actors.points.supervisor import deferral_spool, points_children
 from actors.products.supervisor import MIGRATIONS as PRODUCTS_MIGRATIONS
 from actors.products.supervisor import products_children
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
 from runtime.cache import CacheHandle, open_cache
-from runtime.jobs import JOBS_MIGRATIONS, JobsSpec
+from runtime.jobs import JOBS_MIGRATIONS, JobsSpec, combined_jobs
 from runtime.ownership import Ownership
 from runtime.rotation import RotatingSecret
 from runtime.storage import RUNTIME_MIGRATIONS, DatabaseHandle
@@ -36,7 +40,11 @@ ROOT = "loyalnest"
 DOMAINS = "loyalnest.domains"
 """Name of the supervisor whose children are the domains."""
 
-SUBSCRIPTIONS = {ORDER_RECORDED: (INTAKE,), AUDITED: (AUDIT,)}
+SUBSCRIPTIONS = {
+    ORDER_RECORDED: (INTAKE,),
+    ORDER_REFUNDED: (ORDER_REFUNDS,),
+    AUDITED: (AUDIT,),
+}
 """Which actors get which outbox topics."""
 
 MIGRATIONS = (
@@ -68,14 +76,15 @@ class Outside:
     open_spool: Callable[[Path], OpenSpool] = deferral_spool
     read_keys: ReadFrom = keys_from
     start_hashing: StartHashing = Hashing
+    read_data_keys: ReadDataKeysFrom = data_keys_from
 
 
 @attrs.frozen
 class ApplicationSpec:
     """What a tree needs from outside: where the data is, and the children of its edge.
 
-    `data_directory` is for what is not in the database: the signing key, unless `keys` says
-    where that is, and earnings that wait for it.
+    `data_directory` is for what is not in the database: the signing key and the keys of personal
+    data, unless `keys` and `data_keys` say where those are, and earnings that wait for it.
     Without a `redis_url` the cache is in the process. `jobs` are those that domains do not bring
     along.
     """
@@ -86,6 +95,7 @@ class ApplicationSpec:
     redis_url: str | RotatingSecret | None = attrs.field(default=None, repr=False)
     jobs: JobsSpec | None = None
     keys: KeyStore | None = None
+    data_keys: DataKeyStore | None = None
     secrets: tuple[WatchedSecret, ...] = ()
     outside: Outside = Outside()
 
@@ -98,7 +108,8 @@ def application(
     `cache` is for those outside the tree that want to look at it.
     """
     shared = cache if cache is not None else CacheHandle()
-    ownership = Ownership(on_loss=handle.retire)
+    ownership, vault = Ownership(on_loss=handle.retire), Vault()
+    jobs = combined_jobs(spec.jobs or JobsSpec(), core_jobs(handle.share("core_jobs"), vault))
 
     def root() -> Supervisor:
         return Supervisor(
@@ -112,11 +123,11 @@ def application(
                         SUBSCRIPTIONS,
                         ownership,
                         cache_child(spec.redis_url, shared, spec.outside.open_cache),
-                        spec.jobs,
+                        jobs,
                         spec.secrets,
                     ),
                 ),
-                _supervisor("domains", lambda: domains(spec, handle, shared), name=DOMAINS),
+                _supervisor("domains", lambda: domains(spec, handle, shared, vault), name=DOMAINS),
                 _supervisor("edge", lambda: _edge(spec.edge)),
             ),
             intensity=ROOT_INTENSITY,
@@ -127,13 +138,15 @@ def application(
     return _supervisor(ROOT, root, name=ROOT)
 
 
-def domains(spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle) -> Supervisor:
+def domains(
+    spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle, vault: Vault
+) -> Supervisor:
     """One supervisor a domain. One that exhausts its restarts stays down; the rest lives on."""
     return Supervisor(
         (
             _domain("auth", lambda: _auth(spec, handle, cache)),
             _domain("admin_core", lambda: admin_core_children(handle.share("admin_core"))),
-            _domain("core", lambda: core_children(handle.share("core"))),
+            _domain("core", lambda: _core(spec, handle, cache, vault)),
             _domain("products", lambda: products_children(handle.share("products"), cache)),
             _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),
         ),
@@ -151,6 +164,14 @@ def _auth(spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle) -> 
         spec.outside.read_keys,
         spec.outside.start_hashing,
     )
+
+
+def _core(
+    spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle, vault: Vault
+) -> Sequence[ChildSpec]:
+    store = data_key_store(spec.data_keys or spec.data_directory)
+    read = spec.outside.read_data_keys(store)
+    return core_children(handle.share("core"), cache, vault, read)
 
 
 def _points(spec: ApplicationSpec, handle: DatabaseHandle) -> Sequence[ChildSpec]:

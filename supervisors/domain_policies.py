@@ -74,9 +74,10 @@ def judge_of(domain: str) -> Judge:
 
 LAST_KNOWN: Final = FallbackSpec(kind=FallbackKind.CACHED, max_age_s=900.0, keys_max=2_000)
 
-FALLBACKS: Final[Mapping[str, FallbackSpec]] = {PRODUCTS: LAST_KNOWN}
-"""What is better old, and marked as such, than missing: the catalogue. All else has none: a balance
-that is to be spent, a customer's data and an authorisation never come from here."""
+FALLBACKS: Final[Mapping[str, FallbackSpec]] = {CORE: LAST_KNOWN, PRODUCTS: LAST_KNOWN}
+"""What is better old, and marked as such, than missing: the catalogue, and single merchants and
+customers. All else has none: a balance that is to be spent and an authorisation never come from
+here."""
 
 DOMAIN_SPECS: Final[Mapping[str, PipelineSpec]] = {
     domain: PipelineSpec(

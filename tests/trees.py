@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from actors.core.cipher import KEY_BYTES, DataKeys, Vault
 from actors.core.messages import (
     CUSTOMERS,
     MERCHANTS,
@@ -39,6 +40,7 @@ from actors.points.messages import (
     Verify,
 )
 from actors.points.supervisor import points_children
+from actors.products.supervisor import products_children
 from actors.vocabulary import Idempotency
 from runtime import INFINITE, ActorSystem, ChildSpec, EntityRef, Supervisor
 from runtime.cache import CacheHandle
@@ -142,6 +144,8 @@ async def running_tree(
     handle = handle if handle is not None else DatabaseHandle()
     spec, ownership = DatabaseSpec(url), Ownership(on_loss=handle.retire)
 
+    cache = CacheHandle()
+
     async def spool() -> MemorySpool:
         return await MemorySpool.open(disk, disk_limits)
 
@@ -154,16 +158,22 @@ async def running_tree(
                 MIGRATIONS,
                 SUBSCRIPTIONS,
                 ownership,
-                cache_child(None, CacheHandle()),
+                cache_child(None, cache),
             ),
         ),
-        _supervisor("core", lambda: Supervisor(core_children(handle))),
+        _supervisor("core", lambda: Supervisor(core_children(handle, cache, Vault(), data_keys))),
+        _supervisor("products", lambda: Supervisor(products_children(handle, cache))),
         _supervisor("points", lambda: Supervisor(points_children(handle, spool), intensity=5)),
     )
     root = _supervisor("test", lambda: Supervisor(children))
     system = ActorSystem(ports if ports is not None else seeded_ports(1, START))
     async with system.run(root):
         yield Tree(system, handle)
+
+
+async def data_keys() -> DataKeys:
+    """The same in every test."""
+    return DataKeys(bytes(KEY_BYTES), {1: bytes(range(KEY_BYTES))})
 
 
 def _supervisor(id_: str, start: Any) -> ChildSpec:

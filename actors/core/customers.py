@@ -1,67 +1,129 @@
-"""The actor that creates customers."""
+"""The actor that writes customers."""
 
 from typing import Any, ClassVar
 
 import msgspec
 
+from actors.core.contacts import ContactKind
+from actors.core.customer_changes import Change, Wanted, unknown, wanted
+from actors.core.customer_store import CustomerStore
+from actors.core.endings import Endings
+from actors.core.import_steps import step_entry
 from actors.core.messages import (
+    MAX_UPSERTS,
     MERCHANTS,
+    ChangeCustomer,
     CreateCustomer,
     CreatedCustomer,
     Customer,
+    EraseCustomer,
     GetMerchant,
+    MergeCustomers,
+    SetConsent,
+    UpsertCustomers,
 )
-from actors.core.model import check_id
-from actors.core.queries import SELECT_CUSTOMER
-from actors.core.records import customer_of, customer_write
+from actors.core.model import check_id, invalid
+from actors.core.quotas import Quotas
+from actors.core.upserts import Deciding, Result, checked, claims, found_ids
 from actors.vocabulary import KEY_REUSED, Refusal, RefusalKind
 from runtime import Actor, ActorError
-from runtime.journal import JOURNAL, Append, Rejected
-from runtime.storage import Database, Entry, StorageError
+from runtime.journal import Rejected
+from runtime.storage import Entry, StorageError, Superseded
 from runtime.storage.idempotency import SELECT_KEY, idempotency_write
+
+API = "api"
+"""Origin of what came by a request."""
+
+TRIES = 2
+"""A write is rejected when another process wrote between our look and our write. Then we look
+again, once."""
+
+BUSY = Refusal(
+    RefusalKind.CONFLICT, "customer_conflict", "it was changed at the same time; try again"
+)
 
 
 class Customers(Actor):
-    """Creates customers, each key once."""
+    """The only writer of customers in its process, which makes look-then-write sound.
+
+    The constraints of the tables are the last wall.
+    """
 
     passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, store: CustomerStore, quotas: Quotas) -> None:
+        self._database = store.database
+        self._vault = store.vault
+        self._quotas = quotas
+        self._store = store
 
     async def receive(self, message: Any) -> object:
-        if isinstance(message, CreateCustomer):
-            return await self._create(message)
+        match message:
+            case CreateCustomer():
+                return await self._create(message)
+            case ChangeCustomer():
+                return await self._change(message)
+            case SetConsent():
+                return await self._set_consent(message)
+            case UpsertCustomers():
+                return await self._upsert(message)
+            case MergeCustomers():
+                return await Endings(self.system, self._store).merge(message)
+            case EraseCustomer():
+                return await Endings(self.system, self._store).erase(message)
         return await super().receive(message)
 
     async def _create(self, message: CreateCustomer) -> CreatedCustomer | Refusal:
         earlier = await self._replay(message)
         if earlier is not None:
             return earlier
-        customer = self._customer(message)
-        refusal = check_id("customer_id", customer.customer_id)
-        if refusal is not None:
-            return refusal
-        if await self.system.ref(MERCHANTS).ask(GetMerchant(message.merchant_id)) is None:
-            detail = f"there is no merchant {message.merchant_id}"
-            return Refusal(RefusalKind.NOT_FOUND, "merchant_unknown", detail)
-        answer = await self.system.ref(JOURNAL).ask(Append(_entry(customer, message)))
-        if isinstance(answer, Rejected):
-            # The commit of an earlier try may have been under way when its key was looked up.
-            earlier = await self._replay(message)
-            if earlier is not None:
-                return earlier
-            detail = f"customer {customer.customer_id} exists already"
-            return Refusal(RefusalKind.CONFLICT, "customer_exists", detail)
-        return CreatedCustomer(customer, replayed=False)
-
-    def _customer(self, message: CreateCustomer) -> Customer:
         customer_id = message.customer_id
         if customer_id is None:
             customer_id = self.system.ids.new("cus")
-        return Customer(
-            message.merchant_id, customer_id, message.display_name, self.system.clock.now()
+        refusal = check_id("customer_id", customer_id)
+        if refusal is not None:
+            return refusal
+        wish = wanted(
+            self._vault,
+            message.merchant_id,
+            display_name=message.display_name,
+            contacts=_contacts(message),
+            external_ids=message.external_ids,
         )
+        if isinstance(wish, Refusal):
+            return wish
+        if await self.system.ref(MERCHANTS).ask(GetMerchant(message.merchant_id)) is None:
+            detail = f"there is no merchant {message.merchant_id}"
+            return Refusal(RefusalKind.NOT_FOUND, "merchant_unknown", detail)
+        return await self._write_new(message, customer_id, wish)
+
+    async def _write_new(
+        self, message: CreateCustomer, customer_id: str, wish: Wanted
+    ) -> CreatedCustomer | Refusal:
+        merchant_id = message.merchant_id
+        room = await self._quotas.room(merchant_id, self.system.clock.now())
+        exists = _exists(customer_id)
+        refusal = room.take_customer()
+        if refusal is not None:
+            return exists if await self._store.load(merchant_id, (customer_id,)) else refusal
+        owners = await self._store.owners(merchant_id, wish.claims())
+        change = self._store.changer(self.system, owners, API).create(
+            merchant_id, customer_id, wish
+        )
+        if isinstance(change, Refusal):
+            return change
+        entry = (*change.writes, *_key(message, change))
+        if await self._append(entry, merchant_id, customer_id) is None:
+            self._quotas.keep(merchant_id, room)
+            return CreatedCustomer(change.customer.opened(self._vault), replayed=False)
+        # The commit of an earlier try may have been under way when its key was looked up.
+        earlier = await self._replay(message)
+        if earlier is not None:
+            return earlier
+        return exists if await self._store.load(merchant_id, (customer_id,)) else BUSY
+
+    async def _append(self, entry: Entry, merchant_id: str, *ids: str) -> Rejected | None:
+        return await self._store.append(self.system, entry, merchant_id, ids)
 
     async def _replay(self, message: CreateCustomer) -> CreatedCustomer | Refusal | None:
         key = message.idempotency
@@ -73,21 +135,96 @@ class Customers(Actor):
         if row["fingerprint"] != key.fingerprint:
             return KEY_REUSED
         stored = msgspec.convert(row["response"], dict[str, str])
-        found = await self._database.fetch_row(
-            SELECT_CUSTOMER, message.merchant_id, stored["customer_id"]
+        found = await self._store.load(message.merchant_id, (stored["customer_id"],))
+        customer = found.get(stored["customer_id"])
+        return CreatedCustomer(customer.opened(self._vault), replayed=True) if customer else None
+
+    async def _change(self, message: ChangeCustomer) -> Customer | Refusal:
+        wish = wanted(
+            self._vault,
+            message.merchant_id,
+            display_name=message.display_name,
+            contacts=_contacts(message),
+            external_ids=message.external_ids,
         )
-        return CreatedCustomer(customer_of(found), replayed=True) if found is not None else None
+        if isinstance(wish, Refusal):
+            return wish
+        return await self._changed(message.merchant_id, message.customer_id, wish, API)
+
+    async def _set_consent(self, message: SetConsent) -> Customer | Refusal:
+        wish = Wanted(consents=((message.channel, message.granted),))
+        return await self._changed(message.merchant_id, message.customer_id, wish, message.origin)
+
+    async def _changed(
+        self, merchant_id: str, customer_id: str, wish: Wanted, origin: str
+    ) -> Customer | Refusal:
+        for _ in range(TRIES):
+            stored = (await self._store.load(merchant_id, (customer_id,))).get(customer_id)
+            if stored is None:
+                return unknown(customer_id)
+            owners = await self._store.owners(merchant_id, wish.claims())
+            change = self._store.changer(self.system, owners, origin).change(stored, wish)
+            if isinstance(change, Refusal):
+                return change
+            if not change.writes or (
+                await self._append(change.writes, merchant_id, customer_id) is None
+            ):
+                return change.customer.opened(self._vault)
+        return BUSY
+
+    async def _upsert(self, message: UpsertCustomers) -> tuple[Result, ...]:
+        if len(message.customers) > MAX_UPSERTS:
+            refusal = invalid("too_many_customers", f"at most {MAX_UPSERTS} customers at once")
+            return (refusal,) * len(message.customers)
+        for _ in range(TRIES):
+            deciding, results = await self._decide(message)
+            written = () if message.dry_run else tuple(deciding.writes)
+            progress = step_entry(message.merchant_id, message.step, results)
+            answer = None
+            if written or progress:
+                ids = deciding.written if written else ()
+                answer = await self._append((*written, *progress), message.merchant_id, *ids)
+            if answer is None:
+                if not message.dry_run:
+                    self._quotas.keep(message.merchant_id, deciding.room)
+                return tuple(results)
+            if isinstance(answer.violation, Superseded):
+                raise answer.violation
+        return (BUSY,) * len(message.customers)
+
+    async def _decide(self, message: UpsertCustomers) -> tuple[Deciding, list[Result]]:
+        merchant_id, customers = message.merchant_id, message.customers
+        by_external = [data.external_ids[0] for data in customers if data.external_ids]
+        owners = await self._store.owners_of(merchant_id, by_external)
+        asked = [checked(self._vault, merchant_id, data, owners) for data in customers]
+        owners.update(await self._store.owners(merchant_id, claims(asked)))
+        deciding = Deciding(
+            merchant_id,
+            self._store.changer(self.system, owners, message.origin),
+            self.system.ids,
+            await self._quotas.room(merchant_id, self.system.clock.now()),
+            await self._store.load(merchant_id, found_ids(asked, owners)),
+        )
+        return deciding, deciding.decide(customers, asked)
 
 
-def _entry(customer: Customer, message: CreateCustomer) -> Entry:
-    write = customer_write(customer)
+def _contacts(message: CreateCustomer | ChangeCustomer) -> dict[ContactKind, Any]:
+    return {ContactKind.EMAIL: message.email, ContactKind.PHONE: message.phone}
+
+
+def _exists(customer_id: str) -> Refusal:
+    detail = f"customer {customer_id} exists already"
+    return Refusal(RefusalKind.CONFLICT, "customer_exists", detail)
+
+
+def _key(message: CreateCustomer, change: Change) -> Entry:
     if message.idempotency is None:
-        return (write,)
-    key = idempotency_write(
-        merchant_id=customer.merchant_id,
+        return ()
+    write = idempotency_write(
+        merchant_id=change.customer.merchant_id,
         key=message.idempotency.key,
         fingerprint=message.idempotency.fingerprint,
-        response={"customer_id": customer.customer_id},
-        created_at=customer.created_at,
+        response={"customer_id": change.customer.customer_id},
+        created_at=change.customer.created_at,
     )
-    return (write, key)
+    return (write,)

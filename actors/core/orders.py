@@ -5,18 +5,24 @@ from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar, TypeGuard
 
+from actors.core.aliases import Aliases
+from actors.core.around import Around, existing
 from actors.core.messages import (
     MAX_ORDERS,
     MERCHANTS,
+    CancelOrder,
     GetMerchant,
     Order,
     OrderResult,
     OrderStatus,
     RecordOrders,
+    RefundOrder,
 )
 from actors.core.model import decide_order, invalid
 from actors.core.queries import select_orders
+from actors.core.quotas import Quotas
 from actors.core.records import order_entry, order_of
+from actors.core.taking_back import TakingBack
 from actors.slicing import in_slices
 from actors.vocabulary import KEY_REUSED, Idempotency, Refusal, RefusalKind
 from runtime import Actor, ActorError
@@ -39,17 +45,24 @@ class Orders(Actor):
     batch_cancellable: ClassVar[bool] = True
     passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, quotas: Quotas, aliases: Aliases) -> None:
         self._database = database
+        self._quotas = quotas
+        self._aliases = aliases
         self._merchants: set[str] = set()
 
     async def receive_batch(self, batch: Sequence[Envelope]) -> None:
         by_merchant: dict[str, list[Envelope]] = {}
         for envelope in batch:
             message: Any = envelope.message
+            if not isinstance(message, RecordOrders):
+                envelope.reply(await self._take_back(message))
+                continue
             refusals = await self._refuse(message)
             if refusals is not None:
                 envelope.reply(refusals)
+            elif message.dry_run:
+                envelope.reply(await self._try(message))
             elif message.idempotency is not None:
                 envelope.reply(
                     await _again(partial(self._record_once, message, message.idempotency))
@@ -88,7 +101,8 @@ class Orders(Actor):
         self, merchant_id: str, orders: Sequence[Order], key: Idempotency | None = None
     ) -> Results:
         recorded = await self._find(merchant_id, {order.order_id for order in orders})
-        results, entry = self._decide(merchant_id, orders, recorded)
+        around = await self._around(merchant_id, orders)
+        results, entry = self._decide(merchant_id, orders, recorded, around)
         if entry and key is not None:
             entry = (*entry, _key_write(merchant_id, key, results, self.system.clock.now()))
         if entry:
@@ -96,7 +110,33 @@ class Orders(Actor):
             answer = await self.system.ref(JOURNAL).ask(Append(entry, publishes=True))
             if isinstance(answer, Rejected):
                 raise answer.violation
+            self._quotas.keep(merchant_id, around.room)
         return tuple(results)
+
+    async def _try(self, message: RecordOrders) -> Results:
+        """What would become of the orders."""
+        merchant_id, orders = message.merchant_id, message.orders
+        recorded = await self._find(merchant_id, {order.order_id for order in orders})
+        around = await self._around(merchant_id, orders)
+        return tuple(self._decide(merchant_id, orders, recorded, around)[0])
+
+    async def _around(self, merchant_id: str, orders: Sequence[Order]) -> Around:
+        """What is to be known beside the orders themselves."""
+        customers = {order.customer_id for order in orders}
+        room = await self._quotas.room(merchant_id, self.system.clock.now())
+        aliases = await self._aliases.resolve(merchant_id, customers)
+        if room.limits.customers is None:
+            return Around(room, aliases, None)
+        return Around(room, aliases, await existing(self._database, merchant_id, customers))
+
+    async def _take_back(self, message: RefundOrder | CancelOrder) -> object:
+        """Look and write, once more where the write is rejected."""
+        taking = TakingBack(self.system, self._database, self._aliases)
+        step = taking.refund if isinstance(message, RefundOrder) else taking.cancel
+        try:
+            return await step(message)
+        except ConstraintViolation:
+            return await step(message)
 
     async def _record_all(self, merchant_id: str, envelopes: Sequence[Envelope]) -> None:
         orders = [order for envelope in envelopes for order in _orders_of(envelope)]
@@ -117,7 +157,11 @@ class Orders(Actor):
         return found
 
     def _decide(
-        self, merchant_id: str, orders: Sequence[Order], recorded: dict[str, Order]
+        self,
+        merchant_id: str,
+        orders: Sequence[Order],
+        recorded: dict[str, Order],
+        around: Around,
     ) -> tuple[list[OrderResult | Refusal], Entry]:
         now = self.system.clock.now()
         new_id = self.system.ids.new
@@ -125,10 +169,13 @@ class Orders(Actor):
         writes: list[Any] = []
         for order in orders:
             result = decide_order(order, recorded, now)
+            if _is_new(result):
+                result = around.refuse(order) or result
             results.append(result)
             if _is_new(result):
                 recorded[order.order_id] = order
-                writes += order_entry(merchant_id, order, new_id("ev"), now)
+                earner = around.aliases.get(order.customer_id, order.customer_id)
+                writes += order_entry(merchant_id, order, earner, new_id("ev"), now)
         return results, tuple(writes)
 
 

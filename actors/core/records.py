@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from actors.core.messages import ORDER_RECORDED, Customer, Merchant, Order, OrderLine
-from actors.core.queries import ENSURE_CUSTOMER, INSERT_CUSTOMER, INSERT_MERCHANT, INSERT_ORDER
+from actors.core.customer_queries import ENSURE_CUSTOMER
+from actors.core.messages import ORDER_RECORDED, Merchant, Order, OrderLine, OrderRecorded
+from actors.core.queries import INSERT_MERCHANT, INSERT_ORDER
 from runtime.storage import Entry, Row, Write
 from runtime.storage.outbox import outbox_write
 
@@ -18,22 +19,9 @@ def merchant_of(row: Row) -> Merchant:
     return Merchant(row[0], row[1], row[2], row[3])
 
 
-def customer_write(customer: Customer) -> Write:
-    row = (
-        customer.merchant_id,
-        customer.customer_id,
-        customer.display_name,
-        customer.created_at,
-    )
-    return Write(INSERT_CUSTOMER, row)
-
-
-def customer_of(row: Row) -> Customer:
-    return Customer(row[0], row[1], row[2], row[3])
-
-
-def order_entry(merchant_id: str, order: Order, event_id: str, now: datetime) -> Entry:
-    """The order, its customer where that is new, and the event that follows it."""
+def order_entry(merchant_id: str, order: Order, earner: str, event_id: str, now: datetime) -> Entry:
+    """The order, its customer where that is new, and the event that follows it. `earner` is who
+    the points are for."""
     return (
         Write(ENSURE_CUSTOMER, (merchant_id, order.customer_id, now)),
         Write(INSERT_ORDER, _order_row(merchant_id, order, now)),
@@ -41,15 +29,14 @@ def order_entry(merchant_id: str, order: Order, event_id: str, now: datetime) ->
             merchant_id=merchant_id,
             event_id=event_id,
             topic=ORDER_RECORDED,
-            key=order.customer_id,
-            payload=_event(order),
+            key=earner,
+            payload=recorded_payload(order, earner),
             created_at=now,
         ),
     )
 
 
 def _order_row(merchant_id: str, order: Order, now: datetime) -> tuple[Any, ...]:
-    lines = [[line.sku, line.quantity, line.unit_price_minor] for line in order.lines]
     return (
         merchant_id,
         order.order_id,
@@ -58,18 +45,27 @@ def _order_row(merchant_id: str, order: Order, now: datetime) -> tuple[Any, ...]
         order.currency,
         order.total_minor,
         order.items,
-        lines,
+        _lines(order),
         now,
     )
 
 
-def _event(order: Order) -> dict[str, Any]:
+def _lines(order: Order | OrderRecorded) -> list[list[Any]]:
+    return [[line.sku, line.quantity, line.unit_price_minor] for line in order.lines]
+
+
+def recorded_payload(order: Order | OrderRecorded, earner: str) -> dict[str, Any]:
+    """An `OrderRecorded` as JSON."""
     return {
         "order_id": order.order_id,
-        "customer_id": order.customer_id,
+        "customer_id": earner,
         "total_minor": order.total_minor,
         "currency": order.currency,
         "ordered_at": order.ordered_at,
+        "lines": [
+            {"sku": sku, "quantity": quantity, "unit_price_minor": price}
+            for sku, quantity, price in _lines(order)
+        ],
     }
 
 
@@ -82,4 +78,6 @@ def order_of(row: Row) -> Order:
         total_minor=row[4],
         items=row[5],
         lines=tuple(OrderLine(*line) for line in row[6]),
+        refunded_minor=row[7],
+        cancelled_at=row[8],
     )

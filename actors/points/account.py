@@ -9,7 +9,7 @@ import attrs
 from trio.lowlevel import checkpoint
 
 from actors.core.messages import QUERIES as CORE_QUERIES
-from actors.core.messages import GetCustomer
+from actors.core.messages import HasCustomer
 from actors.points.errors import CommitConflict
 from actors.points.loading import LOADER, Load
 from actors.points.lookups import find_answers, find_facts, name_the_past
@@ -117,10 +117,10 @@ class Account(Entity):
     async def _known_customer(self) -> bool:
         if not self._exists:
             key = self.key
-            question = GetCustomer(key.merchant_id, key.customer_id)
+            question = HasCustomer(key.merchant_id, key.customer_id)
             self._exists = (await self._loaded()).sequence > 0 or await self.system.ref(
                 CORE_QUERIES
-            ).ask(question) is not None
+            ).ask(question)
         return self._exists
 
     def _unknown(self) -> Refusal:

@@ -9,6 +9,7 @@ import structlog
 
 from actors.core.messages import OrderRecorded
 from actors.points.away import database_away
+from actors.points.eligibility import eligible_totals
 from actors.points.lookups import find_owners
 from actors.points.messages import (
     ACCOUNTS,
@@ -99,9 +100,11 @@ class Intake(Workers):
         """Returns when every order's points are durable. Raises `ActorError` when not sure."""
         orders = [(event, msgspec.convert(event.payload, OrderRecorded)) for event in events]
         rules = await self._rules({(event.merchant_id, order.currency) for event, order in orders})
+        totals = await eligible_totals(self.system, [(e.merchant_id, order) for e, order in orders])
         placed: dict[AccountKey, list[EarnForOrder]] = defaultdict(list)
-        for event, order in orders:
-            earning = _earning(order, rules[event.merchant_id, order.currency], event.event_id)
+        for (event, order), total in zip(orders, totals, strict=True):
+            rule = rules[event.merchant_id, order.currency]
+            earning = _earning(order, total, rule, event.event_id)
             placed[AccountKey(event.merchant_id, order.customer_id)].append(earning)
         answers = await self._ask(placed)
         for earnings, results in zip(placed.values(), answers, strict=True):
@@ -130,10 +133,10 @@ def _result(answer: Sequence[Result] | Exception, index: int) -> Result:
     return Refusal(RefusalKind.UNAVAILABLE, "account_unavailable", detail)
 
 
-def _earning(order: OrderRecorded, rule: EarnRule, event_id: str) -> EarnForOrder:
+def _earning(order: OrderRecorded, total_minor: int, rule: EarnRule, event_id: str) -> EarnForOrder:
     return EarnForOrder(
         order_id=order.order_id,
-        total_minor=order.total_minor,
+        total_minor=total_minor,
         currency=order.currency,
         ordered_at=order.ordered_at,
         rule=rule,

@@ -5,6 +5,7 @@ from enum import Enum
 
 import attrs
 
+from actors.core.messages import CreditState, OrderRecorded
 from actors.vocabulary import Idempotency, Page, Refusal, RefusalKind
 from runtime.message import Call
 
@@ -19,6 +20,9 @@ QUERIES = "points.queries"
 
 DEFERRALS = "points.deferrals"
 """Name of the actor that keeps earnings on the local disk while the database is away."""
+
+ORDER_REFUNDS = "points.order_refunds"
+"""Name of the actor that takes points back for refunds and cancellations."""
 
 DEFAULT_ASSET = "points"
 
@@ -421,3 +425,11 @@ class GetDeferral(Call[Deferral | None]):
 
     merchant_id: str
     deferral_id: str
+
+
+@attrs.frozen
+class CheckCredits(Call[tuple[CreditState, ...]]):
+    """To `QUERIES`: whether these orders have their points; one state each, in order."""
+
+    merchant_id: str
+    orders: tuple[OrderRecorded, ...]

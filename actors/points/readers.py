@@ -5,9 +5,10 @@ from typing import Any, ClassVar
 
 import structlog
 
-from actors.core.messages import MERCHANTS, GetCustomer, GetMerchant
+from actors.core.messages import MERCHANTS, GetMerchant, HasCustomer
 from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.paging import Moment, SequenceNumber, clamp_limit, decode_cursor, page
+from actors.points.crediting import credit_states
 from actors.points.deferral_records import find_deferrals
 from actors.points.ledger import HOLD, MEMBER, PENDING
 from actors.points.ledger_metrics import LedgerMetrics
@@ -17,6 +18,7 @@ from actors.points.messages import (
     AccountKey,
     Balance,
     BalanceView,
+    CheckCredits,
     Deferral,
     EarnRule,
     ExpiringLot,
@@ -84,6 +86,10 @@ class PointsReaders(Workers):
                 return await self._deferral(message)
             case Verify():
                 return await self._verify(message.merchant_id)
+            case CheckCredits():
+                return await credit_states(
+                    self.system, self._database, message.merchant_id, message.orders
+                )
             case GetEarnRule():
                 return await self._rule(message.merchant_id, message.currency)
             case SetEarnRule():
@@ -149,8 +155,7 @@ class PointsReaders(Workers):
         return None
 
     async def _unknown(self, merchant_id: str, customer_id: str) -> Refusal | None:
-        question = GetCustomer(merchant_id, customer_id)
-        if await self.system.ref(CORE_QUERIES).ask(question) is not None:
+        if await self.system.ref(CORE_QUERIES).ask(HasCustomer(merchant_id, customer_id)):
             return None
         detail = f"there is no customer {customer_id}"
         return Refusal(RefusalKind.NOT_FOUND, "customer_unknown", detail)

@@ -7,7 +7,8 @@ from actors.points.deferrals import Deferrals, OpenSpool
 from actors.points.expiry import Expiry
 from actors.points.intake import Intake
 from actors.points.loading import LOADER, Loader
-from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE, QUERIES
+from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE, ORDER_REFUNDS, QUERIES
+from actors.points.order_refunds import OrderRefunds
 from actors.points.readers import PointsReaders
 from runtime import REFUSING, ChildSpec, Entities, MailboxSpec, Overflow
 from runtime.spool import FileSpool, Spool, SpoolLimits
@@ -39,6 +40,7 @@ def points_children(database: Database, open_spool: OpenSpool) -> tuple[ChildSpe
         ChildSpec("queries", lambda: PointsReaders(database), name=QUERIES, mailbox=REFUSING),
         ChildSpec("accounts", lambda: _accounts(database), name=ACCOUNTS, shutdown_s=10.0),
         ChildSpec("intake", lambda: Intake(database), name=INTAKE, mailbox=REFUSING),
+        ChildSpec("refunds", lambda: OrderRefunds(database), name=ORDER_REFUNDS, mailbox=REFUSING),
         ChildSpec("expiry", lambda: Expiry(database), name="points.expiry"),
         ChildSpec(
             "deferrals",

@@ -15,7 +15,9 @@ def products_children(database: Database, cache: CacheHandle) -> tuple[ChildSpec
     """The specifications, in the order of their start."""
     cached = cached_products(cache)
     return (
-        ChildSpec("catalogue", lambda: Catalogue(cached), name=CATALOGUE, mailbox=REFUSING),
+        ChildSpec(
+            "catalogue", lambda: Catalogue(database, cached), name=CATALOGUE, mailbox=REFUSING
+        ),
         ChildSpec(
             "queries", lambda: ProductReaders(database, cached), name=QUERIES, mailbox=REFUSING
         ),

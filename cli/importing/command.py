@@ -8,12 +8,12 @@ import attrs
 import click
 import trio
 
+from actors.core.importing.money import major_units
 from actors.core.model import check_currency, check_id
 from cli.data_directory import prepare_data_dir
 from cli.errors import EXIT_FAILED, EXIT_USAGE, CommandFailed
 from cli.http_client import HttpClient
 from cli.importing.checkpoint import DIRECTORY, CheckpointFile, sha256_of
-from cli.importing.money import major_units
 from cli.importing.pipeline import Pipeline, StaleCheckpoint
 from cli.importing.progress import View, progress_view
 from cli.importing.reader import OrderFile

@@ -7,7 +7,7 @@ from math import inf
 import attrs
 import trio
 
-from actors.core.messages import Order, OrderStatus
+from actors.core.messages import Order, OrderStatus, RowError
 from actors.points.messages import EarnRule
 from actors.vocabulary import Refusal
 from cli.errors import CommandFailed
@@ -15,7 +15,6 @@ from cli.importing.checkpoint import Checkpoint, CheckpointFile
 from cli.importing.progress import View
 from cli.importing.reader import Batch
 from cli.importing.report import ErrorReport
-from cli.importing.rows import RowError
 from cli.importing.sinks import Sink
 from cli.importing.tally import Outcome, Tally
 from runtime import ActorError

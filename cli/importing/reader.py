@@ -8,10 +8,12 @@ from typing import BinaryIO
 
 import attrs
 
-from actors.core.messages import Order
+from actors.core.importing.columns import Layout
+from actors.core.importing.orders import OrderRows
+from actors.core.importing.values import BadValue
+from actors.core.messages import Order, RowError
 from cli.errors import CommandFailed
-from cli.importing.columns import Layout, detect_layout
-from cli.importing.rows import BadValue, RowError, RowParser
+from cli.importing.columns import detect_layout
 
 BATCH_ROWS = 500
 MAX_LINE_BYTES = 16 * 1024
@@ -47,7 +49,7 @@ class OrderFile:
 
     def batches(self, currency: str, now: datetime) -> Iterator[Batch]:
         """All batches from the start: the same file gives the same batches every time."""
-        parser = RowParser(self.layout, currency, now)
+        parser = OrderRows(self.layout, currency, now)
         with self.path.open("rb") as file:
             _header(file)
             line, number = 1, 0
@@ -74,7 +76,7 @@ def _header(file: BinaryIO) -> str:
     return header
 
 
-def _read_batch(file: BinaryIO, parser: RowParser, number: int, line: int) -> tuple[Batch, int]:
+def _read_batch(file: BinaryIO, parser: OrderRows, number: int, line: int) -> tuple[Batch, int]:
     """Up to `BATCH_ROWS` rows, and the number of the last line that was read."""
     orders: list[Order] = []
     lines: list[int] = []

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from cli.importing.rows import RowError
+from actors.core.messages import RowError
 
 HEADER = ("line", "column", "value", "reason")
 SUFFIX = ".errors.csv"

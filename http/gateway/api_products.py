@@ -14,8 +14,9 @@ from actors.products.messages import (
     Product,
     ProductKind,
     PutProducts,
+    Written,
 )
-from gateway.bodies import SKU_PATTERN, Body, Currency, PageQuery, Text
+from gateway.bodies import SKU_PATTERN, Body, Currency, Cursor, Limit, Text
 from gateway.problems import Problem, not_found, unavailable
 from gateway.routes import STAFF, WRITERS, Answer, ApiRequest, Response, Route, accepted, answer
 from gateway.settings import GatewaySettings
@@ -32,19 +33,35 @@ class ProductBody(Body, frozen=True, kw_only=True):
     kind: ProductKind
     price_minor: Annotated[int, Meta(ge=1, le=MAX_PRICE_MINOR)]
     currency: Currency
+    earns_points: bool = True
+    source_version: Annotated[int, Meta(ge=0, le=2**53)] = 0
 
     def product(self) -> Product:
-        return Product(self.sku, self.name, self.kind, self.price_minor, self.currency)
+        return Product(
+            self.sku,
+            self.name,
+            self.kind,
+            self.price_minor,
+            self.currency,
+            self.earns_points,
+            self.source_version,
+        )
 
 
 class ProductsBody(Body, frozen=True):
-    """All of the products are written, or none. A SKU stands in it once."""
+    """All of the products are written, or none, but for those of which a later version is there. A
+    SKU stands in it once. Products whose lines earn no points say so in `earns_points`."""
 
     products: Annotated[tuple[ProductBody, ...], Meta(min_length=1, max_length=MAX_PRODUCTS)]
 
 
-class Written(msgspec.Struct, frozen=True):
-    written: int
+class ProductsQuery(Body, frozen=True):
+    """`search` is a part of the name, or the beginning of the SKU."""
+
+    search: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    kind: ProductKind | None = None
+    limit: Limit = 50
+    cursor: Cursor | None = None
 
 
 async def put(request: ApiRequest) -> Answer:
@@ -53,7 +70,7 @@ async def put(request: ApiRequest) -> Answer:
         raise Problem(422, "duplicate_sku", "a SKU stands in the list more than once")
     products = tuple(product.product() for product in body.products)
     command = PutProducts(request.merchant_id, products)
-    return answer(Written(accepted(await request.ask(CATALOGUE, command, bulk=True))))
+    return answer(accepted(await request.ask(CATALOGUE, command, bulk=True)))
 
 
 class ProductView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -64,6 +81,8 @@ class ProductView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     kind: ProductKind
     price_minor: int
     currency: str
+    earns_points: bool = True
+    source_version: int = 0
     degraded: bool = False
     age_s: int = 0
 
@@ -89,6 +108,8 @@ async def show(request: ApiRequest) -> Answer:
         kind=product.kind,
         price_minor=product.price_minor,
         currency=product.currency,
+        earns_points=product.earns_points,
+        source_version=product.source_version,
         degraded=found.degraded,
         age_s=round(found.age_s),
     )
@@ -103,8 +124,10 @@ def _missing(*, degraded: bool) -> Problem:
 
 
 async def list_(request: ApiRequest) -> Answer:
-    query: PageQuery = request.query
-    question = ListProducts(request.merchant_id, query.limit, query.cursor)
+    query: ProductsQuery = request.query
+    question = ListProducts(
+        request.merchant_id, query.limit, query.cursor, query.search, query.kind
+    )
     found = await request.recall(QUERIES, question)
     products = accepted(found.value)
     view = ProductPage(
@@ -135,10 +158,10 @@ def product_routes(settings: GatewaySettings) -> tuple[Route, ...]:
             method="GET",
             path="/v1/products",
             handler=list_,
-            summary="All products, by SKU",
+            summary="Products, by SKU",
             tag=TAG,
             roles=STAFF,
-            query=PageQuery,
+            query=ProductsQuery,
             responses={200: Response("One page of products", ProductPage)},
         ),
         Route(

@@ -30,6 +30,7 @@ from gateway.problems import (
     problem_of_error,
     taken_over,
 )
+from gateway.raw_bodies import UNCOMPRESSED, raw_body
 from gateway.routes import JSON, Answer, ApiRequest, Route, encode_json
 from gateway.settings import GatewaySettings
 from runtime import ActorSystem, request_context
@@ -51,8 +52,6 @@ _ID: Final = re.compile(ID_PATTERN)
 _JSON_RAW: Final = JSON.encode()
 
 ADMIN_PATHS: Final = "/v1/admin/"
-UNCOMPRESSED: Final[Headers] = (("accept-encoding", "identity"),)
-
 LENGTH_DIGITS: Final = 15
 """Digits of a length that matter: any length of more is too large anyway."""
 
@@ -295,7 +294,7 @@ def check_ids(parameters: Mapping[str, str]) -> None:
 
 async def _body(operation: Operation, exchange: Exchange) -> Any:
     """The validated body of a request, None on a route that takes none. Raises `Problem`."""
-    if operation.body is None:
+    if operation.body is None and not operation.route.raw:
         return None
     head = exchange.head
     if declared_bytes(head.content_length) > operation.body_max_bytes:
@@ -308,6 +307,8 @@ async def _body(operation: Operation, exchange: Exchange) -> Any:
         raise Problem(408, "body_too_slow", "the body did not arrive in time") from None
     if len(raw) > operation.body_max_bytes:
         raise too_large(operation.body_max_bytes)
+    if operation.body is None:
+        return raw_body(raw, head, exchange.request.scope["headers"], operation.route.raw)
     if not raw and operation.route.body_optional:
         return operation.body(b"{}")
     if head.content_encoding not in (None, b"identity"):

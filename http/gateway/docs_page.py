@@ -113,6 +113,8 @@ def _parameters(parameters: list[Json]) -> str:
 
 
 def _body(body: Json, components: Json) -> str:
+    if JSON not in body["content"]:
+        return f"<h3>Body</h3><p>As {escape(' or '.join(body['content']))}.</p>"
     schema = body["content"][JSON]["schema"]
     return f"<h3>Body</h3>{_fields(schema, components)}"
 
@@ -229,7 +231,10 @@ def curl(method: str, path: str, operation: Json, components: Json) -> str:
     if any(parameter["name"] == "Idempotency-Key" for parameter in operation["parameters"]):
         lines.append('-H "Idempotency-Key: $(uuidgen)"')
     body = operation.get("requestBody")
-    if body is not None:
+    if body is not None and JSON not in body["content"]:
+        media = next(iter(body["content"]))
+        lines += [f'-H "Content-Type: {media}"', "--data-binary @FILE"]
+    elif body is not None:
         value = example(body["content"][JSON]["schema"], components)
         lines += [f'-H "Content-Type: {JSON}"', f"-d '{json.dumps(value)}'"]
     return " \\\n  ".join(lines)

@@ -49,6 +49,8 @@ DOMAIN_OF: Final[Mapping[str, str]] = {
     core.CUSTOMERS: CORE,
     core.ORDERS: CORE,
     core.QUERIES: CORE,
+    core.IMPORTS: CORE,
+    core.INTEGRATIONS: CORE,
     points.ACCOUNTS: POINTS,
     points.INTAKE: POINTS,
     points.QUERIES: POINTS,

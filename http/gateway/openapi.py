@@ -12,6 +12,8 @@ from gateway.routes import JSON, Keyed, Response, Route
 
 Json = dict[str, Any]
 
+HEADER: Final[Json] = {"type": "string", "pattern": "^[!-~]{1,255}$"}
+
 REF_PREFIX: Final = "#/components/schemas/"
 REF: Final = REF_PREFIX + "{name}"
 PATH_PARAMETER: Final = re.compile(r"\{(\w+)\}")
@@ -146,6 +148,10 @@ def _operation(route: Route, schemas: Schemas) -> Json:
             "required": not route.body_optional,
             "content": {JSON: {"schema": schemas.of(body_type(route))}},
         }
+    if route.raw:
+        schema = {"type": "string"} if JSON not in route.raw else {"type": "object"}
+        content = {media: {"schema": schema} for media in route.raw}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
@@ -176,6 +182,10 @@ def _parameters(route: Route, schemas: Schemas) -> list[Json]:
         schema = {"type": "string", "pattern": KEY_PATTERN, "description": KEY_DESCRIPTION}
         required_key = route.keyed is Keyed.REQUIRED
         parameters.append(_parameter("Idempotency-Key", "header", schema, required=required_key))
+    for name, meaning in route.headers.items():
+        parameters.append(
+            _parameter(name, "header", HEADER | {"description": meaning}, required=True)
+        )
     return parameters
 
 

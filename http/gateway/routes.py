@@ -126,6 +126,14 @@ class ApiRequest:
 
 
 @attrs.frozen
+class RawBody:
+    """A body as it came, and the headers it came with, their names in lower case."""
+
+    data: bytes = attrs.field(repr=False)
+    headers: Mapping[str, str] = attrs.field(repr=False)
+
+
+@attrs.frozen
 class Answer:
     """What goes back: `body` is encoded already."""
 
@@ -173,6 +181,8 @@ class Route:
     Nobody may use it unless `roles` names them or `public` says that no token is needed.
     A public route that `recognises` its callers verifies a token if there is one.
     `problems` are the statuses of the route's own problems, beside those that every route has.
+    One with `raw` media types takes bodies of these as they are: a `RawBody`;
+    `headers` tells which further ones it needs, and what for.
     With `body_optional` an empty body stands for the defaults. `deadline_s` takes the place of
     the deadline that requests usually have. `limit_per_minute` is how often one merchant, or one
     address on a public route, may use it; a route that is `unlimited` counts against no limit.
@@ -191,6 +201,8 @@ class Route:
     recognises: bool = False
     body: Any = None
     documented_body: Any = None
+    raw: tuple[str, ...] = ()
+    headers: Mapping[str, str] = attrs.field(factory=dict)
     body_optional: bool = False
     body_max_bytes: int | None = None
     deadline_s: float | None = None
@@ -232,7 +244,7 @@ class Route:
             statuses.add(429)
         if not self.public:
             statuses |= {401, 403, 422, 504}
-        if self.body is not None:
+        if self.body is not None or self.raw:
             statuses |= {408, 413, 415, 422}
         if self.query is not None or "{" in self.path:
             statuses.add(422)

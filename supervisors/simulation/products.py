@@ -15,6 +15,7 @@ from actors.products.messages import (
     ProductKind,
     PutProducts,
 )
+from actors.products.messages import Written as PutAnswer
 from actors.vocabulary import Refusal
 from runtime.sim import Operation, Run, SimulatedSystem, Trouble
 from runtime.sim.faults import FaultPlan
@@ -81,7 +82,7 @@ class Products(Part):
             message = PutProducts(MERCHANT, (product,))
             by = ""
 
-            async def put(system: SimulatedSystem) -> int | Refusal:
+            async def put(system: SimulatedSystem) -> PutAnswer | Refusal:
                 nonlocal by
                 answer = await system.ref(CATALOGUE).ask(message)
                 by = system.name

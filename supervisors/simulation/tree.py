@@ -15,11 +15,14 @@ from actors.auth import messages as auth
 from actors.auth.inside import HASHING
 from actors.auth.keyring import ReadKeys
 from actors.auth.keys import KeySet, KeyStore, SigningKey, signing_key
-from actors.core.messages import CUSTOMERS, MERCHANTS, ORDERS
+from actors.core.cipher import KEY_BYTES, DataKeys
+from actors.core.data_keyring import ReadDataKeys
+from actors.core.data_keys import DataKeyStore
+from actors.core.messages import CUSTOMERS, IMPORTS, INTEGRATIONS, MERCHANTS, ORDERS
 from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.points.deferrals import OpenSpool
 from actors.points.loading import LOADER
-from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE
+from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE, ORDER_REFUNDS
 from actors.points.messages import QUERIES as POINTS_QUERIES
 from actors.products.messages import CATALOGUE
 from actors.products.messages import QUERIES as PRODUCT_QUERIES
@@ -42,8 +45,16 @@ from supervisors.platform import DATABASE, DatabaseSpec, platform
 from supervisors.simulation.hashing import quick_hashing
 
 PLATFORM_ACTORS = (DATABASE, JOURNAL, RELAY, CACHE, JOBS, RUNNER, SCHEDULER)
-CORE_ACTORS = (MERCHANTS, CUSTOMERS, ORDERS, CORE_QUERIES)
-POINTS_ACTORS = (LOADER, POINTS_QUERIES, ACCOUNTS, INTAKE, "points.expiry", DEFERRALS)
+CORE_ACTORS = (MERCHANTS, CUSTOMERS, ORDERS, CORE_QUERIES, IMPORTS, INTEGRATIONS)
+POINTS_ACTORS = (
+    LOADER,
+    POINTS_QUERIES,
+    ACCOUNTS,
+    INTAKE,
+    ORDER_REFUNDS,
+    "points.expiry",
+    DEFERRALS,
+)
 AUDIT_ACTORS = (AUDIT, AUDIT_QUERIES)
 AUTH_ACTORS = (
     auth.KEYS,
@@ -102,11 +113,19 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
 
         return read
 
+    def read_data_keys(_store: DataKeyStore) -> ReadDataKeys:
+        async def read() -> DataKeys:
+            await checkpoint()
+            return data_keys_of(world)
+
+        return read
+
     outside = Outside(
         open_cache=open_cache,
         open_spool=open_spool,
         read_keys=read_keys,
         start_hashing=quick_hashing,
+        read_data_keys=read_data_keys,
     )
     spec = ApplicationSpec(
         simulated_database(world, life),
@@ -169,6 +188,12 @@ async def replace_where_taken_over(run: Run, system: ActorSystem) -> bool:
         run.service.replace()
         return True
     return False
+
+
+def data_keys_of(world: World) -> DataKeys:
+    """The keys of personal data that lie on the disk of `world`."""
+    random = world.random("data keys")
+    return DataKeys(random.randbytes(KEY_BYTES), {1: random.randbytes(KEY_BYTES)})
 
 
 def signing_key_of(world: World) -> SigningKey:

@@ -79,6 +79,8 @@ ADAPTERS = {
     "actors.auth.keyring": "the signing key, where no other way to it is given",
     "actors.auth.keys": "the signing key's file",
     "actors.auth.records": "the record files of the signing key",
+    "actors.core.data_keyring": "the keys of personal data, where no other way to them is given",
+    "actors.core.data_keys": "the file of the keys of personal data",
     "gateway.door": "the edge: simulations end where the network begins",
     "gateway.listener": "the edge",
     "gateway.visitors": "the edge",

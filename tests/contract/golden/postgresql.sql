@@ -1,3 +1,18 @@
+CREATE FUNCTION public.core_subscriptions_do_not_overlap() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('subscriptions ' || NEW.merchant_id, 0));
+    IF EXISTS (SELECT 1 FROM subscriptions AS other WHERE other.merchant_id = NEW.merchant_id
+        AND (TG_OP = 'INSERT' OR other.starts_at <> OLD.starts_at)
+        AND other.starts_at < coalesce(NEW.ends_at, 'infinity')
+        AND NEW.starts_at < coalesce(other.ends_at, 'infinity'))
+    THEN
+        RAISE EXCEPTION 'subscriptions overlap' USING ERRCODE = 'exclusion_violation';
+    END IF;
+    RETURN NEW;
+END
+$$;
 CREATE FUNCTION public.loyalnest_entries_never_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -133,11 +148,45 @@ CREATE TABLE public.captcha_uses (
     expires_at timestamp with time zone NOT NULL,
     CONSTRAINT captcha_uses_challenge_check CHECK ((length(challenge) = 64))
 );
+CREATE TABLE public.customer_consents (
+    merchant_id text NOT NULL,
+    customer_id text NOT NULL,
+    channel text NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    granted boolean NOT NULL,
+    origin text NOT NULL,
+    CONSTRAINT customer_consents_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'sms'::text, 'push'::text]))),
+    CONSTRAINT customer_consents_origin_check CHECK (((length(origin) >= 1) AND (length(origin) <= 64)))
+);
+CREATE TABLE public.customer_contacts (
+    merchant_id text NOT NULL,
+    customer_id text NOT NULL,
+    kind text NOT NULL,
+    sealed text NOT NULL,
+    key_version bigint NOT NULL,
+    blind_index text NOT NULL,
+    CONSTRAINT customer_contacts_blind_index_check CHECK ((length(blind_index) = 64)),
+    CONSTRAINT customer_contacts_key_version_check CHECK ((key_version >= 1)),
+    CONSTRAINT customer_contacts_kind_check CHECK ((kind = ANY (ARRAY['email'::text, 'phone'::text])))
+);
+CREATE TABLE public.customer_external_ids (
+    merchant_id text NOT NULL,
+    source text NOT NULL,
+    external_id text NOT NULL,
+    customer_id text NOT NULL,
+    CONSTRAINT customer_external_ids_external_id_check CHECK (((length(external_id) >= 1) AND (length(external_id) <= 128))),
+    CONSTRAINT customer_external_ids_source_check CHECK (((length(source) >= 1) AND (length(source) <= 64)))
+);
 CREATE TABLE public.customers (
     merchant_id text NOT NULL,
     customer_id text NOT NULL,
     display_name text,
     created_at timestamp with time zone NOT NULL,
+    search_name text,
+    merged_into text,
+    erased_at timestamp with time zone,
+    CONSTRAINT customers_check CHECK ((merged_into <> customer_id)),
+    CONSTRAINT customers_check1 CHECK (((erased_at IS NULL) OR ((display_name IS NULL) AND (search_name IS NULL)))),
     CONSTRAINT customers_customer_id_check CHECK (((length(customer_id) >= 1) AND (length(customer_id) <= 64)))
 );
 CREATE TABLE public.idempotency_keys (
@@ -157,11 +206,80 @@ CREATE TABLE public.idempotency_keys_p0 (
     created_at timestamp with time zone CONSTRAINT idempotency_keys_created_at_not_null NOT NULL,
     CONSTRAINT idempotency_keys_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255)))
 );
+CREATE TABLE public.import_errors (
+    merchant_id text NOT NULL,
+    import_id text NOT NULL,
+    line bigint NOT NULL,
+    place text NOT NULL,
+    shown text NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT import_errors_line_check CHECK ((line >= 1))
+);
+CREATE TABLE public.import_parts (
+    merchant_id text NOT NULL,
+    import_id text NOT NULL,
+    part bigint NOT NULL,
+    sealed text NOT NULL,
+    key_version bigint NOT NULL,
+    digest text NOT NULL,
+    CONSTRAINT import_parts_key_version_check CHECK ((key_version >= 1)),
+    CONSTRAINT import_parts_part_check CHECK ((part >= 0))
+);
+CREATE TABLE public.imports (
+    merchant_id text NOT NULL,
+    import_id text NOT NULL,
+    kind text NOT NULL,
+    state text NOT NULL,
+    dry_run boolean NOT NULL,
+    currency text NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    parts bigint NOT NULL,
+    size_bytes bigint NOT NULL,
+    header text,
+    part bigint DEFAULT 0 NOT NULL,
+    offset_bytes bigint DEFAULT 0 NOT NULL,
+    done_bytes bigint DEFAULT 0 NOT NULL,
+    line bigint DEFAULT 0 NOT NULL,
+    step bigint DEFAULT 0 NOT NULL,
+    rows_read bigint DEFAULT 0 NOT NULL,
+    rows_new bigint DEFAULT 0 NOT NULL,
+    rows_changed bigint DEFAULT 0 NOT NULL,
+    rows_unchanged bigint DEFAULT 0 NOT NULL,
+    rows_refused bigint DEFAULT 0 NOT NULL,
+    failure text,
+    finished_at timestamp with time zone,
+    CONSTRAINT imports_check CHECK ((done_bytes <= size_bytes)),
+    CONSTRAINT imports_check1 CHECK ((rows_read = (((rows_new + rows_changed) + rows_unchanged) + rows_refused))),
+    CONSTRAINT imports_check2 CHECK (((finished_at IS NULL) = (state = ANY (ARRAY['uploading'::text, 'running'::text])))),
+    CONSTRAINT imports_currency_check CHECK ((length(currency) = 3)),
+    CONSTRAINT imports_kind_check CHECK ((kind = ANY (ARRAY['customers'::text, 'orders'::text, 'balances'::text]))),
+    CONSTRAINT imports_parts_check CHECK ((parts >= 0)),
+    CONSTRAINT imports_size_bytes_check CHECK ((size_bytes >= 0)),
+    CONSTRAINT imports_state_check CHECK ((state = ANY (ARRAY['uploading'::text, 'running'::text, 'done'::text, 'failed'::text, 'cancelled'::text])))
+);
 CREATE TABLE public.inbox (
     merchant_id text NOT NULL,
     consumer text NOT NULL,
     event_id text NOT NULL,
     recorded_at timestamp with time zone NOT NULL
+);
+CREATE TABLE public.integrations (
+    merchant_id text NOT NULL,
+    provider text NOT NULL,
+    account text NOT NULL,
+    sealed text NOT NULL,
+    key_version bigint NOT NULL,
+    former_sealed text,
+    former_key_version bigint,
+    former_until timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT integrations_account_check CHECK (((length(account) >= 1) AND (length(account) <= 255))),
+    CONSTRAINT integrations_check CHECK (((former_sealed IS NULL) = (former_until IS NULL))),
+    CONSTRAINT integrations_check1 CHECK (((former_sealed IS NULL) = (former_key_version IS NULL))),
+    CONSTRAINT integrations_key_version_check CHECK ((key_version >= 1)),
+    CONSTRAINT integrations_provider_check CHECK ((provider = ANY (ARRAY['shopify'::text, 'twilio'::text, 'smtp'::text, 'webhook'::text])))
 );
 CREATE TABLE public.job_schedule_runs (
     merchant_id text NOT NULL,
@@ -240,6 +358,14 @@ CREATE TABLE public.login_attempts (
     outcome text NOT NULL,
     CONSTRAINT login_attempts_email_hash_check CHECK ((length(email_hash) = 64))
 );
+CREATE TABLE public.merchant_settings (
+    merchant_id text NOT NULL,
+    version bigint NOT NULL,
+    settings jsonb NOT NULL,
+    changed_by text NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT merchant_settings_version_check CHECK ((version >= 1))
+);
 CREATE TABLE public.merchants (
     merchant_id text NOT NULL,
     name text NOT NULL,
@@ -257,6 +383,9 @@ CREATE TABLE public.orders (
     items bigint NOT NULL,
     lines jsonb NOT NULL,
     recorded_at timestamp with time zone NOT NULL,
+    refunded_minor bigint DEFAULT 0 NOT NULL,
+    cancelled_at timestamp with time zone,
+    CONSTRAINT orders_check CHECK (((refunded_minor >= 0) AND (refunded_minor <= total_minor))),
     CONSTRAINT orders_currency_check CHECK ((length(currency) = 3)),
     CONSTRAINT orders_items_check CHECK ((items >= 0)),
     CONSTRAINT orders_order_id_check CHECK (((length(order_id) >= 1) AND (length(order_id) <= 64))),
@@ -273,6 +402,9 @@ CREATE TABLE public.orders_p0 (
     items bigint CONSTRAINT orders_items_not_null NOT NULL,
     lines jsonb CONSTRAINT orders_lines_not_null NOT NULL,
     recorded_at timestamp with time zone CONSTRAINT orders_recorded_at_not_null NOT NULL,
+    refunded_minor bigint DEFAULT 0 CONSTRAINT orders_refunded_minor_not_null NOT NULL,
+    cancelled_at timestamp with time zone,
+    CONSTRAINT orders_check CHECK (((refunded_minor >= 0) AND (refunded_minor <= total_minor))),
     CONSTRAINT orders_currency_check CHECK ((length(currency) = 3)),
     CONSTRAINT orders_items_check CHECK ((items >= 0)),
     CONSTRAINT orders_order_id_check CHECK (((length(order_id) >= 1) AND (length(order_id) <= 64))),
@@ -285,6 +417,25 @@ CREATE TABLE public.outbox (
     key text NOT NULL,
     payload jsonb NOT NULL,
     created_at timestamp with time zone NOT NULL
+);
+CREATE TABLE public.plans (
+    merchant_id text NOT NULL,
+    plan_id text NOT NULL,
+    sku text NOT NULL,
+    name text NOT NULL,
+    interval_unit text NOT NULL,
+    interval_count bigint NOT NULL,
+    trial_days bigint NOT NULL,
+    pause_days_max bigint NOT NULL,
+    source_version bigint NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT plans_interval_count_check CHECK (((interval_count >= 1) AND (interval_count <= 365))),
+    CONSTRAINT plans_interval_unit_check CHECK ((interval_unit = ANY (ARRAY['day'::text, 'week'::text, 'month'::text, 'year'::text]))),
+    CONSTRAINT plans_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    CONSTRAINT plans_pause_days_max_check CHECK (((pause_days_max >= 0) AND (pause_days_max <= 365))),
+    CONSTRAINT plans_plan_id_check CHECK (((length(plan_id) >= 1) AND (length(plan_id) <= 64))),
+    CONSTRAINT plans_source_version_check CHECK ((source_version >= 0)),
+    CONSTRAINT plans_trial_days_check CHECK (((trial_days >= 0) AND (trial_days <= 365)))
 );
 CREATE TABLE public.points_accounts (
     merchant_id text NOT NULL,
@@ -478,6 +629,16 @@ CREATE TABLE public.points_transactions_p0 (
     CONSTRAINT points_transactions_pending_check CHECK ((pending >= 0)),
     CONSTRAINT points_transactions_sequence_check CHECK ((sequence >= 1))
 );
+CREATE TABLE public.product_prices (
+    merchant_id text NOT NULL,
+    sku text NOT NULL,
+    effective_from timestamp with time zone NOT NULL,
+    price_minor bigint NOT NULL,
+    currency text NOT NULL,
+    recorded_at timestamp with time zone NOT NULL,
+    CONSTRAINT product_prices_currency_check CHECK ((length(currency) = 3)),
+    CONSTRAINT product_prices_price_minor_check CHECK (((price_minor >= 1) AND (price_minor <= 1000000000)))
+);
 CREATE TABLE public.products (
     merchant_id text NOT NULL,
     sku text NOT NULL,
@@ -486,11 +647,26 @@ CREATE TABLE public.products (
     price_minor bigint NOT NULL,
     currency text NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    source_version bigint DEFAULT 0 NOT NULL,
+    earns_points boolean DEFAULT true NOT NULL,
+    search_name text,
     CONSTRAINT products_currency_check CHECK ((length(currency) = 3)),
     CONSTRAINT products_kind_check CHECK ((kind = ANY (ARRAY['package'::text, 'subscription'::text]))),
     CONSTRAINT products_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
     CONSTRAINT products_price_minor_check CHECK (((price_minor >= 1) AND (price_minor <= 1000000000))),
-    CONSTRAINT products_sku_check CHECK (((length(sku) >= 3) AND (length(sku) <= 32)))
+    CONSTRAINT products_sku_check CHECK (((length(sku) >= 3) AND (length(sku) <= 32))),
+    CONSTRAINT products_source_version_check CHECK ((source_version >= 0))
+);
+CREATE TABLE public.reconciliations (
+    merchant_id text NOT NULL,
+    ran_at timestamp with time zone NOT NULL,
+    since timestamp with time zone NOT NULL,
+    until timestamp with time zone NOT NULL,
+    orders bigint NOT NULL,
+    missing bigint NOT NULL,
+    missing_ids jsonb NOT NULL,
+    CONSTRAINT reconciliations_check CHECK (((missing >= 0) AND (missing <= orders))),
+    CONSTRAINT reconciliations_orders_check CHECK ((orders >= 0))
 );
 CREATE TABLE public.refresh_tokens (
     merchant_id text NOT NULL,
@@ -500,6 +676,17 @@ CREATE TABLE public.refresh_tokens (
     expires_at timestamp with time zone NOT NULL,
     used_at timestamp with time zone,
     CONSTRAINT refresh_tokens_token_hash_check CHECK ((length(token_hash) = 64))
+);
+CREATE TABLE public.refunds (
+    merchant_id text NOT NULL,
+    order_id text NOT NULL,
+    refund_id text NOT NULL,
+    amount_minor bigint NOT NULL,
+    refunded_at timestamp with time zone NOT NULL,
+    reason text,
+    recorded_at timestamp with time zone NOT NULL,
+    CONSTRAINT refunds_amount_minor_check CHECK ((amount_minor >= 1)),
+    CONSTRAINT refunds_refund_id_check CHECK (((length(refund_id) >= 1) AND (length(refund_id) <= 64)))
 );
 CREATE TABLE public.revocations (
     merchant_id text NOT NULL,
@@ -523,10 +710,35 @@ CREATE TABLE public.sessions (
     ended_at timestamp with time zone,
     end_reason text
 );
+CREATE TABLE public.subscriptions (
+    merchant_id text NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone,
+    plan text NOT NULL,
+    CONSTRAINT subscriptions_check CHECK ((ends_at > starts_at)),
+    CONSTRAINT subscriptions_plan_check CHECK ((plan = ANY (ARRAY['starter'::text, 'growth'::text, 'scale'::text, 'unlimited'::text])))
+);
 CREATE TABLE public.suspensions (
     merchant_id text NOT NULL,
     since timestamp with time zone NOT NULL,
     reason text NOT NULL
+);
+CREATE TABLE public.webhook_receipts (
+    merchant_id text NOT NULL,
+    provider text NOT NULL,
+    webhook_id text NOT NULL,
+    topic text NOT NULL,
+    digest text NOT NULL,
+    sealed text,
+    key_version bigint,
+    state text NOT NULL,
+    outcome text,
+    received_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT webhook_receipts_check CHECK (((sealed IS NULL) = (key_version IS NULL))),
+    CONSTRAINT webhook_receipts_digest_check CHECK ((length(digest) = 64)),
+    CONSTRAINT webhook_receipts_state_check CHECK ((state = ANY (ARRAY['received'::text, 'done'::text, 'ignored'::text, 'attention'::text]))),
+    CONSTRAINT webhook_receipts_webhook_id_check CHECK (((length(webhook_id) >= 1) AND (length(webhook_id) <= 128)))
 );
 ALTER TABLE ONLY public.idempotency_keys ATTACH PARTITION public.idempotency_keys_p0 FOR VALUES WITH (modulus 8, remainder 0);
 ALTER TABLE ONLY public.orders ATTACH PARTITION public.orders_p0 FOR VALUES WITH (modulus 8, remainder 0);
@@ -544,14 +756,28 @@ ALTER TABLE ONLY public.audit_entries
     ADD CONSTRAINT audit_entries_pkey PRIMARY KEY (merchant_id, sequence);
 ALTER TABLE ONLY public.captcha_uses
     ADD CONSTRAINT captcha_uses_pkey PRIMARY KEY (merchant_id, challenge);
+ALTER TABLE ONLY public.customer_consents
+    ADD CONSTRAINT customer_consents_pkey PRIMARY KEY (merchant_id, customer_id, channel, changed_at);
+ALTER TABLE ONLY public.customer_contacts
+    ADD CONSTRAINT customer_contacts_pkey PRIMARY KEY (merchant_id, customer_id, kind);
+ALTER TABLE ONLY public.customer_external_ids
+    ADD CONSTRAINT customer_external_ids_pkey PRIMARY KEY (merchant_id, source, external_id);
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_pkey PRIMARY KEY (merchant_id, customer_id);
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (merchant_id, key);
 ALTER TABLE ONLY public.idempotency_keys_p0
     ADD CONSTRAINT idempotency_keys_p0_pkey PRIMARY KEY (merchant_id, key);
+ALTER TABLE ONLY public.import_errors
+    ADD CONSTRAINT import_errors_pkey PRIMARY KEY (merchant_id, import_id, line);
+ALTER TABLE ONLY public.import_parts
+    ADD CONSTRAINT import_parts_pkey PRIMARY KEY (merchant_id, import_id, part);
+ALTER TABLE ONLY public.imports
+    ADD CONSTRAINT imports_pkey PRIMARY KEY (merchant_id, import_id);
 ALTER TABLE ONLY public.inbox
     ADD CONSTRAINT inbox_pkey PRIMARY KEY (merchant_id, consumer, event_id);
+ALTER TABLE ONLY public.integrations
+    ADD CONSTRAINT integrations_pkey PRIMARY KEY (merchant_id, provider);
 ALTER TABLE ONLY public.job_schedule_runs
     ADD CONSTRAINT job_schedule_runs_pkey PRIMARY KEY (merchant_id, schedule, slot);
 ALTER TABLE ONLY public.jobs
@@ -564,6 +790,8 @@ ALTER TABLE ONLY public.late_deliveries
     ADD CONSTRAINT late_deliveries_pkey PRIMARY KEY (merchant_id, consumer, event_id);
 ALTER TABLE ONLY public.login_attempts
     ADD CONSTRAINT login_attempts_pkey PRIMARY KEY (merchant_id, attempt_id);
+ALTER TABLE ONLY public.merchant_settings
+    ADD CONSTRAINT merchant_settings_pkey PRIMARY KEY (merchant_id, version);
 ALTER TABLE ONLY public.merchants
     ADD CONSTRAINT merchants_pkey PRIMARY KEY (merchant_id);
 ALTER TABLE ONLY public.orders
@@ -572,6 +800,8 @@ ALTER TABLE ONLY public.orders_p0
     ADD CONSTRAINT orders_p0_pkey PRIMARY KEY (merchant_id, order_id);
 ALTER TABLE ONLY public.outbox
     ADD CONSTRAINT outbox_pkey PRIMARY KEY (merchant_id, event_id);
+ALTER TABLE ONLY public.plans
+    ADD CONSTRAINT plans_pkey PRIMARY KEY (merchant_id, plan_id);
 ALTER TABLE ONLY public.points_accounts
     ADD CONSTRAINT points_accounts_pkey PRIMARY KEY (merchant_id, customer_id, asset);
 ALTER TABLE ONLY public.points_deferrals
@@ -598,18 +828,28 @@ ALTER TABLE ONLY public.points_transactions
     ADD CONSTRAINT points_transactions_pkey PRIMARY KEY (merchant_id, transaction_id);
 ALTER TABLE ONLY public.points_transactions_p0
     ADD CONSTRAINT points_transactions_p0_pkey PRIMARY KEY (merchant_id, transaction_id);
+ALTER TABLE ONLY public.product_prices
+    ADD CONSTRAINT product_prices_pkey PRIMARY KEY (merchant_id, sku, effective_from);
 ALTER TABLE ONLY public.products
     ADD CONSTRAINT products_pkey PRIMARY KEY (merchant_id, sku);
+ALTER TABLE ONLY public.reconciliations
+    ADD CONSTRAINT reconciliations_pkey PRIMARY KEY (merchant_id, ran_at);
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (merchant_id, token_hash);
+ALTER TABLE ONLY public.refunds
+    ADD CONSTRAINT refunds_pkey PRIMARY KEY (merchant_id, order_id, refund_id);
 ALTER TABLE ONLY public.revocations
     ADD CONSTRAINT revocations_pkey PRIMARY KEY (merchant_id, revoked_id);
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (component, number);
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (merchant_id, session_id);
+ALTER TABLE ONLY public.subscriptions
+    ADD CONSTRAINT subscriptions_pkey PRIMARY KEY (merchant_id, starts_at);
 ALTER TABLE ONLY public.suspensions
     ADD CONSTRAINT suspensions_pkey PRIMARY KEY (merchant_id);
+ALTER TABLE ONLY public.webhook_receipts
+    ADD CONSTRAINT webhook_receipts_pkey PRIMARY KEY (merchant_id, provider, webhook_id);
 CREATE UNIQUE INDEX accounts_by_email ON public.accounts USING btree (merchant_id, email);
 CREATE UNIQUE INDEX accounts_by_id ON public.accounts USING btree (account_id);
 CREATE UNIQUE INDEX api_keys_by_hash ON public.api_keys USING btree (key_hash);
@@ -617,7 +857,13 @@ CREATE INDEX audit_entries_by_time ON public.audit_entries USING btree (happened
 CREATE INDEX audit_entries_of_merchant ON public.audit_entries USING btree (merchant_id, happened_at, entry_id);
 CREATE UNIQUE INDEX audit_entries_once ON public.audit_entries USING btree (merchant_id, entry_id);
 CREATE INDEX captcha_uses_by_end ON public.captcha_uses USING btree (expires_at);
+CREATE INDEX customer_contacts_by_key ON public.customer_contacts USING btree (key_version);
+CREATE UNIQUE INDEX customer_contacts_once ON public.customer_contacts USING btree (merchant_id, kind, blind_index);
+CREATE INDEX customer_external_ids_of ON public.customer_external_ids USING btree (merchant_id, customer_id);
+CREATE INDEX customers_merged ON public.customers USING btree (merchant_id, merged_into) WHERE (merged_into IS NOT NULL);
+CREATE INDEX imports_by_age ON public.imports USING btree (created_at);
 CREATE INDEX inbox_by_age ON public.inbox USING btree (recorded_at);
+CREATE INDEX integrations_by_account ON public.integrations USING btree (provider, account);
 CREATE INDEX job_schedule_runs_to_prune ON public.job_schedule_runs USING btree (created_at);
 CREATE INDEX jobs_dead ON public.jobs USING btree (finished_at, job_id) WHERE (state = 'dead'::text);
 CREATE INDEX jobs_dead_by_id ON public.jobs USING btree (job_id) WHERE (state = 'dead'::text);
@@ -639,9 +885,11 @@ CREATE INDEX login_attempts_by_time ON public.login_attempts USING btree (happen
 CREATE INDEX login_attempts_of_account ON public.login_attempts USING btree (merchant_id, email_hash, happened_at);
 CREATE INDEX login_attempts_of_address ON public.login_attempts USING btree (address, happened_at);
 CREATE INDEX orders_by_customer ON ONLY public.orders USING btree (merchant_id, customer_id, ordered_at, order_id);
+CREATE INDEX orders_by_recording ON ONLY public.orders USING btree (merchant_id, recorded_at, order_id);
 CREATE INDEX orders_by_time ON ONLY public.orders USING btree (merchant_id, ordered_at, order_id);
 CREATE INDEX orders_p0_merchant_id_customer_id_ordered_at_order_id_idx ON public.orders_p0 USING btree (merchant_id, customer_id, ordered_at, order_id);
 CREATE INDEX orders_p0_merchant_id_ordered_at_order_id_idx ON public.orders_p0 USING btree (merchant_id, ordered_at, order_id);
+CREATE INDEX orders_p0_merchant_id_recorded_at_order_id_idx ON public.orders_p0 USING btree (merchant_id, recorded_at, order_id);
 CREATE INDEX outbox_in_order ON public.outbox USING btree (event_id);
 CREATE INDEX points_accounts_due ON public.points_accounts USING btree (next_due_at) WHERE (next_due_at IS NOT NULL);
 CREATE INDEX points_deferrals_finished ON public.points_deferrals USING btree (finished_at) WHERE (finished_at IS NOT NULL);
@@ -662,9 +910,14 @@ CREATE INDEX revocations_by_id ON public.revocations USING btree (revoked_id);
 CREATE INDEX revocations_by_time ON public.revocations USING btree (recorded_at);
 CREATE INDEX sessions_by_end ON public.sessions USING btree (expires_at);
 CREATE INDEX sessions_of_account ON public.sessions USING btree (merchant_id, account_id, created_at);
+CREATE UNIQUE INDEX subscriptions_in_force ON public.subscriptions USING btree (merchant_id) WHERE (ends_at IS NULL);
+CREATE INDEX webhook_receipts_by_age ON public.webhook_receipts USING btree (received_at);
+CREATE INDEX webhook_receipts_by_time ON public.webhook_receipts USING btree (merchant_id, provider, received_at);
+CREATE UNIQUE INDEX webhook_receipts_once ON public.webhook_receipts USING btree (merchant_id, provider, topic, digest);
 ALTER INDEX public.idempotency_keys_pkey ATTACH PARTITION public.idempotency_keys_p0_pkey;
 ALTER INDEX public.orders_by_customer ATTACH PARTITION public.orders_p0_merchant_id_customer_id_ordered_at_order_id_idx;
 ALTER INDEX public.orders_by_time ATTACH PARTITION public.orders_p0_merchant_id_ordered_at_order_id_idx;
+ALTER INDEX public.orders_by_recording ATTACH PARTITION public.orders_p0_merchant_id_recorded_at_order_id_idx;
 ALTER INDEX public.orders_pkey ATTACH PARTITION public.orders_p0_pkey;
 ALTER INDEX public.points_lot_movements_pkey ATTACH PARTITION public.points_lot_movements_p0_pkey;
 ALTER INDEX public.points_lots_open ATTACH PARTITION public.points_lots_p0_merchant_id_customer_id_asset_idx;
@@ -678,46 +931,94 @@ CREATE TRIGGER audit_entries_never_change BEFORE DELETE OR UPDATE ON public.audi
 CREATE TRIGGER points_lot_movements_never_change BEFORE DELETE OR UPDATE ON public.points_lot_movements FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER points_postings_never_change BEFORE DELETE OR UPDATE ON public.points_postings FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER points_transactions_never_change BEFORE DELETE OR UPDATE ON public.points_transactions FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
+CREATE TRIGGER subscriptions_do_not_overlap BEFORE INSERT OR UPDATE ON public.subscriptions FOR EACH ROW EXECUTE FUNCTION public.core_subscriptions_do_not_overlap();
+ALTER TABLE ONLY public.customer_consents
+    ADD CONSTRAINT customer_consents_merchant_id_customer_id_fkey FOREIGN KEY (merchant_id, customer_id) REFERENCES public.customers(merchant_id, customer_id);
+ALTER TABLE ONLY public.customer_contacts
+    ADD CONSTRAINT customer_contacts_merchant_id_customer_id_fkey FOREIGN KEY (merchant_id, customer_id) REFERENCES public.customers(merchant_id, customer_id);
+ALTER TABLE ONLY public.customer_external_ids
+    ADD CONSTRAINT customer_external_ids_merchant_id_customer_id_fkey FOREIGN KEY (merchant_id, customer_id) REFERENCES public.customers(merchant_id, customer_id);
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES public.merchants(merchant_id);
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_merge_into_one_of_their_own FOREIGN KEY (merchant_id, merged_into) REFERENCES public.customers(merchant_id, customer_id);
+ALTER TABLE ONLY public.import_errors
+    ADD CONSTRAINT import_errors_merchant_id_import_id_fkey FOREIGN KEY (merchant_id, import_id) REFERENCES public.imports(merchant_id, import_id);
+ALTER TABLE ONLY public.import_parts
+    ADD CONSTRAINT import_parts_merchant_id_import_id_fkey FOREIGN KEY (merchant_id, import_id) REFERENCES public.imports(merchant_id, import_id);
+ALTER TABLE ONLY public.imports
+    ADD CONSTRAINT imports_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES public.merchants(merchant_id);
+ALTER TABLE ONLY public.integrations
+    ADD CONSTRAINT integrations_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES public.merchants(merchant_id);
 ALTER TABLE ONLY public.known_devices
     ADD CONSTRAINT known_devices_merchant_id_account_id_fkey FOREIGN KEY (merchant_id, account_id) REFERENCES public.accounts(merchant_id, account_id);
+ALTER TABLE ONLY public.merchant_settings
+    ADD CONSTRAINT merchant_settings_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES public.merchants(merchant_id);
 ALTER TABLE public.orders
     ADD CONSTRAINT orders_merchant_id_customer_id_fkey FOREIGN KEY (merchant_id, customer_id) REFERENCES public.customers(merchant_id, customer_id);
+ALTER TABLE ONLY public.plans
+    ADD CONSTRAINT plans_merchant_id_sku_fkey FOREIGN KEY (merchant_id, sku) REFERENCES public.products(merchant_id, sku);
+ALTER TABLE ONLY public.product_prices
+    ADD CONSTRAINT product_prices_merchant_id_sku_fkey FOREIGN KEY (merchant_id, sku) REFERENCES public.products(merchant_id, sku);
+ALTER TABLE ONLY public.reconciliations
+    ADD CONSTRAINT reconciliations_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES public.merchants(merchant_id);
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_merchant_id_session_id_fkey FOREIGN KEY (merchant_id, session_id) REFERENCES public.sessions(merchant_id, session_id);
+ALTER TABLE ONLY public.refunds
+    ADD CONSTRAINT refunds_merchant_id_order_id_fkey FOREIGN KEY (merchant_id, order_id) REFERENCES public.orders(merchant_id, order_id);
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_merchant_id_account_id_fkey FOREIGN KEY (merchant_id, account_id) REFERENCES public.accounts(merchant_id, account_id);
+ALTER TABLE ONLY public.subscriptions
+    ADD CONSTRAINT subscriptions_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES public.merchants(merchant_id);
+ALTER TABLE ONLY public.webhook_receipts
+    ADD CONSTRAINT webhook_receipts_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES public.merchants(merchant_id);
 ALTER TABLE public.access_roles ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.accounts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.api_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.audit_entries ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.captcha_uses ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.customer_consents ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.customer_contacts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.customer_external_ids ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.customers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.idempotency_keys ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.import_errors ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.import_parts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.imports ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.inbox ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.integrations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.job_schedule_runs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.jobs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.known_devices ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.late_deliveries ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.login_attempts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.merchant_settings ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.merchants ENABLE ROW LEVEL SECURITY;
 CREATE POLICY of_merchant ON public.access_roles USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.accounts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.api_keys USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.audit_entries USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.captcha_uses USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.customer_consents USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.customer_contacts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.customer_external_ids USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.customers USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.idempotency_keys USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.import_errors USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.import_parts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.imports USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.inbox USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.integrations USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.job_schedule_runs USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.jobs USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.known_devices USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.late_deliveries USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.login_attempts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.merchant_settings USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.merchants USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.orders USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.outbox USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.plans USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_accounts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_deferrals USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_earn_rules USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -727,13 +1028,19 @@ CREATE POLICY of_merchant ON public.points_lots USING (((merchant_id = ANY (( SE
 CREATE POLICY of_merchant ON public.points_pending USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_postings USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_transactions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.product_prices USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.products USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.reconciliations USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.refresh_tokens USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.refunds USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.revocations USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.sessions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.subscriptions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.suspensions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.webhook_receipts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.plans ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_accounts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_deferrals ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_earn_rules ENABLE ROW LEVEL SECURITY;
@@ -743,29 +1050,43 @@ ALTER TABLE public.points_lots ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_pending ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_postings ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_transactions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.product_prices ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.products ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.reconciliations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.refresh_tokens ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.refunds ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.revocations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.sessions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.subscriptions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.suspensions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.webhook_receipts ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA public TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.access_roles TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.accounts TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_keys TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.audit_entries TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.captcha_uses TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customer_consents TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customer_contacts TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customer_external_ids TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customers TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.import_errors TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.import_parts TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.imports TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.inbox TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.integrations TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.job_schedule_runs TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.jobs TO loyalnest_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.journal_partitions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.known_devices TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.late_deliveries TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.login_attempts TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.merchant_settings TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.merchants TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.orders TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.outbox TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.plans TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_accounts TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_deferrals TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_earn_rules TO loyalnest_app;
@@ -775,9 +1096,14 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_lots TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_pending TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.points_postings TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.points_transactions TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.product_prices TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.products TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.reconciliations TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refresh_tokens TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refunds TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.revocations TO loyalnest_app;
 GRANT SELECT ON TABLE public.schema_migrations TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.subscriptions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.suspensions TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.webhook_receipts TO loyalnest_app;

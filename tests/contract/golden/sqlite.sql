@@ -4,6 +4,11 @@ BEGIN SELECT RAISE(ABORT, 'audit entries never change'); END;
 CREATE TRIGGER audit_entries_never_go BEFORE DELETE ON audit_entries
 BEGIN SELECT RAISE(ABORT, 'audit entries never change'); END;
 
+CREATE TRIGGER customers_merge_into_one_of_their_own BEFORE UPDATE OF merged_into ON customers
+WHEN NEW.merged_into IS NOT NULL AND NOT EXISTS (SELECT 1 FROM customers AS other
+    WHERE other.merchant_id = NEW.merchant_id AND other.customer_id = NEW.merged_into)
+BEGIN SELECT RAISE(ABORT, 'there is no such customer to merge into'); END;
+
 CREATE TRIGGER points_lot_movements_never_change BEFORE UPDATE ON points_lot_movements
 BEGIN SELECT RAISE(ABORT, 'ledger entries never change'); END;
 
@@ -21,6 +26,17 @@ BEGIN SELECT RAISE(ABORT, 'ledger entries never change'); END;
 
 CREATE TRIGGER points_transactions_never_go BEFORE DELETE ON points_transactions
 BEGIN SELECT RAISE(ABORT, 'ledger entries never change'); END;
+
+CREATE TRIGGER subscriptions_do_not_overlap BEFORE INSERT ON subscriptions
+WHEN EXISTS (SELECT 1 FROM subscriptions AS other WHERE other.merchant_id = NEW.merchant_id
+    AND other.starts_at < coalesce(NEW.ends_at, '9999') AND NEW.starts_at < coalesce(other.ends_at, '9999'))
+BEGIN SELECT RAISE(ABORT, 'subscriptions overlap'); END;
+
+CREATE TRIGGER subscriptions_still_do_not_overlap BEFORE UPDATE ON subscriptions
+WHEN EXISTS (SELECT 1 FROM subscriptions AS other WHERE other.merchant_id = NEW.merchant_id
+    AND other.starts_at <> OLD.starts_at
+    AND other.starts_at < coalesce(NEW.ends_at, '9999') AND NEW.starts_at < coalesce(other.ends_at, '9999'))
+BEGIN SELECT RAISE(ABORT, 'subscriptions overlap'); END;
 
 CREATE TABLE access_roles (
     merchant_id TEXT NOT NULL,
@@ -85,11 +101,43 @@ CREATE TABLE captcha_uses (
     PRIMARY KEY (merchant_id, challenge)
 );
 
+CREATE TABLE customer_consents (
+    merchant_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    channel TEXT NOT NULL CHECK (channel IN ('email', 'sms', 'push')),
+    changed_at TIMESTAMPTZ NOT NULL,
+    granted BOOLEAN NOT NULL,
+    origin TEXT NOT NULL CHECK (length(origin) BETWEEN 1 AND 64),
+    PRIMARY KEY (merchant_id, customer_id, channel, changed_at),
+    FOREIGN KEY (merchant_id, customer_id) REFERENCES customers (merchant_id, customer_id)
+);
+
+CREATE TABLE customer_contacts (
+    merchant_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('email', 'phone')),
+    sealed TEXT NOT NULL,
+    key_version BIGINT NOT NULL CHECK (key_version >= 1),
+    blind_index TEXT NOT NULL CHECK (length(blind_index) = 64),
+    PRIMARY KEY (merchant_id, customer_id, kind),
+    FOREIGN KEY (merchant_id, customer_id) REFERENCES customers (merchant_id, customer_id)
+);
+
+CREATE TABLE customer_external_ids (
+    merchant_id TEXT NOT NULL,
+    source TEXT NOT NULL CHECK (length(source) BETWEEN 1 AND 64),
+    external_id TEXT NOT NULL CHECK (length(external_id) BETWEEN 1 AND 128),
+    customer_id TEXT NOT NULL,
+    PRIMARY KEY (merchant_id, source, external_id),
+    FOREIGN KEY (merchant_id, customer_id) REFERENCES customers (merchant_id, customer_id)
+);
+
 CREATE TABLE customers (
     merchant_id TEXT NOT NULL REFERENCES merchants (merchant_id),
     customer_id TEXT NOT NULL CHECK (length(customer_id) BETWEEN 1 AND 64),
     display_name TEXT,
-    created_at TIMESTAMPTZ NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL, search_name TEXT, merged_into TEXT CHECK (merged_into <> customer_id), erased_at TIMESTAMPTZ
+    CHECK (erased_at IS NULL OR (display_name IS NULL AND search_name IS NULL)),
     PRIMARY KEY (merchant_id, customer_id)
 );
 
@@ -102,12 +150,79 @@ CREATE TABLE idempotency_keys (
     PRIMARY KEY (merchant_id, key)
 );
 
+CREATE TABLE import_errors (
+    merchant_id TEXT NOT NULL,
+    import_id TEXT NOT NULL,
+    line BIGINT NOT NULL CHECK (line >= 1),
+    place TEXT NOT NULL,
+    shown TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (merchant_id, import_id, line),
+    FOREIGN KEY (merchant_id, import_id) REFERENCES imports (merchant_id, import_id)
+);
+
+CREATE TABLE import_parts (
+    merchant_id TEXT NOT NULL,
+    import_id TEXT NOT NULL,
+    part BIGINT NOT NULL CHECK (part >= 0),
+    sealed TEXT NOT NULL,
+    key_version BIGINT NOT NULL CHECK (key_version >= 1),
+    digest TEXT NOT NULL,
+    PRIMARY KEY (merchant_id, import_id, part),
+    FOREIGN KEY (merchant_id, import_id) REFERENCES imports (merchant_id, import_id)
+);
+
+CREATE TABLE imports (
+    merchant_id TEXT NOT NULL REFERENCES merchants (merchant_id),
+    import_id TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('customers', 'orders', 'balances')),
+    state TEXT NOT NULL CHECK (state IN ('uploading', 'running', 'done', 'failed', 'cancelled')),
+    dry_run BOOLEAN NOT NULL,
+    currency TEXT NOT NULL CHECK (length(currency) = 3),
+    created_by TEXT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    parts BIGINT NOT NULL CHECK (parts >= 0),
+    size_bytes BIGINT NOT NULL CHECK (size_bytes >= 0),
+    header TEXT,
+    part BIGINT NOT NULL DEFAULT 0,
+    offset_bytes BIGINT NOT NULL DEFAULT 0,
+    done_bytes BIGINT NOT NULL DEFAULT 0 CHECK (done_bytes <= size_bytes),
+    line BIGINT NOT NULL DEFAULT 0,
+    step BIGINT NOT NULL DEFAULT 0,
+    rows_read BIGINT NOT NULL DEFAULT 0,
+    rows_new BIGINT NOT NULL DEFAULT 0,
+    rows_changed BIGINT NOT NULL DEFAULT 0,
+    rows_unchanged BIGINT NOT NULL DEFAULT 0,
+    rows_refused BIGINT NOT NULL DEFAULT 0,
+    failure TEXT,
+    finished_at TIMESTAMPTZ,
+    PRIMARY KEY (merchant_id, import_id),
+    CHECK (rows_read = rows_new + rows_changed + rows_unchanged + rows_refused),
+    CHECK ((finished_at IS NULL) = (state IN ('uploading', 'running')))
+);
+
 CREATE TABLE inbox (
     merchant_id TEXT NOT NULL,
     consumer TEXT NOT NULL,
     event_id TEXT NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (merchant_id, consumer, event_id)
+);
+
+CREATE TABLE integrations (
+    merchant_id TEXT NOT NULL REFERENCES merchants (merchant_id),
+    provider TEXT NOT NULL CHECK (provider IN ('shopify', 'twilio', 'smtp', 'webhook')),
+    account TEXT NOT NULL CHECK (length(account) BETWEEN 1 AND 255),
+    sealed TEXT NOT NULL,
+    key_version BIGINT NOT NULL CHECK (key_version >= 1),
+    former_sealed TEXT,
+    former_key_version BIGINT,
+    former_until TIMESTAMPTZ,
+    created_at TIMESTAMPTZ NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, provider),
+    CHECK ((former_sealed IS NULL) = (former_until IS NULL)),
+    CHECK ((former_sealed IS NULL) = (former_key_version IS NULL))
 );
 
 CREATE TABLE job_schedule_runs (
@@ -195,6 +310,15 @@ CREATE TABLE login_attempts (
     PRIMARY KEY (merchant_id, attempt_id)
 );
 
+CREATE TABLE merchant_settings (
+    merchant_id TEXT NOT NULL REFERENCES merchants (merchant_id),
+    version BIGINT NOT NULL CHECK (version >= 1),
+    settings JSONB NOT NULL,
+    changed_by TEXT NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, version)
+);
+
 CREATE TABLE merchants (
     merchant_id TEXT NOT NULL,
     name TEXT NOT NULL,
@@ -212,7 +336,8 @@ CREATE TABLE orders (
     total_minor BIGINT NOT NULL CHECK (total_minor >= 0),
     items BIGINT NOT NULL CHECK (items >= 0),
     lines JSONB NOT NULL,
-    recorded_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL, refunded_minor BIGINT NOT NULL DEFAULT 0
+    CHECK (refunded_minor BETWEEN 0 AND total_minor), cancelled_at TIMESTAMPTZ,
     PRIMARY KEY (merchant_id, order_id),
     FOREIGN KEY (merchant_id, customer_id) REFERENCES customers (merchant_id, customer_id)
 );
@@ -225,6 +350,21 @@ CREATE TABLE outbox (
     payload JSONB NOT NULL,
     created_at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (merchant_id, event_id)
+);
+
+CREATE TABLE plans (
+    merchant_id TEXT NOT NULL,
+    plan_id TEXT NOT NULL CHECK (length(plan_id) BETWEEN 1 AND 64),
+    sku TEXT NOT NULL,
+    name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
+    interval_unit TEXT NOT NULL CHECK (interval_unit IN ('day', 'week', 'month', 'year')),
+    interval_count BIGINT NOT NULL CHECK (interval_count BETWEEN 1 AND 365),
+    trial_days BIGINT NOT NULL CHECK (trial_days BETWEEN 0 AND 365),
+    pause_days_max BIGINT NOT NULL CHECK (pause_days_max BETWEEN 0 AND 365),
+    source_version BIGINT NOT NULL CHECK (source_version >= 0),
+    updated_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, plan_id),
+    FOREIGN KEY (merchant_id, sku) REFERENCES products (merchant_id, sku)
 );
 
 CREATE TABLE points_accounts (
@@ -347,6 +487,17 @@ CREATE TABLE points_transactions (
     PRIMARY KEY (merchant_id, transaction_id)
 );
 
+CREATE TABLE product_prices (
+    merchant_id TEXT NOT NULL,
+    sku TEXT NOT NULL,
+    effective_from TIMESTAMPTZ NOT NULL,
+    price_minor BIGINT NOT NULL CHECK (price_minor BETWEEN 1 AND 1000000000),
+    currency TEXT NOT NULL CHECK (length(currency) = 3),
+    recorded_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, sku, effective_from),
+    FOREIGN KEY (merchant_id, sku) REFERENCES products (merchant_id, sku)
+);
+
 CREATE TABLE products (
     merchant_id TEXT NOT NULL,
     sku TEXT NOT NULL CHECK (length(sku) BETWEEN 3 AND 32),
@@ -354,8 +505,20 @@ CREATE TABLE products (
     kind TEXT NOT NULL CHECK (kind IN ('package', 'subscription')),
     price_minor BIGINT NOT NULL CHECK (price_minor BETWEEN 1 AND 1000000000),
     currency TEXT NOT NULL CHECK (length(currency) = 3),
-    updated_at TIMESTAMPTZ NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL, source_version BIGINT NOT NULL DEFAULT 0
+    CHECK (source_version >= 0), earns_points BOOLEAN NOT NULL DEFAULT TRUE, search_name TEXT,
     PRIMARY KEY (merchant_id, sku)
+);
+
+CREATE TABLE reconciliations (
+    merchant_id TEXT NOT NULL REFERENCES merchants (merchant_id),
+    ran_at TIMESTAMPTZ NOT NULL,
+    since TIMESTAMPTZ NOT NULL,
+    until TIMESTAMPTZ NOT NULL,
+    orders BIGINT NOT NULL CHECK (orders >= 0),
+    missing BIGINT NOT NULL CHECK (missing BETWEEN 0 AND orders),
+    missing_ids JSONB NOT NULL,
+    PRIMARY KEY (merchant_id, ran_at)
 );
 
 CREATE TABLE refresh_tokens (
@@ -367,6 +530,18 @@ CREATE TABLE refresh_tokens (
     used_at TIMESTAMPTZ,
     PRIMARY KEY (merchant_id, token_hash),
     FOREIGN KEY (merchant_id, session_id) REFERENCES sessions (merchant_id, session_id)
+);
+
+CREATE TABLE refunds (
+    merchant_id TEXT NOT NULL,
+    order_id TEXT NOT NULL,
+    refund_id TEXT NOT NULL CHECK (length(refund_id) BETWEEN 1 AND 64),
+    amount_minor BIGINT NOT NULL CHECK (amount_minor >= 1),
+    refunded_at TIMESTAMPTZ NOT NULL,
+    reason TEXT,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, order_id, refund_id),
+    FOREIGN KEY (merchant_id, order_id) REFERENCES orders (merchant_id, order_id)
 );
 
 CREATE TABLE revocations (
@@ -391,11 +566,35 @@ CREATE TABLE sessions (
     FOREIGN KEY (merchant_id, account_id) REFERENCES accounts (merchant_id, account_id)
 );
 
+CREATE TABLE subscriptions (
+    merchant_id TEXT NOT NULL REFERENCES merchants (merchant_id),
+    starts_at TIMESTAMPTZ NOT NULL,
+    ends_at TIMESTAMPTZ CHECK (ends_at > starts_at),
+    plan TEXT NOT NULL CHECK (plan IN ('starter', 'growth', 'scale', 'unlimited')),
+    PRIMARY KEY (merchant_id, starts_at)
+);
+
 CREATE TABLE suspensions (
     merchant_id TEXT NOT NULL,
     since TIMESTAMPTZ NOT NULL,
     reason TEXT NOT NULL,
     PRIMARY KEY (merchant_id)
+);
+
+CREATE TABLE webhook_receipts (
+    merchant_id TEXT NOT NULL REFERENCES merchants (merchant_id),
+    provider TEXT NOT NULL,
+    webhook_id TEXT NOT NULL CHECK (length(webhook_id) BETWEEN 1 AND 128),
+    topic TEXT NOT NULL,
+    digest TEXT NOT NULL CHECK (length(digest) = 64),
+    sealed TEXT,
+    key_version BIGINT,
+    state TEXT NOT NULL CHECK (state IN ('received', 'done', 'ignored', 'attention')),
+    outcome TEXT,
+    received_at TIMESTAMPTZ NOT NULL,
+    finished_at TIMESTAMPTZ,
+    PRIMARY KEY (merchant_id, provider, webhook_id),
+    CHECK ((sealed IS NULL) = (key_version IS NULL))
 );
 
 CREATE UNIQUE INDEX accounts_by_email ON accounts (merchant_id, email);
@@ -412,7 +611,20 @@ CREATE UNIQUE INDEX audit_entries_once ON audit_entries (merchant_id, entry_id);
 
 CREATE INDEX captcha_uses_by_end ON captcha_uses (expires_at);
 
+CREATE INDEX customer_contacts_by_key ON customer_contacts (key_version);
+
+CREATE UNIQUE INDEX customer_contacts_once ON customer_contacts (merchant_id, kind, blind_index);
+
+CREATE INDEX customer_external_ids_of ON customer_external_ids (merchant_id, customer_id);
+
+CREATE INDEX customers_merged ON customers (merchant_id, merged_into)
+    WHERE merged_into IS NOT NULL;
+
+CREATE INDEX imports_by_age ON imports (created_at);
+
 CREATE INDEX inbox_by_age ON inbox (recorded_at);
+
+CREATE INDEX integrations_by_account ON integrations (provider, account);
 
 CREATE INDEX job_schedule_runs_to_prune ON job_schedule_runs (created_at);
 
@@ -465,6 +677,8 @@ CREATE INDEX login_attempts_of_address ON login_attempts (address, happened_at);
 
 CREATE INDEX orders_by_customer ON orders (merchant_id, customer_id, ordered_at, order_id);
 
+CREATE INDEX orders_by_recording ON orders (merchant_id, recorded_at, order_id);
+
 CREATE INDEX orders_by_time ON orders (merchant_id, ordered_at, order_id);
 
 CREATE INDEX outbox_in_order ON outbox (event_id);
@@ -505,3 +719,12 @@ CREATE INDEX revocations_by_time ON revocations (recorded_at);
 CREATE INDEX sessions_by_end ON sessions (expires_at);
 
 CREATE INDEX sessions_of_account ON sessions (merchant_id, account_id, created_at);
+
+CREATE UNIQUE INDEX subscriptions_in_force ON subscriptions (merchant_id) WHERE ends_at IS NULL;
+
+CREATE INDEX webhook_receipts_by_age ON webhook_receipts (received_at);
+
+CREATE INDEX webhook_receipts_by_time ON webhook_receipts (merchant_id, provider, received_at);
+
+CREATE UNIQUE INDEX webhook_receipts_once
+    ON webhook_receipts (merchant_id, provider, topic, digest);

@@ -18,6 +18,7 @@ from actors.products.messages import (
     Product,
     ProductKind,
     PutProducts,
+    Written,
 )
 from actors.products.supervisor import products_children
 from runtime import ActorSystem, ChildSpec, Stop, Supervisor, host
@@ -71,7 +72,8 @@ class Process:
 
     async def put(self, price_minor: int) -> None:
         rose = Product("ROSE-1", "Rose", ProductKind.PACKAGE, price_minor, "EUR")
-        assert await self.system.ref(CATALOGUE).ask(PutProducts(MERCHANT, (rose,))) == 1
+        written = await self.system.ref(CATALOGUE).ask(PutProducts(MERCHANT, (rose,)))
+        assert written == Written(1)
 
     async def price(self) -> int:
         product = await self.system.ref(QUERIES).ask(GetProduct(MERCHANT, "ROSE-1"))

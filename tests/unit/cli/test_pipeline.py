@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.core.messages import Order, OrderStatus
+from actors.core.messages import Order, OrderStatus, RowError
 from actors.points.messages import EarnRule
 from actors.vocabulary import Refusal, RefusalKind
 from cli.errors import CommandFailed
@@ -17,7 +17,6 @@ from cli.importing.checkpoint import Checkpoint, CheckpointFile
 from cli.importing.pipeline import ATTEMPTS, BACKLOG_STALLED_S, IN_FLIGHT, Pipeline, StaleCheckpoint
 from cli.importing.reader import Batch
 from cli.importing.report import ErrorReport
-from cli.importing.rows import RowError
 from cli.importing.tally import Outcome, Tally
 from runtime import MailboxFull
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from actors.core.importing.money import major_units, minor_units
 from actors.core.messages import Order
 from cli.errors import CommandFailed
 from cli.importing.columns import detect_layout
-from cli.importing.money import major_units, minor_units
 from cli.importing.reader import BATCH_ROWS, MAX_LINE_BYTES, Batch, OrderFile
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -1,0 +1,252 @@
+"""The job that works off an import, in small steps, with pauses for everybody else."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import structlog
+import trio
+
+from actors.core.around import existing
+from actors.core.cipher import Vault
+from actors.core.import_files import FileTrouble, Rows, Slice, header_of, read_slice, rows_of
+from actors.core.import_queries import (
+    COUNT_ERRORS,
+    IMPORT_QUEUE,
+    SELECT_PLACE,
+    import_job,
+    import_of,
+    open_part,
+)
+from actors.core.import_steps import RUNNING, Result, finish_entry, step_entry
+from actors.core.importing.balances import OpeningBalance
+from actors.core.importing.orders import OrderRows
+from actors.core.messages import (
+    CUSTOMERS,
+    MAX_IMPORT_ERRORS,
+    ORDERS,
+    Import,
+    ImportKind,
+    ImportState,
+    ImportStep,
+    RecordOrders,
+    UpsertCustomers,
+    UpsertStatus,
+)
+from actors.points.messages import INTAKE, ApplyBatch, BatchItem, Earn
+from actors.vocabulary import Idempotency, Refusal, RefusalKind
+from runtime import ActorError
+from runtime.jobs import Job, RetryAfter, job_write
+from runtime.journal import JOURNAL, Append, Rejected
+from runtime.parking import monotonic
+from runtime.storage import Database, Entry, Row, StorageError, Superseded
+from runtime.system import ActorSystem
+
+log = structlog.get_logger("loyalnest.core")
+
+ROWS_A_STEP = 25
+"""A transaction of so many rows takes a few milliseconds, which is how long others wait for it."""
+
+ROWS_READ_AGAIN = 100
+
+REST_SHARE = 0.3
+"""The job rests for this share of the time that a step took."""
+
+RUN_S = 30.0
+"""Then the job ends, and another one goes on: a queue is shared by all merchants."""
+
+COME_BACK_S = 5.0
+
+ORIGIN = "import"
+OPENING_BALANCE = "opening balance"
+STEP_TIMEOUT_S = 20.0
+
+
+@attrs.define
+class Place:
+    """An import, and where it is."""
+
+    import_: Import
+    header: str
+    step: int
+    part: int
+    offset_bytes: int
+    line: int
+
+    @classmethod
+    def of(cls, row: Row) -> "Place":
+        return cls(import_of(row), *(row[name] for name in PLACE_COLUMNS))
+
+    def step_of(self, read: Slice, errors: int) -> ImportStep:
+        """The step that has done `read`, after so many errors."""
+        return ImportStep(
+            import_id=self.import_.import_id,
+            number=self.step,
+            part=self.part,
+            offset_bytes=read.end,
+            done_bytes=self.import_.done_bytes + read.end - self.offset_bytes,
+            line=read.line,
+            lines=read.lines,
+            errors=read.errors,
+            errors_max=max(0, MAX_IMPORT_ERRORS - errors),
+        )
+
+
+PLACE_COLUMNS = ("header", "step", "part", "offset_bytes", "line")
+
+
+@attrs.frozen
+class RunImport:
+    """Goes on where the import is. Whatever is repeated after a crash was durable, and is
+    recognised: rows of customers by the step they were written with, orders by their ids, balances
+    by their keys."""
+
+    database: Database
+    vault: Vault
+
+    async def __call__(self, job: Job, system: ActorSystem) -> Entry:
+        import_id = str(job.payload["import_id"])
+        running = _Running(system, self.database, self.vault, job.merchant_id, import_id)
+        try:
+            done = await running.go_on()
+        except Superseded:
+            log.info("import_left_to_others", import_id=import_id)
+            return ()
+        except (ActorError, StorageError) as error:
+            raise RetryAfter(COME_BACK_S, str(error)) from error
+        except FileTrouble as trouble:
+            return running.ended(ImportState.FAILED, str(trouble))
+        except Exception as error:
+            if job.attempt < IMPORT_QUEUE.attempts_max:
+                raise
+            log.error("import_failed", import_id=import_id, exc_info=error)
+            return running.ended(ImportState.FAILED, "something went wrong on our side")
+        if done is None:
+            return ()
+        if done:
+            return running.ended(ImportState.DONE, None)
+        job_id, now = system.ids.new("job"), system.clock.now()
+        following = import_job(job.merchant_id, import_id)
+        return (job_write(following, job_id=job_id, now=now, trace_id=job.trace_id),)
+
+
+@attrs.define
+class _Running:
+    """One attempt of the job."""
+
+    system: ActorSystem
+    database: Database
+    vault: Vault
+    merchant_id: str
+    import_id: str
+
+    async def go_on(self) -> bool | None:
+        """Whether all is done; None when the import is not running any more."""
+        row = await self.database.fetch_row(SELECT_PLACE, self.merchant_id, self.import_id)
+        if row is None or row["state"] != RUNNING:
+            return None
+        place = Place.of(row)
+        now, until = self.system.clock.now(), monotonic() + RUN_S
+        rows = rows_of(place.import_.kind, place.header, place.import_.currency, now)
+        errors = await self.database.fetch_value(COUNT_ERRORS, self.merchant_id, self.import_id)
+        if isinstance(rows, OrderRows) and rows.makes_ids:
+            await self._read_again(place, rows)
+        while place.part < place.import_.parts:
+            content = await self._content(place.part)
+            if content is None or not await self._part(place, rows, content, errors, until):
+                return False if content is not None else None
+            place.part, place.offset_bytes = place.part + 1, 0
+        return True
+
+    async def _content(self, part: int) -> bytes | None:
+        return await open_part(self.database, self.vault, self.merchant_id, self.import_id, part)
+
+    async def _read_again(self, place: Place, rows: OrderRows) -> None:
+        """Ids that are made from lines depend on the lines before."""
+        for part in range(place.part + 1):
+            content = await self._content(part) or b""
+            end = place.offset_bytes if part == place.part else len(content)
+            at = header_of(content)[1] if part == 0 else 0
+            while at < end:
+                at = read_slice(rows, content[:end], at, 0, ROWS_READ_AGAIN).end
+                await trio.lowlevel.checkpoint()
+
+    async def _part(
+        self, place: Place, rows: Rows, content: bytes, errors: int, until: float
+    ) -> bool:
+        """Whether the part is done; false when the time is up."""
+        while place.offset_bytes < len(content):
+            if monotonic() >= until:
+                return False
+            began = monotonic()
+            read = read_slice(rows, content, place.offset_bytes, place.line, ROWS_A_STEP)
+            step = place.step_of(read, errors)
+            results = await self._apply(place.import_, step, read)
+            errors += len(read.errors) + sum(isinstance(one, Refusal) for one in results)
+            place.import_ = attrs.evolve(place.import_, done_bytes=step.done_bytes)
+            place.step, place.offset_bytes, place.line = step.number + 1, read.end, read.line
+            await trio.sleep((monotonic() - began) * REST_SHARE)
+        return True
+
+    async def _apply(self, import_: Import, step: ImportStep, read: Slice) -> Sequence[Result]:
+        if import_.kind is ImportKind.CUSTOMERS:
+            command = UpsertCustomers(self.merchant_id, read.values, ORIGIN, step, import_.dry_run)
+            return await self.system.ref(CUSTOMERS).ask(command, timeout_s=STEP_TIMEOUT_S)
+        if import_.kind is ImportKind.ORDERS:
+            results = await self._orders(read.values, dry_run=import_.dry_run)
+        else:
+            results = await self._balances(read.values, dry_run=import_.dry_run)
+        answer = await self.system.ref(JOURNAL).ask(
+            Append(step_entry(self.merchant_id, step, results))
+        )
+        if isinstance(answer, Rejected):
+            raise answer.violation
+        return results
+
+    async def _orders(self, orders: tuple[Any, ...], *, dry_run: bool) -> Sequence[Result]:
+        command = RecordOrders(self.merchant_id, orders, dry_run=dry_run)
+        return await self.system.ref(ORDERS).ask(command, timeout_s=STEP_TIMEOUT_S)
+
+    async def _balances(
+        self, balances: tuple[OpeningBalance, ...], *, dry_run: bool
+    ) -> Sequence[Result]:
+        if dry_run:
+            named = [balance.customer_id for balance in balances]
+            known = await existing(self.database, self.merchant_id, named)
+            return [_tried(balance, known) for balance in balances]
+        items = tuple(BatchItem(_earn(balance), balance.customer_id) for balance in balances)
+        command = ApplyBatch(self.merchant_id, items)
+        receipts = await self.system.ref(INTAKE).ask(command, timeout_s=STEP_TIMEOUT_S)
+        return [_credited(receipt) for receipt in receipts]
+
+    def ended(self, state: ImportState, failure: str | None) -> Entry:
+        now = self.system.clock.now()
+        return finish_entry(self.merchant_id, self.import_id, RUNNING, state.value, now, failure)
+
+
+def _earn(balance: OpeningBalance) -> Earn:
+    return Earn(
+        idempotency=Idempotency(balance.key, balance.fingerprint),
+        amount=balance.points,
+        reason=OPENING_BALANCE,
+        expires_at=balance.expires_at,
+    )
+
+
+def _tried(balance: OpeningBalance, known: set[str]) -> Result:
+    if balance.customer_id in known:
+        return UpsertStatus.CREATED
+    detail = f"there is no customer {balance.customer_id}"
+    return Refusal(RefusalKind.NOT_FOUND, "customer_unknown", detail)
+
+
+def _credited(receipt: Any) -> Result:
+    """Raises `StorageError` where the account did not answer: then the step is done again."""
+    if not isinstance(receipt, Refusal):
+        return UpsertStatus.UNCHANGED if receipt.replayed else UpsertStatus.CREATED
+    if receipt.kind is RefusalKind.UNAVAILABLE:
+        raise StorageError(receipt.detail)
+    if receipt.code == "idempotency_key_reused":
+        detail = "this customer got an opening balance before, of another amount"
+        return Refusal(RefusalKind.CONFLICT, "opening_balance_conflict", detail)
+    return receipt

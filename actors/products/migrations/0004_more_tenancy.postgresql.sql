@@ -1,0 +1,3 @@
+SELECT loyalnest_protect('product_prices');
+
+SELECT loyalnest_protect('plans');
