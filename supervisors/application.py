@@ -5,19 +5,25 @@ from pathlib import Path
 
 import attrs
 
-from actors.admin_core.messages import AUDIT, AUDITED
+from actors.admin_core.messages import AUDIT, AUDITED, PRIVACY
 from actors.admin_core.supervisor import MIGRATIONS as ADMIN_CORE_MIGRATIONS
-from actors.admin_core.supervisor import admin_core_children
+from actors.admin_core.supervisor import admin_core_children, admin_core_jobs
 from actors.auth.hashing import Hashing
 from actors.auth.keyring import ReadFrom, keys_from
 from actors.auth.keys import KeyStore
+from actors.auth.messages import ACCOUNTS
 from actors.auth.supervisor import MIGRATIONS as AUTH_MIGRATIONS
 from actors.auth.supervisor import StartHashing, auth_children
 from actors.core.cipher import Vault
 from actors.core.data_keyring import ReadDataKeysFrom, data_keys_from
 from actors.core.data_keys import DataKeyStore
 from actors.core.jobs import core_jobs
-from actors.core.messages import ORDER_RECORDED, ORDER_REFUNDED
+from actors.core.messages import (
+    CUSTOMER_ERASED,
+    ORDER_RECORDED,
+    ORDER_REFUNDED,
+    PRIVACY_REQUESTED,
+)
 from actors.core.supervisor import MIGRATIONS as CORE_MIGRATIONS
 from actors.core.supervisor import core_children, data_key_store
 from actors.points.deferrals import OpenSpool
@@ -44,6 +50,8 @@ SUBSCRIPTIONS = {
     ORDER_RECORDED: (INTAKE,),
     ORDER_REFUNDED: (ORDER_REFUNDS,),
     AUDITED: (AUDIT,),
+    PRIVACY_REQUESTED: (PRIVACY,),
+    CUSTOMER_ERASED: (ACCOUNTS,),
 }
 """Which actors get which outbox topics."""
 
@@ -109,7 +117,9 @@ def application(
     """
     shared = cache if cache is not None else CacheHandle()
     ownership, vault = Ownership(on_loss=handle.retire), Vault()
-    jobs = combined_jobs(spec.jobs or JobsSpec(), core_jobs(handle.share("core_jobs"), vault))
+    jobs = combined_jobs(
+        spec.jobs or JobsSpec(), core_jobs(handle.share("core_jobs"), vault), admin_core_jobs()
+    )
 
     def root() -> Supervisor:
         return Supervisor(

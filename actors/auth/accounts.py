@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 import attrs
+import msgspec
 
 from actors.auth.inside import HASHING, ComparePassword, HashPassword
 from actors.auth.messages import (
@@ -28,7 +29,10 @@ from actors.auth.model import (
 )
 from actors.auth.passwords import check_password, normalised
 from actors.auth.queries import (
+    ACCOUNTS_OF_CUSTOMER,
     DELETE_ROLE,
+    ERASE_ACCOUNT,
+    FORGET_ATTEMPTS,
     FORGET_DEVICES,
     INSERT_ROLE,
     OPEN_SESSIONS,
@@ -40,9 +44,10 @@ from actors.auth.queries import (
 )
 from actors.auth.rows import Credentials, account_write, credentials_of, role_of
 from actors.auth.writing import OUTLIVES, append, session_end, spread
+from actors.core.messages import CustomerErased
 from actors.vocabulary import Refusal, RefusalKind
 from runtime import Actor, ActorError, MailboxFull
-from runtime.outbox import OutboxEvent
+from runtime.outbox import Deliver, OutboxEvent
 from runtime.storage import Database, Entry, StorageError, Write
 
 NO_ACCOUNT = Refusal(RefusalKind.NOT_FOUND, "not_found", "there is no such account")
@@ -51,6 +56,9 @@ CHANGED_MEANWHILE = Refusal(
     RefusalKind.CONFLICT, "changed_meanwhile", "somebody else changed it at the same time"
 )
 ACCOUNT_CHANGED = "account_changed"
+
+NOBODY = "erased.invalid"
+"""Where the addresses of accounts lead whose customers were erased."""
 
 
 class Accounts(Actor):
@@ -74,6 +82,11 @@ class Accounts(Actor):
                 return await self._put_role(message)
             case DeleteRole():
                 return await self._delete_role(message)
+            case Deliver():
+                for event in message.events:
+                    erased = msgspec.convert(event.payload, CustomerErased)
+                    await self._erase(event.merchant_id, erased.customer_id)
+                return None
         return await super().receive(message)
 
     async def _create(self, message: CreateAccount) -> Account | Refusal:
@@ -166,6 +179,24 @@ class Accounts(Actor):
     async def _sessions(self, merchant: str, account_id: str, now: datetime) -> list[str]:
         rows = await self._database.fetch(OPEN_SESSIONS, merchant, account_id, now)
         return [row[0] for row in rows]
+
+    async def _erase(self, merchant: str, customer_id: str) -> None:
+        """Nobody can tell any more whose account it was. Doing it again does no harm."""
+        now = self.system.clock.now()
+        rows = await self._database.fetch(ACCOUNTS_OF_CUSTOMER, merchant, customer_id)
+        for row in rows:
+            account_id: str = row[0]
+            ended = await self._sessions(merchant, account_id, now)
+            ends = [session_end(merchant, each, ACCOUNT_CHANGED, now) for each in ended]
+            email = f"{account_id.lower()}@{NOBODY}"
+            entry = (
+                Write(ERASE_ACCOUNT, (merchant, account_id, email, now)),
+                Write(FORGET_DEVICES, (merchant, account_id)),
+                Write(FORGET_ATTEMPTS, (merchant, account_id)),
+                *(write for end in ends for write in end),
+            )
+            await append(self.system, entry)
+            await spread(self.system, ended, now + OUTLIVES)
 
     async def _credentials(self, account_id: str) -> Credentials | None:
         row = await self._database.fetch_row(SELECT_ACCOUNT, account_id)

@@ -411,6 +411,11 @@ class ResumeMerchant(Call[Refusal | None]):
     publishes: tuple[OutboxEvent, ...] = ()
 
 
+@attrs.frozen
+class ListSuspended(Call[frozenset[str]]):
+    """To `REVOCATIONS`: the merchants that are suspended, as this process knows."""
+
+
 class Standing(Enum):
     """`UNKNOWN`: what could tell is away, so that nobody is let in."""
 

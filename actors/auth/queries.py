@@ -36,6 +36,20 @@ UPDATE_ACCOUNT = Statement(
     20,
     exact=True,
 )
+ERASE_ACCOUNT = Statement(
+    "auth.erase_account",
+    "UPDATE accounts SET email = $3, password_hash = '', disabled = true, changed_at = $4"
+    " WHERE merchant_id = $1 AND account_id = $2",
+    20,
+)
+ACCOUNTS_OF_CUSTOMER = (
+    "SELECT account_id FROM accounts WHERE merchant_id = $1 AND customer_id = $2 LIMIT 100"
+)
+FORGET_ATTEMPTS = Statement(
+    "auth.forget_attempts",
+    "DELETE FROM login_attempts WHERE merchant_id = $1 AND account_id = $2",
+    35,
+)
 REHASH = Statement(
     "auth.rehash",
     "UPDATE accounts SET password_hash = $4"

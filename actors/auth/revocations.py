@@ -11,6 +11,7 @@ import trio
 from actors.auth.inside import Spread
 from actors.auth.messages import (
     FollowRevocations,
+    ListSuspended,
     ResumeMerchant,
     Revocations,
     Revoked,
@@ -86,6 +87,8 @@ class RevocationList(Actor):
         match message:
             case FollowRevocations():
                 return self._follow(message.mark)
+            case ListSuspended():
+                return self._suspended
             case Spread():
                 self._hear(message.revoked)
                 self._tell(message.revoked)

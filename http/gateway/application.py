@@ -16,6 +16,7 @@ from gateway import (
     api_integrations,
     api_merchant,
     api_plans,
+    api_privacy,
     api_refunds,
     api_sessions,
 )
@@ -74,6 +75,7 @@ def domain_routes(settings: GatewaySettings) -> tuple[Route, ...]:
         *api_controls.ROUTES,
         *api_sessions.ROUTES,
         *api_accounts.ROUTES,
+        *api_privacy.ROUTES,
     )
     routes = (*routes, *api_key_routes(routes))
     return (*routes, *role_routes(routes))

@@ -45,6 +45,7 @@ DOMAIN_OF: Final[Mapping[str, str]] = {
     auth.ACCOUNTS: LOGINS,
     auth.QUERIES: AUTH,
     admin_core.QUERIES: ADMIN_CORE,
+    admin_core.PRIVACY: ADMIN_CORE,
     core.MERCHANTS: CORE,
     core.CUSTOMERS: CORE,
     core.ORDERS: CORE,

@@ -34,6 +34,7 @@ BY_NAME: Final[dict[str, Any]] = {
     "role_id": "clerk",
     "account_id": "acc_01JZX5V8N3",
     "key_id": "key_01JZX5V8N3",
+    "request_id": "prv_01JZX5V8N3",
 }
 
 DATE_TIME: Final = "2026-05-01T12:00:00Z"

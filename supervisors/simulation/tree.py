@@ -9,7 +9,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trio.lowlevel import checkpoint
 
-from actors.admin_core.messages import AUDIT
+from actors.admin_core.messages import AUDIT, PRIVACY
 from actors.admin_core.messages import QUERIES as AUDIT_QUERIES
 from actors.auth import messages as auth
 from actors.auth.inside import HASHING
@@ -55,7 +55,7 @@ POINTS_ACTORS = (
     "points.expiry",
     DEFERRALS,
 )
-AUDIT_ACTORS = (AUDIT, AUDIT_QUERIES)
+AUDIT_ACTORS = (AUDIT, AUDIT_QUERIES, PRIVACY)
 AUTH_ACTORS = (
     auth.KEYS,
     auth.REVOCATIONS,

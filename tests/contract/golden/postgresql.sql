@@ -629,6 +629,25 @@ CREATE TABLE public.points_transactions_p0 (
     CONSTRAINT points_transactions_pending_check CHECK ((pending >= 0)),
     CONSTRAINT points_transactions_sequence_check CHECK ((sequence >= 1))
 );
+CREATE TABLE public.privacy_requests (
+    merchant_id text NOT NULL,
+    request_id text NOT NULL,
+    customer_id text NOT NULL,
+    kind text NOT NULL,
+    state text NOT NULL,
+    reference text,
+    reason text NOT NULL,
+    requested_by text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    outcome text,
+    CONSTRAINT privacy_requests_check CHECK ((due_at > received_at)),
+    CONSTRAINT privacy_requests_check1 CHECK (((ended_at IS NOT NULL) = (state = ANY (ARRAY['done'::text, 'refused'::text])))),
+    CONSTRAINT privacy_requests_customer_id_check CHECK (((length(customer_id) >= 1) AND (length(customer_id) <= 64))),
+    CONSTRAINT privacy_requests_kind_check CHECK ((kind = ANY (ARRAY['export'::text, 'erase'::text]))),
+    CONSTRAINT privacy_requests_state_check CHECK ((state = ANY (ARRAY['open'::text, 'running'::text, 'done'::text, 'refused'::text])))
+);
 CREATE TABLE public.product_prices (
     merchant_id text NOT NULL,
     sku text NOT NULL,
@@ -828,6 +847,8 @@ ALTER TABLE ONLY public.points_transactions
     ADD CONSTRAINT points_transactions_pkey PRIMARY KEY (merchant_id, transaction_id);
 ALTER TABLE ONLY public.points_transactions_p0
     ADD CONSTRAINT points_transactions_p0_pkey PRIMARY KEY (merchant_id, transaction_id);
+ALTER TABLE ONLY public.privacy_requests
+    ADD CONSTRAINT privacy_requests_pkey PRIMARY KEY (merchant_id, request_id);
 ALTER TABLE ONLY public.product_prices
     ADD CONSTRAINT product_prices_pkey PRIMARY KEY (merchant_id, sku, effective_from);
 ALTER TABLE ONLY public.products
@@ -903,6 +924,9 @@ CREATE UNIQUE INDEX points_transactions_p0_merchant_id_business_key_idx ON publi
 CREATE UNIQUE INDEX points_transactions_p0_merchant_id_customer_id_asset_sequen_idx ON public.points_transactions_p0 USING btree (merchant_id, customer_id, asset, sequence);
 CREATE INDEX points_transactions_reversing ON ONLY public.points_transactions USING btree (merchant_id, reverses) WHERE (reverses IS NOT NULL);
 CREATE INDEX points_transactions_p0_merchant_id_reverses_idx ON public.points_transactions_p0 USING btree (merchant_id, reverses) WHERE (reverses IS NOT NULL);
+CREATE UNIQUE INDEX privacy_requests_by_id ON public.privacy_requests USING btree (request_id);
+CREATE INDEX privacy_requests_due ON public.privacy_requests USING btree (due_at, request_id);
+CREATE INDEX privacy_requests_not_ended ON public.privacy_requests USING btree (due_at) WHERE (ended_at IS NULL);
 CREATE UNIQUE INDEX refresh_tokens_by_hash ON public.refresh_tokens USING btree (token_hash);
 CREATE INDEX refresh_tokens_of_session ON public.refresh_tokens USING btree (merchant_id, session_id);
 CREATE INDEX revocations_by_end ON public.revocations USING btree (expires_at);
@@ -1028,6 +1052,7 @@ CREATE POLICY of_merchant ON public.points_lots USING (((merchant_id = ANY (( SE
 CREATE POLICY of_merchant ON public.points_pending USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_postings USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_transactions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.privacy_requests USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.product_prices USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.products USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.reconciliations USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -1050,6 +1075,7 @@ ALTER TABLE public.points_lots ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_pending ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_postings ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_transactions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.privacy_requests ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.product_prices ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.products ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.reconciliations ENABLE ROW LEVEL SECURITY;
@@ -1096,6 +1122,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_lots TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_pending TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.points_postings TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.points_transactions TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.privacy_requests TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.product_prices TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.products TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.reconciliations TO loyalnest_app;

@@ -487,6 +487,23 @@ CREATE TABLE points_transactions (
     PRIMARY KEY (merchant_id, transaction_id)
 );
 
+CREATE TABLE privacy_requests (
+    merchant_id TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL CHECK (length(customer_id) BETWEEN 1 AND 64),
+    kind TEXT NOT NULL CHECK (kind IN ('export', 'erase')),
+    state TEXT NOT NULL CHECK (state IN ('open', 'running', 'done', 'refused')),
+    reference TEXT,
+    reason TEXT NOT NULL,
+    requested_by TEXT NOT NULL,
+    received_at TIMESTAMPTZ NOT NULL,
+    due_at TIMESTAMPTZ NOT NULL CHECK (due_at > received_at),
+    ended_at TIMESTAMPTZ,
+    outcome TEXT,
+    PRIMARY KEY (merchant_id, request_id),
+    CHECK ((ended_at IS NOT NULL) = (state IN ('done', 'refused')))
+);
+
 CREATE TABLE product_prices (
     merchant_id TEXT NOT NULL,
     sku TEXT NOT NULL,
@@ -705,6 +722,12 @@ CREATE UNIQUE INDEX points_transactions_once
 
 CREATE INDEX points_transactions_reversing
     ON points_transactions (merchant_id, reverses) WHERE reverses IS NOT NULL;
+
+CREATE UNIQUE INDEX privacy_requests_by_id ON privacy_requests (request_id);
+
+CREATE INDEX privacy_requests_due ON privacy_requests (due_at, request_id);
+
+CREATE INDEX privacy_requests_not_ended ON privacy_requests (due_at) WHERE ended_at IS NULL;
 
 CREATE UNIQUE INDEX refresh_tokens_by_hash ON refresh_tokens (token_hash);
 
