@@ -10,6 +10,7 @@ import attrs
 import structlog
 
 from actors.auth.granting import Granted, make_grant
+from actors.auth.hashing import WAITING_MAX, Hashing
 from actors.auth.inside import HASHING, Compared, ComparePassword, HashPassword, Redeem
 from actors.auth.messages import CAPTCHA, Account, Denial, Grant, LogIn, LoginAttempt
 from actors.auth.metrics import AuthMetrics
@@ -55,6 +56,9 @@ from runtime.storage import Database, Entry, StorageError, Write
 
 log = structlog.get_logger("loyalnest.auth")
 
+UNDER_WAY_MAX = Hashing.concurrency + WAITING_MAX
+"""Logins at a time: as many as can be hashed, and wait for that."""
+
 DEVICE_PREFIX = "lnd_"
 MANY = "too_many_sessions"
 
@@ -92,6 +96,7 @@ class Logins(Workers):
     def __init__(self, database: Database) -> None:
         super().__init__()
         self._database = database
+        self._under_way = 0
         self._of_account: Counter[tuple[str, str]] = Counter()
         self._of_address: Counter[str] = Counter()
         self._metrics: AuthMetrics
@@ -102,10 +107,20 @@ class Logins(Workers):
     async def receive(self, message: Any) -> object:
         if not isinstance(message, LogIn):
             return await super().receive(message)
-        answer = await self._log_in(message)
+        answer = await self._let_in(message)
         outcome = answer.code if isinstance(answer, Denial) else SUCCESS
         self._metrics.logins.labels(outcome).inc()
         return answer
+
+    async def _let_in(self, message: LogIn) -> Grant | Denial:
+        """Before anything is looked up: a flood must not cost more than saying no to it."""
+        if self._under_way >= UNDER_WAY_MAX:
+            return BUSY
+        self._under_way += 1
+        try:
+            return await self._log_in(message)
+        finally:
+            self._under_way -= 1
 
     async def _log_in(self, message: LogIn) -> Grant | Denial:
         attempt = await self._attempt(message)

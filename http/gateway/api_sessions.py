@@ -26,6 +26,9 @@ from gateway.problems import Problem
 from gateway.routes import EVERYONE, Answer, ApiRequest, Response, Route, answer
 from runtime.policies import Priority
 
+LOGINS_TAG: Final = "Logins"
+"""Apart from what those do who are in: under overload each area has its share of the room."""
+
 LOGIN_DEADLINE_S: Final = 10.0
 """Passwords take their time, and wait for each other."""
 
@@ -154,7 +157,7 @@ ROUTES: Final = (
         path="/v1/auth/login",
         handler=log_in,
         summary="Log in with an account's address and password",
-        tag=TAG,
+        tag=LOGINS_TAG,
         public=True,
         body=LoginBody,
         deadline_s=LOGIN_DEADLINE_S,
@@ -202,7 +205,7 @@ ROUTES: Final = (
         path="/v1/auth/captcha/challenge",
         handler=challenge,
         summary="A proof of work, which a login asks for after failures",
-        tag=TAG,
+        tag=LOGINS_TAG,
         public=True,
         responses={200: Response("The challenge", ChallengeAnswer)},
         problems=(503, 504),

@@ -1,14 +1,17 @@
 """Accounts, sessions, keys, merchants and privacy over HTTP, on both stores."""
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from actors.admin_core.messages import PRIVACY
 from actors.auth.messages import Role
-from actors.core.messages import CUSTOMERS, CreateCustomer
-from runtime import host
+from actors.core.messages import CUSTOMERS, PRIVACY_REQUESTED, CreateCustomer
+from runtime import RestartChild, TerminateChild, host
+from runtime.outbox import Deliver, OutboxEvent
 from tests.integration.gateway.helpers import (
     MERCHANT,
     Api,
@@ -239,3 +242,45 @@ async def test_a_customer_is_exported_and_erased_and_the_ledger_stays(
         assert outcome_of(nobody) == (404, "customer_unknown")
         open_ones = await asked(api, "GET", f"{path}?unfinished=true")
         assert open_ones["items"] == []
+
+
+async def test_what_a_shop_passes_on_is_noted_once_with_its_due_date(tmp_path: Path) -> None:
+    async with running_tree(tmp_path) as api:
+        received_at = api.system.clock.now()
+        told = {
+            "customer_id": "ada",
+            "kind": "export",
+            "reference": "shop-77",
+            "received_at": received_at.isoformat(),
+        }
+        event = OutboxEvent(
+            merchant_id=MERCHANT,
+            event_id=api.system.ids.new("ev"),
+            topic=PRIVACY_REQUESTED,
+            key="ada",
+            payload=told,
+            created_at=received_at,
+        )
+        delivery = Deliver((event,))
+        await api.system.ref(PRIVACY).ask(delivery)
+        await api.system.ref(PRIVACY).ask(delivery)
+        (noted,) = (await asked(api, "GET", "/v1/admin/privacy-requests"))["items"]
+        assert (noted["reference"], noted["state"]) == ("shop-77", "open")
+        due = datetime.fromisoformat(noted["due_at"]) - received_at
+        assert due == timedelta(days=30)
+
+
+async def test_an_erasure_waits_for_core_and_then_happens(tmp_path: Path) -> None:
+    async with running_tree(tmp_path) as api:
+        body = {"merchant_id": MERCHANT, "customer_id": "ada", "kind": "erase", "reason": "asked"}
+        domain = api.system.ref("domain.core")
+        await domain.ask(TerminateChild("customers"))
+        noted = await asked(api, "POST", "/v1/admin/privacy-requests", json=body)
+        assert noted["state"] == "running"
+        await domain.ask(RestartChild("customers"))
+
+        async def is_done() -> bool:
+            one = f"/v1/admin/privacy-requests/{noted['request_id']}"
+            return bool((await asked(api, "GET", one))["state"] == "done")
+
+        await eventually(is_done)
