@@ -7,6 +7,7 @@ from tests.bench.crashing import crashing
 from tests.bench.durable import durable
 from tests.bench.failing import failing
 from tests.bench.importing import importing
+from tests.bench.logins import logins
 from tests.bench.messaging import messaging
 from tests.bench.mutations import mutations
 from tests.bench.overload import overload
@@ -24,6 +25,7 @@ ALL = (
     crashing,
     roundtrips,
     policies,
+    logins,
     durable,
     serving_on_postgresql,
     overload,
