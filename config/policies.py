@@ -103,7 +103,7 @@ DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
     ADMIN_CORE: DOMAIN,
     AUTH: DOMAIN,
     CORE: DOMAIN,
-    PRODUCTS: {**DOMAIN, "attempt_s": "0.25", "attempts_max": "1"},
+    PRODUCTS: {**DOMAIN, "attempt_s": "0.25"},
     POINTS: DOMAIN,
     DEFERRALS: DOMAIN,
     PLATFORM: DOMAIN,

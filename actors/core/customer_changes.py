@@ -151,64 +151,85 @@ class Changer:
         taken = next((c for c in wish.claims() if self._is_taken(c, stored.customer_id)), None)
         if taken is not None:
             return refused_claim(taken)
-        change = Change(stored, ())
+        becoming = _Becoming(stored)
         for kind, text in wish.contacts.items():
-            change = self._contact(change, kind, text, wish.indexes.get(kind, ""))
+            self._contact(becoming, kind, text, wish.indexes.get(kind, ""))
         if not isinstance(wish.external_ids, Keep):
-            change = self._external_ids(change, wish.external_ids)
+            self._external_ids(becoming, wish.external_ids)
         for channel, granted in wish.consents:
-            change = self._consent(change, channel, granted)
-        return change
+            self._consent(becoming, channel, granted)
+        return becoming.change()
 
     def _is_taken(self, claim: Claim, customer_id: str) -> bool:
         return self.owners.get(claim, customer_id) != customer_id
 
-    def _contact(self, change: Change, kind: ContactKind, text: str | None, index: str) -> Change:
-        customer = change.customer
-        old = customer.contact(kind)
+    def _contact(
+        self, becoming: "_Becoming", kind: ContactKind, text: str | None, index: str
+    ) -> None:
+        customer, old = becoming.stored, becoming.contacts.get(kind)
         if (old.index if old is not None else "") == index:
-            return change
+            return
         key = (customer.merchant_id, customer.customer_id, kind.value)
-        others = tuple(contact for contact in customer.contacts if contact.kind is not kind)
         if old is not None:
             self.owners.pop((kind.value, old.index), None)
         if text is None:
-            write = Write(DELETE_CONTACT, key)
-            return _with(change, write, contacts=others)
+            becoming.writes.append(Write(DELETE_CONTACT, key))
+            del becoming.contacts[kind]
+            return
         self.owners[kind.value, index] = customer.customer_id
         sealed = self.seal(customer.merchant_id, kind.value, text)
-        write = Write(PUT_CONTACT, (*key, sealed.text, sealed.version, index))
-        new = StoredContact(kind, sealed.text, sealed.version, index)
-        return _with(change, write, contacts=(*others, new))
+        row = (*key, sealed.text, sealed.version, index)
+        becoming.writes.append(Write(PUT_CONTACT, row))
+        becoming.contacts[kind] = StoredContact(kind, sealed.text, sealed.version, index)
 
-    def _external_ids(self, change: Change, ids: tuple[ExternalId, ...]) -> Change:
-        customer = change.customer
+    def _external_ids(self, becoming: "_Becoming", ids: tuple[ExternalId, ...]) -> None:
+        customer = becoming.stored
         merchant_id = customer.merchant_id
-        for gone in set(customer.external_ids) - set(ids):
-            self.owners.pop(claim_of(gone), None)
-            row: tuple[str, ...] = (merchant_id, gone.source, gone.external_id)
-            change = _with(change, Write(DELETE_EXTERNAL_ID, row))
-        for new in dict.fromkeys(ids):
+        for gone in customer.external_ids:
+            if gone not in ids:
+                self.owners.pop(claim_of(gone), None)
+                row: tuple[str, ...] = (merchant_id, gone.source, gone.external_id)
+                becoming.writes.append(Write(DELETE_EXTERNAL_ID, row))
+        becoming.external_ids = tuple(dict.fromkeys(ids))
+        for new in becoming.external_ids:
             if new not in customer.external_ids:
                 self.owners[claim_of(new)] = customer.customer_id
                 row = (merchant_id, new.source, new.external_id, customer.customer_id)
-                change = _with(change, Write(INSERT_EXTERNAL_ID, row))
-        return _with(change, external_ids=tuple(dict.fromkeys(ids)))
+                becoming.writes.append(Write(INSERT_EXTERNAL_ID, row))
 
-    def _consent(self, change: Change, channel: Channel, granted: bool) -> Change:
-        customer = change.customer
-        old = customer.consent(channel)
+    def _consent(self, becoming: "_Becoming", channel: Channel, granted: bool) -> None:
+        customer, old = becoming.stored, becoming.consents.get(channel)
         if old is not None and old.granted == granted:
-            return change
-        consent = Consent(channel, granted, self.origin, self.now)
-        others = tuple(other for other in customer.consents if other.channel is not channel)
+            return
+        consent = becoming.consents[channel] = Consent(channel, granted, self.origin, self.now)
         write = consent_write(customer.merchant_id, customer.customer_id, consent)
-        return _with(change, write, consents=(*others, consent))
+        becoming.writes.append(write)
 
 
-def _with(change: Change, *writes: Write, **fields: object) -> Change:
-    customer = attrs.evolve(change.customer, **fields)  # type: ignore[arg-type]
-    return Change(customer, (*change.writes, *writes))
+class _Becoming:
+    """What a customer is about to be."""
+
+    def __init__(self, stored: StoredCustomer) -> None:
+        self.stored = stored
+        self.contacts = {contact.kind: contact for contact in stored.contacts}
+        self.external_ids = stored.external_ids
+        self.consents = {consent.channel: consent for consent in stored.consents}
+        self.writes: list[Write] = []
+
+    def change(self) -> Change:
+        old = self.stored
+        customer = StoredCustomer(
+            old.merchant_id,
+            old.customer_id,
+            old.display_name,
+            old.created_at,
+            old.merged_into,
+            old.erased_at,
+            tuple(self.contacts.values()),
+            self.external_ids,
+            tuple(self.consents.values()),
+        )
+        return Change(customer, tuple(self.writes))
 
 
 def consent_write(merchant_id: str, customer_id: str, consent: Consent) -> Write:

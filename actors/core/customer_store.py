@@ -25,7 +25,7 @@ from actors.core.profiles import (
     load_customers,
 )
 from runtime.journal import JOURNAL, Append, Rejected
-from runtime.storage import Database, Entry
+from runtime.storage import Database, Entry, Query
 from runtime.system import ActorSystem
 
 
@@ -49,16 +49,21 @@ class CustomerStore:
         by_kind: dict[str, set[str]] = defaultdict(set)
         for kind, value in claims:
             by_kind[kind].add(value)
-        owners: Owners = {}
+        kinds: list[str] = []
+        queries: list[Query] = []
         for kind, values in by_kind.items():
             wanted = sorted(values)
+            sql, name = _owners_query(kind)
             for start in range(0, len(wanted), IDS_AT_ONCE):
                 some = wanted[start : start + IDS_AT_ONCE]
-                sql, name = _owners_query(kind)
-                query = with_values(sql, len(some), 3)
-                for row in await self.database.fetch(query, merchant_id, name, *some):
-                    owners[kind, row[1]] = row[2]
-        return owners
+                kinds.append(kind)
+                queries.append((with_values(sql, len(some), 3), (merchant_id, name, *some)))
+        results = await self.database.fetch_many(queries) if queries else []
+        return {
+            (kind, row[1]): row[2]
+            for kind, rows in zip(kinds, results, strict=True)
+            for row in rows
+        }
 
     async def owners_of(self, merchant_id: str, ids: Iterable[ExternalId]) -> Owners:
         return await self.owners(merchant_id, map(claim_of, ids))

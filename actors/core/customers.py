@@ -24,7 +24,7 @@ from actors.core.messages import (
 )
 from actors.core.model import check_id, invalid
 from actors.core.quotas import Quotas
-from actors.core.upserts import Deciding, Result, checked, claims, found_ids
+from actors.core.upserts import Deciding, Result, all_checked, claims, found_ids
 from actors.vocabulary import KEY_REUSED, Refusal, RefusalKind
 from runtime import Actor, ActorError
 from runtime.journal import Rejected
@@ -196,7 +196,7 @@ class Customers(Actor):
         merchant_id, customers = message.merchant_id, message.customers
         by_external = [data.external_ids[0] for data in customers if data.external_ids]
         owners = await self._store.owners_of(merchant_id, by_external)
-        asked = [checked(self._vault, merchant_id, data, owners) for data in customers]
+        asked = await all_checked(self._vault, merchant_id, customers, owners)
         owners.update(await self._store.owners(merchant_id, claims(asked)))
         deciding = Deciding(
             merchant_id,
@@ -205,7 +205,7 @@ class Customers(Actor):
             await self._quotas.room(merchant_id, self.system.clock.now()),
             await self._store.load(merchant_id, found_ids(asked, owners)),
         )
-        return deciding, deciding.decide(customers, asked)
+        return deciding, await deciding.decide(customers, asked)
 
 
 def _contacts(message: CreateCustomer | ChangeCustomer) -> dict[ContactKind, Any]:

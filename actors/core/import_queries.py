@@ -73,7 +73,10 @@ COUNT_OPEN = (
     "SELECT count(*) FROM imports WHERE merchant_id = $1 AND state IN ('uploading', 'running')"
 )
 
-SELECT_PART = "SELECT sealed, key_version FROM import_parts WHERE merchant_id = $1 AND import_id = $2 AND part = $3"
+SELECT_PART = (
+    "SELECT sealed, key_version FROM import_parts"
+    " WHERE merchant_id = $1 AND import_id = $2 AND part = $3"
+)
 
 SELECT_DIGEST = (
     "SELECT digest FROM import_parts WHERE merchant_id = $1 AND import_id = $2 AND part = $3"

@@ -26,7 +26,7 @@ from actors.core.integration_queries import (
     SELECT_OLD_SECRETS,
     WEBHOOK_QUEUE,
 )
-from actors.core.reconciling import DAILY, QUEUE, RECONCILE, RECONCILE_ALL, Reconcile, ReconcileAll
+from actors.core.reconciling import DAILY, RECONCILE, RECONCILE_ALL, Reconcile, ReconcileAll
 from actors.core.webhook_jobs import ProcessWebhook
 from runtime.jobs import Daily, Job, JobsSpec, Schedule
 from runtime.journal import JOURNAL, Append, Rejected
@@ -113,7 +113,7 @@ async def append(system: ActorSystem, writes: Sequence[Write]) -> None:
 def core_jobs(database: Database, vault: Vault) -> JobsSpec:
     """Queues, handlers and schedules. `vault` is the one of the domain's children."""
     return JobsSpec(
-        queues=(IMPORT_QUEUE, WEBHOOK_QUEUE, QUEUE),
+        queues=(IMPORT_QUEUE, WEBHOOK_QUEUE),
         handlers={
             RUN_IMPORT: RunImport(database, vault),
             PROCESS_WEBHOOK: ProcessWebhook(database, vault),

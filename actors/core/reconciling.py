@@ -17,7 +17,7 @@ from actors.core.queries import (
 from actors.core.records import order_of, recorded_payload
 from actors.points.messages import QUERIES as POINTS_QUERIES
 from actors.points.messages import CheckCredits
-from runtime.jobs import Daily, Job, NewJob, QueuePolicy, Schedule, job_write
+from runtime.jobs import SCHEDULED, Daily, Job, NewJob, Schedule, job_write
 from runtime.storage import Database, Entry, Row, Write
 from runtime.storage.outbox import outbox_write
 from runtime.system import ActorSystem
@@ -25,8 +25,6 @@ from runtime.system import ActorSystem
 log = structlog.get_logger("loyalnest.core")
 
 RECONCILE_ALL, RECONCILE = "core.reconcile_all", "core.reconcile"
-
-QUEUE = QueuePolicy(name="core.reconciliation", concurrency=1, attempt_timeout_s=300.0)
 
 DAILY = Schedule(
     name="core.reconcile", job=RECONCILE_ALL, timing=Daily(time(3, 10), ZoneInfo("UTC"))
@@ -48,7 +46,9 @@ MERCHANTS_AT_ONCE = 1_000
 
 def reconcile_job(merchant_id: str) -> NewJob:
     """At most one at a time for each merchant."""
-    return NewJob(queue=QUEUE.name, name=RECONCILE, merchant_id=merchant_id, unique_key=merchant_id)
+    return NewJob(
+        queue=SCHEDULED.name, name=RECONCILE, merchant_id=merchant_id, unique_key=merchant_id
+    )
 
 
 @attrs.frozen

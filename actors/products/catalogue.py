@@ -24,7 +24,7 @@ from actors.products.model import (
     upsert,
 )
 from actors.products.plans import load_plans
-from actors.products.queries import UPSERT_PLAN, UPSERT_PRICE, UPSERT_PRODUCT
+from actors.products.queries import DELETE_LATER_PRICES, UPSERT_PLAN, UPSERT_PRICE, UPSERT_PRODUCT
 from actors.vocabulary import Refusal, RefusalKind
 from runtime import Actor, ActorError
 from runtime.journal import JOURNAL, Append, Rejected
@@ -74,8 +74,8 @@ class Catalogue(Actor):
             return refusal
         if not await load_products(self._database, message.merchant_id, (message.sku,), now):
             return Refusal(RefusalKind.NOT_FOUND, "product_unknown", "there is no such product")
-        write = price_write(message.merchant_id, message.sku, price, now)
-        await self._write((write,), message.merchant_id, [message.sku])
+        writes = price_writes(message.merchant_id, message.sku, price, now)
+        await self._write(writes, message.merchant_id, [message.sku])
         return price
 
     async def _put_plans(self, message: PutPlans) -> Written | Refusal:
@@ -132,13 +132,19 @@ def _product_writes(
     writes = [Write(UPSERT_PRODUCT, row)]
     price = (product.price_minor, product.currency)
     if known is None or price != (known.price_minor, known.currency):
-        writes.append(price_write(merchant_id, product.sku, Price(now, *price), now))
+        writes += price_writes(merchant_id, product.sku, Price(now, *price), now)
     return writes
 
 
-def price_write(merchant_id: str, sku: str, price: Price, now: datetime) -> Write:
-    row = (price.effective_from, price.price_minor, price.currency)
-    return Write(UPSERT_PRICE, (merchant_id, sku, *row, now))
+def price_writes(merchant_id: str, sku: str, price: Price, now: datetime) -> tuple[Write, ...]:
+    """One that is in force at once takes the place of all that were so before, whatever the clock
+    said then."""
+    planned = price.effective_from > now
+    row = (price.effective_from, price.price_minor, price.currency, planned)
+    write = Write(UPSERT_PRICE, (merchant_id, sku, *row, now))
+    if planned:
+        return (write,)
+    return Write(DELETE_LATER_PRICES, (merchant_id, sku, now)), write
 
 
 def _plan_write(merchant_id: str, plan: SubscriptionPlan, now: datetime) -> Write:

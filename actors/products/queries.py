@@ -15,14 +15,22 @@ UPSERT_PRODUCT = Statement(
     20,
 )
 
+DELETE_LATER_PRICES = Statement(
+    "products.delete_later_prices",
+    "DELETE FROM product_prices"
+    " WHERE merchant_id = $1 AND sku = $2 AND effective_from >= $3 AND NOT planned",
+    21,
+)
+"""Those that were in force at once, by a clock that has been set back since."""
+
 UPSERT_PRICE = Statement(
     "products.upsert_price",
-    "INSERT INTO product_prices (merchant_id, sku, effective_from, price_minor, currency,"
-    " recorded_at) VALUES ($1, $2, $3, $4, $5, $6)"
+    "INSERT INTO product_prices (merchant_id, sku, effective_from, price_minor, currency, planned,"
+    " recorded_at) VALUES ($1, $2, $3, $4, $5, $6, $7)"
     " ON CONFLICT (merchant_id, sku, effective_from) DO UPDATE SET"
     " price_minor = excluded.price_minor, currency = excluded.currency,"
-    " recorded_at = excluded.recorded_at",
-    21,
+    " planned = excluded.planned, recorded_at = excluded.recorded_at",
+    22,
 )
 
 UPSERT_PLAN = Statement(
@@ -34,7 +42,7 @@ UPSERT_PLAN = Statement(
     " interval_count = excluded.interval_count, trial_days = excluded.trial_days,"
     " pause_days_max = excluded.pause_days_max, source_version = excluded.source_version,"
     " updated_at = excluded.updated_at WHERE excluded.source_version >= plans.source_version",
-    22,
+    23,
 )
 
 PRODUCT_COLUMNS = "sku, name, kind, price_minor, currency, earns_points, source_version"
@@ -55,15 +63,15 @@ SEARCH_PRODUCTS = (
 PRICES_IN_FORCE = (
     "SELECT sku, effective_from, price_minor, currency FROM (SELECT sku, effective_from,"
     " price_minor, currency, ROW_NUMBER() OVER (PARTITION BY sku ORDER BY effective_from DESC)"
-    " AS place FROM product_prices WHERE merchant_id = $1 AND effective_from <= $2"
-    " AND sku IN (%s)) AS numbered WHERE place = 1"
+    " AS place FROM product_prices WHERE merchant_id = $1"
+    " AND (NOT planned OR effective_from <= $2) AND sku IN (%s)) AS numbered WHERE place = 1"
 )
 
 NEXT_PRICES = (
     "SELECT sku, effective_from, price_minor, currency FROM (SELECT sku, effective_from,"
     " price_minor, currency, ROW_NUMBER() OVER (PARTITION BY sku ORDER BY effective_from)"
-    " AS place FROM product_prices WHERE merchant_id = $1 AND effective_from > $2"
-    " AND sku IN (%s)) AS numbered WHERE place = 1"
+    " AS place FROM product_prices WHERE merchant_id = $1"
+    " AND planned AND effective_from > $2 AND sku IN (%s)) AS numbered WHERE place = 1"
 )
 
 LIST_PRICES = (

@@ -8,6 +8,7 @@ from supervisors.simulation.orders import Orders
 from supervisors.simulation.parts import ApplicationScenario
 from supervisors.simulation.points import Points
 from supervisors.simulation.products import Products
+from supervisors.simulation.returns import Returns
 from supervisors.simulation.sessions import Sessions
 
 
@@ -15,5 +16,5 @@ class EverythingScenario(ApplicationScenario):
     """What all other scenarios of the application do, together."""
 
     name = "everything"
-    parts = (Points, Orders, Products, Auth, Jobs, Deferrals, Audit, Sessions)
+    parts = (Points, Orders, Products, Auth, Jobs, Deferrals, Audit, Returns, Sessions)
     operations = 60

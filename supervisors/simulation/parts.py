@@ -30,6 +30,8 @@ from supervisors.simulation.tree import (
 MERCHANT = "shop"
 CURRENCY = "USD"
 CUSTOMERS_THERE = ("ann", "bob", "cyd")
+RETURNER = "returner"
+"""A customer whose only points are those of orders that come back."""
 
 COUNT_UNDELIVERED = AcrossMerchants(
     "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM late_deliveries)"

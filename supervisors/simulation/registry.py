@@ -14,6 +14,7 @@ from supervisors.simulation.orders import OrdersScenario
 from supervisors.simulation.outbox import OutboxScenario
 from supervisors.simulation.points import PointsScenario
 from supervisors.simulation.products import ProductsScenario
+from supervisors.simulation.returns import ReturnsScenario
 from supervisors.simulation.sessions import SessionsScenario
 
 ALL = (
@@ -27,6 +28,7 @@ ALL = (
     OutboxScenario,
     PointsScenario,
     ProductsScenario,
+    ReturnsScenario,
     SessionsScenario,
 )
 

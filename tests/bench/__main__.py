@@ -3,6 +3,7 @@
 import sys
 
 from tests.bench.bulkhead import bulkhead
+from tests.bench.core import core
 from tests.bench.crashing import crashing
 from tests.bench.durable import durable
 from tests.bench.failing import failing
@@ -31,6 +32,7 @@ ALL = (
     overload,
     bulkhead,
     failing,
+    core,
 )
 
 

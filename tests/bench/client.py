@@ -69,6 +69,10 @@ def earn(target: Target, customer: int, key: str) -> bytes:
     return target.head(len(body), key) + body
 
 
+def get(target: Target, _customer: int, _key: str) -> bytes:
+    return target.head(0).replace(b"POST ", b"GET ", 1)
+
+
 def batch(target: Target, number: int, key: str) -> bytes:
     """Earns of as many customers as `BATCH_CUSTOMERS`, a different share for each connection."""
     items = [
@@ -149,6 +153,8 @@ async def open_loop(target: Target, rate: float) -> list[float]:
 async def main(mode: str, target: Target) -> None:
     if mode == "earns":
         print(await closed_loop(target, CONNECTIONS, earn, lambda _answer: 1))
+    elif mode == "gets":
+        print(await closed_loop(target, CONNECTIONS, get, lambda _answer: 1))
     elif mode == "batches":
         print(await closed_loop(target, BATCH_CONNECTIONS, batch, done_by_batch))
     else:

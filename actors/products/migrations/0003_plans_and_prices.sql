@@ -11,6 +11,7 @@ CREATE TABLE product_prices (
     effective_from TIMESTAMPTZ NOT NULL,
     price_minor BIGINT NOT NULL CHECK (price_minor BETWEEN 1 AND 1000000000),
     currency TEXT NOT NULL CHECK (length(currency) = 3),
+    planned BOOLEAN NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (merchant_id, sku, effective_from),
     FOREIGN KEY (merchant_id, sku) REFERENCES products (merchant_id, sku)

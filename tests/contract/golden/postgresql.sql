@@ -654,6 +654,7 @@ CREATE TABLE public.product_prices (
     effective_from timestamp with time zone NOT NULL,
     price_minor bigint NOT NULL,
     currency text NOT NULL,
+    planned boolean NOT NULL,
     recorded_at timestamp with time zone NOT NULL,
     CONSTRAINT product_prices_currency_check CHECK ((length(currency) = 3)),
     CONSTRAINT product_prices_price_minor_check CHECK (((price_minor >= 1) AND (price_minor <= 1000000000)))

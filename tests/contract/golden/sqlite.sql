@@ -29,13 +29,13 @@ BEGIN SELECT RAISE(ABORT, 'ledger entries never change'); END;
 
 CREATE TRIGGER subscriptions_do_not_overlap BEFORE INSERT ON subscriptions
 WHEN EXISTS (SELECT 1 FROM subscriptions AS other WHERE other.merchant_id = NEW.merchant_id
-    AND other.starts_at < coalesce(NEW.ends_at, '9999') AND NEW.starts_at < coalesce(other.ends_at, '9999'))
+    AND other.starts_at < coalesce(NEW.ends_at, '9999-12-31') AND NEW.starts_at < coalesce(other.ends_at, '9999-12-31'))
 BEGIN SELECT RAISE(ABORT, 'subscriptions overlap'); END;
 
 CREATE TRIGGER subscriptions_still_do_not_overlap BEFORE UPDATE ON subscriptions
 WHEN EXISTS (SELECT 1 FROM subscriptions AS other WHERE other.merchant_id = NEW.merchant_id
     AND other.starts_at <> OLD.starts_at
-    AND other.starts_at < coalesce(NEW.ends_at, '9999') AND NEW.starts_at < coalesce(other.ends_at, '9999'))
+    AND other.starts_at < coalesce(NEW.ends_at, '9999-12-31') AND NEW.starts_at < coalesce(other.ends_at, '9999-12-31'))
 BEGIN SELECT RAISE(ABORT, 'subscriptions overlap'); END;
 
 CREATE TABLE access_roles (
@@ -510,6 +510,7 @@ CREATE TABLE product_prices (
     effective_from TIMESTAMPTZ NOT NULL,
     price_minor BIGINT NOT NULL CHECK (price_minor BETWEEN 1 AND 1000000000),
     currency TEXT NOT NULL CHECK (length(currency) = 3),
+    planned BOOLEAN NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (merchant_id, sku, effective_from),
     FOREIGN KEY (merchant_id, sku) REFERENCES products (merchant_id, sku)

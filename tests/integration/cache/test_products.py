@@ -1,6 +1,6 @@
 """The products domain of two processes on one database and one Redis, which comes and goes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from runtime.cache import CacheHandle, Presence
 from runtime.cache.redis import TIMEOUT_S
 from runtime.exits import SHUTDOWN
 from runtime.ports import system_ports
-from runtime.storage import Database, DatabaseHandle, Row
+from runtime.storage import Database, DatabaseHandle, Query, Row
 from supervisors.application import ApplicationSpec, application
 from supervisors.cache import CACHE, cache_child
 from supervisors.platform import DatabaseSpec
@@ -40,7 +40,7 @@ STALE_MAX_S = PRODUCTS.shared_ttl_s + PRODUCTS.local_ttl_s
 
 
 class CountingHandle(DatabaseHandle):
-    """Counts the reads of single products."""
+    """Counts the reads of products, but for those of the writer, which looks before it writes."""
 
     reads = 0
 
@@ -56,9 +56,9 @@ class Counting:
     _database: Database
     _handle: CountingHandle
 
-    async def fetch_row(self, sql: str, *values: object) -> Row | None:
-        self._handle.reads += "FROM products" in sql
-        return await self._database.fetch_row(sql, *values)
+    async def fetch_many(self, queries: Sequence[Query]) -> list[list[Row]]:
+        self._handle.reads += any("FROM products" in sql for sql, _ in queries)
+        return await self._database.fetch_many(queries)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._database, name)
@@ -71,9 +71,11 @@ class Process:
     database: CountingHandle
 
     async def put(self, price_minor: int) -> None:
+        reads = self.database.reads
         rose = Product("ROSE-1", "Rose", ProductKind.PACKAGE, price_minor, "EUR")
         written = await self.system.ref(CATALOGUE).ask(PutProducts(MERCHANT, (rose,)))
         assert written == Written(1)
+        self.database.reads = reads
 
     async def price(self) -> int:
         product = await self.system.ref(QUERIES).ask(GetProduct(MERCHANT, "ROSE-1"))
@@ -194,7 +196,7 @@ async def test_an_old_price_is_gone_after_the_declared_time(
         await one.put(100)
         assert await two.price() == 100
         await one.database.execute(
-            "UPDATE products SET price_minor = $2 WHERE merchant_id = $1", MERCHANT, 200
+            "UPDATE product_prices SET price_minor = $2 WHERE merchant_id = $1", MERCHANT, 200
         )
         with trio.fail_after(STALE_MAX_S):
             await two.sees(200)

@@ -69,9 +69,10 @@ async def test_bodies_forbid_unknown_fields_in_the_document_too(tmp_path: Path) 
     schemas = document["components"]["schemas"]
     for methods in document["paths"].values():
         for operation in methods.values():
-            if "requestBody" in operation:
-                content = operation["requestBody"]["content"]["application/json"]
-                name = content["schema"]["$ref"].rpartition("/")[2]
+            content = operation.get("requestBody", {}).get("content", {})
+            schema = content.get("application/json", {}).get("schema", {})
+            if "$ref" in schema:
+                name = schema["$ref"].rpartition("/")[2]
                 assert schemas[name]["additionalProperties"] is False
 
 

@@ -25,6 +25,7 @@ def problems(demo: bool = False, key_needed: bool = True, **settings: str) -> li
     """One line each, and none of them with a password in it."""
     if "signing_key_file" not in settings:
         settings["signing_key_file"] = secret("key.pem", "key")
+    settings.setdefault("personal_data_key_file", secret("data.keys", "keys"))
     loaded = load_settings({"environment": "production"} | settings, {})
     refusal = refused(loaded, demo, key_needed)
     if refusal is None:

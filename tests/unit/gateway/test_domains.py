@@ -441,7 +441,7 @@ async def test_open_breaker_does_not_keep_the_catalogue_from_being_told(
         assert trio.current_time() == began
 
 
-@pytest.mark.parametrize("name", [points.QUERIES, core.QUERIES])
+@pytest.mark.parametrize("name", [points.QUERIES])
 async def test_nothing_else_is_told_from_memory(name: str, autojump_clock: MockClock) -> None:
     async with world() as w:
         await recalled(w, name)
