@@ -40,7 +40,6 @@ BY_NAME: Final[dict[str, Any]] = {
     "total_minor": 2_599,
     "price_minor": 2_599,
     "unit_price_minor": 2_599,
-    "email": "ada@flora.example",
     "password": "nine green bicycles",
     "new_password": "seven blue umbrellas",
     "scopes": ["orders:read", "orders:write"],

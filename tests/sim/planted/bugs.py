@@ -10,6 +10,7 @@ import pytest
 import trio
 
 import actors.auth.sessions
+import actors.auth.writing
 import actors.core.orders
 import actors.points.account
 import actors.points.deferral_replay
@@ -265,7 +266,7 @@ def logout_of_this_process_alone(patch: pytest.MonkeyPatch) -> None:
     def ending_alone(*arguments: Any) -> Any:
         return session_end(*arguments)[:1]
 
-    session_end = actors.auth.sessions.session_end
+    session_end = actors.auth.writing.session_end
     patch.setattr(actors.auth.sessions, "session_end", ending_alone)
 
 
