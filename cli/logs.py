@@ -21,8 +21,8 @@ import structlog
 from prometheus_client.core import CounterMetricFamily
 from structlog.typing import EventDict, WrappedLogger
 
-from cli.redaction import Sanitizer
 from runtime.context import current_trace_id
+from runtime.redaction import Sanitizer
 from runtime.telemetry import PREFIX
 from runtime.tracing import trace_id_of
 

@@ -44,13 +44,24 @@ from runtime.exits import KILLED, NORMAL, SHUTDOWN, ExitKind, ExitReason
 from runtime.flags import AutoShutdown, Strategy, SupervisorFlags, check_children, check_flags
 from runtime.mailbox import REFUSING, MailboxSpec, Overflow
 from runtime.message import Call, Cast, Message
+from runtime.message_trace import MessageTrace, TraceEnd, TraceEvent, TraceKind
 from runtime.ref import ActorRef, ask_all
 from runtime.region import EntityRef, Region
 from runtime.reports import Offender, ReportKind, SupervisorReport, SupervisorReports
 from runtime.starting import IGNORE, Ignore, StartInfo
+from runtime.state import StateRefused
 from runtime.supervisor import Supervisor
 from runtime.system import ActorSystem, RootDown
-from runtime.system_messages import Down, Inspect, Resume, Stop, Suspend
+from runtime.system_messages import (
+    ActorState,
+    ActorStatistics,
+    Down,
+    Inspect,
+    Resume,
+    Stop,
+    Suspend,
+    Timing,
+)
 from runtime.workers import Workers
 
 __all__ = [
@@ -66,6 +77,8 @@ __all__ = [
     "ActorDown",
     "ActorError",
     "ActorRef",
+    "ActorState",
+    "ActorStatistics",
     "ActorSystem",
     "AdminError",
     "AskCycle",
@@ -96,6 +109,7 @@ __all__ = [
     "MailboxFull",
     "MailboxSpec",
     "Message",
+    "MessageTrace",
     "NameTaken",
     "Offender",
     "Outcome",
@@ -112,6 +126,7 @@ __all__ = [
     "StartFailed",
     "StartInfo",
     "Started",
+    "StateRefused",
     "Stop",
     "Strategy",
     "Supervisor",
@@ -120,6 +135,10 @@ __all__ = [
     "SupervisorReports",
     "Suspend",
     "TerminateChild",
+    "Timing",
+    "TraceEnd",
+    "TraceEvent",
+    "TraceKind",
     "WhichChildren",
     "Workers",
     "ask_all",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from runtime.envelope import Envelope
 from runtime.exits import NORMAL, ExitReason
 from runtime.starting import Ignore, StartInfo
+from runtime.state import replace_fields, shown_state
 from runtime.system_messages import SystemMessage
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ class Actor:
     passes_on: ClassVar[tuple[type[Exception], ...]] = ()
     """Exceptions that a handler answers its asker with instead of ending the actor: failures of
     what it depends on, which leave its own state sound."""
+
+    replaceable: ClassVar[frozenset[str]] = frozenset()
+    """Fields that operators may replace while it runs, named without an underscore; each needs a
+    type in the class."""
 
     _incarnation: Incarnation
 
@@ -102,6 +107,21 @@ class Actor:
 
     async def stopped(self, reason: ExitReason) -> None:
         """Called after the last message, also after a crash, but not when killed."""
+
+    def shown_state(self) -> object:
+        """What operators see of it, as a value that `runtime.describing` can describe.
+
+        All its fields, unless it says otherwise; never to change anything, nor to wait.
+        """
+        return shown_state(self)
+
+    def replace_state(self, changes: Mapping[str, Any]) -> None:
+        """Take on other values, between two messages: by name, as JSON has them or as they are.
+
+        By default those of `replaceable`. Raises `StateRefused`, and has changed nothing then;
+        anything else that it raises is a refusal, too, and not a crash.
+        """
+        replace_fields(self, self.replaceable, changes)
 
     def start_task(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Run a child task; it ends with the actor, and its crash crashes the actor."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from trio import CancelScope
 from trio.lowlevel import ParkingLot, Task
@@ -20,6 +20,19 @@ from runtime.system_messages import Down, SystemMessage
 
 if TYPE_CHECKING:
     from runtime.askdeadlines import AskDeadlines
+    from runtime.message_trace import MessageTrace
+
+
+class Life(Protocol):
+    """What lives in a cell."""
+
+    @property
+    def suspension(self) -> object | None: ...
+    @property
+    def trace(self) -> MessageTrace | None: ...
+
+    def kill(self) -> None:
+        """End at the next checkpoint, without `stopped`."""
 
 
 class Cell:
@@ -27,7 +40,8 @@ class Cell:
 
     `limit` is the number of unread messages up to which a message may simply be appended: the
     capacity while an actor is there, 0 while none is, and 0 where a policy must look first.
-    `batch` is the one in hand if it may be cancelled, otherwise empty.
+    `life` is the incarnation here. `batch` is the one in hand if it may be cancelled, otherwise
+    empty.
     """
 
     __slots__ = (
@@ -38,10 +52,11 @@ class Cell:
         "capacity",
         "dead_letters",
         "deadlines",
+        "failed",
         "handled",
         "in_hand",
         "items",
-        "kill_scope",
+        "life",
         "limit",
         "parked",
         "room",
@@ -64,10 +79,11 @@ class Cell:
         self.watchers: set[Cell] = set()
         self.accepting = False
         self.handled = 0
+        self.failed = 0
         self.limit = 0
         self.in_hand: Envelope | None = None
         self.batch: Sequence[Envelope] = ()
-        self.kill_scope: CancelScope | None = None
+        self.life: Life | None = None
         self.scope: CancelScope | None = None
         self.cancelled = False
         self.configure(spec)
@@ -175,7 +191,7 @@ class Cell:
         self.parked = None
         self.cancelled = False
         self.batch = ()
-        self.kill_scope = None
+        self.life = None
         if self.in_hand is not None:
             in_hand = (self.in_hand, *in_hand)
             self.in_hand = None

@@ -94,6 +94,9 @@ class Children:
     def __len__(self) -> int:
         return len(self._by_id)
 
+    def __contains__(self, child: object) -> bool:
+        return isinstance(child, Child) and self._by_id.get(child.id) is child
+
     def find(self, id_: str) -> Child | None:
         return self._by_id.get(id_)
 

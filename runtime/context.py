@@ -26,6 +26,8 @@ class Ambient(Protocol):
     def number(self) -> int: ...
     @property
     def retries(self) -> object: ...
+    @property
+    def actor(self) -> object: ...
 
 
 @attrs.frozen
@@ -33,8 +35,9 @@ class Context:
     """`deadline` on Trio's clock, `asking` the actors that wait for what happens in here.
 
     `trace_id` is a trace id, or a W3C traceparent (see `runtime.tracing`). `receiver` is the
-    actor whose mailbox stands still meanwhile, if one does. `retries` are the layers around this
-    work that may repeat it (`runtime.policies.retry`).
+    actor whose mailbox stands still meanwhile, if one does; `work_of` the one whose task this is
+    beside its mailbox. `retries` are the layers around this work that may repeat it
+    (`runtime.policies.retry`).
     """
 
     deadline: float = inf
@@ -43,6 +46,12 @@ class Context:
     receiver: object = None
     number: int = 0
     retries: object = None
+    work_of: object = None
+
+    @property
+    def actor(self) -> object:
+        """The actor that does this work, if it is one."""
+        return self.receiver or self.work_of
 
 
 current: ContextVar[Ambient | None] = ContextVar("loyalnest_context", default=None)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import attrs
 import structlog
 import trio
+from msgspec import Meta
 
 from runtime.actor import Actor
 from runtime.cell import Cell
+from runtime.describing import ITEMS_MAX
 from runtime.exits import SHUTDOWN, ExitReason
 from runtime.incarnation import Incarnation
 from runtime.mailbox import MailboxSpec
@@ -68,7 +70,13 @@ class Entities(Actor):
     passivated; beyond `max_active`, one that is idle makes room at once, and if none is, senders
     get `MailboxFull`. An entity that crashes is gone; the next message activates it afresh.
     A message never meets two activations of a key: the next one starts when the last has ended.
+    `max_active` and `idle_s` may be replaced while it runs.
     """
+
+    replaceable: ClassVar[frozenset[str]] = frozenset({"max_active", "idle_s"})
+
+    _max_active: Annotated[int, Meta(ge=1, le=10_000_000)]
+    _idle_s: Annotated[float, Meta(gt=0, le=86_400)]
 
     def __init__(
         self,
@@ -94,6 +102,19 @@ class Entities(Actor):
     async def started(self) -> None:
         self._gauge = self.system.metrics.entities_active.labels(self._name)
         self.system.entities(self._name).attach(self)
+        self.timers.start("sweep", self._idle_s, Sweep(), periodic=True)
+
+    def shown_state(self) -> object:
+        return {
+            "name": self._name,
+            "max_active": self._max_active,
+            "idle_s": self._idle_s,
+            "statistics": self.statistics(),
+            "first": list(islice(map(str, self.active), ITEMS_MAX)),
+        }
+
+    def replace_state(self, changes: Mapping[str, Any]) -> None:
+        super().replace_state(changes)
         self.timers.start("sweep", self._idle_s, Sweep(), periodic=True)
 
     async def receive(self, message: Any) -> object:
@@ -214,4 +235,6 @@ class Entities(Actor):
 
 
 def _is_idle(cell: Cell) -> bool:
-    return cell.parked is not None and not cell.items and not cell.system_items
+    """Whether it has nothing to do, and nobody holds it up so that it has."""
+    held = cell.life is not None and cell.life.suspension is not None
+    return cell.parked is not None and not held and not cell.items and not cell.system_items

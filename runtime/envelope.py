@@ -62,6 +62,11 @@ class Envelope(msgspec.Struct, eq=False, gc=False, kw_only=True):
     error: BaseException | None = None
 
     @property
+    def actor(self) -> Cell:
+        """Whoever works on it."""
+        return self.receiver
+
+    @property
     def expects_reply(self) -> bool:
         """Whether somebody still waits for an answer."""
         return self.asker is not None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from contextvars import Context as ExecutionContext
 from functools import partial
 from math import inf
@@ -18,17 +19,13 @@ from runtime.context import Context, current, current_trace_id
 from runtime.envelope import DONE, QUEUED, TAKEN, Envelope
 from runtime.errors import AskTimeout, StartFailed
 from runtime.exits import KILLED, NORMAL, ExitReason, crashed
+from runtime.introspection import Suspension, Times, introspect, observed, release
+from runtime.message_trace import MessageTrace
 from runtime.parking import monotonic, park
 from runtime.ref import ActorRef
+from runtime.sampling import TIMED
 from runtime.starting import IGNORE, StartInfo
-from runtime.system_messages import (
-    ActorStatistics,
-    Inspect,
-    Resume,
-    Stop,
-    Suspend,
-    SystemMessage,
-)
+from runtime.system_messages import Introspection, Stop, SystemMessage
 from runtime.timers import TimerFired, Timers
 from runtime.tracing import Tracing, handling
 
@@ -55,6 +52,10 @@ class Incarnation:
         self.system = system
         self.ref = ActorRef(cell)
         self.timers = Timers(self)
+        self.began_at = 0.0
+        self.suspension: Suspension | None = None
+        self.trace: MessageTrace | None = None
+        self.times: Times | None = None
         self.receive: Callable[[Any], Any]
         self.handle_with(actor.receive)
         self._batch: list[Envelope] = []
@@ -68,7 +69,6 @@ class Incarnation:
         self._on_exit = on_exit
         self._nursery: trio.Nursery | None = None
         self._kill_scope = trio.CancelScope()
-        self._suspended = False
         self._stopping = False
         self._stashed: list[Envelope] = []
         self._deferred: list[Envelope] = []
@@ -76,8 +76,26 @@ class Incarnation:
 
     def handle_with(self, receive: Callable[[Any], Any]) -> None:
         """Handle messages with `receive`; where spans are recorded, each in one of its own."""
+        self._handler = receive
         tracing = self.system.tracing
         self.receive = receive if tracing is None else partial(self._traced, tracing, receive)
+        if self.trace is not None:
+            self.receive = partial(observed, self, self.receive)
+
+    def watch_with(self, trace: MessageTrace | None) -> None:
+        """From the next message on, take down in `trace` what comes and goes."""
+        self.trace = trace
+        self.handle_with(self._handler)
+
+    def handling(self, envelopes: Sequence[Envelope]) -> AbstractContextManager[object]:
+        """A block in which these are worked on, apart from `receive`: its spans, and its trace."""
+        spans = handling(self.system.tracing, type(self.actor).__name__, envelopes)
+        if self.trace is None:
+            return spans
+        both = ExitStack()
+        both.enter_context(spans)
+        both.enter_context(self.trace.handling(envelopes))
+        return both
 
     async def _traced(
         self, tracing: Tracing, receive: Callable[[Any], Any], message: object
@@ -91,7 +109,8 @@ class Incarnation:
     def launch_in(self, nursery: trio.Nursery) -> None:
         """Start in `nursery`, without the context of whoever asked for it."""
         self.cell.open()
-        self.cell.kill_scope = self._kill_scope
+        self.cell.life = self
+        self.began_at = monotonic()
         ExecutionContext().run(partial(nursery.start_soon, self.run, name=self.cell.address))
 
     def launch(self, child: Incarnation) -> None:
@@ -144,6 +163,7 @@ class Incarnation:
             reason = await self._serve()
         except Exception as error:
             reason = crashed(_single(error))
+            self._count_failed()
         if self.started.is_set():
             return await self._call_stopped(reason)
         return reason
@@ -163,6 +183,7 @@ class Incarnation:
         if not self.started.is_set() and not self.ignored:
             self.start_error = reason.error or trio.TooSlowError("killed while starting")
         self.unstash_all()
+        release(self)
         self.cell.close(reason, (*self._batch, *self._deferred))
         self._batch = []
         self._deferred.clear()
@@ -175,7 +196,7 @@ class Incarnation:
         """Run a child task that keeps the trace, but no deadline, of the message in hand."""
         nursery = self._own_nursery()
         context = ExecutionContext()
-        context.run(current.set, Context(trace_id=current_trace_id()))
+        context.run(current.set, Context(trace_id=current_trace_id(), work_of=self.cell))
         context.run(partial(nursery.start_soon, function, *args, name=self.cell.address))
 
     async def _serve(self) -> ExitReason:
@@ -210,7 +231,7 @@ class Incarnation:
         while self.reason is None:
             if cell.system_items:
                 await self._read_system(cell.system_items.popleft())
-            elif cell.items and not self._suspended:
+            elif cell.items and self.suspension is None:
                 return
             else:
                 await self._idle()
@@ -278,8 +299,13 @@ class Incarnation:
         if envelope.sent_at:
             self.end_timing(envelope)
 
+    def _count_failed(self) -> None:
+        """What is in hand has failed."""
+        self.cell.failed += len(self._batch) or self.cell.in_hand is not None
+
     def _pass_on(self, error: Exception) -> None:
         """Answer what is in hand with `error`, and go on."""
+        self._count_failed()
         asked = False
         for envelope in (self.cell.in_hand, *self._batch):
             if envelope is not None and envelope.state is TAKEN:
@@ -296,6 +322,7 @@ class Incarnation:
         cell.cancelled = False
         envelope, cell.in_hand = cell.in_hand, None
         if envelope is not None:
+            cell.failed += envelope.state is DONE
             detail = "deadline passed while it was worked on"
             envelope.fail(AskTimeout(cell.address, envelope.message, detail))
         self._end_batch()
@@ -328,8 +355,7 @@ class Incarnation:
         self._batch = batch
         if self.actor.batch_cancellable:
             self.cell.batch = batch
-        tracing = None if apart else self.system.tracing
-        with handling(tracing, type(self.actor).__name__, batch):
+        with nullcontext() if apart else self.handling(batch):
             current.set(_batch_context(self.cell, batch))
             await self.actor.receive_batch(batch)
         for envelope in batch:
@@ -355,12 +381,22 @@ class Incarnation:
     def begin_timing(self, envelope: Envelope) -> None:
         """The wait of a sampled message is over, its handling begins."""
         now = monotonic()
-        self.system.metrics.queue_wait(type(self.actor).__name__, now - envelope.sent_at)
-        envelope.sent_at = now
+        wait_s, envelope.sent_at = now - envelope.sent_at, now
+        if self.times is None:
+            self.times = Times()
+        self.times.waits.add(wait_s)
+        if self.trace is not None:
+            self.trace.waited(envelope, wait_s)
+        if not envelope.number % TIMED:
+            self.system.metrics.queue_wait(type(self.actor).__name__, wait_s)
 
     def end_timing(self, envelope: Envelope) -> None:
         """The handling of a sampled message is over."""
-        self.system.metrics.service(type(self.actor).__name__, monotonic() - envelope.sent_at)
+        service_s = monotonic() - envelope.sent_at
+        if self.times is not None:
+            self.times.services.add(service_s)
+        if not envelope.number % TIMED:
+            self.system.metrics.service(type(self.actor).__name__, service_s)
 
     async def _read_system(self, envelope: Envelope) -> None:
         message = envelope.message
@@ -368,12 +404,9 @@ class Incarnation:
         match message:
             case Stop():
                 self.request_stop(message.reason)
-            case Suspend():
-                self._suspended = True
-            case Resume():
-                self._suspended = False
-            case Inspect():
-                envelope.reply(self.statistics())
+            case Introspection():
+                if not envelope.withdrawn:
+                    introspect(self, envelope)
             case TimerFired():
                 if self.timers.claim(message):
                     await self.receive(message.message)
@@ -398,15 +431,10 @@ class Incarnation:
         """See `Actor.watch`."""
         ref.watched_by(self.cell)
 
-    def statistics(self) -> ActorStatistics:
-        return ActorStatistics(
-            address=self.cell.address,
-            actor=type(self.actor).__name__,
-            incarnation=self.number,
-            depth=len(self.cell.items),
-            handled=self.cell.handled,
-            suspended=self._suspended,
-        )
+    @property
+    def first_of_batch(self) -> Envelope | None:
+        """Of the batch in hand, if one is."""
+        return self._batch[0] if self._batch else None
 
 
 def _single(error: Exception) -> BaseException:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from math import inf
 from typing import Any, Protocol, TypeVar
 
@@ -17,16 +17,29 @@ from runtime.envelope import DONE, Envelope, next_number
 from runtime.errors import ActorDown, ActorError, AskCycle, Expired, MailboxFull
 from runtime.mailbox import MailboxStatistics, Overflow
 from runtime.message import Call, Message
+from runtime.message_trace import MessageTrace, look_at
 from runtime.parking import monotonic, park, wake
-from runtime.system_messages import ActorStatistics, Inspect, SystemMessage
+from runtime.sampling import SAMPLING
+from runtime.system_messages import (
+    SUSPENSION_S,
+    TRACE_EVENTS,
+    TRACE_S,
+    ActorState,
+    ActorStatistics,
+    GetState,
+    Inspect,
+    ReplaceState,
+    Resume,
+    StartTrace,
+    StopTrace,
+    Suspend,
+    SystemMessage,
+)
 
 Reply = TypeVar("Reply")
 
 DEFAULT_ASK_TIMEOUT_S = 5.0
 """How long an ask waits where no deadline is in force."""
-
-SAMPLING = 64
-"""One message of this many is timed, for the queue-wait and service-time metrics."""
 
 
 class Asked(Protocol):
@@ -77,9 +90,8 @@ class ActorRef:
                 causation=ambient.number,
                 trace_id=ambient.trace_id,
             )
-        if not envelope.number % SAMPLING:
-            envelope.plain = False
-            envelope.sent_at = monotonic()
+        if not envelope.number % SAMPLING.every:
+            look_at(envelope, ambient)
         cell.items.append(envelope)
         task = cell.parked
         if task is not None:
@@ -96,10 +108,10 @@ class ActorRef:
 
         False when none is there. To end it in order, signal `Stop`.
         """
-        scope = self._cell.kill_scope
-        if scope is not None:
-            scope.cancel()
-        return scope is not None
+        life = self._cell.life
+        if life is not None:
+            life.kill()
+        return life is not None
 
     def watched_by(self, watcher: Cell) -> None:
         """See `Actor.watch`."""
@@ -138,6 +150,42 @@ class ActorRef:
         """
         return await ask(self._cell, Inspect(), None, urgent=True)
 
+    async def get_state(self) -> ActorState:
+        """The state between two messages, described. Waits and raises as `inspect`."""
+        return await ask(self._cell, GetState(), None, urgent=True)
+
+    async def replace_state(self, changes: Mapping[str, Any]) -> None:
+        """Put other values in place of these, between two messages.
+
+        Waits and raises as `inspect`, and `StateRefused`. When it raises or is cancelled before
+        the actor has read it, nothing is changed.
+        """
+        await ask(self._cell, ReplaceState(changes), None, urgent=True)
+
+    async def suspend(self, for_s: float = SUSPENSION_S) -> None:
+        """Have the actor read nothing but its system lane, until `resume` or for this time.
+
+        Returns when it does. Waits and raises as `inspect`; without effect when it raises or is
+        cancelled before the actor has read it.
+        """
+        await ask(self._cell, Suspend(for_s), None, urgent=True)
+
+    async def resume(self) -> None:
+        """End a suspension, if there is one. Waits and raises as `inspect`."""
+        await ask(self._cell, Resume(), None, urgent=True)
+
+    async def trace(self, for_s: float = TRACE_S, events: int = TRACE_EVENTS) -> MessageTrace:
+        """Take down which messages come and go, for this time or until there are so many `events`.
+
+        Waits and raises as `inspect`; without effect when it raises or is cancelled before the
+        actor has read it.
+        """
+        return await ask(self._cell, StartTrace(for_s, events), None, urgent=True)
+
+    async def stop_trace(self) -> None:
+        """End a trace, if there is one. Waits and raises as `inspect`."""
+        await ask(self._cell, StopTrace(), None, urgent=True)
+
     def __repr__(self) -> str:
         return f"<ActorRef {self._cell.address}>"
 
@@ -156,15 +204,16 @@ async def send(cell: Cell, message: Message) -> None:
     ambient = current.get()
     if len(cell.items) >= cell.limit:
         await _wait_for_room(cell, message, _deadline(ambient, None))
-    cell.deliver(
-        Envelope(
-            message=message,
-            receiver=cell,
-            number=next_number(),
-            causation=ambient.number if ambient is not None else 0,
-            trace_id=ambient.trace_id if ambient is not None else None,
-        )
+    envelope = Envelope(
+        message=message,
+        receiver=cell,
+        number=next_number(),
+        causation=ambient.number if ambient is not None else 0,
+        trace_id=ambient.trace_id if ambient is not None else None,
     )
+    if not envelope.number % SAMPLING.every:
+        look_at(envelope, ambient)
+    cell.deliver(envelope)
 
 
 async def ask(
@@ -187,8 +236,8 @@ async def ask(
             raise ActorDown(cell.address, message)
     elif len(items) >= cell.limit:
         await _wait_for_room(cell, message, deadline)
-    if not envelope.number % SAMPLING:
-        envelope.sent_at = monotonic()
+    if not envelope.number % SAMPLING.every:
+        look_at(envelope, ambient)
     items.append(envelope)
     if cell.parked is not None:
         cell.nudge()
@@ -257,8 +306,8 @@ async def _post(
             await _wait_for_room(cell, message, deadline)
     except ActorError as error:
         return error
-    if not envelope.number % SAMPLING:
-        envelope.sent_at = monotonic()
+    if not envelope.number % SAMPLING.every:
+        look_at(envelope, ambient)
     envelope.asker = asker
     envelope.waiting = cell.deadlines.join(deadline, envelope)
     cell.deliver(envelope)

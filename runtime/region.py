@@ -69,6 +69,11 @@ class Region:
         """Messages that entities here have not read."""
         return sum(len(cell.items) for cell in self._host.active.values()) if self._host else 0
 
+    def find(self, address: str) -> Cell | None:
+        """The active entity at this address; none is activated."""
+        active = self._host.active if self._host is not None else {}
+        return next((cell for cell in active.values() if cell.address == address), None)
+
     def address(self, key: Hashable) -> str:
         return f"{self.name}/{key}"
 

@@ -3,7 +3,8 @@
 Terms and behaviour are those of OTP's `supervisor`; `docs/supervision.md` compares the two.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
 from typing import Any, ClassVar
 
 import attrs
@@ -25,6 +26,7 @@ from runtime.administration import (
 )
 from runtime.child import Backoff, ChildSpec, ChildState, ChildType, Restart
 from runtime.children import Child, ChildExited, Children
+from runtime.describing import ITEMS_MAX
 from runtime.errors import InvalidSpec, NameTaken, StartFailed
 from runtime.exits import ExitKind, ExitReason
 from runtime.flags import (
@@ -92,6 +94,21 @@ class Supervisor(Actor):
     @property
     def _flags(self) -> SupervisorFlags:
         return self._restarts.flags
+
+    @property
+    def children(self) -> Collection[Child]:
+        """Its children in the order of their start, for who looks on without asking it."""
+        found: Collection[Child] = vars(self).get("_children", ())
+        return found
+
+    def child(self, id_: str) -> Child | None:
+        """The child with this id, in the same way."""
+        found: Children | None = vars(self).get("_children")
+        return found.find(id_) if found is not None else None
+
+    def shown_state(self) -> object:
+        first = [child.status() for child in islice(self.children, ITEMS_MAX)]
+        return {"flags": self._flags, "children": len(self.children), "first": first}
 
     async def started(self) -> None:
         self._children = Children(self._incarnation, Supervisor)

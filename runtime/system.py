@@ -1,6 +1,6 @@
 """The actor system: what all actors of one tree share."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 
 import trio
@@ -11,6 +11,7 @@ from runtime.child import BRUTAL, ChildSpec
 from runtime.deadletters import DeadLetter, DeadLetters
 from runtime.errors import NameTaken, StartFailed
 from runtime.exits import SHUTDOWN, ExitReason
+from runtime.expiries import Expiries
 from runtime.incarnation import Incarnation
 from runtime.mailbox import MailboxSpec
 from runtime.ports import Ports, system_ports
@@ -50,6 +51,8 @@ class ActorSystem:
         self.dead_letters = DeadLetters(observer=self._count_dead_letter)
         self.reports = SupervisorReports()
         self.deadlines = AskDeadlines()
+        self.expiries = Expiries()
+        self.root: Cell | None = None
         self._names: dict[str, Cell] = {}
         self._regions: dict[str, Region] = {}
 
@@ -67,6 +70,15 @@ class ActorSystem:
     def ref(self, name: str) -> ActorRef:
         """The actor registered under `name`, now or later; it survives restarts."""
         return ActorRef(self._named(name))
+
+    def named(self, name: str) -> Cell | None:
+        """The cell under this name, if there is one."""
+        return self._names.get(name)
+
+    @property
+    def regions(self) -> Iterable[Region]:
+        """All that were asked for."""
+        return self._regions.values()
 
     def entities(self, name: str) -> Region:
         """The entities registered under `name`, now or later."""
@@ -117,6 +129,7 @@ class ActorSystem:
             nursery.cancel_scope.shield = True
             outside.start_soon(_pass_on_cancellation, block)
             nursery.start_soon(self.deadlines.run)
+            nursery.start_soon(self.expiries.run)
             incarnation.launch_in(nursery)
             try:
                 with block:
@@ -143,7 +156,7 @@ class ActorSystem:
         def on_exit(_incarnation: Incarnation, _reason: ExitReason) -> None:
             block.cancel()
 
-        cell = self.cell(root.id, root.mailbox, root.name)
+        cell = self.root = self.cell(root.id, root.mailbox, root.name)
         actor = root.make()
         if isinstance(actor, Ignore):
             raise StartFailed(IGNORED_ROOT)

@@ -10,7 +10,6 @@ from runtime.actor import Actor
 from runtime.context import Context, current
 from runtime.envelope import QUEUED, TAKEN, Envelope
 from runtime.errors import ActorDown, AskTimeout, Outcome
-from runtime.tracing import handling
 
 log = structlog.get_logger("loyalnest.workers")
 
@@ -55,7 +54,7 @@ class Workers(Actor):
     async def _measured(self, envelope: Envelope) -> None:
         if envelope.sent_at:
             self._incarnation.begin_timing(envelope)
-        with handling(self.system.tracing, type(self).__name__, (envelope,)):
+        with self._incarnation.handling((envelope,)):
             await self._work_on(envelope)
         if envelope.sent_at:
             self._incarnation.end_timing(envelope)
@@ -68,6 +67,7 @@ class Workers(Actor):
                 asking=envelope.asking,
                 number=envelope.number,
                 retries=envelope.retries,
+                work_of=self._incarnation.cell,
             )
         )
         try:
@@ -75,8 +75,11 @@ class Workers(Actor):
                 envelope.scope = scope
                 envelope.reply(await self.receive(envelope.message))
             if scope.cancelled_caught:
+                gone = envelope.asker is None and envelope.state is TAKEN
+                envelope.receiver.failed += not gone
                 envelope.fail(self._too_late(envelope.message))
         except self.passes_on as error:
+            envelope.receiver.failed += 1
             envelope.fail(error)
         except Exception as error:
             self._failed(envelope, error)
@@ -85,6 +88,7 @@ class Workers(Actor):
         return AskTimeout(self.ref.address, message, "deadline passed while it was worked on")
 
     def _failed(self, envelope: Envelope, error: Exception) -> None:
+        envelope.receiver.failed += 1
         name = type(envelope.message).__name__
         log.error("worker_failed", actor=self.ref.address, message=name, exc_info=error)
         detail = f"failed: {type(error).__name__}"

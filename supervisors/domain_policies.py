@@ -39,7 +39,7 @@ MESSAGES_OF: Final[Mapping[str, tuple[str, ...]]] = {
     POINTS: ("actors.points.",),
     DEFERRALS: ("actors.points.",),
     PLATFORM: ("runtime.jobs.", "runtime.outbox"),
-    CONTROLS: ("gateway.switch_messages",),
+    CONTROLS: ("gateway.switch_messages", "gateway.introspection_messages"),
     LOGINS: ("actors.auth.",),
 }
 """By domain, where its messages are defined. Earnings are put off when the rest of points does not

@@ -37,6 +37,7 @@ from actors.slicing import in_slices
 from actors.vocabulary import Refusal, RefusalKind
 from runtime import ActorError, Entity, Envelope, Outcome
 from runtime.journal import JOURNAL, Append, Rejected
+from runtime.state import StateRefused
 from runtime.storage import Database, StorageError
 from runtime.storage.inbox import find_seen
 
@@ -62,6 +63,7 @@ class Account(Entity):
     batch_max: ClassVar[int] = 64
     batch_cancellable: ClassVar[bool] = True
     passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
+    replaceable: ClassVar[frozenset[str]] = frozenset({"state"})
     key: AccountKey
 
     def __init__(self, database: Database) -> None:
@@ -70,6 +72,14 @@ class Account(Entity):
         self._in_doubt = False
         self._exists = False
         self._recent: dict[Key, Answer] = {}
+
+    def replace_state(self, changes: Mapping[str, Any]) -> None:
+        """Points change by entries of the ledger alone. What an account remembers of it may be
+        replaced by null, and is loaded again."""
+        if dict(changes) != {"state": None}:
+            raise StateRefused("only the ledger changes an account; null has it loaded again")
+        self._state, self._exists = None, False
+        self._recent.clear()
 
     async def receive_batch(self, batch: Sequence[Envelope]) -> None:
         if len(batch) == 1 and isinstance(batch[0].message, Apply):

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from cli.ctl import tables
+from cli.ctl import actors, tables
 from cli.ctl.server import Server, json_option, print_json, segment, server_command
 from cli.ctl.tree import tree
 from cli.errors import EXIT_FAILED
@@ -197,4 +197,5 @@ def _print_policy(found: dict[str, Any], as_json: bool) -> None:
     print_json(found) if as_json else tables.console().print(tables.policies([found]))
 
 
-ctl.add_command(tree)
+for command in (tree, *actors.COMMANDS):
+    ctl.add_command(command)

@@ -1,5 +1,6 @@
 """What `ctl` shows on a terminal. Where nobody looks at it, the same without colours and frames."""
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -24,9 +25,14 @@ STYLES = {
     "running": GOOD,
     "restarting": ODD,
     "degraded": ODD,
+    "suspended": BAD,
+    "traced": ODD,
+    "suspended traced": BAD,
 }
 
 WIDTH_OF_A_PIPE = 200
+CONTENT_MAX = 300
+TYPE = "$type"
 
 
 def console() -> Console:
@@ -38,7 +44,7 @@ def console() -> Console:
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """Rows of text and numbers; numbers to the right, words that mean something in their colour."""
     cells = [list(row) for row in rows]
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for place, name in enumerate(columns):
         numbers = [isinstance(row[place], int | float) for row in cells if row[place] is not None]
         right = bool(numbers) and all(numbers)
@@ -63,6 +69,82 @@ def _cell(value: object) -> Text:
 def moment(text: str | None) -> str | None:
     """A time of the API, to the second."""
     return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S}" if text else None
+
+
+def duration(seconds: float | None) -> str | None:
+    """A time in the unit that shows it best."""
+    if seconds is None:
+        return None
+    for unit, factor in (("s", 1.0), ("ms", 1e3)):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} µs"
+
+
+def compact(value: Any) -> str:
+    """A description of the API on one line, without its own type."""
+    if value is None:
+        return ""
+    if isinstance(value, dict):
+        value = {name: each for name, each in value.items() if name != TYPE}
+    text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    return text if len(text) <= CONTENT_MAX else text[:CONTENT_MAX] + "…"
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> Table:
+    """One thing and what is known of it."""
+    made = Table(box=None, show_header=False, pad_edge=False)
+    made.add_column(style="dim")
+    made.add_column(overflow="fold")
+    for name, value in pairs:
+        made.add_row(name, _cell(value))
+    return made
+
+
+def statistics(found: dict[str, Any]) -> list[tuple[str, object]]:
+    """What is known of one actor."""
+    return [
+        ("actor", f"{found['actor']} at {found['address']}"),
+        ("since", f"{moment(found['since'])}, after {found['restarts']:,} restarts"),
+        ("working on", found["in_hand"]),
+        ("unread", f"{found['depth']:,} of {found['capacity']:,}"),
+        ("waiting senders", found["waiting_senders"]),
+        ("handled", found["handled"]),
+        ("failed", found["failed"]),
+        ("wait", _timing(found["queue_wait"])),
+        ("service", _timing(found["service"])),
+        ("suspended", _left(found["suspended_for_s"])),
+        ("traced", _left(found["traced_for_s"])),
+    ]
+
+
+def _timing(found: dict[str, Any] | None) -> str | None:
+    if found is None:
+        return None
+    mean, last, most = (duration(found[name]) for name in ("mean_s", "last_s", "max_s"))
+    return f"mean {mean}, last {last}, longest {most} ({found['count']:,} timed)"
+
+
+def _left(seconds: float | None) -> str:
+    return "no" if seconds is None else f"for {seconds:.0f} s more"
+
+
+def held_up(items: Iterable[dict[str, Any]]) -> Table:
+    columns = ("ACTOR", "KIND", "SUSPENDED", "TRACED", "UNREAD", "WORKING ON")
+    return table(
+        columns,
+        (
+            [
+                item["address"],
+                item["actor"],
+                _left(item["suspended_for_s"]),
+                _left(item["traced_for_s"]),
+                item["depth"],
+                item["in_hand"],
+            ]
+            for item in items
+        ),
+    )
 
 
 def policies(items: Iterable[dict[str, Any]]) -> Table:

@@ -14,7 +14,10 @@ from cli.ctl.server import TIMEOUT_S, Server, json_option, print_json, server_co
 
 HEALTH = "/health"
 EVERY_S = 1.0
-COLUMNS = ("ACTOR", "KIND", "STATE", "UNREAD", "HANDLED", "PER SECOND", "RESTARTS", "LAST EXIT")
+WIDE = 125
+"""Columns of a terminal from which on everything has room; `BESIDES` is left out on others."""
+
+BESIDES = frozenset({"KIND", "LAST EXIT"})
 
 Handled = dict[str, int]
 """By address, the messages an actor has handled since its start."""
@@ -47,24 +50,28 @@ class Rates:
 @json_option
 @server_command
 def tree(server: Server, watch: bool, as_json: bool) -> None:
-    """Print every actor with its state, its unread messages and its restarts."""
+    """Print every actor with its state, its unread messages, how long they wait and take, failures
+    and restarts. Times are means of the messages that were timed."""
     if as_json:
         print_json(server.get(HEALTH)["tree"])
     elif watch:
         trio.run(_watch, server)
     else:
         rows = list(flattened(server.get(HEALTH)["tree"]))
-        tables.console().print(_table(rows, {}))
+        console = tables.console()
+        console.print(_table(rows, None, console.width))
 
 
 async def _watch(server: Server) -> None:
     rates = Rates()
-    with Live(console=tables.console(), auto_refresh=False, screen=False) as live:
+    console = tables.console()
+    with Live(console=console, auto_refresh=False) as live:
         while True:
             found = await server.asked("GET", HEALTH, None, TIMEOUT_S)
             rows = list(flattened(found["tree"]))
             actors = [actor for _, actor in rows]
-            live.update(_table(rows, rates.look(actors, trio.current_time())), refresh=True)
+            seen = rates.look(actors, trio.current_time())
+            live.update(_table(rows, seen, console.width), refresh=True)
             await trio.sleep(EVERY_S)
 
 
@@ -75,19 +82,36 @@ def flattened(actors: list[dict[str, Any]], depth: int = 0) -> Iterator[tuple[in
         yield from flattened(actor["children"] or [], depth + 1)
 
 
-def _table(rows: list[tuple[int, dict[str, Any]]], rates: dict[str, float]) -> Table:
-    return tables.table(COLUMNS, [_row(depth, actor, rates) for depth, actor in rows])
+def _table(
+    rows: list[tuple[int, dict[str, Any]]], rates: dict[str, float] | None, width: int
+) -> Table:
+    """With `rates` what each does in a second, otherwise what it has done in all."""
+    cells = [_row(depth, actor, rates) for depth, actor in rows]
+    names = cells[0].keys() if cells else ()
+    shown = [name for name in names if width >= WIDE or name not in BESIDES]
+    return tables.table(shown, [[row[name] for name in shown] for row in cells])
 
 
-def _row(depth: int, actor: dict[str, Any], rates: dict[str, float]) -> list[object]:
-    rate = rates.get(actor["address"])
-    return [
-        "  " * depth + actor["id"],
-        actor["kind"],
-        actor["state"],
-        actor["mailbox_depth"],
-        actor["handled"],
-        round(rate, 1) if rate is not None else None,
-        actor["restarts"],
-        actor["last_exit"],
-    ]
+def _row(depth: int, actor: dict[str, Any], rates: dict[str, float] | None) -> dict[str, object]:
+    done: dict[str, object] = {"HANDLED": actor["handled"]}
+    if rates is not None:
+        rate = rates.get(actor["address"])
+        done = {"PER SECOND": round(rate, 1) if rate is not None else None}
+    return {
+        "ACTOR": "  " * depth + actor["id"],
+        "KIND": actor["kind"],
+        "STATE": _state(actor),
+        "UNREAD": actor["mailbox_depth"],
+        "WAIT": tables.duration(actor["queue_wait_s"]),
+        "SERVICE": tables.duration(actor["service_s"]),
+        **done,
+        "FAILED": actor["failed"],
+        "RESTARTS": actor["restarts"],
+        "LAST EXIT": actor["last_exit"],
+    }
+
+
+def _state(actor: dict[str, Any]) -> str:
+    """Whether it runs; where somebody holds it up or looks at it, that."""
+    held = [word for word in ("suspended", "traced") if actor[word]]
+    return " ".join(held) or str(actor["state"])

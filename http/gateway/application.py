@@ -5,6 +5,7 @@ from typing import Final
 from config.policy_loading import default_policies
 from gateway import (
     api_accounts,
+    api_actors,
     api_admin,
     api_audit,
     api_auth,
@@ -31,6 +32,8 @@ from gateway.dispatch import Dispatcher, operations
 from gateway.documents import document_routes
 from gateway.domains import Domains
 from gateway.health import health_routes
+from gateway.introspection import Held, IntrospectionDesk
+from gateway.introspection_messages import INTROSPECTION
 from gateway.listener import Listener, ListenerSettings
 from gateway.messages import LISTENER
 from gateway.metrics import http_metrics
@@ -76,6 +79,7 @@ def domain_routes(settings: GatewaySettings) -> tuple[Route, ...]:
         *api_sessions.ROUTES,
         *api_accounts.ROUTES,
         *api_privacy.ROUTES,
+        *api_actors.ROUTES,
     )
     routes = (*routes, *api_key_routes(routes))
     return (*routes, *role_routes(routes))
@@ -160,6 +164,7 @@ def gateway_children(
     """
     seen = board if board is not None else HealthBoard()
     kept = policies
+    held = Held()
     overload = Overload(settings.shedding, settings.shedding_mode)
     revoked = RevokedTokens()
 
@@ -190,4 +195,5 @@ def gateway_children(
         ChildSpec("health", lambda: HealthChecker(seen, database, cache)),
         ChildSpec("switchboard", board_of_switches, name=SWITCHBOARD),
         ChildSpec("revocations", lambda: RevocationFollower(revoked, policies_of)),
+        ChildSpec("introspection", lambda: IntrospectionDesk(held), name=INTROSPECTION),
     )

@@ -22,8 +22,9 @@ from config.policies import (
     POINTS,
     PRODUCTS,
 )
+from gateway.introspection_messages import INTROSPECTION
 from gateway.switch_messages import SWITCHBOARD
-from runtime import ActorSystem, Call
+from runtime import ActorSystem, Call, Cast
 from runtime.context import time_left_s
 from runtime.jobs import JOBS
 from runtime.outbox import RELAY
@@ -61,6 +62,7 @@ DOMAIN_OF: Final[Mapping[str, str]] = {
     JOBS: PLATFORM,
     RELAY: PLATFORM,
     SWITCHBOARD: CONTROLS,
+    INTROSPECTION: CONTROLS,
 }
 """By actor, the pipeline that asks to it go through."""
 
@@ -132,6 +134,10 @@ class Domains:
             return await ref.ask(message, timeout_s=max(0.0, time_left_s() - LAST_MOMENT_S))
 
         return await self._pipeline(name).answer(repr(message), attempt, share=share)
+
+    def notify(self, name: str, message: Cast) -> bool:
+        """Tell an actor of a domain, without waiting; false when it did not take it."""
+        return self._system.ref(name).tell(message)
 
     def _pipeline(self, name: str) -> Pipeline:
         """Raises `KeyError` for an actor that no domain is named for."""

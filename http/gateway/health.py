@@ -11,14 +11,11 @@ from gateway.api_controls import Switch, switch_of
 from gateway.routes import OPERATORS, Answer, ApiRequest, Response, Route, answer
 from runtime import ActorSystem
 from runtime.policies import Priority
+from runtime.system_messages import Timing
 from runtime.tree import TreeNode, read_tree
-from supervisors.application import ROOT
 from supervisors.health import HealthBoard, Part, Status
 
 TAG: Final = "Operation"
-
-TREE_TIMEOUT_S: Final = 0.5
-"""For each level of the tree; a supervisor that does not answer by then is shown as busy."""
 
 OKAY: Final = frozenset({Status.OK, Status.DEGRADED})
 
@@ -42,8 +39,9 @@ class Dependency(msgspec.Struct, frozen=True):
 class TreeActor(msgspec.Struct, frozen=True):
     """One actor of the supervision tree.
 
-    `mailbox_depth` messages are unread, `handled` were read since the start. `children` is null
-    for a worker, and for a supervisor that is busy starting or stopping a child.
+    `mailbox_depth` messages are unread; `handled` were read since the start, and `failed` of them
+    failed. `queue_wait_s` and `service_s` are means of the messages that were timed since `since`,
+    when it was started last. `children` is null for a worker; `hidden` of them are not shown.
     """
 
     id: str
@@ -55,7 +53,14 @@ class TreeActor(msgspec.Struct, frozen=True):
     mailbox_depth: int
     mailbox_capacity: int
     handled: int
+    failed: int = 0
+    queue_wait_s: float | None = None
+    service_s: float | None = None
+    since: datetime | None = None
+    suspended: bool = False
+    traced: bool = False
     children: "tuple[TreeActor, ...] | None" = None
+    hidden: int = 0
 
 
 class Health(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -71,7 +76,7 @@ class Health(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @attrs.frozen
 class HealthRoutes:
-    """Handlers that read the board; only an operator's question goes to the supervisors."""
+    """Handlers that read the board; only an operator's question looks at the tree."""
 
     _system: ActorSystem
     _board: HealthBoard
@@ -87,7 +92,6 @@ class HealthRoutes:
         status = self._board.readiness
         if not _is_operator(request.principal):
             return answer(Word(status))
-        tree = await read_tree(self._system.ref(ROOT), timeout_s=TREE_TIMEOUT_S)
         return answer(
             Health(
                 status,
@@ -95,7 +99,7 @@ class HealthRoutes:
                 dependencies=_parts(self._board.dependencies),
                 domains=_parts(self._board.domains),
                 switches=tuple(map(switch_of, self._board.switches)),
-                tree=tuple(map(_actor, tree or ())),
+                tree=tuple(map(_actor, read_tree(self._system))),
             )
         )
 
@@ -116,7 +120,7 @@ def _parts(parts: dict[str, Part]) -> tuple[Dependency, ...]:
 
 
 def _actor(node: TreeNode) -> TreeActor:
-    status, mailbox = node.status, node.mailbox
+    status, mailbox, more = node.status, node.mailbox, node.statistics
     return TreeActor(
         id=status.id,
         address=status.address,
@@ -127,8 +131,19 @@ def _actor(node: TreeNode) -> TreeActor:
         mailbox_depth=mailbox.depth,
         mailbox_capacity=mailbox.capacity,
         handled=mailbox.handled,
+        failed=more.failed if more is not None else 0,
+        queue_wait_s=_mean(more.queue_wait) if more is not None else None,
+        service_s=_mean(more.service) if more is not None else None,
+        since=more.since if more is not None else None,
+        suspended=more is not None and more.suspended,
+        traced=more is not None and more.traced_for_s is not None,
         children=None if node.children is None else tuple(map(_actor, node.children)),
+        hidden=node.hidden,
     )
+
+
+def _mean(timing: Timing | None) -> float | None:
+    return round(timing.mean_s, 6) if timing is not None else None
 
 
 def health_routes(system: ActorSystem, board: HealthBoard, version: str) -> tuple[Route, ...]:

@@ -7,12 +7,12 @@ from typing import Any, ClassVar, Final
 import attrs
 import msgspec
 import structlog
-import trio
 
 from actors.admin_core.messages import SYSTEM, AuditRecord, audit_event
 from actors.admin_core.recording import record
 from actors.vocabulary import Refusal, RefusalKind
 from config.policies import AUTH, CONTROLS, REDIS
+from gateway.late_entries import RECORD_TIMEOUT_S, LateEntries
 from gateway.switch_messages import (
     SHEDDER,
     GetPolicies,
@@ -35,13 +35,10 @@ from runtime.policies import (
     SheddingMode,
 )
 from runtime.storage import StorageError
-from runtime.trouble import Trouble
-from supervisors.switches import UNRECORDED_MAX, Switched, Switches, SwitchKind
+from supervisors.switches import Switched, Switches, SwitchKind
 
 log = structlog.get_logger("loyalnest.switchboard")
 
-RECORD_TIMEOUT_S: Final = 1.0
-RECORD_AGAIN_S: Final = 1.0
 AUTOMATIC: Final[dict[str, Any]] = {"state": "automatic"}
 
 UNKNOWN: Final = Refusal(RefusalKind.NOT_FOUND, "not_found", "there is no such dependency")
@@ -98,15 +95,14 @@ class Switchboard(Actor):
         self._switches = switches
         self._policies: Policies
         self._shedder: LoadShedder
-        self._unrecorded = switches.unrecorded
-        self._more = trio.Event()
+        self._late = LateEntries(switches.unrecorded)
 
     async def started(self) -> None:
         self._policies = self._make_policies(self.system)
         self._shedder = self._make_shedder(self.system)
         for switched in self._switches:
             self._limit(switched)
-        self.start_task(self._record_what_is_left)
+        self.start_task(self._late.keep_recording, self.system)
 
     async def receive(self, message: Any) -> object:
         match message:
@@ -190,7 +186,7 @@ class Switchboard(Actor):
         except (StorageError, ActorError):
             if not change.is_back:
                 raise
-            self._record_later(event)
+            self._late.add(event)
         change.apply()
         self._note(change, order)
 
@@ -252,30 +248,9 @@ class Switchboard(Actor):
                 change = self._injected(SwitchChaos(target, None, order))
             case SwitchKind.SHEDDING:
                 change = self._shedding(SheddingMode.AUTOMATIC, frozenset())
-        self._record_later(self._event(change, order))
+        self._late.add(self._event(change, order))
         change.apply()
         self._note(change, order)
-
-    def _record_later(self, event: OutboxEvent) -> None:
-        if len(self._unrecorded) == UNRECORDED_MAX:
-            log.error("audit_entry_lost", event=msgspec.to_builtins(self._unrecorded[0].payload))
-        self._unrecorded.append(event)
-        self._more.set()
-
-    async def _record_what_is_left(self) -> None:
-        trouble = Trouble(log, "audit_entries_wait", "audit_entries_recorded")
-        while True:
-            self._more = trio.Event()
-            while self._unrecorded:
-                try:
-                    await record(self.system, self._unrecorded[0], timeout_s=RECORD_TIMEOUT_S)
-                except (StorageError, ActorError) as error:
-                    trouble.failed(error, entries=len(self._unrecorded))
-                    await trio.sleep(RECORD_AGAIN_S)
-                else:
-                    trouble.ended()
-                    self._unrecorded.popleft()
-            await self._more.wait()
 
 
 def _for_ever(name: str, order: Order) -> bool:

@@ -47,6 +47,7 @@ def narrowed(ambient: Ambient | None, deadline: float, retries: object = None) -
         ambient.receiver,
         ambient.number,
         retries if retries is not None else ambient.retries,
+        ambient.actor,
     )
 
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from typing import Any
 
-from trio import CancelScope
-
 from runtime.askdeadlines import AskDeadlines
-from runtime.cell import Cell
+from runtime.cell import Cell, Life
 from runtime.deadletters import DeadLetters
 from runtime.envelope import DONE, Envelope, next_number
 from runtime.exits import ExitReason
@@ -57,7 +55,7 @@ class Witness:
 class WitnessedCell(Cell):
     """A cell whose mailbox, handler and lives are seen."""
 
-    __slots__ = ("_accepted", "_in_hand", "_kill_scope", "_witness")
+    __slots__ = ("_accepted", "_in_hand", "_life", "_witness")
 
     def __init__(
         self,
@@ -69,7 +67,7 @@ class WitnessedCell(Cell):
     ) -> None:
         self._witness = witness
         self._in_hand: Envelope | None = None
-        self._kill_scope: CancelScope | None = None
+        self._life: Life | None = None
         self._accepted: deque[Envelope] = deque()
         super().__init__(address, spec, dead_letters, deadlines)
         self.items = _Lane(self, "delivered", "handles")
@@ -86,18 +84,18 @@ class WitnessedCell(Cell):
         self._in_hand = envelope
 
     @property
-    def kill_scope(self) -> CancelScope | None:
-        return self._kill_scope
+    def life(self) -> Life | None:
+        return self._life
 
-    @kill_scope.setter
-    def kill_scope(self, scope: CancelScope | None) -> None:
+    @life.setter
+    def life(self, life: Life | None) -> None:
         """Set when an incarnation is launched here."""
-        self._kill_scope = scope
-        if scope is not None:
+        self._life = life
+        if life is not None:
             self._witness.begins(self)
 
     def close(self, reason: ExitReason, in_hand: tuple[Envelope, ...]) -> None:
-        if self._kill_scope is not None:
+        if self._life is not None:
             self._witness.ends(self, reason)
         super().close(reason, in_hand)
         self._accepted.clear()

@@ -8,6 +8,7 @@ from tests.bench.crashing import crashing
 from tests.bench.durable import durable
 from tests.bench.failing import failing
 from tests.bench.importing import importing
+from tests.bench.introspection import introspection
 from tests.bench.logins import logins
 from tests.bench.messaging import messaging
 from tests.bench.mutations import mutations
@@ -20,6 +21,7 @@ from tests.bench.serving_on_postgresql import serving_on_postgresql
 
 ALL = (
     messaging,
+    introspection,
     mutations,
     serving,
     importing,

@@ -38,6 +38,10 @@ NO_LIMITS: Final = {
 }
 
 
+NEEDED_BY_NOBODY = "loyalnest/domains/points/expiry"
+"""An actor that no request waits for, so that it may be suspended at random."""
+
+
 @attrs.define(eq=False)
 class Service:
     """A running server. `operations` are those it documents, such as `GET /v1/orders`; `known`
@@ -48,7 +52,7 @@ class Service:
     tokens: dict[str, str]
     session: requests.Session
     operations: dict[str, APIOperation[Any, Any, Any, Any]]
-    known: dict[str, list[str]] = attrs.field(factory=dict)
+    known: dict[str, list[str]] = attrs.field(factory=lambda: {"actor": [NEEDED_BY_NOBODY]})
 
     def methods_at(self, path: str) -> set[str]:
         """The methods documented for a path, which more than one template may fit."""
@@ -136,7 +140,7 @@ def served(folder: Path) -> Iterator[Service]:
     """The program with its demo merchant, in a process of its own, without rate limits."""
     command = ("serve", "--demo", "--http-bind", "127.0.0.1:0", "--log-level", "error")
     with (
-        started(*command, cwd=folder, stderr=None, **NO_LIMITS) as process,
+        started(*command, cwd=folder, stderr=None, fresh=False, **NO_LIMITS) as process,
         requests.Session() as session,
     ):
         url = process.url()

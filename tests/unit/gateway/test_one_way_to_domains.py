@@ -16,7 +16,7 @@ ASKING = {"ask_all", "ActorRef", "EntityRef", "Region"}
 
 EXCEPTIONS = {
     "domains": "it is the way",
-    "health": "it asks supervisors about their children, not domains for their work",
+    "introspection": "it looks at any actor, and asks none for its work",
 }
 
 

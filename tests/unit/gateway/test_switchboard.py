@@ -12,6 +12,7 @@ import trio
 from actors.vocabulary import Refusal
 from config.policies import CONTROLS
 from config.policy_loading import default_policies
+from gateway.late_entries import RECORD_AGAIN_S
 from gateway.switch_messages import (
     SWITCHBOARD,
     GetPolicies,
@@ -22,7 +23,7 @@ from gateway.switch_messages import (
     SwitchChaos,
     SwitchShedding,
 )
-from gateway.switchboard import RECORD_AGAIN_S, Switchboard
+from gateway.switchboard import Switchboard
 from runtime import Actor, ActorSystem, ChildSpec, RestartChild, Supervisor, TerminateChild
 from runtime.journal import JOURNAL
 from runtime.policies import (

@@ -21,8 +21,8 @@ from runtime import (
 )
 from runtime.jobs.metrics import JobMetrics
 from runtime.ports import seeded_ports
-from runtime.ref import SAMPLING
 from runtime.registries import in_registry
+from runtime.sampling import TIMED
 from runtime.telemetry import Metrics
 from tests.unit.runtime.helpers import START
 from tests.virtual import run_virtually
@@ -85,15 +85,15 @@ async def test_waiting_is_told_apart_from_working(actor: type[Actor], at_once: i
     system, root = system_of(ChildSpec("a", actor, name="a"))
     async with system.run(root):
         await trio.sleep(1)  # at zero it would count as not timed
-        asks = [(system.ref("a"), Work()) for _ in range(2 * SAMPLING)]
+        asks = [(system.ref("a"), Work()) for _ in range(2 * TIMED)]
         await ask_all(asks, timeout_s=1_000)
     worked, working_s = timed(system, "service", actor.__name__)
     waited, waiting_s = timed(system, "queue_wait", actor.__name__)
     assert worked == waited == 2
     assert working_s == pytest.approx(2 * WORK_S)
-    last_wait_s = 2 * SAMPLING / at_once * WORK_S
+    last_wait_s = 2 * TIMED / at_once * WORK_S
     assert 0 < waiting_s < 2 * last_wait_s
-    assert waiting_s > SAMPLING / at_once * WORK_S / 2
+    assert waiting_s > TIMED / at_once * WORK_S / 2
 
 
 async def test_mailboxes_are_told_as_they_are_when_somebody_looks() -> None:

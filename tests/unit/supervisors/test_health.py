@@ -195,10 +195,7 @@ async def test_the_tree_is_read_while_a_supervisor_is_busy() -> None:
 
             nursery.start_soon(occupy)
             await trio.sleep(0.1)
-            nodes = await read_tree(system.ref("root"), timeout_s=0.5)
+            nodes = read_tree(system)
             nursery.cancel_scope.cancel()
-        assert nodes is not None
-        assert [(node.status.id, node.children is None) for node in nodes] == [
-            ("inner", False),
-            ("stuck", True),
-        ]
+        found = [(n.status.id, [c.status.id for c in n.children or ()]) for n in nodes]
+        assert found == [("inner", ["w"]), ("stuck", ["x", "slow"])]

@@ -1,4 +1,4 @@
-"""What must not get into the log: secrets, personal data, and text that forges lines."""
+"""What must not be seen in logs and descriptions: secrets, personal data, and forged lines."""
 
 import re
 from collections.abc import Callable, Mapping

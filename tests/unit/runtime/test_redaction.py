@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cli.redaction import ITEMS_MAX, Sanitizer, masked
+from runtime.redaction import ITEMS_MAX, Sanitizer, masked
 
 JWT = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
 LONG = 40_000

@@ -1,0 +1,210 @@
+"""The domain's jobs in virtual time: interrupted imports, reconciliation, new keys, old files."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import trio
+
+from actors.core.cipher import Vault, with_next_version
+from actors.core.import_jobs import RunImport
+from actors.core.jobs import Forget, Reseal
+from actors.core.messages import (
+    CUSTOMERS,
+    IMPORTS,
+    QUERIES,
+    AddPart,
+    CancelImport,
+    CreateCustomer,
+    CreateImport,
+    GetCustomer,
+    GetImport,
+    Import,
+    ImportKind,
+    ImportRows,
+    ImportState,
+    ListReconciliations,
+    StartImport,
+)
+from actors.core.reconciling import SETTLED, Reconcile
+from actors.core.records import order_entry
+from runtime.jobs import Job, JobState
+from runtime.journal import JOURNAL, Append
+from runtime.storage import AcrossMerchants, Entry
+from tests.stores import patient
+from tests.trees import MERCHANT, START, Tree, data_keys, order, running_tree
+from tests.virtual import run_virtually
+
+pytestmark = [pytest.mark.trio(run=run_virtually), pytest.mark.slow]
+
+ROWS = 1_000
+LIMIT_S = 3_600.0
+
+
+def job(name: str, **payload: Any) -> Job:
+    return Job(
+        merchant_id=MERCHANT,
+        job_id="job_1",
+        queue="q",
+        name=name,
+        key=None,
+        unique_key=None,
+        priority=0,
+        payload=payload,
+        trace_id=None,
+        state=JobState.RUNNING,
+        attempt=1,
+        due_at=START,
+        run_at=START,
+        created_at=START,
+        lease=1,
+        worker="w",
+        leased_until=None,
+        finished_at=None,
+        errors=(),
+        history=(),
+    )
+
+
+async def vault() -> Vault:
+    return Vault(await data_keys())
+
+
+async def begun(tree: Tree, content: bytes, *, dry_run: bool = False) -> str:
+    """An import of customers, started."""
+    await tree.create()
+    imports = tree.system.ref(IMPORTS)
+    wanted = CreateImport(
+        merchant_id=MERCHANT, kind=ImportKind.CUSTOMERS, dry_run=dry_run, created_by="test"
+    )
+    created = await imports.ask(wanted)
+    assert isinstance(created, Import)
+    assert isinstance(await imports.ask(AddPart(MERCHANT, created.import_id, 0, content)), Import)
+    assert isinstance(await imports.ask(StartImport(MERCHANT, created.import_id)), Import)
+    return created.import_id
+
+
+async def shown(tree: Tree, import_id: str) -> Import:
+    found = await tree.system.ref(IMPORTS).ask(GetImport(MERCHANT, import_id))
+    assert found is not None
+    return found
+
+
+async def write(tree: Tree, entry: Entry) -> None:
+    assert await tree.system.ref(JOURNAL).ask(Append(entry, publishes=True)) is None
+
+
+CSV = b"customer_id,email\n" + b"".join(b"c-%d,c%d@example.com\n" % (n, n) for n in range(ROWS))
+
+
+DRY = b"customer_id,email\nann,ann@example.com\nb,x\n"
+
+
+async def test_an_interrupted_import_counts_every_row_once() -> None:
+    async with running_tree() as tree:
+        import_id = await begun(tree, CSV)
+        handler = RunImport(patient(tree.database), await vault())
+        for _ in range(3):
+            before = (await shown(tree, import_id)).rows.read
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(handler, job("core.import", import_id=import_id), tree.system)
+                while (await shown(tree, import_id)).rows.read < before + 200:
+                    await trio.lowlevel.checkpoint()
+                nursery.cancel_scope.cancel()
+        with trio.fail_after(LIMIT_S):
+            entry = await handler(job("core.import", import_id=import_id), tree.system)
+        await write(tree, entry)
+        done = await shown(tree, import_id)
+        assert (done.state, done.rows) == (ImportState.DONE, ImportRows(read=ROWS, new=ROWS))
+        assert done.done_bytes == done.size_bytes == len(CSV)
+
+
+async def test_two_workers_of_one_import_do_not_count_twice() -> None:
+    async with running_tree() as tree:
+        import_id = await begun(tree, CSV)
+        handler = RunImport(patient(tree.database), await vault())
+        ended: list[Entry] = []
+
+        async def work() -> None:
+            ended.append(await handler(job("core.import", import_id=import_id), tree.system))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(work)
+            nursery.start_soon(work)
+        assert min(map(len, ended)) == 0
+        assert (await shown(tree, import_id)).rows == ImportRows(read=ROWS, new=ROWS)
+
+
+async def test_a_cancelled_import_stops_and_keeps_what_it_did() -> None:
+    async with running_tree() as tree:
+        import_id = await begun(tree, CSV)
+        handler = RunImport(patient(tree.database), await vault())
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(handler, job("core.import", import_id=import_id), tree.system)
+            while not (await shown(tree, import_id)).rows.read:
+                await trio.lowlevel.checkpoint()
+            cancel = CancelImport(MERCHANT, import_id)
+            assert isinstance(await tree.system.ref(IMPORTS).ask(cancel), Import)
+        stopped = await shown(tree, import_id)
+        assert stopped.state is ImportState.CANCELLED
+        assert 0 < stopped.rows.read < ROWS
+
+
+async def test_a_dry_run_creates_nobody() -> None:
+    async with running_tree() as tree:
+        import_id = await begun(
+            tree, b"customer_id,email\nann,ann@example.com\nb,x\n", dry_run=True
+        )
+        handler = RunImport(patient(tree.database), await vault())
+        await write(tree, await handler(job("core.import", import_id=import_id), tree.system))
+        assert (await shown(tree, import_id)).rows == ImportRows(read=2, new=1, refused=1)
+        assert await tree.system.ref(QUERIES).ask(GetCustomer(MERCHANT, "ann")) is None
+
+
+async def test_an_order_that_lost_its_points_gets_them_by_the_next_day() -> None:
+    async with running_tree() as tree:
+        await tree.create()
+        await tree.record([order("o-1", 500), order("o-2", 99)])
+        await tree.delivered()
+        written = order_entry(MERCHANT, order("o-3", 900), "ann", "ev_x", START)
+        await write(tree, written[:2])
+        earlier = "UPDATE orders SET recorded_at = $2 WHERE merchant_id = $1"
+        await tree.database.execute(earlier, MERCHANT, START - 2 * SETTLED)
+        handler = Reconcile(patient(tree.database))
+        for looked_at, missing in ((3, 1), (0, 0)):
+            await write(tree, await handler(job("core.reconcile"), tree.system))
+            await tree.delivered()
+            assert await reconciled(tree) == (looked_at, missing)
+            assert (await tree.balance()).posted == 5 + 9
+            await trio.sleep(1)
+
+
+async def reconciled(tree: Tree) -> tuple[int, int]:
+    """Orders looked at and missing, in the last run."""
+    page = await tree.system.ref(QUERIES).ask(ListReconciliations(MERCHANT))
+    assert not isinstance(page, str)
+    latest: Any = page
+    return latest.items[0].orders, latest.items[0].missing
+
+
+async def test_old_seals_are_renewed_and_still_open() -> None:
+    async with running_tree() as tree:
+        await tree.create()
+        create = CreateCustomer(MERCHANT, "ann", "Ann", email="ann@example.com")
+        await tree.system.ref(CUSTOMERS).ask(create)
+        keys = with_next_version(await data_keys())
+        renewing = Vault(keys)
+        await Reseal(patient(tree.database), renewing)(job("core.reseal"), tree.system)
+        select = AcrossMerchants("SELECT sealed, key_version FROM customer_contacts")
+        (row,) = await tree.database.fetch(select)
+        assert row[1] == 2
+
+
+async def test_finished_imports_are_forgotten_in_time() -> None:
+    async with running_tree() as tree:
+        await begun(tree, CSV)
+        old = "UPDATE imports SET created_at = $2 WHERE merchant_id = $1"
+        await tree.database.execute(old, MERCHANT, START - timedelta(days=31))
+        await Forget(patient(tree.database))(job("core.forget"), tree.system)
+        count = AcrossMerchants("SELECT count(*) FROM imports")
+        assert await tree.database.fetch_value(count) == 0
