@@ -32,6 +32,7 @@ BY_NAME: Final[dict[str, Any]] = {
     "reason": "purchase",
     "currency": "EUR",
     "sku": "ROSES-12",
+    "skus": ["ROSES-12"],
     "name": "Twelve roses",
     "expires_after_days": 365,
     "amount": 100,

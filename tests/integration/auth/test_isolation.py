@@ -130,7 +130,7 @@ def replaced(value: Any, name: str, id_: str) -> Any:
 def told(status: int, text: str, id_: str) -> tuple[int, str]:
     """What an answer says, whatever its ids, times and secrets are."""
     for pattern, name in (
-        (re.compile(re.escape(id_)), "ID"),
+        (re.compile(rf"(?<![\w@-]){re.escape(id_)}(?![\w@-])"), "ID"),
         (MADE_UP, "ID"),
         (TIMES, "TIME"),
         (SECRETS, "SECRET"),
