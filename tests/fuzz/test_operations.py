@@ -51,6 +51,8 @@ BAD_TOKENS = ("", "Bearer", "Bearer ", "Bearer x.y.z", "Basic dTpw", "Bearer e30
 SENTENCE = b'{"customer_id": "cust-001", "amount": 25, "orders": [{"lines": [1e999, "\\ud800"]}]}'
 
 NAMES = operation_names()
+SIGNED = "/v1/webhooks/"
+"""Nobody here knows the secrets that these requests are signed with."""
 SECURED = "x-roles"
 
 
@@ -92,7 +94,8 @@ def test_requests_that_fit_the_document(service: Service, name: str) -> None:
         case, role = drawn
         answer = service.send(case, service.authorization(role))
         case.validate_response(answer, checks=AS_DOCUMENTED)
-        assert answer.status_code not in {401, 403} or role == Role.CUSTOMER.value, (
+        unsigned = SIGNED in name and answer.status_code == 401
+        assert answer.status_code not in {401, 403} or role == Role.CUSTOMER.value or unsigned, (
             f"{role} may do this"
         )
 

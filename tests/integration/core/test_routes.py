@@ -403,8 +403,8 @@ async def test_prices_change_when_they_should(tmp_path: Path, store_url: str) ->
             assert (told["written"], told["stale"]) == (0, stale)
         soon = api.system.clock.now() + timedelta(seconds=0.5)
         path = "/v1/products/MOON-BOX"
-        price = {"price_minor": 2_800, "currency": "EUR", "effective_from": soon.isoformat()}
-        await ok(api, "PUT", f"{path}/price", price)
+        later = {"price_minor": 2_800, "currency": "EUR", "effective_from": soon.isoformat()}
+        await ok(api, "PUT", f"{path}/price", later)
         assert (await ok(api, "GET", path))["price_minor"] == 2_500
 
         async def changed() -> bool:
@@ -415,7 +415,7 @@ async def test_prices_change_when_they_should(tmp_path: Path, store_url: str) ->
         await eventually(changed)
         prices = await ok(api, "GET", f"{path}/prices")
         assert [each["price_minor"] for each in prices["items"]] == [2_800, 2_500]
-        past = await api.ask("PUT", f"{path}/price", json=price)
+        past = await api.ask("PUT", f"{path}/price", json=later)
         assert outcome_of(past) == (422, "price_in_past")
         plan = {"plan_id": "monthly", "sku": "MOON-BOX", "name": "Monthly", "interval": "month"}
         await ok(api, "PUT", "/v1/plans", {"plans": [plan | {"trial_days": 14}]})

@@ -15,6 +15,7 @@ import pytest
 
 from actors.auth.keys import KeyStore, load_signing_key
 from actors.auth.messages import Role
+from actors.core.data_keys import DataKeyStore
 from cli.tokens import new_token
 from tests.integration.cli.program import Finished, Running, run, started
 from tests.integration.secrets.test_database_password import LOGIN, sql
@@ -50,6 +51,7 @@ def production(tmp_path: Path, server: PostgresServer) -> dict[str, Any]:
     """The environment of a server in production, everything as it should be."""
     database = server.migrated_database().replace("postgres@", f"{LOGIN}@")
     load_signing_key(tmp_path / "data")
+    DataKeyStore(tmp_path / "data").read()
     return {
         "LOYALNEST_ENVIRONMENT": "production",
         "LOYALNEST_DATABASE_URL": database,
