@@ -37,6 +37,10 @@ class Actor:
     child_tasks: ClassVar[bool] = True
     """False saves the nursery of an actor that has neither child tasks nor timers."""
 
+    keeps_task: ClassVar[bool] = False
+    """True: it never gives up its task while idle. For an actor that holds something bound to it
+    between messages, as a lock is, or whose nursery others reach into."""
+
     cancellable: ClassVar[bool] = True
     """False: what was begun is finished, even when the deadline passes or the asker goes."""
 
@@ -107,6 +111,11 @@ class Actor:
 
     async def stopped(self, reason: ExitReason) -> None:
         """Called after the last message, also after a crash, but not when killed."""
+
+    @classmethod
+    def ends_silently(cls) -> bool:
+        """Whether nothing of its own runs when it is told to stop."""
+        return cls.stopped is Actor.stopped
 
     def shown_state(self) -> object:
         """What operators see of it, as a value that `runtime.describing` can describe.

@@ -1,6 +1,6 @@
 """What a message inherits from the work that sends it: deadline, trace, chain of askers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from math import inf
@@ -52,6 +52,16 @@ class Context:
     def actor(self) -> object:
         """The actor that does this work, if it is one."""
         return self.receiver or self.work_of
+
+
+def context_of_batch(receiver: object, batch: Sequence[Ambient]) -> Context:
+    """The context in which `receiver` handles these together: no deadline, all of their askers."""
+    first = batch[0]
+    if len(batch) == 1:
+        trace_id, number = first.trace_id, first.number
+        return Context(inf, trace_id, first.asking, receiver, number, first.retries)
+    askers = dict.fromkeys(asker for each in batch for asker in each.asking)
+    return Context(inf, first.trace_id, tuple(askers), receiver, first.number)
 
 
 current: ContextVar[Ambient | None] = ContextVar("loyalnest_context", default=None)

@@ -73,6 +73,7 @@ class Entities(Actor):
     `max_active` and `idle_s` may be replaced while it runs.
     """
 
+    keeps_task: ClassVar[bool] = True
     replaceable: ClassVar[frozenset[str]] = frozenset({"max_active", "idle_s"})
 
     _max_active: Annotated[int, Meta(ge=1, le=10_000_000)]
@@ -189,7 +190,7 @@ class Entities(Actor):
         for key in list(islice(self._activations, EVICTION_LOOKS)):
             activation = self._activations.pop(key)
             self._activations[key] = activation
-            if not _is_idle(activation.incarnation.cell):
+            if not activation.incarnation.cell.idle:
                 continue
             if activation.seen == activation.incarnation.cell.handled:
                 self._passivate(key)
@@ -221,7 +222,7 @@ class Entities(Actor):
         if activation is None:
             return
         cell = activation.incarnation.cell
-        if activation.seen == cell.handled and _is_idle(cell):
+        if activation.seen == cell.handled and cell.idle:
             self._passivate(key)
         activation.seen = cell.handled
 
@@ -232,9 +233,3 @@ class Entities(Actor):
         return EntityStatistics(
             len(self.active), len(self._leaving), self._activated, self._passivated, self._crashed
         )
-
-
-def _is_idle(cell: Cell) -> bool:
-    """Whether it has nothing to do, and nobody holds it up so that it has."""
-    held = cell.life is not None and cell.life.suspension is not None
-    return cell.parked is not None and not held and not cell.items and not cell.system_items

@@ -36,7 +36,9 @@ NOT_RUNNING = ExitReason(ExitKind.SHUTDOWN, "not running")
 
 
 def crashed(error: BaseException) -> ExitReason:
-    """The exit of an actor that raised `error`."""
+    """The exit of an actor that raised `error`, or a group of only that."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
     try:
         text = str(error)
     except Exception:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from contextvars import Context as ExecutionContext
 from functools import partial
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -15,17 +13,20 @@ from trio.lowlevel import checkpoint, current_task
 
 from runtime.actor import DEFERRED, Actor
 from runtime.cell import Cell
-from runtime.context import Context, current, current_trace_id
+from runtime.context import Context, context_of_batch, current
 from runtime.envelope import DONE, QUEUED, TAKEN, Envelope
 from runtime.errors import AskTimeout, StartFailed
-from runtime.exits import KILLED, NORMAL, ExitReason, crashed
+from runtime.exits import NORMAL, ExitReason, crashed
 from runtime.introspection import Suspension, Times, introspect, observed, release
 from runtime.message_trace import MessageTrace
+from runtime.moment import Moment
 from runtime.parking import monotonic, park
 from runtime.ref import ActorRef
+from runtime.resting import Retired
 from runtime.sampling import TIMED
 from runtime.starting import IGNORE, StartInfo
 from runtime.system_messages import Introspection, Stop, SystemMessage
+from runtime.tenure import Tenure
 from runtime.timers import TimerFired, Timers
 from runtime.tracing import Tracing, handling
 
@@ -43,36 +44,59 @@ SLICE_CHECK = 32
 OnExit = Callable[["Incarnation", ExitReason], None]
 
 
-class Incarnation:
+class Incarnation(Tenure):
     """Runs one actor in one cell. Created and started by a supervisor."""
 
+    __slots__ = (
+        "_batch",
+        "_deferred",
+        "_handler",
+        "_on_exit",
+        "_stashed",
+        "_stopping",
+        "_timers",
+        "exited",
+        "ignored",
+        "info",
+        "number",
+        "reason",
+        "receive",
+        "ref",
+        "start_error",
+        "started",
+        "suspension",
+        "times",
+        "trace",
+    )
+
     def __init__(self, cell: Cell, actor: Actor, system: ActorSystem, on_exit: OnExit) -> None:
-        self.cell = cell
-        self.actor = actor
-        self.system = system
+        super().__init__(cell, actor, system)
         self.ref = ActorRef(cell)
-        self.timers = Timers(self)
-        self.began_at = 0.0
         self.suspension: Suspension | None = None
         self.trace: MessageTrace | None = None
         self.times: Times | None = None
         self.receive: Callable[[Any], Any]
         self.handle_with(actor.receive)
-        self._batch: list[Envelope] = []
         self.reason: ExitReason | None = None
         self.start_error: BaseException | None = None
         self.ignored = False
         self.info: object = None
-        self.started = trio.Event()
-        self.exited = trio.Event()
+        self.started = Moment()
+        self.exited = Moment()
         self.number = 0
         self._on_exit = on_exit
-        self._nursery: trio.Nursery | None = None
-        self._kill_scope = trio.CancelScope()
+        self._timers: Timers | None = None
         self._stopping = False
-        self._stashed: list[Envelope] = []
-        self._deferred: list[Envelope] = []
+        self._batch: Sequence[Envelope] = ()
+        self._stashed: list[Envelope] | None = None
+        self._deferred: Sequence[Envelope] = ()
         actor._incarnation = self
+
+    @property
+    def timers(self) -> Timers:
+        if self._timers is None:
+            self._timers = Timers(self)
+        return self._timers
 
     def handle_with(self, receive: Callable[[Any], Any]) -> None:
         """Handle messages with `receive`; where spans are recorded, each in one of its own."""
@@ -106,65 +130,40 @@ class Incarnation:
         with handling(tracing, type(self.actor).__name__, (envelope,)):
             return await receive(message)
 
-    def launch_in(self, nursery: trio.Nursery) -> None:
-        """Start in `nursery`, without the context of whoever asked for it."""
-        self.cell.open()
-        self.cell.life = self
-        self.began_at = monotonic()
-        ExecutionContext().run(partial(nursery.start_soon, self.run, name=self.cell.address))
-
-    def launch(self, child: Incarnation) -> None:
-        """Start a child actor in this actor's nursery."""
-        child.launch_in(self._own_nursery())
-
-    def _own_nursery(self) -> trio.Nursery:
-        if self._nursery is None:
-            raise RuntimeError(f"{type(self.actor).__name__} has child_tasks = False")
-        return self._nursery
-
-    async def run(self) -> None:
-        """Live until stopped, crashed, killed or cancelled."""
-        reason = KILLED
-        try:
-            with self._kill_scope:
-                reason = await self._live()
-        finally:
-            self._finish(reason)
-
-    def kill(self) -> None:
-        """End at the next checkpoint, without `stopped`."""
-        self._kill_scope.cancel()
-
     def request_stop(self, reason: ExitReason) -> None:
         """End after the message in hand: the system lane stops the loop, `reason` ends it."""
         if self.reason is None:
             self.reason = reason
             self.cell.signal(Stop(reason))
 
-    async def _live(self) -> ExitReason:
+    async def _live(self) -> ExitReason | None:
         try:
             reason = await self._body_with_tasks()
         except Exception as error:
-            reason = crashed(_single(error))
+            reason = crashed(error)
             if self.started.is_set():
                 reason = await self._call_stopped(reason)
         return reason
 
-    async def _body_with_tasks(self) -> ExitReason:
+    async def _body_with_tasks(self) -> ExitReason | None:
         if not self.actor.child_tasks:
             return await self._body()
         async with trio.open_nursery() as self._nursery:
-            reason = await self._body()
+            self._open_to_children()
+            try:
+                reason = await self._body()
+            finally:
+                self._end_children_at_rest()
             self._nursery.cancel_scope.cancel()
         return reason
 
-    async def _body(self) -> ExitReason:
+    async def _body(self) -> ExitReason | None:
         try:
             reason = await self._serve()
         except Exception as error:
-            reason = crashed(_single(error))
+            reason = crashed(error)
             self._count_failed()
-        if self.started.is_set():
+        if reason is not None and self.started.is_set():
             return await self._call_stopped(reason)
         return reason
 
@@ -176,34 +175,31 @@ class Incarnation:
         try:
             await self.actor.stopped(reason)
         except Exception as error:
-            return crashed(_single(error))
+            return crashed(error)
         return reason
 
     def _finish(self, reason: ExitReason) -> None:
         if not self.started.is_set() and not self.ignored:
             self.start_error = reason.error or trio.TooSlowError("killed while starting")
+        if self._stashed and self.cell.rests:
+            self.cell.open()
         self.unstash_all()
         release(self)
         self.cell.close(reason, (*self._batch, *self._deferred))
-        self._batch = []
-        self._deferred.clear()
+        self._batch = self._deferred = ()
         self.reason = reason
         self.started.set()
         self.exited.set()
         self._on_exit(self, reason)
 
-    def start_task(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
-        """Run a child task that keeps the trace, but no deadline, of the message in hand."""
-        nursery = self._own_nursery()
-        context = ExecutionContext()
-        context.run(current.set, Context(trace_id=current_trace_id(), work_of=self.cell))
-        context.run(partial(nursery.start_soon, function, *args, name=self.cell.address))
-
-    async def _serve(self) -> ExitReason:
-        self._come_up(await self.actor.started())
-        if self.ignored:
-            return NORMAL
-        self.started.set()
+    async def _serve(self) -> ExitReason | None:
+        if not self.started.is_set():
+            self._come_up(await self.actor.started())
+            if self.ignored:
+                return NORMAL
+            self.started.set()
+            if self._is_superfluous():
+                return None
         work = self._work_batches if self.actor.batch_max > 1 else self._work
         while self.reason is None:
             try:
@@ -212,6 +208,10 @@ class Incarnation:
                     await work()
             except self.actor.passes_on as error:
                 self._pass_on(error)
+            except Retired:
+                if self._is_idle():
+                    return None
+                self.system.task_holders.add(self)
             self._put_down()
         return self.reason
 
@@ -356,7 +356,7 @@ class Incarnation:
         if self.actor.batch_cancellable:
             self.cell.batch = batch
         with nullcontext() if apart else self.handling(batch):
-            current.set(_batch_context(self.cell, batch))
+            current.set(context_of_batch(self.cell, batch))
             await self.actor.receive_batch(batch)
         for envelope in batch:
             if envelope.asker is not None:
@@ -366,7 +366,7 @@ class Incarnation:
         self._end_batch()
 
     def _end_batch(self) -> None:
-        self._batch = []
+        self._batch = ()
         self.cell.batch = ()
 
     def finish_batch(self) -> None:
@@ -375,8 +375,8 @@ class Incarnation:
 
     def _defer(self, envelope: Envelope) -> None:
         if envelope.expects_reply and envelope.state is TAKEN:
-            self._deferred = [kept for kept in self._deferred if kept.state is not DONE]
-            self._deferred.append(envelope)
+            open_ones = [kept for kept in self._deferred if kept.state is not DONE]
+            self._deferred = [*open_ones, envelope]
 
     def begin_timing(self, envelope: Envelope) -> None:
         """The wait of a sampled message is over, its handling begins."""
@@ -418,14 +418,16 @@ class Incarnation:
         envelope = self.cell.in_hand
         if envelope is not None:
             envelope.state = QUEUED
+            self._stashed = self._stashed or []
             self._stashed.append(envelope)
         return DEFERRED
 
     def unstash_all(self) -> None:
         """See `Actor.unstash_all`."""
-        self.cell.items.extendleft(reversed(self._stashed))
-        self._stashed.clear()
-        self.cell.nudge()
+        stashed, self._stashed = self._stashed, None
+        if stashed:
+            self.cell.items.extendleft(reversed(stashed))
+            self.cell.nudge()
 
     def watch(self, ref: ActorRef) -> None:
         """See `Actor.watch`."""
@@ -435,18 +437,3 @@ class Incarnation:
     def first_of_batch(self) -> Envelope | None:
         """Of the batch in hand, if one is."""
         return self._batch[0] if self._batch else None
-
-
-def _single(error: Exception) -> BaseException:
-    """The error itself, out of a group of one."""
-    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
-
-
-def _batch_context(cell: Cell, batch: list[Envelope]) -> Context:
-    if len(batch) == 1:
-        only = batch[0]
-        return Context(inf, only.trace_id, only.asking, cell, only.number, only.retries)
-    askers = dict.fromkeys(asker for envelope in batch for asker in envelope.asking)
-    return Context(inf, batch[0].trace_id, tuple(askers), cell, batch[0].number)

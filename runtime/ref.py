@@ -230,12 +230,13 @@ async def ask(
     else:
         deadline = _deadline(ambient, timeout_s)
         envelope = _inheriting(ambient, cell, message, deadline)
-    items = cell.system_items if urgent else cell.items
     if urgent:
         if not cell.accepting:
             raise ActorDown(cell.address, message)
-    elif len(items) >= cell.limit:
+        cell.rouse()
+    elif len(cell.items) >= cell.limit:
         await _wait_for_room(cell, message, deadline)
+    items = cell.system_items if urgent else cell.items
     if not envelope.number % SAMPLING.every:
         look_at(envelope, ambient)
     items.append(envelope)
@@ -352,6 +353,8 @@ def _deadline(ambient: Ambient | None, timeout_s: float | None) -> float:
 
 
 async def _wait_for_room(cell: Cell, message: Message, deadline: float) -> None:
+    if cell.make_room(message):
+        return
     with trio.move_on_at(deadline):
         while not cell.make_room(message):
             if not cell.accepting:

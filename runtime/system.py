@@ -18,6 +18,7 @@ from runtime.ports import Ports, system_ports
 from runtime.ref import ActorRef
 from runtime.region import Region
 from runtime.reports import SupervisorReports
+from runtime.resting import HELD_MAX, TaskHolders
 from runtime.starting import Ignore
 from runtime.system_messages import Stop
 from runtime.telemetry import Metrics
@@ -32,13 +33,16 @@ class RootDown(Exception):
 
 class ActorSystem:
     """Registry, dead letters, reports, deadlines, ports, metrics and traces of one supervision
-    tree. Without `tracing` no spans are recorded, and nothing is spent on them."""
+    tree. Without `tracing` no spans are recorded, and nothing is spent on them. Beyond `tasks_max`
+    actors, those that are idle give up their tasks."""
 
     def __init__(
         self,
         ports: Ports | None = None,
         metrics: Metrics | None = None,
         tracing: Tracing | None = None,
+        *,
+        tasks_max: int = HELD_MAX,
     ) -> None:
         ports = ports if ports is not None else system_ports()
         self.clock = ports.clock
@@ -51,6 +55,7 @@ class ActorSystem:
         self.dead_letters = DeadLetters(observer=self._count_dead_letter)
         self.reports = SupervisorReports()
         self.deadlines = AskDeadlines()
+        self.task_holders = TaskHolders(tasks_max)
         self.expiries = Expiries()
         self.root: Cell | None = None
         self._names: dict[str, Cell] = {}

@@ -70,8 +70,9 @@ class WitnessedCell(Cell):
         self._life: Life | None = None
         self._accepted: deque[Envelope] = deque()
         super().__init__(address, spec, dead_letters, deadlines)
-        self.items = _Lane(self, "delivered", "handles")
-        self.system_items = _Lane(self, "signalled", "reads")
+
+    def make_lanes(self) -> tuple[deque[Envelope], deque[Envelope]]:
+        return _Lane(self, "delivered", "handles"), _Lane(self, "signalled", "reads")
 
     @property
     def in_hand(self) -> Envelope | None:

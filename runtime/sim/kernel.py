@@ -12,7 +12,8 @@ from typing import Any, NoReturn, TypeVar
 
 import trio
 from trio._core import _run as scheduler
-from trio.testing import MockClock
+
+from runtime.sim.virtual_time import cheap_sleep, virtual_clock
 
 Result = TypeVar("Result")
 
@@ -30,8 +31,8 @@ def run_deterministically(
     the arguments alone, as long as clock, randomness, ids and I/O come through ports; threads
     raise `NotSimulated`. Not from within another run. Everything is as before afterwards.
     """
-    with _seeded_scheduler(seed), _no_threads(), _no_collector():
-        return trio.run(async_fn, *args, clock=MockClock(autojump_threshold=0))
+    with _seeded_scheduler(seed), _no_threads(), _no_collector(), cheap_sleep():
+        return trio.run(async_fn, *args, clock=virtual_clock())
 
 
 @contextmanager

@@ -19,9 +19,11 @@ class Life:
     was `replaced` has another one beside it that took over.
     """
 
-    def __init__(self, name: str, ports: Ports, trace: Trace, findings: Findings) -> None:
+    def __init__(
+        self, name: str, ports: Ports, trace: Trace, findings: Findings, tasks_max: int
+    ) -> None:
         self.name = name
-        self.system = SimulatedSystem(name, ports, trace, findings)
+        self.system = SimulatedSystem(name, ports, trace, findings, tasks_max)
         self.ports = ports
         self.up = trio.Event()
         self.over = trio.Event()

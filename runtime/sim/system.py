@@ -10,6 +10,7 @@ from runtime.deadletters import DeadLetter
 from runtime.mailbox import MailboxSpec
 from runtime.ports import Ports
 from runtime.reports import ReportKind, SupervisorReport
+from runtime.resting import HELD_MAX
 from runtime.sim.cells import Witness, WitnessedCell, WitnessedDeadlines
 from runtime.sim.findings import Findings
 from runtime.sim.trace import Trace
@@ -28,8 +29,15 @@ class SimulatedSystem(ActorSystem):
     `name` tells the systems of one simulation apart.
     """
 
-    def __init__(self, name: str, ports: Ports, trace: Trace, findings: Findings) -> None:
-        super().__init__(ports)
+    def __init__(
+        self,
+        name: str,
+        ports: Ports,
+        trace: Trace,
+        findings: Findings,
+        tasks_max: int = HELD_MAX,
+    ) -> None:
+        super().__init__(ports, tasks_max=tasks_max)
         self.name = name
         self._witness = Witness(name, trace, findings)
         self._ends: dict[str, deque[float]] = defaultdict(deque)

@@ -7,6 +7,7 @@ from random import Random
 import trio
 
 from runtime.ports import seeded_ports, seeded_random
+from runtime.resting import HELD_MAX
 from runtime.sim.cache import SimulatedCacheServer
 from runtime.sim.chance import Luck
 from runtime.sim.clock import SimulatedClock
@@ -48,11 +49,13 @@ class World:
         return Luck(self.random(name), self.trace)
 
     def new_life(self) -> Life:
-        """A process that is about to start. Its ports are its own, but for the wall clock."""
+        """A process that is about to start. Its ports are its own, but for the wall clock. In
+        every other one, actors rest whenever they can."""
         self._lives += 1
+        tasks_max = HELD_MAX if (self.seed + self._lives) % 2 else 0
         name = f"process-{self._lives}"
         ports = seeded_ports(f"{self.seed}/{name}", self.clock.start, self.clock)
-        return Life(name, ports, self.trace, self.findings)
+        return Life(name, ports, self.trace, self.findings, tasks_max)
 
     def lucks(self) -> tuple[Luck, ...]:
         return (

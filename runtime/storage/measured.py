@@ -1,7 +1,12 @@
 """A database whose every use is counted, timed, and part of the trace in progress."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
 from typing import Any
 
 import trio
@@ -85,22 +90,35 @@ class MeasuredDatabase:
     async def close(self) -> None:
         await self._database.close()
 
+    def _measured(self, operation: str, statement: str) -> AbstractContextManager[object]:
+        use = _Use(self._metrics, operation)
+        return use if self._tracing is None else self._traced(self._tracing, use, statement)
+
     @contextmanager
-    def _measured(self, operation: str, statement: str) -> Iterator[None]:
-        outcome, began = "failed", monotonic()
-        try:
-            with span(self._tracing, f"database {operation}", SpanKind.CLIENT) as current:
-                if current is not None:
-                    current.set("db.system.name", self.dialect.value)
-                    current.set("db.query.text", statement[:STATEMENT_MAX])
-                yield
-            outcome = "ok"
-        except BaseException as error:
-            outcome = outcome_of(error)
-            raise
-        finally:
-            self._metrics.operations.labels(operation, outcome).inc()
-            self._metrics.seconds.labels(operation).observe(monotonic() - began)
+    def _traced(self, tracing: Tracing, use: "_Use", statement: str) -> Iterator[None]:
+        with use, span(tracing, f"database {use.operation}", SpanKind.CLIENT) as current:
+            if current is not None:
+                current.set("db.system.name", self.dialect.value)
+                current.set("db.query.text", statement[:STATEMENT_MAX])
+            yield
+
+
+class _Use:
+    """A block that is one use: counted and timed. A class, as a generator costs three times as
+    much, on every query."""
+
+    __slots__ = ("_began", "_metrics", "operation")
+
+    def __init__(self, metrics: DatabaseMetrics, operation: str) -> None:
+        self.operation = operation
+        self._metrics = metrics
+
+    def __enter__(self) -> None:
+        self._began = monotonic()
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        outcome = "ok" if error is None else outcome_of(error)
+        self._metrics.used(self.operation, outcome, monotonic() - self._began)
 
 
 def outcome_of(error: BaseException) -> str:

@@ -1,5 +1,7 @@
 """The metrics of the database, in the registry of the actor system."""
 
+from functools import cache
+
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from runtime.telemetry import PREFIX
@@ -27,3 +29,10 @@ class DatabaseMetrics:
             buckets=BUCKETS,
             registry=registry,
         )
+        self._counting = cache(self.operations.labels)
+        self._timing = cache(self.seconds.labels)
+
+    def used(self, operation: str, outcome: str, took_s: float) -> None:
+        """Count one use. Which labels there are is looked up once for each."""
+        self._counting(operation, outcome).inc()
+        self._timing(operation).observe(took_s)

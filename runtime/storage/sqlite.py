@@ -2,11 +2,10 @@
 
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     asynccontextmanager,
-    contextmanager,
     suppress,
 )
 from pathlib import Path
@@ -142,6 +141,8 @@ class SqliteDatabase:
 
     async def _write(self, work: Callable[..., Result], *arguments: Any) -> Result:
         require_deadline(DEPENDENCY)
+        if not self._reader_count:
+            return await self._in_memory(_write, work, arguments)
         async with self._write_lock:
             self._check_open()
             return await self._run(_write, self._writer, work, arguments)
@@ -149,9 +150,7 @@ class SqliteDatabase:
     async def _read(self, work: Callable[..., Result], *arguments: Any) -> Result:
         require_deadline(DEPENDENCY)
         if not self._reader_count:
-            async with self._write_lock:
-                self._check_open()
-                return await self._run(_read, self._writer, work, arguments)
+            return await self._in_memory(_read, work, arguments)
         async with self._reading:
             self._check_open()
             connection = self._readers.pop()
@@ -159,6 +158,14 @@ class SqliteDatabase:
                 return await self._run(_read_cancellably, connection, work, arguments)
             finally:
                 self._readers.append(connection)
+
+    async def _in_memory(
+        self, way: Callable[..., Result], work: Callable[..., Result], arguments: Any
+    ) -> Result:
+        """Here and now: nobody gets in between, so that nothing needs a lock."""
+        await trio.lowlevel.checkpoint()
+        self._check_open()
+        return way(self._writer, work, arguments)
 
     async def _run(self, work: Callable[..., Result], *arguments: Any) -> Result:
         if not self._reader_count:
@@ -171,23 +178,39 @@ class SqliteDatabase:
             raise StorageError("the database is closed")
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Errors of `sqlite3` as ours; the original is kept as the cause."""
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        raise ConstraintViolation(str(error)) from error
-    except (OverflowError, ValueError) as error:
-        raise ConstraintViolation(f"a value the database cannot keep: {error}") from error
-    except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", None) in CANNOT_GROW:
-            raise StorageFull("no space is left for the database") from error
-        raise StorageError(f"database: {error}") from error
+class _Translation:
+    """A block in which errors of `sqlite3` become ours; the original is kept as the cause."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if error is not None:
+            ours = _translation_of(error)
+            if ours is not None:
+                raise ours from error
+
+
+TRANSLATED = _Translation()
+
+
+def _translation_of(error: BaseException) -> StorageError | None:
+    match error:
+        case sqlite3.IntegrityError():
+            return ConstraintViolation(str(error))
+        case OverflowError() | ValueError():
+            return ConstraintViolation(f"a value the database cannot keep: {error}")
+        case sqlite3.Error():
+            if getattr(error, "sqlite_errorcode", None) in CANNOT_GROW:
+                return StorageFull("no space is left for the database")
+            return StorageError(f"database: {error}")
+    return None
 
 
 def _write(connection: sqlite3.Connection, work: Callable[..., Result], arguments: Any) -> Result:
-    with translated():
+    with TRANSLATED:
         connection.execute("BEGIN IMMEDIATE")
         try:
             result = work(connection, *arguments)
@@ -201,7 +224,7 @@ def _write(connection: sqlite3.Connection, work: Callable[..., Result], argument
 
 
 def _read(connection: sqlite3.Connection, work: Callable[..., Result], arguments: Any) -> Result:
-    with translated():
+    with TRANSLATED:
         return work(connection, *arguments)
 
 
@@ -273,7 +296,7 @@ def _open_file(path: Path) -> SqliteDatabase:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = LockFile(path)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
-        with translated():
+        with TRANSLATED:
             opened.extend(_connect(str(path)) for _ in range(1 + READERS))
             _prepare_writer(opened[0])
             for reader in opened[1:]:

@@ -7,6 +7,7 @@ from tests.bench.core import core
 from tests.bench.crashing import crashing
 from tests.bench.durable import durable
 from tests.bench.failing import failing
+from tests.bench.idling import idling
 from tests.bench.importing import importing
 from tests.bench.introspection import introspection
 from tests.bench.logins import logins
@@ -18,6 +19,7 @@ from tests.bench.report import show, write
 from tests.bench.roundtrips import roundtrips
 from tests.bench.serving import serving
 from tests.bench.serving_on_postgresql import serving_on_postgresql
+from tests.bench.simulating import simulating
 
 ALL = (
     messaging,
@@ -26,6 +28,8 @@ ALL = (
     serving,
     importing,
     crashing,
+    idling,
+    simulating,
     roundtrips,
     policies,
     logins,

@@ -8,10 +8,11 @@ import structlog
 import trio
 
 from runtime import Actor, ActorDown, ActorSystem, Call, Cast, ChildSpec, Supervisor
-from tests.bench.harness import Figure
+from tests.bench.harness import Figure, at_most
 
 CRASHES = 1_000
-GOAL_MS = 10.0
+P99_MAX_MS = 10.0
+MEDIAN_MAX_MS = 1.0
 
 
 @attrs.frozen
@@ -42,17 +43,10 @@ def crashing() -> list[Figure]:
     structlog.configure(wrapper_class=quiet)
     times_ms = sorted(trio.run(_measure))
     structlog.reset_defaults()
-    p99 = times_ms[int(len(times_ms) * 0.99)]
+    name = f"a crashed actor serves again, {{}} of {CRASHES}"
     return [
-        Figure(
-            f"a crashed actor serves again, p99 of {CRASHES}",
-            p99,
-            "ms",
-            None,
-            None,
-            f"at most {GOAL_MS:g} ms",
-            p99 <= GOAL_MS,
-        )
+        at_most(name.format("median"), times_ms[CRASHES // 2], "ms", MEDIAN_MAX_MS),
+        at_most(name.format("p99"), times_ms[int(CRASHES * 0.99)], "ms", P99_MAX_MS),
     ]
 
 
