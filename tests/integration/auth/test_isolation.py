@@ -20,6 +20,7 @@ from actors.core.messages import MERCHANTS, RegisterMerchant
 from gateway.examples import example
 from gateway.routes import ApiRequest
 from runtime import host
+from runtime.outbox import RELAY, GetBacklog
 from runtime.storage import AcrossMerchants, DatabaseHandle
 from runtime.storage.port import Dialect
 from tests.integration.gateway.helpers import (
@@ -27,6 +28,7 @@ from tests.integration.gateway.helpers import (
     MERCHANT,
     RIVAL,
     Api,
+    eventually,
     minutes_from,
     new_key,
     running_tree,
@@ -159,6 +161,11 @@ async def furnish(api: Api) -> dict[str, list[str]]:
     known["sku"] = ["FLORA-1"]
     await do("POST", "/v1/orders", order | {"currency": "EUR", "ordered_at": now.isoformat()})
     await do("POST", "/v1/auth/api-keys", {"name": "shop", "scopes": ["orders:read"]})
+
+    async def is_delivered() -> bool:
+        return not await api.system.ref(RELAY).ask(GetBacklog())
+
+    await eventually(is_delivered)
     return known
 
 
