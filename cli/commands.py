@@ -8,6 +8,7 @@ import click
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
+        "account": "cli.accounts:account",
         "config": "cli.show_config:show_config",
         "ctl": "cli.ctl.command:ctl",
         "import": "cli.importing.command:import_",

@@ -9,7 +9,7 @@ import attrs
 import trio
 
 from cli.errors import CommandFailed
-from gateway.authentication import FOREIGN_KEY
+from gateway.signed_tokens import FOREIGN_KEY
 
 TIMEOUT_S = 30.0
 USE_ITS_KEY = "; use the server's --data-dir, where its key is"

@@ -64,7 +64,7 @@ class PolicySettings:
 DATABASE, REDIS = "database", "redis"
 AUTH, CORE, PRODUCTS, POINTS = "auth", "core", "products", "points"
 DEFERRALS, PLATFORM = "deferrals", "platform"
-ADMIN_CORE, CONTROLS = "admin_core", "controls"
+ADMIN_CORE, CONTROLS, LOGINS = "admin_core", "controls", "logins"
 ADMIN_FEATURES = "admin_features"
 
 DOMAIN = {
@@ -110,6 +110,7 @@ DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
     DEFERRALS: DOMAIN,
     PLATFORM: DOMAIN,
     CONTROLS: DOMAIN,
+    LOGINS: DOMAIN | {"breaker_slow_s": "3", "running_max": "128", "waiting_max": "64"},
 }
 """Everything the program calls, with what differs from the table."""
 

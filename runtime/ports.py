@@ -1,4 +1,4 @@
-"""Ports for what could differ between two runs: wall clock, randomness, ids."""
+"""Ports for what could differ between two runs: wall clock, randomness, secrets, ids."""
 
 import random as random_module
 from datetime import UTC, datetime, timedelta
@@ -76,11 +76,12 @@ def _encode(value: int, bits: int) -> str:
 
 @attrs.frozen
 class Ports:
-    """The ports of one actor system."""
+    """The ports of one actor system. `secrets` gives what nobody may guess, such as tokens."""
 
     clock: Clock
     ids: Ids
     random: random_module.Random
+    secrets: random_module.Random = attrs.field(factory=random_module.SystemRandom)
 
 
 def system_ports() -> Ports:
@@ -100,4 +101,4 @@ def seeded_ports(seed: int | str, start: datetime, clock: Clock | None = None) -
     runs with Trio's, unless another is given."""
     clock = clock if clock is not None else VirtualClock(start)
     random = seeded_random(seed)
-    return Ports(clock, Ids(clock, random), random)
+    return Ports(clock, Ids(clock, random), random, seeded_random(f"secrets of {seed}"))

@@ -48,6 +48,7 @@ class ActorSystem:
         self.clock = ports.clock
         self.ids = ports.ids
         self.random = ports.random
+        self.secrets = ports.secrets
         self.metrics = metrics if metrics is not None else Metrics()
         self.tracing = tracing
         self.metrics.watch_mailboxes(self._mailbox_depths)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import attrs
 
-from actors.admin_core.messages import AUDIT, AUDITED
+from actors.admin_core.messages import AUDIT, AUDITED, PRIVACY
 from actors.admin_core.supervisor import MIGRATIONS as ADMIN_CORE_MIGRATIONS
-from actors.admin_core.supervisor import admin_core_children
+from actors.admin_core.supervisor import admin_core_children, admin_core_jobs
 from actors.admin_features.book import FlagBook
 from actors.admin_features.messages import FLAG_CHANGED, KEEPER
 from actors.admin_features.supervisor import MIGRATIONS as ADMIN_FEATURES_MIGRATIONS
@@ -16,13 +16,22 @@ from actors.admin_features.supervisor import (
     admin_features_children,
     flag_file,
 )
-from actors.auth.keyring import ReadFrom, auth_children, keys_from
+from actors.auth.hashing import Hashing
+from actors.auth.keyring import ReadFrom, keys_from
 from actors.auth.keys import KeyStore
+from actors.auth.messages import ACCOUNTS
+from actors.auth.supervisor import MIGRATIONS as AUTH_MIGRATIONS
+from actors.auth.supervisor import StartHashing, auth_children
 from actors.core.cipher import Vault
 from actors.core.data_keyring import ReadDataKeysFrom, data_keys_from
 from actors.core.data_keys import DataKeyStore
 from actors.core.jobs import core_jobs
-from actors.core.messages import ORDER_RECORDED, ORDER_REFUNDED
+from actors.core.messages import (
+    CUSTOMER_ERASED,
+    ORDER_RECORDED,
+    ORDER_REFUNDED,
+    PRIVACY_REQUESTED,
+)
 from actors.core.supervisor import MIGRATIONS as CORE_MIGRATIONS
 from actors.core.supervisor import core_children, data_key_store
 from actors.points.deferrals import OpenSpool
@@ -50,12 +59,15 @@ SUBSCRIPTIONS = {
     ORDER_REFUNDED: (ORDER_REFUNDS,),
     AUDITED: (AUDIT,),
     FLAG_CHANGED: (KEEPER,),
+    PRIVACY_REQUESTED: (PRIVACY,),
+    CUSTOMER_ERASED: (ACCOUNTS,),
 }
 """Which actors get which outbox topics."""
 
 MIGRATIONS = (
     RUNTIME_MIGRATIONS,
     JOBS_MIGRATIONS,
+    AUTH_MIGRATIONS,
     ADMIN_CORE_MIGRATIONS,
     ADMIN_FEATURES_MIGRATIONS,
     CORE_MIGRATIONS,
@@ -85,6 +97,7 @@ class Outside:
     open_spool: Callable[[Path], OpenSpool] = deferral_spool
     flag_file: OpenFlagFile = flag_file
     read_keys: ReadFrom = keys_from
+    start_hashing: StartHashing = Hashing
     read_data_keys: ReadDataKeysFrom = data_keys_from
 
 
@@ -119,7 +132,9 @@ def application(
     """
     shared = cache if cache is not None else CacheHandle()
     ownership, vault = Ownership(on_loss=handle.retire), Vault()
-    jobs = combined_jobs(spec.jobs or JobsSpec(), core_jobs(handle.share("core_jobs"), vault))
+    jobs = combined_jobs(
+        spec.jobs or JobsSpec(), core_jobs(handle.share("core_jobs"), vault), admin_core_jobs()
+    )
 
     def root() -> Supervisor:
         return Supervisor(
@@ -154,7 +169,7 @@ def domains(
     """One supervisor a domain. One that exhausts its restarts stays down; the rest lives on."""
     return Supervisor(
         (
-            _domain("auth", lambda: _auth(spec)),
+            _domain("auth", lambda: _auth(spec, handle, cache)),
             _domain("admin_core", lambda: admin_core_children(handle.share("admin_core"))),
             _domain("admin_features", lambda: _admin_features(spec, handle, cache)),
             _domain("core", lambda: _core(spec, handle, cache, vault)),
@@ -167,8 +182,14 @@ def domains(
     )
 
 
-def _auth(spec: ApplicationSpec) -> Sequence[ChildSpec]:
-    return auth_children(spec.keys or spec.data_directory, spec.outside.read_keys)
+def _auth(spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle) -> Sequence[ChildSpec]:
+    return auth_children(
+        spec.keys or spec.data_directory,
+        handle.share("auth"),
+        cache,
+        spec.outside.read_keys,
+        spec.outside.start_hashing,
+    )
 
 
 def _admin_features(

@@ -34,7 +34,8 @@ class CacheKeeper(Actor):
         await self._opened.wait()
 
     async def _keep(self) -> None:
-        ports = Ports(self.system.clock, self.system.ids, self.system.random)
+        system = self.system
+        ports = Ports(system.clock, system.ids, system.random, system.secrets)
         async with self._open(self._url, ports, self.system.metrics) as cache:
             self._handle.attach(cache, self.system.metrics)
             self._opened.set()

@@ -10,6 +10,7 @@ from config.policies import (
     CONTROLS,
     CORE,
     DEFERRALS,
+    LOGINS,
     PLATFORM,
     POINTS,
     PRODUCTS,
@@ -41,9 +42,11 @@ MESSAGES_OF: Final[Mapping[str, tuple[str, ...]]] = {
     DEFERRALS: ("actors.points.",),
     PLATFORM: ("runtime.jobs.", "runtime.outbox"),
     CONTROLS: ("gateway.switch_messages", "gateway.introspection_messages"),
+    LOGINS: ("actors.auth.",),
 }
 """By domain, where its messages are defined. Earnings are put off when the rest of points does not
-answer, so that what takes them stands alone."""
+answer, so that what takes them stands alone. A flood of logins must not hold up those who are in
+already, so that logins stand alone as well."""
 
 ANOTHER_DOWN: Final = Judgement(Effect.IGNORED, Again.IF_REPEATABLE, "another domain is down")
 

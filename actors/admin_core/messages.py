@@ -1,6 +1,7 @@
 """What other parts of LoyalNest may say to the admin_core domain, and what it answers."""
 
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 import attrs
@@ -15,6 +16,9 @@ AUDIT = "admin_core.audit"
 
 QUERIES = "admin_core.queries"
 """Name of the actor that reads it."""
+
+PRIVACY = "admin_core.privacy"
+"""Name of the actor that keeps what customers ask for about their data."""
 
 AUDITED = "admin_core.audited"
 """Topic of the outbox event that becomes an entry of the log; payload: `AuditRecord`."""
@@ -116,3 +120,81 @@ class ListAudit(Call[Page[AuditEntry] | Refusal]):
 @attrs.frozen
 class VerifyAudit(Call[AuditVerification]):
     """To `QUERIES`: recompute all chains. Takes the longer the more entries there are."""
+
+
+class PrivacyKind(Enum):
+    """`EXPORT`: a customer wants to know what is kept; `ERASE`: wants it gone."""
+
+    EXPORT = "export"
+    ERASE = "erase"
+
+
+class PrivacyState(Enum):
+    """An erasure is `RUNNING` until it has happened. An export is `OPEN` until somebody says that
+    the customer has it. `REFUSED`: there is no such customer."""
+
+    OPEN = "open"
+    RUNNING = "running"
+    DONE = "done"
+    REFUSED = "refused"
+
+
+@attrs.frozen(kw_only=True)
+class PrivacyRequest:
+    """What a customer asked for, and until when the law wants it done. `reference` is the name that
+    whoever passed it on has for it."""
+
+    merchant_id: str
+    request_id: str
+    customer_id: str
+    kind: PrivacyKind
+    state: PrivacyState
+    reference: str | None
+    reason: str
+    requested_by: str
+    received_at: datetime
+    due_at: datetime
+    ended_at: datetime | None
+    outcome: str | None
+
+
+@attrs.frozen(kw_only=True)
+class RequestPrivacy(Call[PrivacyRequest | Refusal]):
+    """To `PRIVACY`: note a request, and begin with it. `publishes` are events of the same
+    transaction. A customer that there is not is refused."""
+
+    merchant_id: str
+    request_id: str
+    customer_id: str
+    kind: PrivacyKind
+    reason: str
+    requested_by: str
+    received_at: datetime | None = None
+    publishes: tuple[OutboxEvent, ...] = ()
+
+
+@attrs.frozen
+class CompletePrivacy(Call[PrivacyRequest | Refusal]):
+    """To `PRIVACY`: the customer has the export."""
+
+    request_id: str
+    outcome: str
+    publishes: tuple[OutboxEvent, ...] = ()
+
+
+@attrs.frozen
+class GetPrivacyRequest(Call[PrivacyRequest | None]):
+    """To `QUERIES`."""
+
+    request_id: str
+
+
+@attrs.frozen(kw_only=True)
+class ListPrivacyRequests(Call[Page[PrivacyRequest] | Refusal]):
+    """To `QUERIES`, those that are due first first; of all merchants, or of one; or those that have
+    not ended."""
+
+    merchant_id: str | None = None
+    unfinished: bool = False
+    limit: int = 50
+    cursor: str | None = None

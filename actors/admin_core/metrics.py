@@ -1,4 +1,4 @@
-"""Metrics of the audit log."""
+"""Metrics of the audit log and of privacy requests."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -15,6 +15,19 @@ class AuditMetrics:
         self.lag = Gauge(
             "audit_outbox_lag_seconds",
             "Age of the oldest event that is not in the audit log yet",
+            (),
+            PREFIX,
+            registry=registry,
+        )
+
+
+class PrivacyMetrics:
+    """How many requests of customers about their data are late."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.overdue = Gauge(
+            "privacy_requests_overdue",
+            "Requests of customers about their data that are past their due date",
             (),
             PREFIX,
             registry=registry,

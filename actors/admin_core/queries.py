@@ -42,3 +42,37 @@ OLDEST_LATE = AcrossMerchants(
     "SELECT created_at FROM late_deliveries WHERE consumer = $1 AND dead_at IS NULL"
     " ORDER BY created_at LIMIT 1"
 )
+
+REQUEST_COLUMNS = (
+    "merchant_id, request_id, customer_id, kind, state, reference, reason, requested_by,"
+    " received_at, due_at, ended_at, outcome"
+)
+
+INSERT_REQUEST = Statement(
+    "admin_core.insert_privacy_request",
+    f"INSERT INTO privacy_requests ({REQUEST_COLUMNS})"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING",
+    62,
+)
+
+END_REQUEST = Statement(
+    "admin_core.end_privacy_request",
+    "UPDATE privacy_requests SET state = $3, ended_at = $4, outcome = $5"
+    " WHERE merchant_id = $1 AND request_id = $2 AND ended_at IS NULL",
+    63,
+)
+
+SELECT_REQUEST = AcrossMerchants(
+    f"SELECT {REQUEST_COLUMNS} FROM privacy_requests WHERE request_id = $1"
+)
+
+LIST_REQUESTS = AcrossMerchants(
+    f"SELECT {REQUEST_COLUMNS} FROM privacy_requests"
+    " WHERE merchant_id = COALESCE(CAST($1 AS TEXT), merchant_id)"
+    " AND (NOT CAST($2 AS BOOLEAN) OR ended_at IS NULL)"
+    " AND (due_at, request_id) > ($3, $4) ORDER BY due_at, request_id LIMIT $5"
+)
+
+COUNT_OVERDUE = AcrossMerchants(
+    "SELECT count(*) FROM privacy_requests WHERE ended_at IS NULL AND due_at < $1"
+)

@@ -1,1 +1,1 @@
-"""The auth domain: signing keys and access tokens."""
+"""The auth domain: accounts, logins, sessions, API keys, and the keys that sign access tokens."""

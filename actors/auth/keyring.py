@@ -1,4 +1,4 @@
-"""The actor that answers for the signing keys."""
+"""The actor that answers for the signing keys, and signs with them."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -9,8 +9,10 @@ import structlog
 import trio
 
 from actors.auth.errors import KeyFileError
+from actors.auth.inside import GetChallengeKey, SignToken
 from actors.auth.keys import KeySet, KeyStore
 from actors.auth.messages import KEYS, GetVerificationKeys
+from actors.auth.tokens import sign_token
 from runtime import Actor, ChildSpec
 from runtime.parking import monotonic
 from runtime.trouble import Trouble
@@ -22,6 +24,10 @@ POLL_S = 5.0
 
 LOOK_AGAIN_S = 0.1
 """Least time between two readings, however often unknown keys are asked for."""
+
+
+CHALLENGES = b"loyalnest captcha challenges"
+"""What the key of challenges is derived for."""
 
 
 ReadKeys = Callable[[datetime], Awaitable[KeySet]]
@@ -49,10 +55,19 @@ class Keyring(Actor):
         self.start_task(self._keep_looking)
 
     async def receive(self, message: Any) -> object:
-        if isinstance(message, GetVerificationKeys):
-            await self._look_for(message.kid)
-            return self._keys.accepted
+        match message:
+            case GetVerificationKeys():
+                await self._look_for(message.kid)
+                return self._keys.accepted
+            case SignToken():
+                return self._sign(message)
+            case GetChallengeKey():
+                return self._keys.signing.derived(CHALLENGES)
         return await super().receive(message)
+
+    def _sign(self, message: SignToken) -> str:
+        now = self.system.clock.now()
+        return sign_token(self._keys.signing, message.claims, now, message.ttl_s)
 
     async def _look_for(self, kid: str | None) -> None:
         """A key that is not known may have come a moment ago."""
@@ -92,7 +107,8 @@ def keys_from(store: KeyStore) -> ReadKeys:
     return read
 
 
-def auth_children(keys: KeyStore | Path, read_from: ReadFrom = keys_from) -> tuple[ChildSpec, ...]:
-    """The domain's children. `read_from` is another way to the keys, as simulations have it."""
+def keyring_child(keys: KeyStore | Path, read_from: ReadFrom = keys_from) -> ChildSpec:
+    """The keyring's place in its domain. `read_from` is another way to the keys, as simulations
+    have it."""
     read = read_from(KeyStore.of(keys))
-    return (ChildSpec("keys", lambda: Keyring(read), name=KEYS),)
+    return ChildSpec("keys", lambda: Keyring(read), name=KEYS)

@@ -9,6 +9,8 @@ import attrs
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from actors.auth.errors import KeyFileError
 from actors.auth.messages import VerificationKey
@@ -22,6 +24,7 @@ VERIFY_ONLY = "verify-*.pem"
 VERIFY_ONLY_MAX = 16
 KEY_MAX_BYTES = 16 * 1024
 OWNER_ONLY = 0o600
+DERIVED_BYTES = 32
 
 
 @attrs.frozen
@@ -33,6 +36,11 @@ class SigningKey:
 
     def verification_key(self) -> VerificationKey:
         return VerificationKey(self.kid, _public_pem(self.private.public_key()))
+
+    def derived(self, purpose: bytes) -> bytes:
+        """A secret for another purpose, which says nothing about this key (HKDF, RFC 5869)."""
+        derivation = HKDF(SHA256(), DERIVED_BYTES, salt=None, info=purpose)
+        return derivation.derive(self.private.private_bytes_raw())
 
 
 @attrs.frozen

@@ -12,6 +12,12 @@ SELECT_MERCHANT = (
     "SELECT merchant_id, name, currency, created_at FROM merchants WHERE merchant_id = $1"
 )
 
+LIST_MERCHANTS = AcrossMerchants(
+    "SELECT merchant_id, name, currency, created_at FROM merchants WHERE merchant_id > $1"
+    " AND (lower(merchant_id) LIKE $2 ESCAPE '!' OR lower(name) LIKE $2 ESCAPE '!')"
+    " ORDER BY merchant_id LIMIT $3"
+)
+
 RENAME_MERCHANT = Statement(
     "core.rename_merchant", "UPDATE merchants SET name = $2 WHERE merchant_id = $1", 11, exact=True
 )

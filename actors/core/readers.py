@@ -10,10 +10,12 @@ from actors.core.messages import (
     GetOrder,
     GetOrderTotals,
     GetPlanUsage,
+    ListMerchants,
     ListOrders,
     ListReconciliations,
     ListRefunds,
     ListSettings,
+    Merchant,
     Order,
     OrderTotals,
     Reconciliation,
@@ -22,6 +24,7 @@ from actors.core.messages import (
 from actors.core.mirrors import NEWEST, Mirrors
 from actors.core.queries import (
     LIST_CUSTOMER_ORDERS,
+    LIST_MERCHANTS,
     LIST_ORDERS,
     LIST_RECONCILIATIONS,
     LIST_REFUNDS,
@@ -31,7 +34,7 @@ from actors.core.queries import (
 )
 from actors.core.quotas import plan_usage
 from actors.core.reconciling import reconciliation_of
-from actors.core.records import order_of
+from actors.core.records import containing, merchant_of, order_of
 from actors.core.refunding import refund_of
 from actors.paging import Moment, SequenceNumber, clamp_limit, decode_cursor, page
 from actors.vocabulary import Page, Refusal
@@ -78,9 +81,21 @@ class CoreReaders(Workers):
                 return await self._orders(message)
             case GetOrderTotals():
                 return await self._totals(message.merchant_id)
+            case ListMerchants():
+                return await self._merchants(message)
         if isinstance(message, CustomerQuestion):
             return await self._customers.answer(message)
         return await super().receive(message)
+
+    async def _merchants(self, message: ListMerchants) -> Page[Merchant] | Refusal:
+        limit = clamp_limit(message.limit)
+        after = decode_cursor(message.cursor, tuple[str], ("",))
+        if isinstance(after, Refusal):
+            return after
+        rows = await self._database.fetch(
+            LIST_MERCHANTS, *after, containing(message.text), limit + 1
+        )
+        return page(rows, limit, merchant_of, lambda row: [row["merchant_id"]])
 
     async def _settings(self, message: ListSettings) -> Page[SettingsVersion] | Refusal:
         limit = clamp_limit(message.limit)

@@ -15,6 +15,12 @@ def merchant_entry(merchant: Merchant) -> Entry:
     return (Write(INSERT_MERCHANT, row),)
 
 
+def containing(text: str) -> str:
+    """The pattern (escape `!`) of what contains a text, in lower case."""
+    escaped = "".join(f"!{each}" if each in "!%_" else each for each in text.lower())
+    return f"%{escaped}%"
+
+
 def merchant_of(row: Row) -> Merchant:
     return Merchant(row[0], row[1], row[2], row[3])
 

@@ -18,12 +18,14 @@ TAG: Final = "Auth"
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """The caller, as the access token names it."""
+    """The caller, as the access token names it. `permissions` are all that it may, null where its
+    role alone says that."""
 
     subject: str
     role: Role
     merchant_id: str | None
     customer_id: str | None
+    permissions: tuple[str, ...] | None
     expires_at: datetime
 
 
@@ -50,9 +52,14 @@ async def me(request: ApiRequest) -> Answer:
             role=caller.role,
             merchant_id=caller.merchant_id,
             customer_id=caller.customer_id,
+            permissions=_sorted(caller.permissions),
             expires_at=datetime.fromtimestamp(caller.expires_at, UTC),
         )
     )
+
+
+def _sorted(permissions: frozenset[str] | None) -> tuple[str, ...] | None:
+    return tuple(sorted(permissions)) if permissions is not None else None
 
 
 async def jwks(request: ApiRequest) -> Answer:
@@ -74,6 +81,7 @@ ROUTES: Final = (
         summary="The caller, as the access token names it",
         tag=TAG,
         roles=EVERYONE,
+        personal=True,
         responses={200: Response("The caller", Caller)},
     ),
     Route(

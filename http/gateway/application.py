@@ -4,6 +4,7 @@ from typing import Final
 
 from config.policy_loading import default_policies
 from gateway import (
+    api_accounts,
     api_actors,
     api_admin,
     api_audit,
@@ -17,14 +18,18 @@ from gateway import (
     api_integrations,
     api_merchant,
     api_plans,
+    api_privacy,
     api_refunds,
     api_rewards,
+    api_sessions,
     api_tiers,
 )
 from gateway.admission import Admission
+from gateway.api_keys import api_key_routes
 from gateway.api_orders import order_routes
 from gateway.api_points import points_routes
 from gateway.api_products import product_routes
+from gateway.api_roles import role_routes
 from gateway.authentication import Authenticator
 from gateway.dispatch import Dispatcher, operations
 from gateway.documents import document_routes
@@ -37,6 +42,7 @@ from gateway.messages import LISTENER
 from gateway.metrics import http_metrics
 from gateway.overload import Overload
 from gateway.quart_app import Gateway
+from gateway.revoked import RevocationFollower, RevokedTokens
 from gateway.routes import Route
 from gateway.settings import GatewaySettings
 from gateway.switch_messages import SWITCHBOARD
@@ -57,7 +63,7 @@ SHUTDOWN_MARGIN_S: Final = 5.0
 
 def domain_routes(settings: GatewaySettings) -> tuple[Route, ...]:
     """The routes that something is behind: all but health, metrics and documentation."""
-    return (
+    routes = (
         *points_routes(settings),
         *api_rewards.ROUTES,
         *api_tiers.ROUTES,
@@ -75,9 +81,14 @@ def domain_routes(settings: GatewaySettings) -> tuple[Route, ...]:
         *api_dead_events.ROUTES,
         *api_audit.ROUTES,
         *api_controls.ROUTES,
+        *api_sessions.ROUTES,
+        *api_accounts.ROUTES,
+        *api_privacy.ROUTES,
         *api_actors.ROUTES,
         *api_flags.ROUTES,
     )
+    routes = (*routes, *api_key_routes(routes))
+    return (*routes, *role_routes(routes))
 
 
 def route_names(settings: GatewaySettings) -> frozenset[str]:
@@ -104,8 +115,10 @@ def make_app(
     board: HealthBoard,
     policies: Policies,
     overload: Overload,
+    revoked: RevokedTokens,
 ) -> Gateway:
-    """The application, ready to be served by a `Listener` with the same `overload`.
+    """The application, ready to be served by a `Listener` with the same `overload`. Somebody
+    keeps `revoked` up to date.
 
     `database` tells when another process has taken it over; limits are shared through `cache`;
     `policies` have a pipeline for each domain.
@@ -119,7 +132,7 @@ def make_app(
         Dispatcher(
             system,
             settings,
-            Authenticator(system, keys, settings.cached_tokens_max),
+            Authenticator(system, keys, domains, revoked, settings.cached_tokens_max),
             metrics,
             database,
             Admission(settings, limiter(system, cache), metrics.rejections),
@@ -152,12 +165,14 @@ def gateway_children(
 
     Without `policies` it has its own, for the domains and with the default settings, which
     outlive its listeners. The heart beats from before the first connection until after the last
-    one; checker and switchboard come last, so that a crash of theirs takes no request along.
+    one; checker, switchboard and follower come last, so that a crash of theirs takes no request
+    along.
     """
     seen = board if board is not None else HealthBoard()
     kept = policies
     held = Held()
     overload = Overload(settings.shedding, settings.shedding_mode)
+    revoked = RevokedTokens()
 
     def policies_of(system: ActorSystem) -> Policies:
         nonlocal kept
@@ -166,7 +181,8 @@ def gateway_children(
         return kept
 
     def app(system: ActorSystem) -> Gateway:
-        return make_app(system, settings, database, cache, seen, policies_of(system), overload)
+        policies = policies_of(system)
+        return make_app(system, settings, database, cache, seen, policies, overload, revoked)
 
     def board_of_switches() -> Switchboard:
         return Switchboard(policies_of, overload.shedder, seen.switches)
@@ -184,5 +200,6 @@ def gateway_children(
         ),
         ChildSpec("health", lambda: HealthChecker(seen, database, cache)),
         ChildSpec("switchboard", board_of_switches, name=SWITCHBOARD),
+        ChildSpec("revocations", lambda: RevocationFollower(revoked, policies_of)),
         ChildSpec("introspection", lambda: IntrospectionDesk(held), name=INTROSPECTION),
     )

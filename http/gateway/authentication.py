@@ -1,57 +1,57 @@
-"""Who sends a request: access tokens (RFC 9068) in the header `Authorization`."""
+"""Who sends a request: access tokens (RFC 9068) or API keys in the header `Authorization`."""
 
+import hashlib
 from collections import OrderedDict
 from typing import Any, Final
 
 import attrs
-import jwt
 
 from actors.auth.messages import (
-    ALGORITHM,
-    AUDIENCE,
-    ISSUER,
-    TOKEN_TYPE,
+    API_KEY_PREFIX,
+    API_KEYS,
     Principal,
     Role,
+    VerifyApiKey,
 )
+from gateway.domains import Domains
 from gateway.problems import Headers, Problem
+from gateway.revoked import RevokedTokens
+from gateway.signed_tokens import FOREIGN_KEY, UNREADABLE, SignedToken, token_problem
 from gateway.verification_keys import VerificationKeys
 from runtime import ActorSystem
-
-TOKEN_TYPES: Final = frozenset({TOKEN_TYPE, f"application/{TOKEN_TYPE}"})
-FOREIGN_KEY_HEADERS: Final = ("jku", "jwk", "x5u", "x5c", "crit")
-REQUIRED_CLAIMS: Final = ["iss", "aud", "sub", "exp", "iat", "jti"]
 
 NOT_BEFORE_LEEWAY_S: Final = 60.0
 """A token may come from a machine whose clock is ahead. Its end is kept to the second."""
 
+API_KEY_CACHED_S: Final = 30.0
+"""How long an API key counts without the auth domain being asked."""
+
 CHALLENGE: Final[Headers] = (("www-authenticate", 'Bearer realm="loyalnest"'),)
-INVALID_TOKEN: Final[Headers] = (
-    ("www-authenticate", 'Bearer realm="loyalnest", error="invalid_token"'),
-)
-
-FOREIGN_KEY: Final = "the token is signed with a key that is not ours"
-
-
-def token_problem(detail: str) -> Problem:
-    return Problem(401, "invalid_token", detail, INVALID_TOKEN)
 
 
 @attrs.define(eq=False)
 class Authenticator:
     """Turns the header into a principal. Verified tokens are remembered until they expire, or a
-    key is withdrawn."""
+    key is withdrawn; API keys for some seconds. What is `_revoked` meanwhile is refused."""
 
     _system: ActorSystem
     _keys: VerificationKeys
+    _domains: Domains
+    _revoked: RevokedTokens
     _cached_max: int
     _cache: OrderedDict[bytes, Principal] = attrs.field(factory=OrderedDict)
     _withdrawn: int = 0
 
     async def principal(self, authorization: bytes | None) -> Principal:
-        """Raises `Problem` 401."""
+        """Raises `Problem` 401 or, for a suspended merchant, 403."""
         if authorization is None:
             raise Problem(401, "token_required", "send an access token", CHALLENGE)
+        principal = await self._principal(authorization)
+        await self._revoked.looked()
+        self._revoked.check(principal)
+        return principal
+
+    async def _principal(self, authorization: bytes) -> Principal:
         if self._keys.old:
             await self._keys.refresh()
         if self._keys.withdrawn != self._withdrawn:
@@ -63,9 +63,31 @@ class Authenticator:
             if cached.expires_at > now_s:
                 return cached
             del self._cache[authorization]
-        principal = await self._verify(bearer(authorization), now_s)
+        token = bearer(authorization)
+        if token.startswith(API_KEY_PREFIX):
+            principal = await self._of_api_key(token, now_s)
+        else:
+            principal = await self._verify(token, now_s)
         self._remember(authorization, principal)
         return principal
+
+    async def _of_api_key(self, token: str, now_s: float) -> Principal:
+        question = VerifyApiKey(hashlib.sha256(token.encode()).hexdigest())
+        key = await self._domains.ask(API_KEYS, question, repeatable=True)
+        if key is None:
+            raise token_problem("the API key is not one of ours, has expired or was revoked")
+        until = now_s + API_KEY_CACHED_S
+        if key.expires_at is not None:
+            until = min(until, key.expires_at.timestamp())
+        return Principal(
+            subject=key.key_id,
+            role=Role.MACHINE,
+            merchant_id=key.merchant_id,
+            customer_id=None,
+            expires_at=until,
+            token_id=key.key_id,
+            permissions=frozenset(key.scopes),
+        )
 
     def _remember(self, authorization: bytes, principal: Principal) -> None:
         self._cache[authorization] = principal
@@ -73,29 +95,11 @@ class Authenticator:
             self._cache.popitem(last=False)
 
     async def _verify(self, token: str, now_s: float) -> Principal:
-        try:
-            header = jwt.get_unverified_header(token)
-        except jwt.InvalidTokenError:
-            raise token_problem("the token cannot be read") from None
-        key = await self._keys.get(_key_id(header))
+        signed = SignedToken.read(token)
+        key = await self._keys.get(signed.kid)
         if key is None:
             raise token_problem(FOREIGN_KEY)
-        try:
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=[ALGORITHM],
-                audience=AUDIENCE,
-                issuer=ISSUER,
-                options={
-                    "require": REQUIRED_CLAIMS,
-                    "verify_exp": False,
-                    "verify_nbf": False,
-                    "verify_iat": False,
-                },
-            )
-        except jwt.InvalidTokenError:
-            raise token_problem("the token is not one of ours") from None
+        claims = signed.claims(key)
         check_times(claims, now_s)
         return principal_of(claims)
 
@@ -108,18 +112,7 @@ def bearer(authorization: bytes) -> str:
     try:
         return token.strip().decode("ascii")
     except UnicodeDecodeError:
-        raise token_problem("the token cannot be read") from None
-
-
-def _key_id(header: dict[str, Any]) -> str:
-    """The key id in a token's header, of a token that names no key of its own."""
-    kid = header.get("kid")
-    type_ = header.get("typ")
-    if not isinstance(kid, str) or any(name in header for name in FOREIGN_KEY_HEADERS):
-        raise token_problem(FOREIGN_KEY)
-    if not isinstance(type_, str) or type_.lower() not in TOKEN_TYPES:
-        raise token_problem("the token is not an access token")
-    return kid
+        raise token_problem(UNREADABLE) from None
 
 
 def check_times(claims: dict[str, Any], now_s: float) -> None:
@@ -141,6 +134,7 @@ def _is_number(value: object) -> bool:
 def principal_of(claims: dict[str, Any]) -> Principal:
     """The caller, if role, merchant and customer fit together. Raises `Problem` 401."""
     merchant_id, customer_id = claims.get("merchant_id"), claims.get("customer_id")
+    scope = claims.get("scope")
     try:
         role = Role(claims.get("role"))
     except ValueError:
@@ -150,11 +144,20 @@ def principal_of(claims: dict[str, Any]) -> Principal:
         and _fits(customer_id, role is Role.CUSTOMER)
         and _fits(claims["sub"], True)
         and _fits(claims["jti"], True)
+        and isinstance(claims.get("sid"), str | None)
+        and isinstance(scope, str | None)
     )
     if not fits:
         raise token_problem("the token's role, merchant and customer do not fit together")
     return Principal(
-        claims["sub"], role, merchant_id, customer_id, float(claims["exp"]), claims["jti"]
+        claims["sub"],
+        role,
+        merchant_id,
+        customer_id,
+        float(claims["exp"]),
+        claims["jti"],
+        claims.get("sid"),
+        frozenset(scope.split()) if scope is not None else None,
     )
 
 

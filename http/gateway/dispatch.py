@@ -11,13 +11,14 @@ import trio
 from quart.wrappers import Request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestTimeout
 
-from actors.auth.messages import Principal
+from actors.auth.messages import Principal, Role
 from actors.vocabulary import Idempotency
 from gateway.admission import Admission, route_limit
 from gateway.authentication import Authenticator
 from gateway.bodies import ID_PATTERN, Decode, body_decoder, query_decoder
 from gateway.connections import VISITOR
 from gateway.domains import Domains
+from gateway.guarding import check_standing
 from gateway.head import Head, read_head
 from gateway.idempotency import InFlight, fingerprint, read_key
 from gateway.metrics import UNMATCHED, HttpMetrics
@@ -208,6 +209,7 @@ class Dispatcher:
                 idempotency=None,
                 trace_id=exchange.trace_id,
                 safe=route.method == "GET",
+                address=exchange.address,
             )
             if key is None:
                 return await route.handler(call)
@@ -229,6 +231,11 @@ class Dispatcher:
         if principal.role not in route.roles:
             detail = f"the role {principal.role.value} may not do this"
             raise Problem(403, "role_not_allowed", detail)
+        if principal.permissions is not None and not route.allows(principal.permissions):
+            detail = f"this needs the permission {route.permission}"
+            raise Problem(403, "permission_missing", detail)
+        if principal.role is Role.PLATFORM:
+            await check_standing(self._domains, principal)
 
     def _account(self, exchange: Exchange, status: int) -> None:
         if exchange.permit is not None:

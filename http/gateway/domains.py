@@ -8,7 +8,7 @@ import attrs
 
 from actors.admin_core import messages as admin_core
 from actors.admin_features import messages as admin_features
-from actors.auth.messages import KEYS
+from actors.auth import messages as auth
 from actors.core import messages as core
 from actors.points import messages as points
 from actors.points.program_messages import PROGRAM
@@ -21,6 +21,7 @@ from config.policies import (
     CONTROLS,
     CORE,
     DEFERRALS,
+    LOGINS,
     PLATFORM,
     POINTS,
     PRODUCTS,
@@ -39,10 +40,19 @@ Ask: TypeAlias = Callable[[float | None], Awaitable[Reply]]
 """Asks once, given how long that may take in seconds; None where nothing limits it."""
 
 DOMAIN_OF: Final[Mapping[str, str]] = {
-    KEYS: AUTH,
+    auth.KEYS: AUTH,
+    auth.SESSIONS: AUTH,
+    auth.API_KEYS: AUTH,
+    auth.REVOCATIONS: AUTH,
+    auth.GUARD: AUTH,
+    auth.LOGINS: LOGINS,
+    auth.CAPTCHA: LOGINS,
+    auth.ACCOUNTS: LOGINS,
+    auth.QUERIES: AUTH,
     admin_core.QUERIES: ADMIN_CORE,
     admin_features.FLAGS: ADMIN_FEATURES,
     admin_features.KEEPER: ADMIN_FEATURES,
+    admin_core.PRIVACY: ADMIN_CORE,
     core.MERCHANTS: CORE,
     core.CUSTOMERS: CORE,
     core.ORDERS: CORE,

@@ -32,6 +32,7 @@ BY_NAME: Final[dict[str, Any]] = {
     "reason": "purchase",
     "currency": "EUR",
     "sku": "ROSES-12",
+    "skus": ["ROSES-12"],
     "name": "Twelve roses",
     "expires_after_days": 365,
     "amount": 100,
@@ -40,6 +41,14 @@ BY_NAME: Final[dict[str, Any]] = {
     "total_minor": 2_599,
     "price_minor": 2_599,
     "unit_price_minor": 2_599,
+    "password": "nine green bicycles",
+    "new_password": "seven blue umbrellas",
+    "scopes": ["orders:read", "orders:write"],
+    "permissions": ["orders:read"],
+    "role_id": "clerk",
+    "account_id": "acc_01JZX5V8N3",
+    "key_id": "key_01JZX5V8N3",
+    "request_id": "prv_01JZX5V8N3",
 }
 
 DATE_TIME: Final = "2026-05-01T12:00:00Z"

@@ -44,6 +44,7 @@ class ApiRequest:
     """A request that has passed authentication and validation.
 
     `body` and `query` are of the types that the route declares. A `safe` one changes nothing.
+    `address` is where it comes from.
     """
 
     system: ActorSystem
@@ -55,6 +56,7 @@ class ApiRequest:
     idempotency: Idempotency | None
     trace_id: str
     safe: bool = False
+    address: str = ""
 
     def ask(
         self,
@@ -184,7 +186,8 @@ class Route:
     With `body_optional` an empty body stands for the defaults. `deadline_s` takes the place of
     the deadline that requests usually have. `limit_per_minute` is how often one merchant, or one
     address on a public route, may use it; a route that is `unlimited` counts against no limit.
-    `priority` says what is given up first under overload.
+    `priority` says what is given up first under overload. A `personal` route is about nobody but
+    the caller, and needs no permission.
     """
 
     method: str
@@ -205,6 +208,7 @@ class Route:
     deadline_s: float | None = None
     limit_per_minute: int | None = None
     unlimited: bool = False
+    personal: bool = False
     query: Any = None
     keyed: Keyed = Keyed.NONE
     problems: tuple[int, ...] = ()
@@ -222,6 +226,16 @@ class Route:
     def domain(self) -> str:
         """The area of the API that it belongs to, as a label."""
         return self.tag.lower()
+
+    @property
+    def permission(self) -> str:
+        """What a narrower role, or an API key, must have to use it: `orders:read`."""
+        return f"{self.domain}:{'read' if self.method in READING else 'write'}"
+
+    def allows(self, permissions: frozenset[str]) -> bool:
+        """Whether somebody with no more than these may use it. What concerns nobody but the
+        caller is open to all of its roles."""
+        return self.personal or self.permission in permissions
 
     @property
     def problem_statuses(self) -> frozenset[int]:

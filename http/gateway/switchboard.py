@@ -11,7 +11,7 @@ import structlog
 from actors.admin_core.messages import SYSTEM, AuditRecord, audit_event
 from actors.admin_core.recording import record
 from actors.vocabulary import Refusal, RefusalKind
-from config.policies import CONTROLS
+from config.policies import AUTH, CONTROLS, REDIS
 from gateway.late_entries import RECORD_TIMEOUT_S, LateEntries
 from gateway.switch_messages import (
     SHEDDER,
@@ -45,6 +45,14 @@ UNKNOWN: Final = Refusal(RefusalKind.NOT_FOUND, "not_found", "there is no such d
 NO_BREAKER: Final = Refusal(RefusalKind.CONFLICT, "no_breaker", "this dependency has no breaker")
 NOT_ALLOWED: Final = Refusal(
     RefusalKind.CONFLICT, "chaos_not_allowed", "the setting chaos_allowed is not on"
+)
+LETS_STAFF_IN: Final = frozenset({AUTH, REDIS})
+"""What it takes to know who is staff in good standing: cut off, nobody could switch it back."""
+
+NEEDS_AN_END: Final = Refusal(
+    RefusalKind.INVALID,
+    "needs_an_end",
+    "without it nobody of the platform is let in, who could switch it back: say for how long",
 )
 LOCKS_OUT: Final = Refusal(
     RefusalKind.CONFLICT, "would_lock_out", "nobody could switch it back: these are the switches"
@@ -123,6 +131,8 @@ class Switchboard(Actor):
             return NO_BREAKER
         if wanted.name == CONTROLS and wanted.state is ForcedState.OPEN:
             return LOCKS_OUT
+        if wanted.state is ForcedState.OPEN and _for_ever(wanted.name, wanted.order):
+            return NEEDS_AN_END
         await self._switch(self._forced(wanted.name, wanted.state), wanted.order)
         return None
 
@@ -133,6 +143,8 @@ class Switchboard(Actor):
             return NOT_ALLOWED
         if wanted.spec is not None and wanted.name == CONTROLS:
             return LOCKS_OUT
+        if wanted.spec is not None and _for_ever(wanted.name, wanted.order):
+            return NEEDS_AN_END
         await self._switch(self._injected(wanted), wanted.order)
         return None
 
@@ -239,3 +251,8 @@ class Switchboard(Actor):
         self._late.add(self._event(change, order))
         change.apply()
         self._note(change, order)
+
+
+def _for_ever(name: str, order: Order) -> bool:
+    """Whether staff would be cut off until the process ends."""
+    return name in LETS_STAFF_IN and order.for_s is None

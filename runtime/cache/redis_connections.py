@@ -19,6 +19,7 @@ from redis.exceptions import (
     RedisError,
     ResponseError,
 )
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from runtime import host
 from runtime.cache.errors import Away, CacheRefused, CacheUnavailable
@@ -161,7 +162,7 @@ async def _exchange(connection: redis_py.AbstractConnection, command: Command) -
         if not connection.is_connected or await connection.can_read():
             # Closed by the server, or holding what nobody asked for.
             raise _Stale
-        await connection.send_command(*command)
+        await send(connection, command)
         answer = await connection.read_response()
         whole = True
     except ResponseError:
@@ -171,6 +172,15 @@ async def _exchange(connection: redis_py.AbstractConnection, command: Command) -
         if not whole:
             await connection.disconnect(nowait=True)
     return answer
+
+
+async def send(connection: redis_py.AbstractConnection, command: Command) -> None:
+    """A server that goes at this very moment closes the transport, which uvloop tells in its own
+    way."""
+    try:
+        await connection.send_command(*command)
+    except RuntimeError as error:
+        raise RedisConnectionError(str(error)) from error
 
 
 async def close(connection: redis_py.AbstractConnection) -> None:

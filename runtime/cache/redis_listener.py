@@ -10,7 +10,7 @@ import trio
 
 from runtime import host
 from runtime.cache.errors import CacheUnavailable
-from runtime.cache.redis_connections import Connections, close, translated
+from runtime.cache.redis_connections import Connections, close, send, translated
 from runtime.cache.subscriptions import Subscriptions
 from runtime.child import Backoff
 from runtime.parking import monotonic
@@ -135,7 +135,7 @@ class Listener:
 
     async def _send(self, connection: redis_py.AbstractConnection, *command: str) -> None:
         with trio.fail_after(CONNECT_TIMEOUT_S):
-            await host.call(connection.send_command, *command)
+            await host.call(send, connection, command)
 
     async def _read(self, connection: redis_py.AbstractConnection) -> None:
         while True:

@@ -11,6 +11,7 @@ from supervisors.simulation.points import Points
 from supervisors.simulation.products import Products
 from supervisors.simulation.returns import Returns
 from supervisors.simulation.rewards import Rewards
+from supervisors.simulation.sessions import Sessions
 from supervisors.simulation.transfers import Transfers
 
 
@@ -27,6 +28,7 @@ class EverythingScenario(ApplicationScenario):
         Deferrals,
         Audit,
         Returns,
+        Sessions,
         Transfers,
         Rewards,
         Flags,

@@ -17,6 +17,7 @@ from supervisors.simulation.points import PointsScenario
 from supervisors.simulation.products import ProductsScenario
 from supervisors.simulation.returns import ReturnsScenario
 from supervisors.simulation.rewards import RewardsScenario
+from supervisors.simulation.sessions import SessionsScenario
 from supervisors.simulation.transfers import TransfersScenario
 
 ALL = (
@@ -33,6 +34,7 @@ ALL = (
     ProductsScenario,
     ReturnsScenario,
     RewardsScenario,
+    SessionsScenario,
     TransfersScenario,
 )
 

@@ -9,13 +9,14 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trio.lowlevel import checkpoint
 
-from actors.admin_core.messages import AUDIT
+from actors.admin_core.messages import AUDIT, PRIVACY
 from actors.admin_core.messages import QUERIES as AUDIT_QUERIES
 from actors.admin_features.flag_file import FileInMemory
 from actors.admin_features.messages import FLAGS, KEEPER
+from actors.auth import messages as auth
+from actors.auth.inside import HASHING
 from actors.auth.keyring import ReadKeys
 from actors.auth.keys import KeySet, KeyStore, SigningKey, signing_key
-from actors.auth.messages import KEYS
 from actors.core.cipher import KEY_BYTES, DataKeys
 from actors.core.data_keyring import ReadDataKeys
 from actors.core.data_keys import DataKeyStore
@@ -45,6 +46,7 @@ from runtime.telemetry import Metrics
 from supervisors.application import ApplicationSpec, Outside, application
 from supervisors.cache import CACHE, cache_child
 from supervisors.platform import DATABASE, DatabaseSpec, platform
+from supervisors.simulation.hashing import quick_hashing
 
 PLATFORM_ACTORS = (DATABASE, JOURNAL, RELAY, CACHE, JOBS, RUNNER, SCHEDULER)
 CORE_ACTORS = (MERCHANTS, CUSTOMERS, ORDERS, CORE_QUERIES, IMPORTS, INTEGRATIONS)
@@ -59,8 +61,20 @@ POINTS_ACTORS = (
     "points.expiry",
     DEFERRALS,
 )
-AUDIT_ACTORS = (AUDIT, AUDIT_QUERIES)
+AUDIT_ACTORS = (AUDIT, AUDIT_QUERIES, PRIVACY)
 FLAG_ACTORS = (KEEPER, FLAGS)
+AUTH_ACTORS = (
+    auth.KEYS,
+    auth.REVOCATIONS,
+    auth.GUARD,
+    auth.API_KEYS,
+    auth.SESSIONS,
+    HASHING,
+    auth.CAPTCHA,
+    auth.LOGINS,
+    auth.ACCOUNTS,
+    auth.QUERIES,
+)
 PRODUCTS_ACTORS = (CATALOGUE, PRODUCT_QUERIES)
 DOMAIN_SUPERVISORS = (
     "domain.auth",
@@ -78,7 +92,7 @@ TARGETS = (
     *PRODUCTS_ACTORS,
     *AUDIT_ACTORS,
     *FLAG_ACTORS,
-    KEYS,
+    *AUTH_ACTORS,
     *DOMAIN_SUPERVISORS,
 )
 """Whom a fault plan may kill."""
@@ -119,6 +133,7 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
         open_cache=open_cache,
         open_spool=open_spool,
         read_keys=read_keys,
+        start_hashing=quick_hashing,
         read_data_keys=read_data_keys,
         flag_file=lambda _path: FileInMemory(),
     )

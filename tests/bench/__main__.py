@@ -10,6 +10,7 @@ from tests.bench.failing import failing
 from tests.bench.idling import idling
 from tests.bench.importing import importing
 from tests.bench.introspection import introspection
+from tests.bench.logins import logins
 from tests.bench.messaging import messaging
 from tests.bench.mutations import mutations
 from tests.bench.overload import overload
@@ -31,6 +32,7 @@ ALL = (
     simulating,
     roundtrips,
     policies,
+    logins,
     durable,
     serving_on_postgresql,
     overload,

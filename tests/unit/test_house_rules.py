@@ -76,6 +76,7 @@ IO_CALLS = {
 }
 ADAPTERS = {
     "actors.admin_features.flag_file": "the file of the last known flags",
+    "actors.auth.hashing": "the threads that hash, where no others are given",
     "actors.auth.keyring": "the signing key, where no other way to it is given",
     "actors.auth.keys": "the signing key's file",
     "actors.auth.records": "the record files of the signing key",

@@ -42,6 +42,16 @@ class GetMerchant(Call[Merchant | None]):
 
 
 @attrs.frozen
+class ListMerchants(Call[Page[Merchant] | Refusal]):
+    """To `QUERIES`, in the order of their ids: all, or those whose id or name contains `text`,
+    without regard to case."""
+
+    text: str = ""
+    limit: int = 50
+    cursor: str | None = None
+
+
+@attrs.frozen
 class RenameMerchant(Call[Merchant | Refusal]):
     """To `MERCHANTS`: give a merchant another name. `publishes` as in `RegisterMerchant`."""
 

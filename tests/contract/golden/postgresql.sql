@@ -87,6 +87,31 @@ BEGIN
     END IF;
 END
 $$;
+CREATE TABLE public.access_roles (
+    merchant_id text NOT NULL,
+    role_id text NOT NULL,
+    base text NOT NULL,
+    permissions jsonb NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT access_roles_base_check CHECK ((base = ANY (ARRAY['platform'::text, 'owner'::text, 'manager'::text, 'support'::text]))),
+    CONSTRAINT access_roles_role_id_check CHECK (((length(role_id) >= 1) AND (length(role_id) <= 64)))
+);
+CREATE TABLE public.accounts (
+    merchant_id text NOT NULL,
+    account_id text NOT NULL,
+    email text NOT NULL,
+    password_hash text NOT NULL,
+    role text NOT NULL,
+    customer_id text,
+    role_id text,
+    disabled boolean NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT accounts_check CHECK (((merchant_id = '-'::text) = (role = 'platform'::text))),
+    CONSTRAINT accounts_check1 CHECK (((customer_id IS NOT NULL) = (role = 'customer'::text))),
+    CONSTRAINT accounts_email_check CHECK (((length(email) >= 3) AND (length(email) <= 254))),
+    CONSTRAINT accounts_role_check CHECK ((role = ANY (ARRAY['platform'::text, 'owner'::text, 'manager'::text, 'support'::text, 'customer'::text])))
+);
 CREATE TABLE public.admin_flag_history (
     merchant_id text NOT NULL,
     flag_key text NOT NULL,
@@ -105,6 +130,19 @@ CREATE TABLE public.admin_flags (
     changed_at timestamp with time zone NOT NULL,
     CONSTRAINT admin_flags_version_check CHECK ((version >= 1))
 );
+CREATE TABLE public.api_keys (
+    merchant_id text NOT NULL,
+    key_id text NOT NULL,
+    name text NOT NULL,
+    key_hash text NOT NULL,
+    scopes jsonb NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT api_keys_key_hash_check CHECK ((length(key_hash) = 64))
+);
 CREATE TABLE public.audit_entries (
     merchant_id text NOT NULL,
     sequence bigint NOT NULL,
@@ -121,6 +159,12 @@ CREATE TABLE public.audit_entries (
     hash text NOT NULL,
     CONSTRAINT audit_entries_hash_check CHECK ((length(hash) = 64)),
     CONSTRAINT audit_entries_sequence_check CHECK ((sequence >= 1))
+);
+CREATE TABLE public.captcha_uses (
+    merchant_id text NOT NULL,
+    challenge text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT captcha_uses_challenge_check CHECK ((length(challenge) = 64))
 );
 CREATE TABLE public.customer_consents (
     merchant_id text NOT NULL,
@@ -300,6 +344,13 @@ CREATE TABLE public.journal_partitions (
     CONSTRAINT journal_partitions_commits_check CHECK ((commits >= 0)),
     CONSTRAINT journal_partitions_epoch_check CHECK ((epoch >= 1))
 );
+CREATE TABLE public.known_devices (
+    merchant_id text NOT NULL,
+    account_id text NOT NULL,
+    device_hash text NOT NULL,
+    last_used_at timestamp with time zone NOT NULL,
+    CONSTRAINT known_devices_device_hash_check CHECK ((length(device_hash) = 64))
+);
 CREATE TABLE public.late_deliveries (
     merchant_id text NOT NULL,
     consumer text NOT NULL,
@@ -313,6 +364,17 @@ CREATE TABLE public.late_deliveries (
     attempts bigint DEFAULT 0 NOT NULL,
     history jsonb NOT NULL,
     dead_at timestamp with time zone
+);
+CREATE TABLE public.login_attempts (
+    merchant_id text NOT NULL,
+    attempt_id text NOT NULL,
+    happened_at timestamp with time zone NOT NULL,
+    email_hash text NOT NULL,
+    account_id text,
+    address text NOT NULL,
+    device_hash text,
+    outcome text NOT NULL,
+    CONSTRAINT login_attempts_email_hash_check CHECK ((length(email_hash) = 64))
 );
 CREATE TABLE public.merchant_settings (
     merchant_id text NOT NULL,
@@ -677,6 +739,25 @@ CREATE TABLE public.points_transfers (
     CONSTRAINT points_transfers_amount_check CHECK ((amount > 0)),
     CONSTRAINT points_transfers_check CHECK ((from_customer_id <> to_customer_id))
 );
+CREATE TABLE public.privacy_requests (
+    merchant_id text NOT NULL,
+    request_id text NOT NULL,
+    customer_id text NOT NULL,
+    kind text NOT NULL,
+    state text NOT NULL,
+    reference text,
+    reason text NOT NULL,
+    requested_by text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    outcome text,
+    CONSTRAINT privacy_requests_check CHECK ((due_at > received_at)),
+    CONSTRAINT privacy_requests_check1 CHECK (((ended_at IS NOT NULL) = (state = ANY (ARRAY['done'::text, 'refused'::text])))),
+    CONSTRAINT privacy_requests_customer_id_check CHECK (((length(customer_id) >= 1) AND (length(customer_id) <= 64))),
+    CONSTRAINT privacy_requests_kind_check CHECK ((kind = ANY (ARRAY['export'::text, 'erase'::text]))),
+    CONSTRAINT privacy_requests_state_check CHECK ((state = ANY (ARRAY['open'::text, 'running'::text, 'done'::text, 'refused'::text])))
+);
 CREATE TABLE public.product_prices (
     merchant_id text NOT NULL,
     sku text NOT NULL,
@@ -717,6 +798,15 @@ CREATE TABLE public.reconciliations (
     CONSTRAINT reconciliations_check CHECK (((missing >= 0) AND (missing <= orders))),
     CONSTRAINT reconciliations_orders_check CHECK ((orders >= 0))
 );
+CREATE TABLE public.refresh_tokens (
+    merchant_id text NOT NULL,
+    token_hash text NOT NULL,
+    session_id text NOT NULL,
+    issued_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    CONSTRAINT refresh_tokens_token_hash_check CHECK ((length(token_hash) = 64))
+);
 CREATE TABLE public.refunds (
     merchant_id text NOT NULL,
     order_id text NOT NULL,
@@ -728,12 +818,27 @@ CREATE TABLE public.refunds (
     CONSTRAINT refunds_amount_minor_check CHECK ((amount_minor >= 1)),
     CONSTRAINT refunds_refund_id_check CHECK (((length(refund_id) >= 1) AND (length(refund_id) <= 64)))
 );
+CREATE TABLE public.revocations (
+    merchant_id text NOT NULL,
+    revoked_id text NOT NULL,
+    recorded_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
 CREATE TABLE public.schema_migrations (
     component text NOT NULL,
     number bigint NOT NULL,
     name text NOT NULL,
     checksum text NOT NULL,
     applied_at timestamp with time zone NOT NULL
+);
+CREATE TABLE public.sessions (
+    merchant_id text NOT NULL,
+    session_id text NOT NULL,
+    account_id text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    end_reason text
 );
 CREATE TABLE public.subscriptions (
     merchant_id text NOT NULL,
@@ -742,6 +847,11 @@ CREATE TABLE public.subscriptions (
     plan text NOT NULL,
     CONSTRAINT subscriptions_check CHECK ((ends_at > starts_at)),
     CONSTRAINT subscriptions_plan_check CHECK ((plan = ANY (ARRAY['starter'::text, 'growth'::text, 'scale'::text, 'unlimited'::text])))
+);
+CREATE TABLE public.suspensions (
+    merchant_id text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    reason text NOT NULL
 );
 CREATE TABLE public.webhook_receipts (
     merchant_id text NOT NULL,
@@ -766,12 +876,20 @@ ALTER TABLE ONLY public.points_lot_movements ATTACH PARTITION public.points_lot_
 ALTER TABLE ONLY public.points_lots ATTACH PARTITION public.points_lots_p0 FOR VALUES WITH (modulus 8, remainder 0);
 ALTER TABLE ONLY public.points_postings ATTACH PARTITION public.points_postings_p0 FOR VALUES WITH (modulus 8, remainder 0);
 ALTER TABLE ONLY public.points_transactions ATTACH PARTITION public.points_transactions_p0 FOR VALUES WITH (modulus 8, remainder 0);
+ALTER TABLE ONLY public.access_roles
+    ADD CONSTRAINT access_roles_pkey PRIMARY KEY (merchant_id, role_id);
+ALTER TABLE ONLY public.accounts
+    ADD CONSTRAINT accounts_pkey PRIMARY KEY (merchant_id, account_id);
 ALTER TABLE ONLY public.admin_flag_history
     ADD CONSTRAINT admin_flag_history_pkey PRIMARY KEY (merchant_id, flag_key, version);
 ALTER TABLE ONLY public.admin_flags
     ADD CONSTRAINT admin_flags_pkey PRIMARY KEY (merchant_id, flag_key);
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_pkey PRIMARY KEY (merchant_id, key_id);
 ALTER TABLE ONLY public.audit_entries
     ADD CONSTRAINT audit_entries_pkey PRIMARY KEY (merchant_id, sequence);
+ALTER TABLE ONLY public.captcha_uses
+    ADD CONSTRAINT captcha_uses_pkey PRIMARY KEY (merchant_id, challenge);
 ALTER TABLE ONLY public.customer_consents
     ADD CONSTRAINT customer_consents_pkey PRIMARY KEY (merchant_id, customer_id, channel, changed_at);
 ALTER TABLE ONLY public.customer_contacts
@@ -800,8 +918,12 @@ ALTER TABLE ONLY public.jobs
     ADD CONSTRAINT jobs_pkey PRIMARY KEY (merchant_id, job_id);
 ALTER TABLE ONLY public.journal_partitions
     ADD CONSTRAINT journal_partitions_pkey PRIMARY KEY (partition);
+ALTER TABLE ONLY public.known_devices
+    ADD CONSTRAINT known_devices_pkey PRIMARY KEY (merchant_id, account_id, device_hash);
 ALTER TABLE ONLY public.late_deliveries
     ADD CONSTRAINT late_deliveries_pkey PRIMARY KEY (merchant_id, consumer, event_id);
+ALTER TABLE ONLY public.login_attempts
+    ADD CONSTRAINT login_attempts_pkey PRIMARY KEY (merchant_id, attempt_id);
 ALTER TABLE ONLY public.merchant_settings
     ADD CONSTRAINT merchant_settings_pkey PRIMARY KEY (merchant_id, version);
 ALTER TABLE ONLY public.merchants
@@ -856,23 +978,37 @@ ALTER TABLE ONLY public.points_transfer_parts
     ADD CONSTRAINT points_transfer_parts_pkey PRIMARY KEY (merchant_id, transaction_id);
 ALTER TABLE ONLY public.points_transfers
     ADD CONSTRAINT points_transfers_pkey PRIMARY KEY (merchant_id, transfer_id);
+ALTER TABLE ONLY public.privacy_requests
+    ADD CONSTRAINT privacy_requests_pkey PRIMARY KEY (merchant_id, request_id);
 ALTER TABLE ONLY public.product_prices
     ADD CONSTRAINT product_prices_pkey PRIMARY KEY (merchant_id, sku, effective_from);
 ALTER TABLE ONLY public.products
     ADD CONSTRAINT products_pkey PRIMARY KEY (merchant_id, sku);
 ALTER TABLE ONLY public.reconciliations
     ADD CONSTRAINT reconciliations_pkey PRIMARY KEY (merchant_id, ran_at);
+ALTER TABLE ONLY public.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (merchant_id, token_hash);
 ALTER TABLE ONLY public.refunds
     ADD CONSTRAINT refunds_pkey PRIMARY KEY (merchant_id, order_id, refund_id);
+ALTER TABLE ONLY public.revocations
+    ADD CONSTRAINT revocations_pkey PRIMARY KEY (merchant_id, revoked_id);
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (component, number);
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (merchant_id, session_id);
 ALTER TABLE ONLY public.subscriptions
     ADD CONSTRAINT subscriptions_pkey PRIMARY KEY (merchant_id, starts_at);
+ALTER TABLE ONLY public.suspensions
+    ADD CONSTRAINT suspensions_pkey PRIMARY KEY (merchant_id);
 ALTER TABLE ONLY public.webhook_receipts
     ADD CONSTRAINT webhook_receipts_pkey PRIMARY KEY (merchant_id, provider, webhook_id);
+CREATE UNIQUE INDEX accounts_by_email ON public.accounts USING btree (merchant_id, email);
+CREATE UNIQUE INDEX accounts_by_id ON public.accounts USING btree (account_id);
+CREATE UNIQUE INDEX api_keys_by_hash ON public.api_keys USING btree (key_hash);
 CREATE INDEX audit_entries_by_time ON public.audit_entries USING btree (happened_at, entry_id);
 CREATE INDEX audit_entries_of_merchant ON public.audit_entries USING btree (merchant_id, happened_at, entry_id);
 CREATE UNIQUE INDEX audit_entries_once ON public.audit_entries USING btree (merchant_id, entry_id);
+CREATE INDEX captcha_uses_by_end ON public.captcha_uses USING btree (expires_at);
 CREATE INDEX customer_contacts_by_key ON public.customer_contacts USING btree (key_version);
 CREATE UNIQUE INDEX customer_contacts_once ON public.customer_contacts USING btree (merchant_id, kind, blind_index);
 CREATE INDEX customer_external_ids_of ON public.customer_external_ids USING btree (merchant_id, customer_id);
@@ -890,12 +1026,16 @@ CREATE INDEX jobs_to_claim ON public.jobs USING btree (queue, priority DESC, due
 CREATE INDEX jobs_to_prune ON public.jobs USING btree (finished_at) WHERE (state = ANY (ARRAY['succeeded'::text, 'cancelled'::text]));
 CREATE INDEX jobs_unfinished ON public.jobs USING btree (queue, state) WHERE (state = ANY (ARRAY['available'::text, 'running'::text, 'retryable'::text, 'dead'::text]));
 CREATE UNIQUE INDEX jobs_unique ON public.jobs USING btree (merchant_id, queue, unique_key) WHERE ((finished_at IS NULL) AND (unique_key IS NOT NULL));
+CREATE INDEX known_devices_by_age ON public.known_devices USING btree (last_used_at);
 CREATE INDEX late_deliveries_dead ON public.late_deliveries USING btree (event_id, consumer) WHERE (dead_at IS NOT NULL);
 CREATE INDEX late_deliveries_due ON public.late_deliveries USING btree (consumer, available_at, event_id) WHERE ((available_at IS NOT NULL) AND (failures = 0));
 CREATE INDEX late_deliveries_due_again ON public.late_deliveries USING btree (consumer, available_at, event_id) WHERE ((available_at IS NOT NULL) AND (failures > 0));
 CREATE INDEX late_deliveries_in_order ON public.late_deliveries USING btree (merchant_id, consumer, topic, key, event_id) WHERE (dead_at IS NULL);
 CREATE INDEX late_deliveries_of_event ON public.late_deliveries USING btree (merchant_id, event_id);
 CREATE INDEX late_deliveries_oldest ON public.late_deliveries USING btree (created_at) WHERE (dead_at IS NULL);
+CREATE INDEX login_attempts_by_time ON public.login_attempts USING btree (happened_at, attempt_id);
+CREATE INDEX login_attempts_of_account ON public.login_attempts USING btree (merchant_id, email_hash, happened_at);
+CREATE INDEX login_attempts_of_address ON public.login_attempts USING btree (address, happened_at);
 CREATE INDEX orders_by_customer ON ONLY public.orders USING btree (merchant_id, customer_id, ordered_at, order_id);
 CREATE INDEX orders_by_recording ON ONLY public.orders USING btree (merchant_id, recorded_at, order_id);
 CREATE INDEX orders_by_time ON ONLY public.orders USING btree (merchant_id, ordered_at, order_id);
@@ -919,6 +1059,16 @@ CREATE UNIQUE INDEX points_transactions_p0_merchant_id_customer_id_asset_sequen_
 CREATE INDEX points_transactions_reversing ON ONLY public.points_transactions USING btree (merchant_id, reverses) WHERE (reverses IS NOT NULL);
 CREATE INDEX points_transactions_p0_merchant_id_reverses_idx ON public.points_transactions_p0 USING btree (merchant_id, reverses) WHERE (reverses IS NOT NULL);
 CREATE INDEX points_transfer_parts_of ON public.points_transfer_parts USING btree (merchant_id, transfer_id);
+CREATE UNIQUE INDEX privacy_requests_by_id ON public.privacy_requests USING btree (request_id);
+CREATE INDEX privacy_requests_due ON public.privacy_requests USING btree (due_at, request_id);
+CREATE INDEX privacy_requests_not_ended ON public.privacy_requests USING btree (due_at) WHERE (ended_at IS NULL);
+CREATE UNIQUE INDEX refresh_tokens_by_hash ON public.refresh_tokens USING btree (token_hash);
+CREATE INDEX refresh_tokens_of_session ON public.refresh_tokens USING btree (merchant_id, session_id);
+CREATE INDEX revocations_by_end ON public.revocations USING btree (expires_at);
+CREATE INDEX revocations_by_id ON public.revocations USING btree (revoked_id);
+CREATE INDEX revocations_by_time ON public.revocations USING btree (recorded_at);
+CREATE INDEX sessions_by_end ON public.sessions USING btree (expires_at);
+CREATE INDEX sessions_of_account ON public.sessions USING btree (merchant_id, account_id, created_at);
 CREATE UNIQUE INDEX subscriptions_in_force ON public.subscriptions USING btree (merchant_id) WHERE (ends_at IS NULL);
 CREATE INDEX webhook_receipts_by_age ON public.webhook_receipts USING btree (received_at);
 CREATE INDEX webhook_receipts_by_time ON public.webhook_receipts USING btree (merchant_id, provider, received_at);
@@ -962,6 +1112,8 @@ ALTER TABLE ONLY public.imports
     ADD CONSTRAINT imports_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES public.merchants(merchant_id);
 ALTER TABLE ONLY public.integrations
     ADD CONSTRAINT integrations_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES public.merchants(merchant_id);
+ALTER TABLE ONLY public.known_devices
+    ADD CONSTRAINT known_devices_merchant_id_account_id_fkey FOREIGN KEY (merchant_id, account_id) REFERENCES public.accounts(merchant_id, account_id);
 ALTER TABLE ONLY public.merchant_settings
     ADD CONSTRAINT merchant_settings_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES public.merchants(merchant_id);
 ALTER TABLE public.orders
@@ -972,15 +1124,23 @@ ALTER TABLE ONLY public.product_prices
     ADD CONSTRAINT product_prices_merchant_id_sku_fkey FOREIGN KEY (merchant_id, sku) REFERENCES public.products(merchant_id, sku);
 ALTER TABLE ONLY public.reconciliations
     ADD CONSTRAINT reconciliations_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES public.merchants(merchant_id);
+ALTER TABLE ONLY public.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_merchant_id_session_id_fkey FOREIGN KEY (merchant_id, session_id) REFERENCES public.sessions(merchant_id, session_id);
 ALTER TABLE ONLY public.refunds
     ADD CONSTRAINT refunds_merchant_id_order_id_fkey FOREIGN KEY (merchant_id, order_id) REFERENCES public.orders(merchant_id, order_id);
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_merchant_id_account_id_fkey FOREIGN KEY (merchant_id, account_id) REFERENCES public.accounts(merchant_id, account_id);
 ALTER TABLE ONLY public.subscriptions
     ADD CONSTRAINT subscriptions_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES public.merchants(merchant_id);
 ALTER TABLE ONLY public.webhook_receipts
     ADD CONSTRAINT webhook_receipts_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES public.merchants(merchant_id);
+ALTER TABLE public.access_roles ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.accounts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.admin_flag_history ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.admin_flags ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.api_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.audit_entries ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.captcha_uses ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.customer_consents ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.customer_contacts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.customer_external_ids ENABLE ROW LEVEL SECURITY;
@@ -993,12 +1153,18 @@ ALTER TABLE public.inbox ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.integrations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.job_schedule_runs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.jobs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.known_devices ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.late_deliveries ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.login_attempts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.merchant_settings ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.merchants ENABLE ROW LEVEL SECURITY;
+CREATE POLICY of_merchant ON public.access_roles USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.accounts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.admin_flag_history USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.admin_flags USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.api_keys USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.audit_entries USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.captcha_uses USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.customer_consents USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.customer_contacts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.customer_external_ids USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -1011,7 +1177,9 @@ CREATE POLICY of_merchant ON public.inbox USING (((merchant_id = ANY (( SELECT s
 CREATE POLICY of_merchant ON public.integrations USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.job_schedule_runs USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.jobs USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.known_devices USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.late_deliveries USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.login_attempts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.merchant_settings USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.merchants USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.orders USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -1034,11 +1202,16 @@ CREATE POLICY of_merchant ON public.points_tier_programs USING (((merchant_id = 
 CREATE POLICY of_merchant ON public.points_transactions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_transfer_parts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_transfers USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.privacy_requests USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.product_prices USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.products USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.reconciliations USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.refresh_tokens USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.refunds USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.revocations USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.sessions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.subscriptions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.suspensions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.webhook_receipts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
@@ -1060,16 +1233,25 @@ ALTER TABLE public.points_tier_programs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_transactions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_transfer_parts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_transfers ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.privacy_requests ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.product_prices ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.products ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.reconciliations ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.refresh_tokens ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.refunds ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.revocations ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.sessions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.subscriptions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.suspensions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.webhook_receipts ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA public TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.access_roles TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.accounts TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.admin_flag_history TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.admin_flags TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_keys TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.audit_entries TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.captcha_uses TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customer_consents TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customer_contacts TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customer_external_ids TO loyalnest_app;
@@ -1083,7 +1265,9 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.integrations TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.job_schedule_runs TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.jobs TO loyalnest_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.journal_partitions TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.known_devices TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.late_deliveries TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.login_attempts TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.merchant_settings TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.merchants TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.orders TO loyalnest_app;
@@ -1106,10 +1290,15 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_tier_programs TO loyaln
 GRANT SELECT,INSERT ON TABLE public.points_transactions TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.points_transfer_parts TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.points_transfers TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.privacy_requests TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.product_prices TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.products TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.reconciliations TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refresh_tokens TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refunds TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.revocations TO loyalnest_app;
 GRANT SELECT ON TABLE public.schema_migrations TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.subscriptions TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.suspensions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.webhook_receipts TO loyalnest_app;

@@ -56,6 +56,31 @@ WHEN EXISTS (SELECT 1 FROM subscriptions AS other WHERE other.merchant_id = NEW.
     AND other.starts_at < coalesce(NEW.ends_at, '9999-12-31') AND NEW.starts_at < coalesce(other.ends_at, '9999-12-31'))
 BEGIN SELECT RAISE(ABORT, 'subscriptions overlap'); END;
 
+CREATE TABLE access_roles (
+    merchant_id TEXT NOT NULL,
+    role_id TEXT NOT NULL CHECK (length(role_id) BETWEEN 1 AND 64),
+    base TEXT NOT NULL CHECK (base IN ('platform', 'owner', 'manager', 'support')),
+    permissions JSONB NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, role_id)
+);
+
+CREATE TABLE accounts (
+    merchant_id TEXT NOT NULL,
+    account_id TEXT NOT NULL,
+    email TEXT NOT NULL CHECK (length(email) BETWEEN 3 AND 254),
+    password_hash TEXT NOT NULL,
+    role TEXT NOT NULL CHECK (role IN ('platform', 'owner', 'manager', 'support', 'customer')),
+    customer_id TEXT,
+    role_id TEXT,
+    disabled BOOLEAN NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, account_id),
+    CHECK ((merchant_id = '-') = (role = 'platform')),
+    CHECK ((customer_id IS NOT NULL) = (role = 'customer'))
+);
+
 CREATE TABLE admin_flag_history (
     merchant_id TEXT NOT NULL,
     flag_key TEXT NOT NULL,
@@ -76,6 +101,20 @@ CREATE TABLE admin_flags (
     PRIMARY KEY (merchant_id, flag_key)
 );
 
+CREATE TABLE api_keys (
+    merchant_id TEXT NOT NULL,
+    key_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    key_hash TEXT NOT NULL CHECK (length(key_hash) = 64),
+    scopes JSONB NOT NULL,
+    created_by TEXT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    expires_at TIMESTAMPTZ,
+    last_used_at TIMESTAMPTZ,
+    revoked_at TIMESTAMPTZ,
+    PRIMARY KEY (merchant_id, key_id)
+);
+
 CREATE TABLE audit_entries (
     merchant_id TEXT NOT NULL,
     sequence BIGINT NOT NULL CHECK (sequence >= 1),
@@ -91,6 +130,13 @@ CREATE TABLE audit_entries (
     trace_id TEXT,
     hash TEXT NOT NULL CHECK (length(hash) = 64),
     PRIMARY KEY (merchant_id, sequence)
+);
+
+CREATE TABLE captcha_uses (
+    merchant_id TEXT NOT NULL,
+    challenge TEXT NOT NULL CHECK (length(challenge) = 64),
+    expires_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, challenge)
 );
 
 CREATE TABLE customer_consents (
@@ -265,6 +311,15 @@ CREATE TABLE journal_partitions (
     PRIMARY KEY (partition)
 );
 
+CREATE TABLE known_devices (
+    merchant_id TEXT NOT NULL,
+    account_id TEXT NOT NULL,
+    device_hash TEXT NOT NULL CHECK (length(device_hash) = 64),
+    last_used_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, account_id, device_hash),
+    FOREIGN KEY (merchant_id, account_id) REFERENCES accounts (merchant_id, account_id)
+);
+
 CREATE TABLE late_deliveries (
     merchant_id TEXT NOT NULL,
     consumer TEXT NOT NULL,
@@ -279,6 +334,18 @@ CREATE TABLE late_deliveries (
     history JSONB NOT NULL,
     dead_at TIMESTAMPTZ,
     PRIMARY KEY (merchant_id, consumer, event_id)
+);
+
+CREATE TABLE login_attempts (
+    merchant_id TEXT NOT NULL,
+    attempt_id TEXT NOT NULL,
+    happened_at TIMESTAMPTZ NOT NULL,
+    email_hash TEXT NOT NULL CHECK (length(email_hash) = 64),
+    account_id TEXT,
+    address TEXT NOT NULL,
+    device_hash TEXT,
+    outcome TEXT NOT NULL,
+    PRIMARY KEY (merchant_id, attempt_id)
 );
 
 CREATE TABLE merchant_settings (
@@ -550,6 +617,23 @@ CREATE TABLE points_transfers (
     CHECK (from_customer_id <> to_customer_id)
 );
 
+CREATE TABLE privacy_requests (
+    merchant_id TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL CHECK (length(customer_id) BETWEEN 1 AND 64),
+    kind TEXT NOT NULL CHECK (kind IN ('export', 'erase')),
+    state TEXT NOT NULL CHECK (state IN ('open', 'running', 'done', 'refused')),
+    reference TEXT,
+    reason TEXT NOT NULL,
+    requested_by TEXT NOT NULL,
+    received_at TIMESTAMPTZ NOT NULL,
+    due_at TIMESTAMPTZ NOT NULL CHECK (due_at > received_at),
+    ended_at TIMESTAMPTZ,
+    outcome TEXT,
+    PRIMARY KEY (merchant_id, request_id),
+    CHECK ((ended_at IS NOT NULL) = (state IN ('done', 'refused')))
+);
+
 CREATE TABLE product_prices (
     merchant_id TEXT NOT NULL,
     sku TEXT NOT NULL,
@@ -585,6 +669,17 @@ CREATE TABLE reconciliations (
     PRIMARY KEY (merchant_id, ran_at)
 );
 
+CREATE TABLE refresh_tokens (
+    merchant_id TEXT NOT NULL,
+    token_hash TEXT NOT NULL CHECK (length(token_hash) = 64),
+    session_id TEXT NOT NULL,
+    issued_at TIMESTAMPTZ NOT NULL,
+    expires_at TIMESTAMPTZ NOT NULL,
+    used_at TIMESTAMPTZ,
+    PRIMARY KEY (merchant_id, token_hash),
+    FOREIGN KEY (merchant_id, session_id) REFERENCES sessions (merchant_id, session_id)
+);
+
 CREATE TABLE refunds (
     merchant_id TEXT NOT NULL,
     order_id TEXT NOT NULL,
@@ -597,7 +692,27 @@ CREATE TABLE refunds (
     FOREIGN KEY (merchant_id, order_id) REFERENCES orders (merchant_id, order_id)
 );
 
+CREATE TABLE revocations (
+    merchant_id TEXT NOT NULL,
+    revoked_id TEXT NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    expires_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, revoked_id)
+);
+
 CREATE TABLE schema_migrations (component TEXT NOT NULL, number BIGINT NOT NULL, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at TIMESTAMPTZ NOT NULL, PRIMARY KEY (component, number));
+
+CREATE TABLE sessions (
+    merchant_id TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    account_id TEXT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    expires_at TIMESTAMPTZ NOT NULL,
+    ended_at TIMESTAMPTZ,
+    end_reason TEXT,
+    PRIMARY KEY (merchant_id, session_id),
+    FOREIGN KEY (merchant_id, account_id) REFERENCES accounts (merchant_id, account_id)
+);
 
 CREATE TABLE subscriptions (
     merchant_id TEXT NOT NULL REFERENCES merchants (merchant_id),
@@ -605,6 +720,13 @@ CREATE TABLE subscriptions (
     ends_at TIMESTAMPTZ CHECK (ends_at > starts_at),
     plan TEXT NOT NULL CHECK (plan IN ('starter', 'growth', 'scale', 'unlimited')),
     PRIMARY KEY (merchant_id, starts_at)
+);
+
+CREATE TABLE suspensions (
+    merchant_id TEXT NOT NULL,
+    since TIMESTAMPTZ NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (merchant_id)
 );
 
 CREATE TABLE webhook_receipts (
@@ -623,11 +745,19 @@ CREATE TABLE webhook_receipts (
     CHECK ((sealed IS NULL) = (key_version IS NULL))
 );
 
+CREATE UNIQUE INDEX accounts_by_email ON accounts (merchant_id, email);
+
+CREATE UNIQUE INDEX accounts_by_id ON accounts (account_id);
+
+CREATE UNIQUE INDEX api_keys_by_hash ON api_keys (key_hash);
+
 CREATE INDEX audit_entries_by_time ON audit_entries (happened_at, entry_id);
 
 CREATE INDEX audit_entries_of_merchant ON audit_entries (merchant_id, happened_at, entry_id);
 
 CREATE UNIQUE INDEX audit_entries_once ON audit_entries (merchant_id, entry_id);
+
+CREATE INDEX captcha_uses_by_end ON captcha_uses (expires_at);
 
 CREATE INDEX customer_contacts_by_key ON customer_contacts (key_version);
 
@@ -669,6 +799,8 @@ CREATE INDEX jobs_unfinished ON jobs (queue, state)
 CREATE UNIQUE INDEX jobs_unique ON jobs (merchant_id, queue, unique_key)
     WHERE finished_at IS NULL AND unique_key IS NOT NULL;
 
+CREATE INDEX known_devices_by_age ON known_devices (last_used_at);
+
 CREATE INDEX late_deliveries_dead ON late_deliveries (event_id, consumer)
     WHERE dead_at IS NOT NULL;
 
@@ -684,6 +816,12 @@ CREATE INDEX late_deliveries_in_order ON late_deliveries
 CREATE INDEX late_deliveries_of_event ON late_deliveries (merchant_id, event_id);
 
 CREATE INDEX late_deliveries_oldest ON late_deliveries (created_at) WHERE dead_at IS NULL;
+
+CREATE INDEX login_attempts_by_time ON login_attempts (happened_at, attempt_id);
+
+CREATE INDEX login_attempts_of_account ON login_attempts (merchant_id, email_hash, happened_at);
+
+CREATE INDEX login_attempts_of_address ON login_attempts (address, happened_at);
 
 CREATE INDEX orders_by_customer ON orders (merchant_id, customer_id, ordered_at, order_id);
 
@@ -727,6 +865,26 @@ CREATE INDEX points_transactions_reversing
 
 CREATE INDEX points_transfer_parts_of
     ON points_transfer_parts (merchant_id, transfer_id);
+
+CREATE UNIQUE INDEX privacy_requests_by_id ON privacy_requests (request_id);
+
+CREATE INDEX privacy_requests_due ON privacy_requests (due_at, request_id);
+
+CREATE INDEX privacy_requests_not_ended ON privacy_requests (due_at) WHERE ended_at IS NULL;
+
+CREATE UNIQUE INDEX refresh_tokens_by_hash ON refresh_tokens (token_hash);
+
+CREATE INDEX refresh_tokens_of_session ON refresh_tokens (merchant_id, session_id);
+
+CREATE INDEX revocations_by_end ON revocations (expires_at);
+
+CREATE INDEX revocations_by_id ON revocations (revoked_id);
+
+CREATE INDEX revocations_by_time ON revocations (recorded_at);
+
+CREATE INDEX sessions_by_end ON sessions (expires_at);
+
+CREATE INDEX sessions_of_account ON sessions (merchant_id, account_id, created_at);
 
 CREATE UNIQUE INDEX subscriptions_in_force ON subscriptions (merchant_id) WHERE ends_at IS NULL;
 

@@ -11,9 +11,9 @@ import attrs
 import httpx
 import trio
 
-from actors.auth.keyring import auth_children
+from actors.auth.keyring import keyring_child
 from actors.auth.keys import SigningKey, load_signing_key
-from actors.auth.messages import Role
+from actors.auth.messages import GUARD, Role, Standing
 from actors.auth.tokens import issue_token
 from actors.core.messages import CUSTOMERS, MERCHANTS, CreateCustomer, RegisterMerchant
 from gateway.application import gateway_children
@@ -181,6 +181,10 @@ async def running_tree(
             yield running
 
 
+async def always_good(_actor: Actor, _message: object) -> Standing:
+    return Standing.GOOD
+
+
 @asynccontextmanager
 async def running_stubs(
     tmp_path: Path,
@@ -189,9 +193,11 @@ async def running_stubs(
     listener: ListenerSettings | None = None,
     policies: Policies | None = None,
 ) -> AsyncIterator[Api]:
-    """The gateway and the keys, over stub actors in the place of domains."""
+    """The gateway and the keys, over stub actors in the place of domains. Staff of the platform is
+    in good standing."""
     children = (
-        *auth_children(tmp_path),
+        keyring_child(tmp_path),
+        stub(GUARD, always_good),
         *stubs,
         *edge(settings, listener, DatabaseHandle(), CacheHandle(), policies=policies),
     )

@@ -9,6 +9,8 @@ import msgspec
 import pytest
 import trio
 
+import actors.auth.sessions
+import actors.auth.writing
 import actors.core.orders
 import actors.points.account
 import actors.points.deferral_replay
@@ -24,6 +26,7 @@ import runtime.journal
 import runtime.restarts
 from actors.admin_features.book import FlagBook
 from actors.admin_features.records import Snapshot
+from actors.auth.queries import USE_REFRESH
 from actors.points.queries import INSERT_LOT, INSERT_TRANSFER
 from actors.points.records import transfer_entry
 from actors.points.reward_records import redemption_writes
@@ -50,6 +53,7 @@ from supervisors.simulation.outbox import OutboxScenario
 from supervisors.simulation.points import PointsScenario
 from supervisors.simulation.products import ProductsScenario
 from supervisors.simulation.rewards import RewardsScenario
+from supervisors.simulation.sessions import OUT, WORKS_ONCE, SessionsScenario
 from supervisors.simulation.transfers import TransfersScenario
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -299,6 +303,37 @@ def price_not_outdated(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(actors.products.catalogue, "outdate_products", outdate_products)
 
 
+NOTHING_USED = (
+    "UPDATE refresh_tokens SET used_at = NULL"
+    " WHERE merchant_id = $1 AND token_hash = $2 AND $3 IS NOT NULL"
+)
+
+
+def refresh_token_works_twice(patch: pytest.MonkeyPatch) -> None:
+    """Whoever renews a session writes the next token, and forgets that the last one was used."""
+
+    def without_use(cls: Any, row: Any, now: Any) -> Any:
+        return attrs.evolve(found(row, now), used=False)
+
+    found = actors.auth.sessions.Found.of
+    patch.setattr(actors.auth.sessions.Found, "of", classmethod(without_use))
+    patch.setattr(
+        actors.auth.sessions,
+        "USE_REFRESH",
+        attrs.evolve(USE_REFRESH, sql=NOTHING_USED, exact=False),
+    )
+
+
+def logout_of_this_process_alone(patch: pytest.MonkeyPatch) -> None:
+    """The tokens of a session that ends are revoked nowhere but in memory."""
+
+    def ending_alone(*arguments: Any) -> Any:
+        return session_end(*arguments)[:1]
+
+    session_end = actors.auth.writing.session_end
+    patch.setattr(actors.auth.sessions, "session_end", ending_alone)
+
+
 def restarts_not_counted(patch: pytest.MonkeyPatch) -> None:
     """A supervisor goes on whatever happens; here somebody crashes at every reading."""
 
@@ -349,6 +384,8 @@ BUGS: Iterable[Bug] = (
     bug(wake_up_lost, DeferralsScenario, "comes to rest"),
     bug(lease_not_fenced, JobsScenario, ONCE),
     bug(price_not_outdated, ProductsScenario, "who writes reads it back"),
+    bug(refresh_token_works_twice, SessionsScenario, WORKS_ONCE),
+    bug(logout_of_this_process_alone, SessionsScenario, OUT),
     bug(restarts_not_counted, ProductsScenario, "restart bounds"),
     bug(tasks_left_behind, EntitiesScenario, "leaked task"),
 )
