@@ -28,6 +28,7 @@ from actors.core.data_keys import DataKeyStore
 from actors.core.jobs import core_jobs
 from actors.core.messages import (
     CUSTOMER_ERASED,
+    CUSTOMERS_MERGED,
     ORDER_RECORDED,
     ORDER_REFUNDED,
     PRIVACY_REQUESTED,
@@ -35,7 +36,7 @@ from actors.core.messages import (
 from actors.core.supervisor import MIGRATIONS as CORE_MIGRATIONS
 from actors.core.supervisor import core_children, data_key_store
 from actors.points.deferrals import OpenSpool
-from actors.points.messages import INTAKE, ORDER_REFUNDS
+from actors.points.messages import INTAKE, MERGERS, ORDER_REFUNDS
 from actors.points.supervisor import MIGRATIONS as POINTS_MIGRATIONS
 from actors.points.supervisor import deferral_spool, points_children
 from actors.products.supervisor import MIGRATIONS as PRODUCTS_MIGRATIONS
@@ -57,6 +58,7 @@ DOMAINS = "loyalnest.domains"
 SUBSCRIPTIONS = {
     ORDER_RECORDED: (INTAKE,),
     ORDER_REFUNDED: (ORDER_REFUNDS,),
+    CUSTOMERS_MERGED: (MERGERS,),
     AUDITED: (AUDIT,),
     FLAG_CHANGED: (KEEPER,),
     PRIVACY_REQUESTED: (PRIVACY,),

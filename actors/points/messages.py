@@ -21,6 +21,9 @@ QUERIES = "points.queries"
 DEFERRALS = "points.deferrals"
 """Name of the actor that keeps earnings on the local disk while the database is away."""
 
+MERGERS = "points.mergers"
+"""Name of the actor that hears of customers who turned out to be one."""
+
 ORDER_REFUNDS = "points.order_refunds"
 """Name of the actor that takes points back for refunds and cancellations."""
 

@@ -8,7 +8,8 @@ from actors.points.deferrals import Deferrals, OpenSpool
 from actors.points.expiry import Expiry
 from actors.points.intake import Intake
 from actors.points.loading import LOADER, Loader
-from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE, ORDER_REFUNDS, QUERIES
+from actors.points.merging import Mergers
+from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE, MERGERS, ORDER_REFUNDS, QUERIES
 from actors.points.order_refunds import OrderRefunds
 from actors.points.program import Program
 from actors.points.program_messages import PROGRAM
@@ -50,6 +51,7 @@ def points_children(
         ChildSpec("accounts", lambda: _accounts(database), name=ACCOUNTS, shutdown_s=10.0),
         ChildSpec("intake", lambda: Intake(database, known), name=INTAKE, mailbox=REFUSING),
         ChildSpec("refunds", lambda: OrderRefunds(database), name=ORDER_REFUNDS, mailbox=REFUSING),
+        ChildSpec("mergers", Mergers, name=MERGERS, mailbox=REFUSING),
         ChildSpec("tiers", lambda: Tiers(database, known), name=TIERS, mailbox=REFUSING),
         ChildSpec("expiry", lambda: Expiry(database), name="points.expiry"),
         ChildSpec(

@@ -33,6 +33,7 @@ from actors.vocabulary import Refusal
 MAX_PARTS = 100
 """Different dates of expiry among the points of one transfer."""
 
+TOO_MANY_LOTS = "too_many_lots"
 PREFIX = "transfer"
 
 
@@ -117,7 +118,7 @@ def _get(
     parts = _by_expiry(taken)
     if len(parts) > MAX_PARTS:
         detail = f"these points expire on more than {MAX_PARTS} dates; transfer fewer at once"
-        raise conflict("too_many_lots", detail)
+        raise conflict(TOO_MANY_LOTS, detail)
     for number, (expires_at, amount) in enumerate(parts):
         part_id = moment.new_id("tx")
         posted = post(

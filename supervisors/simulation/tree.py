@@ -24,7 +24,7 @@ from actors.core.messages import CUSTOMERS, IMPORTS, INTEGRATIONS, MERCHANTS, OR
 from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.points.deferrals import OpenSpool
 from actors.points.loading import LOADER
-from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE, ORDER_REFUNDS
+from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE, MERGERS, ORDER_REFUNDS
 from actors.points.messages import QUERIES as POINTS_QUERIES
 from actors.points.program_messages import PROGRAM
 from actors.points.tier_messages import TIERS
@@ -58,6 +58,7 @@ POINTS_ACTORS = (
     ACCOUNTS,
     INTAKE,
     ORDER_REFUNDS,
+    MERGERS,
     "points.expiry",
     DEFERRALS,
 )

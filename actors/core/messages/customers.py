@@ -213,9 +213,9 @@ class MergeCustomers(Call[Customer | Refusal]):
     """To `CUSTOMERS`: `customer_id` and `into` are the same person.
 
     Address, number, external ids and consents go to `into`, except where that has its own; later
-    orders of `customer_id` count for it, and so do refunds of earlier ones. The points that
-    `customer_id` has by then stay with it until somebody who hears of `CUSTOMERS_MERGED`
-    transfers them. Repeating it is harmless; it cannot be undone.
+    orders of `customer_id` count for it, and so do refunds of earlier ones. Who hears of
+    `CUSTOMERS_MERGED` then transfers the available points. Repeating it is harmless; it cannot
+    be undone.
     """
 
     merchant_id: str
