@@ -180,12 +180,15 @@ class Orders(Part):
 
     def _check_order(self, run: Run, rows: Sequence[Any]) -> None:
         """Of two events of a customer, the one that was there first and has the lower id comes
-        first, unless one of them was set aside and put back."""
+        first, unless one of them was set aside and put back. A refund may bring its order's points
+        forward."""
         if run.world.trace.logged[PUT_BACK]:
             return
         last: dict[str, tuple[str, Published]] = {}
         for row in rows:
             order_id, customer = row["order_id"], row["customer_id"]
+            if customer == RETURNER:
+                continue
             published = self.published[order_id]
             if customer in last:
                 other_id, other = last[customer]

@@ -91,6 +91,7 @@ async def test_the_applications_own_migrations_apply_to_an_empty_store(database:
     assert {name.partition("/")[0] for name in applied} == {
         "admin_core",
         "admin_features",
+        "auth",
         "core",
         "jobs",
         "points",

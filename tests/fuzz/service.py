@@ -49,7 +49,7 @@ class Service:
 
     process: Running
     url: str
-    tokens: dict[str, str]
+    data_dir: Path
     session: requests.Session
     operations: dict[str, APIOperation[Any, Any, Any, Any]]
     known: dict[str, list[str]] = attrs.field(factory=lambda: {"actor": [NEEDED_BY_NOBODY]})
@@ -99,8 +99,14 @@ class Service:
         assert self.send_raw("PUT", SHEDDING, body, headers).status_code == 200
 
     def authorization(self, role: str | None) -> dict[str, str]:
-        """The header with a token of a role, or none."""
-        return {"Authorization": f"Bearer {self.tokens[role]}"} if role is not None else {}
+        """The header with a token of a role, or none. It is a new one every time, because requests
+        at random log out."""
+        if role is None:
+            return {}
+        merchant = None if role == Role.PLATFORM.value else demo.MERCHANT_ID
+        customer = CUSTOMER if role == Role.CUSTOMER.value else None
+        token = new_token(self.data_dir, Role(role), merchant, customer)
+        return {"Authorization": f"Bearer {token}"}
 
     def ledger_is_clean(self) -> bool:
         """Whether the server finds its whole ledger in order, after all that."""
@@ -152,20 +158,12 @@ def served(folder: Path) -> Iterator[Service]:
         service = Service(
             process,
             url,
-            _tokens(folder / "data"),
+            folder / "data",
             session,
             operations,
         )
         _look_around(service)
         yield service
-
-
-def _tokens(data: Path) -> dict[str, str]:
-    def token(role: Role) -> str:
-        merchant = None if role is Role.PLATFORM else demo.MERCHANT_ID
-        return new_token(data, role, merchant, CUSTOMER if role is Role.CUSTOMER else None)
-
-    return {role.value: token(role) for role in Role}
 
 
 def _look_around(service: Service) -> None:

@@ -53,6 +53,9 @@ SENTENCE = b'{"customer_id": "cust-001", "amount": 25, "orders": [{"lines": [1e9
 NAMES = operation_names()
 SIGNED = "/v1/webhooks/"
 """Nobody here knows the secrets that these requests are signed with."""
+UNREAD = ("GET ", "PUT /v1/imports/", "POST /v1/auth/captcha/", f"POST {SIGNED}")
+"""Bodies that are nothing, or bytes that are read later."""
+
 SECURED = "x-roles"
 
 
@@ -60,6 +63,9 @@ SECURED = "x-roles"
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with served(tmp_path_factory.mktemp("fuzz")) as running:
         yield running
+
+
+ROLES = tuple(role.value for role in Role)
 
 
 def nothing_wrong_is_accepted(ctx: CheckContext, response: Response, case: AnyCase) -> bool | None:
@@ -95,7 +101,8 @@ def test_requests_that_fit_the_document(service: Service, name: str) -> None:
         answer = service.send(case, service.authorization(role))
         case.validate_response(answer, checks=AS_DOCUMENTED)
         unsigned = SIGNED in name and answer.status_code == 401
-        assert answer.status_code not in {401, 403} or role == Role.CUSTOMER.value or unsigned, (
+        for_themselves = role in {None, Role.CUSTOMER.value}
+        assert answer.status_code not in {401, 403} or for_themselves or unsigned, (
             f"{role} may do this"
         )
 
@@ -118,7 +125,7 @@ def test_requests_that_do_not_fit_are_refused(service: Service, name: str) -> No
 def test_who_may_not_ask_is_told_so(service: Service, name: str) -> None:
     allowed = roles_of(service, name)
     cases = service.operations[name].as_strategy(generation_mode=GenerationMode.POSITIVE)
-    strangers = [service.authorization(role) for role in service.tokens if role not in allowed]
+    strangers = [service.authorization(role) for role in ROLES if role not in allowed]
     nobodies = [{}, *({"Authorization": token} for token in BAD_TOKENS)]
     refused = [(headers, 403) for headers in strangers] + [(headers, 401) for headers in nobodies]
 
@@ -147,7 +154,7 @@ def malformed() -> st.SearchStrategy[bytes]:
     )
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("GET ")])
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith(UNREAD)])
 def test_bodies_that_are_no_json(service: Service, name: str) -> None:
     operation = service.operations[name]
     headers = service.authorization(roles_of(service, name)[0]) | {"Idempotency-Key": "fuzz"}

@@ -218,13 +218,15 @@ class Intruder:
             await self.compare(place, operation, Role.OWNER)
 
     async def compare(self, place: Place, operation: Json, role: Role) -> None:
-        of_flora = self.ids(place.name)
-        nothing = await self.send(place, operation, role, self.nobodys(place.name, of_flora[0]))
-        for id_ in of_flora:
+        nothing: dict[str, tuple[int, str]] = {}
+        for id_ in self.ids(place.name):
             self.tried += 1
+            nobodys = self.nobodys(place.name, id_)
+            if nobodys not in nothing:
+                nothing[nobodys] = await self.send(place, operation, role, nobodys)
             found = await self.send(place, operation, role, id_)
-            if found != nothing:
-                self.wrong.append(f"{place} ({id_}): {found} and not {nothing}")
+            if found != nothing[nobodys]:
+                self.wrong.append(f"{place} ({id_}): {found} and not {nothing[nobodys]}")
 
     def ids(self, name: str) -> list[str]:
         """Ids of that kind; of all kinds, where nothing is known of it."""
@@ -244,7 +246,7 @@ class Intruder:
         token = self.api.token(role, merchant_id, customer_id="intruder")
         for name in re.findall(r"\{(\w+)\}", path):
             mine = place.where == "path" and name == place.name
-            path = path.replace(f"{{{name}}}", id_ if mine else "no-such-thing")
+            path = path.replace(f"{{{name}}}", id_ if mine else "nowhere")
         body = self.document.body(operation)
         if place.where == "body":
             body = replaced(body, place.name, id_)

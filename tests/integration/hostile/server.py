@@ -178,7 +178,7 @@ def statuses(answer: bytes) -> list[int]:
 def attacked(directory: Path, flags: Sequence[str] = ()) -> Iterator[Attacked]:
     """A server with a database of its own, without any merchant in it."""
     arguments = [part for flag in FLAGS.items() for part in flag]
-    with started("serve", *arguments, *flags, cwd=directory) as process:
+    with started("serve", *arguments, *flags, cwd=directory, fresh=True) as process:
         url = process.url()
         data_dir = directory / "data"
         yield Attacked(process, url, data_dir, signed_token(data_dir, Role.OWNER))

@@ -45,6 +45,7 @@ async def test_effects_and_the_end_of_the_job_are_one_transaction(
         assert job.state is JobState.SUCCEEDED
         assert (job.attempt, job.lease, job.errors, job.leased_until) == (1, 1, (), None)
         assert await world.effects() == [7]
+        await trio.testing.wait_all_tasks_blocked()
         assert world.sample("jobs_total", queue="mail", outcome="succeeded") == 1
         assert world.sample("job_duration_seconds_count", queue="mail") == 1
 
