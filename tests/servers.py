@@ -5,6 +5,7 @@ is reached by process id alone. The binaries come with two wheels of the develop
 requirements.
 """
 
+import atexit
 import os
 import pwd
 import shutil
@@ -30,6 +31,9 @@ START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 POLL_S = 0.02
 UNPRIVILEGED_USER = "nobody"
+
+_INITIAL: list[Path] = []
+"""The data directory that the others are copied from, once there is one."""
 
 
 def _folder_of(package: str) -> Path:
@@ -231,11 +235,27 @@ class PostgresServer(Server):
         return str(done.stdout)
 
     def prepare(self) -> None:
-        if os.geteuid() == 0:
-            user = pwd.getpwnam(UNPRIVILEGED_USER)
-            os.chown(self.directory, user.pw_uid, user.pw_gid)
+        """Copy what `initdb` made for the first server of this process."""
+        self._own(self.directory)
+        if not _INITIAL:
+            made = tempfile.mkdtemp(prefix="loyalnest-initdb-")
+            atexit.register(shutil.rmtree, made, ignore_errors=True)
+            _INITIAL.append(PostgresServer(Path(made))._initialised())
+        shutil.copytree(_INITIAL[0], self._data, copy_function=shutil.copy)
+        for path in (self._data, *self._data.rglob("*")):
+            self._own(path)
+
+    def _initialised(self) -> Path:
+        self._own(self.directory)
         basics = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C")
         self.tool("initdb", *basics, "--no-sync", f"--pgdata={self._data}")
+        return self._data
+
+    @staticmethod
+    def _own(path: Path) -> None:
+        if os.geteuid() == 0:
+            user = pwd.getpwnam(UNPRIVILEGED_USER)
+            os.chown(path, user.pw_uid, user.pw_gid)
 
     def options(self) -> dict[str, Any]:
         if os.geteuid() != 0:

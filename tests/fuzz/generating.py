@@ -13,7 +13,7 @@ from schemathesis import Case
 from schemathesis.core.failures import FailureGroup
 
 SEED: Final = int(os.environ.get("FUZZ_SEED", "1"))
-EXAMPLES: Final = int(os.environ.get("FUZZ_EXAMPLES", "8"))
+EXAMPLES: Final = int(os.environ.get("FUZZ_EXAMPLES", "5"))
 """Generated cases of each kind and operation; `make fuzz` takes a thousand."""
 
 FAILURES_SHOWN: Final = 5

@@ -36,6 +36,9 @@ from tests.trees import MERCHANT, START, key, order, running_tree
 
 pytestmark = pytest.mark.trio(run=host.run)
 
+MINUTES = 5
+"""Between two moments of the past."""
+
 
 def redeem(amount: int, text: str | None = None, fingerprint: str = "fingerprint") -> Redeem:
     return Redeem(idempotency=key(text, fingerprint), amount=amount, reason="test")
@@ -229,9 +232,9 @@ async def test_what_is_due_is_posted_without_anybody_asking(autojump_clock: Mock
     async with running_tree() as tree:
         await tree.create("ann")
         now = tree.system.clock.now()
-        await tree.earn(10, expires_at=now + timedelta(hours=1))
-        await tree.earn(5, pending_until=now + timedelta(hours=2))
-        await trio.sleep(3 * 3600)
+        await tree.earn(10, expires_at=now + timedelta(minutes=5))
+        await tree.earn(5, pending_until=now + timedelta(minutes=10))
+        await trio.sleep(15 * 60)
         rows = await tree.database.fetch("SELECT kind FROM points_transactions ORDER BY sequence")
         assert [row["kind"] for row in rows] == ["earn", "pending_earn", "expiry", "mature"]
         assert (await tree.balance()).posted == 5
@@ -246,23 +249,23 @@ async def test_the_past_is_answered_by_recorded_and_by_effective_time(
         await tree.create("ann")
         start = tree.system.clock.now()
         await tree.earn(10, effective_at=start - timedelta(days=10))
-        await trio.sleep(3600)
+        await trio.sleep(MINUTES * 60)
         await tree.earn(7, expires_at=start + timedelta(days=9))
-        await trio.sleep(3600)
+        await trio.sleep(MINUTES * 60)
         await tree.apply(redeem(12))
 
-        async def posted(hours: float, axis: TimeAxis = TimeAxis.RECORDED) -> int:
-            at = start + timedelta(hours=hours)
+        async def posted(units: float, axis: TimeAxis = TimeAxis.RECORDED) -> int:
+            at = start + timedelta(minutes=units * MINUTES)
             view = await tree.system.ref(POINTS_QUERIES).ask(
                 GetBalanceAt(MERCHANT, "ann", at, axis)
             )
             assert not isinstance(view, Refusal)
             return view.balance.posted
 
-        assert [await posted(hours) for hours in (-1, 0.5, 1.5, 2.5)] == [0, 10, 17, 5]
+        assert [await posted(units) for units in (-1, 0.5, 1.5, 2.5)] == [0, 10, 17, 5]
         assert await posted(-24, TimeAxis.EFFECTIVE) == 10
         then = await tree.system.ref(POINTS_QUERIES).ask(
-            GetBalanceAt(MERCHANT, "ann", start + timedelta(hours=1.5))
+            GetBalanceAt(MERCHANT, "ann", start + timedelta(minutes=1.5 * MINUTES))
         )
         assert not isinstance(then, Refusal)
         assert then.expiring is not None

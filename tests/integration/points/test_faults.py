@@ -55,6 +55,7 @@ Reply = TypeVar("Reply")
 NAMES = ("ann", "bob", "cyd", "dan")
 CLIENTS = 8
 REQUESTS = 25
+SEEDS, SEEDS_LONG = 6, 60
 MAX_TRIES = 300
 REFUSED = {
     "insufficient_points",
@@ -317,10 +318,22 @@ async def run(world: World, faults: Faults) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(SEEDS))
 async def test_what_is_asked_until_answered_happens_once_whatever_fails(
     seed: int, autojump_clock: MockClock
 ) -> None:
+    await happens_once(seed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(SEEDS, SEEDS_LONG))
+async def test_what_is_asked_until_answered_happens_once_for_long(
+    seed: int, autojump_clock: MockClock
+) -> None:
+    await happens_once(seed)
+
+
+async def happens_once(seed: int) -> None:
     faults = Faults(Random(seed))
     ports = seeded_ports(seed, START)
     handle = FaultyHandle(faults)
