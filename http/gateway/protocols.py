@@ -4,6 +4,7 @@ Where two readers could understand a request differently, it is refused and the 
 a proxy in front may have seen another one in the same bytes.
 """
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import attrs
@@ -12,6 +13,7 @@ import h11
 import trio
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
+from h2.exceptions import ProtocolError
 from hypercorn.events import Closed, Event, RawData
 from hypercorn.protocol.events import Body, Data, EndBody, EndData, Response, Trailers
 from hypercorn.protocol.h2 import H2Protocol
@@ -198,14 +200,32 @@ class Http2(H2Protocol):
         await self.send(Closed())
 
     async def stream_send(self, event: Any) -> None:
-        """A client that grants no window for an answer loses the connection."""
+        """A client that grants no window for an answer loses the connection. Until then no more of
+        the answer is copied than it is granted."""
         if not isinstance(event, Body | Data | EndBody | EndData | Trailers):
             await super().stream_send(event)
             return
         with trio.move_on_after(self._answer_timeout_s) as scope:
-            await super().stream_send(event)
+            for part in _in_slices(event):
+                await super().stream_send(part)
         if scope.cancelled_caught:
             await self.send(Closed())
+
+    async def _send_data(self, stream_id: int) -> None:
+        """Without a window nothing is sent. Hypercorn would take that for room in its buffer, and
+        fill it with the whole answer.
+        """
+        buffer = self.stream_buffers.get(stream_id)
+        if buffer is None or not buffer.buffer or self._has_window(stream_id):
+            await super()._send_data(stream_id)
+        else:
+            self.priority.block(stream_id)
+
+    def _has_window(self, stream_id: int) -> bool:
+        try:
+            return self.connection.local_flow_control_window(stream_id) > 0
+        except ProtocolError:
+            return True
 
     async def _handle_events(self, events: list[h2.events.Event]) -> None:
         cost = sum(_cost(event) for event in events)
@@ -259,6 +279,14 @@ def _cost(event: h2.events.Event) -> int:
     if isinstance(event, h2.events.DataReceived):
         return int(not event.data and event.stream_ended is None)
     return COSTS.get(type(event), 0)
+
+
+def _in_slices(event: Any) -> Iterator[Any]:
+    if not isinstance(event, Body):
+        yield event
+        return
+    for at in range(0, len(event.data), SLICE_BYTES):
+        yield Body(event.stream_id, event.data[at : at + SLICE_BYTES])
 
 
 def without_extensions(headers: RawHeaders) -> RawHeaders:

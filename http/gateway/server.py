@@ -122,7 +122,9 @@ class Server(TCPServer):
                     send=self.protocol_send,
                 )
                 await self.protocol.initiate()
-                await self.idle_task.restart(task_group, self._idle_timeout)
+                # At the end of everything it would close at once, and a request has begun to come.
+                if not self.context.terminated.is_set():
+                    await self.idle_task.restart(task_group, self._idle_timeout)
                 await self._read_data()
         except OSError:
             log.debug("connection_lost")

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from trio.testing import wait_all_tasks_blocked
 
 from actors.core.messages import MERCHANTS, Merchant
+from gateway.door import PART_S
 from gateway.listener import ListenerSettings
 from gateway.messages import LISTENER, GetListenerStatistics
 from gateway.quart_app import Gateway
@@ -22,6 +23,7 @@ from tests.integration.gateway.helpers import (
     eventually,
     outcome_of,
     problem_of,
+    read_to_end,
     running_stubs,
     stub,
 )
@@ -103,6 +105,20 @@ async def test_a_request_in_hand_is_finished_before_the_end(tmp_path: Path) -> N
             go.set()
             await answered.wait()
         assert answers == [200]
+
+
+async def test_a_request_of_which_a_part_has_come_is_answered_before_the_end(
+    tmp_path: Path,
+) -> None:
+    head = b"POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
+    async with trio.open_nursery() as nursery, running_stubs(tmp_path, ()) as served:
+        stream = await trio.open_tcp_stream(served.address.host, served.address.port)
+        async with stream:
+            await stream.send_all(head)
+            nursery.start_soon(served.system.ref("root").ask, TerminateChild("listener"))
+            await trio.sleep(2 * PART_S)
+            await stream.send_all(b"{}")
+            assert (await read_to_end(stream)).startswith(b"HTTP/1.1 401 ")
 
 
 async def test_requests_in_a_row_on_one_connection_are_answered_in_order(tmp_path: Path) -> None:
