@@ -18,7 +18,6 @@ ROOT = Path(__file__).parents[1]
 SPEC = "loyalnest.spec"
 LOCK = "building"
 LOG = "build.log"
-NICENESS = 5
 TIMEOUT_S = 900
 
 
@@ -42,11 +41,11 @@ class BinaryBuild:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Build, at low priority and for `TIMEOUT_S` at most, until the end of the block.
+        """Build, for `TIMEOUT_S` at most, until the end of the block.
 
         The build holds the lock for as long as it runs.
         """
-        limits = ["timeout", str(TIMEOUT_S), "nice", "-n", str(NICENESS)]
+        limits = ["timeout", str(TIMEOUT_S)]
         program = [sys.executable, "-m", "PyInstaller", "--noconfirm", "--log-level", "ERROR"]
         paths = ["--distpath", str(self.folder), "--workpath", str(self.folder / "work"), SPEC]
         with (self.folder / LOCK).open("w") as lock, (self.folder / LOG).open("w") as log:

@@ -80,4 +80,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         of_module = module.iter_markers("trio") if module is not None else ()
         for mark in of_test or of_module:
             item.add_marker(pytest.mark.trio(**mark.kwargs), append=False)
-    items.sort(key=lambda item: item.path.name == BINARY_TESTS)
+    items.sort(key=_when)
+
+
+def _when(item: pytest.Item) -> int:
+    """What looks at the whole source takes long, and would keep one worker busy at the end."""
+    if item.path.name == BINARY_TESTS:
+        return 2
+    return int(item.path.parent.name != "unit")
