@@ -1,7 +1,6 @@
 """Signing keys: an Ed25519 key in a file, the keys that it replaced, and keys that only verify."""
 
 import hashlib
-import os
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from actors.auth.errors import KeyFileError
 from actors.auth.messages import VerificationKey
 from actors.auth.records import KeyRecords
+from actors.key_files import write_key_file
 from config.secret_files import exposure
 
 KEY_FILE = "signing-key.pem"
@@ -23,7 +23,6 @@ VERIFY_ONLY = "verify-*.pem"
 
 VERIFY_ONLY_MAX = 16
 KEY_MAX_BYTES = 16 * 1024
-OWNER_ONLY = 0o600
 DERIVED_BYTES = 32
 
 
@@ -160,28 +159,9 @@ def _create(path: Path, *, replace: bool) -> None:
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, pem, replace=replace)
+        write_key_file(path, pem, replace=replace)
     except OSError as error:
         raise KeyFileError(f"{path}: {error.strerror or error}") from error
-
-
-def _write(path: Path, pem: bytes, *, replace: bool) -> None:
-    """Durable, and whole for whoever reads it meanwhile."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
-        file.flush()
-        os.fsync(file.fileno())
-    if replace:
-        temporary.replace(path)
-        return
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        pass  # another process was first; its key counts
-    finally:
-        temporary.unlink()
 
 
 def _public_pem(public: Ed25519PublicKey) -> str:

@@ -2,19 +2,18 @@
 
 import base64
 import binascii
-import os
 from pathlib import Path
 
 import attrs
 
 from actors.core.cipher import KEY_BYTES, DataKeys, generated_keys, with_next_version
 from actors.core.errors import DataKeyError
+from actors.key_files import write_key_file
 from config.secret_files import exposure
 
 DATA_KEY_FILE = "personal-data.keys"
 FILE_MAX_BYTES = 64 * 1024
 VERSIONS_MAX = 100
-OWNER_ONLY = 0o600
 INDEX, DATA = "index", "data"
 
 HEADING = (
@@ -43,7 +42,7 @@ class DataKeyStore:
         try:
             if self.key_file is None and self.may_make and not self.path.exists():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                _write(self.path, generated_keys(), replace=False)
+                write_key_file(self.path, text_of(generated_keys()).encode(), replace=False)
             problem = exposure(self.path)
             with self.path.open("rb") as file:
                 raw = file.read(FILE_MAX_BYTES)
@@ -64,7 +63,7 @@ class DataKeyStore:
             else:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 keys = generated_keys()
-            _write(self.path, keys, replace=True)
+            write_key_file(self.path, text_of(keys).encode(), replace=True)
         except OSError as error:
             raise DataKeyError(f"{self.path}: {error.strerror or error}") from error
         return keys
@@ -105,22 +104,3 @@ def text_of(keys: DataKeys) -> str:
     for version, key in sorted(keys.versions.items()):
         lines.append(f"{DATA} {version} {base64.b64encode(key).decode()}")
     return HEADING + "\n".join(lines) + "\n"
-
-
-def _write(path: Path, keys: DataKeys, *, replace: bool) -> None:
-    """Durable, and whole for whoever reads it meanwhile."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text_of(keys))
-        file.flush()
-        os.fsync(file.fileno())
-    if replace:
-        temporary.replace(path)
-        return
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        pass  # another process was first; its keys count
-    finally:
-        temporary.unlink()

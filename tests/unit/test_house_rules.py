@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FLOORS = {"runtime": 0, "actors": 1, "supervisors": 2, "gateway": 3, "cli": 4, "main": 5}
 LEAF = "config"
-SHARED_BY_DOMAINS = {"vocabulary", "paging", "slicing"}
+SHARED_BY_DOMAINS = {"key_files", "vocabulary", "paging", "slicing"}
 MODULE_LINES_MAX = 500
 TEST_MODULE_LINES_MAX = 1000
 FUNCTION_LINES_MAX = 60
@@ -82,6 +82,7 @@ ADAPTERS = {
     "actors.auth.records": "the record files of the signing key",
     "actors.core.data_keyring": "the keys of personal data, where no other way to them is given",
     "actors.core.data_keys": "the file of the keys of personal data",
+    "actors.key_files": "the files of keys, as they are written",
     "gateway.door": "the edge: simulations end where the network begins",
     "gateway.listener": "the edge",
     "gateway.visitors": "the edge",
