@@ -11,12 +11,14 @@ from actors.core.customer_queries import (
     SELECT_ALL_CONSENTS,
 )
 from actors.core.messages import (
+    MAX_CONTACTS,
     MAX_EXPORTED_ORDERS,
     Channel,
     Consent,
     Customer,
     CustomerExport,
     ExportCustomer,
+    GetContacts,
     GetCustomer,
     HasCustomer,
     ListCustomers,
@@ -25,6 +27,7 @@ from actors.core.messages import (
 from actors.core.mirrors import NEWEST
 from actors.core.profiles import CachedCustomers, cached_customer, load_customers
 from actors.core.queries import LIST_CUSTOMER_ORDERS
+from actors.core.reaching import contacts
 from actors.core.records import order_of
 from actors.paging import clamp_limit, decode_cursor, page
 from actors.vocabulary import Page, Refusal, RefusalKind
@@ -41,7 +44,9 @@ ONE_THING = Refusal(
 """More would be a question that no index answers."""
 
 
-CustomerQuestion = GetCustomer | HasCustomer | ListCustomers | SearchCustomers | ExportCustomer
+CustomerQuestion = (
+    GetCustomer | HasCustomer | ListCustomers | SearchCustomers | ExportCustomer | GetContacts
+)
 
 
 class CustomerReading:
@@ -68,6 +73,10 @@ class CustomerReading:
                 return await self._search(question)
             case ExportCustomer():
                 return await self._export(question)
+            case GetContacts():
+                some = question.customer_ids[:MAX_CONTACTS]
+                stored = await load_customers(self._database, question.merchant_id, some)
+                return contacts(self._vault, stored.values(), question.channel)
 
     async def _get(self, merchant_id: str, customer_id: str) -> Customer | None:
         found = await cached_customer(self._cached, self._database, merchant_id, customer_id)

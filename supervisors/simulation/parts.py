@@ -13,8 +13,7 @@ from actors.core.messages import (
     RegisterMerchant,
 )
 from runtime import ChildSpec, ChildState, RestartChild, WhichChildren
-from runtime.jobs import JobsSpec, combined_jobs
-from runtime.jobs.lane import Leases
+from runtime.jobs import JobsSpec, Leases, combined_jobs
 from runtime.outbox import RELAY, ListDeadEvents, PutBackEvent
 from runtime.sim import FaultSpec, Life, Operation, Run, Scenario, World
 from runtime.storage import AcrossMerchants

@@ -117,6 +117,12 @@ from actors.core.messages.orders import (
     RefundOrder,
     RefundResult,
 )
+from actors.core.messages.reaching import (
+    MAX_CONTACTS,
+    Contact,
+    GetContacts,
+    Unsubscribe,
+)
 
 __all__ = [
     "CUSTOMERS",
@@ -125,6 +131,7 @@ __all__ = [
     "IMPORTS",
     "INTEGRATIONS",
     "KEEP",
+    "MAX_CONTACTS",
     "MAX_EXPORTED_ORDERS",
     "MAX_IMPORT_ERRORS",
     "MAX_OPEN_IMPORTS",
@@ -147,6 +154,7 @@ __all__ = [
     "ChangeSettings",
     "Channel",
     "Consent",
+    "Contact",
     "CreateCustomer",
     "CreateImport",
     "CreatedCustomer",
@@ -160,6 +168,7 @@ __all__ = [
     "ErasedCustomer",
     "ExportCustomer",
     "ExternalId",
+    "GetContacts",
     "GetCustomer",
     "GetImport",
     "GetIntegration",
@@ -220,6 +229,7 @@ __all__ = [
     "SetConsent",
     "SettingsVersion",
     "StartImport",
+    "Unsubscribe",
     "UpsertCustomers",
     "UpsertStatus",
     "Upserted",
