@@ -30,6 +30,8 @@ SERVICE = "loyalnest"
 CAPACITY = 10_000
 """Lines that wait for a slow stderr."""
 
+WRITTEN_AT_ONCE = 100
+
 CLOSE_TIMEOUT_S = 1.0
 """How long the end of the program waits for a stderr that nobody reads."""
 
@@ -61,15 +63,15 @@ class LogWriter:
         self._hold_s = hold_s
         self._released = threading.Event()
         self._discards = 0
-        self._lines: queue.Queue[_Line | None] = queue.Queue(CAPACITY)
+        self._lines: queue.SimpleQueue[_Line | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
     def write(self, line: bytes) -> None:
         """Queue a line (without its newline); drop it when the queue is full."""
-        try:
-            self._lines.put_nowait(_Line(line, time.monotonic(), self._discards))
-        except queue.Full:
+        if self._lines.qsize() < CAPACITY:
+            self._lines.put(_Line(line, time.monotonic(), self._discards))
+        else:
             self.dropped += 1
 
     def release(self) -> None:
@@ -89,21 +91,32 @@ class LogWriter:
     def close(self) -> None:
         """Write what is queued, within `CLOSE_TIMEOUT_S`."""
         self._released.set()
-        try:
-            self._lines.put(None, timeout=CLOSE_TIMEOUT_S)
-        except queue.Full:
-            return
+        self._lines.put(None)
         self._thread.join(CLOSE_TIMEOUT_S)
 
     def _run(self) -> None:
-        while (line := self._lines.get()) is not None:
-            self._hold_back(line)
-            if line.discards < self._discards:
+        ended = False
+        while not ended:
+            lines, ended = self._next_lines()
+            if not lines:
                 continue
-            if self._write(line.text):
+            if self._write(b"\n".join(lines)):
                 self._report()
             else:
-                self.dropped += 1
+                self.dropped += len(lines)
+
+    def _next_lines(self) -> tuple[list[bytes], bool]:
+        """Wait for one that is to be written, and take along those behind it; whether that was
+        the end."""
+        lines: list[bytes] = []
+        while len(lines) < WRITTEN_AT_ONCE and not (lines and self._lines.empty()):
+            line = self._lines.get()
+            if line is None:
+                return lines, True
+            self._hold_back(line)
+            if line.discards == self._discards:
+                lines.append(line.text)
+        return lines, False
 
     def _hold_back(self, line: _Line) -> None:
         if self._hold_s is None:
