@@ -1,5 +1,15 @@
 """What other parts of LoyalNest may say to the core domain, and what it answers."""
 
+from actors.core.messages.contacts import (
+    CONTACTS,
+    MAX_SIGNALS,
+    FingerprintSignals,
+    GetFingerprints,
+    GetSealingVersion,
+    OpenContact,
+    SealContact,
+    SealedContact,
+)
 from actors.core.messages.customers import (
     CUSTOMER_ERASED,
     CUSTOMERS,
@@ -119,6 +129,7 @@ from actors.core.messages.orders import (
 )
 
 __all__ = [
+    "CONTACTS",
     "CUSTOMERS",
     "CUSTOMERS_MERGED",
     "CUSTOMER_ERASED",
@@ -132,6 +143,7 @@ __all__ = [
     "MAX_PARTS",
     "MAX_PART_BYTES",
     "MAX_REFUNDS",
+    "MAX_SIGNALS",
     "MAX_UPSERTS",
     "MERCHANTS",
     "ORDERS",
@@ -160,7 +172,9 @@ __all__ = [
     "ErasedCustomer",
     "ExportCustomer",
     "ExternalId",
+    "FingerprintSignals",
     "GetCustomer",
+    "GetFingerprints",
     "GetImport",
     "GetIntegration",
     "GetIntegrationSecret",
@@ -168,6 +182,7 @@ __all__ = [
     "GetOrder",
     "GetOrderTotals",
     "GetPlanUsage",
+    "GetSealingVersion",
     "GetSettings",
     "HasCustomer",
     "Health",
@@ -192,6 +207,7 @@ __all__ = [
     "Merchant",
     "MerchantSettings",
     "MergeCustomers",
+    "OpenContact",
     "Order",
     "OrderLine",
     "OrderRecorded",
@@ -216,6 +232,8 @@ __all__ = [
     "RemoveIntegration",
     "RenameMerchant",
     "RowError",
+    "SealContact",
+    "SealedContact",
     "SearchCustomers",
     "SetConsent",
     "SettingsVersion",
