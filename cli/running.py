@@ -13,10 +13,12 @@ import attrs
 import structlog
 import trio
 
+from actors.referrals.sending import Couriers
 from cli.data_directory import prepare_data_dir
 from cli.errors import EXIT_FAILED, CommandFailed
 from cli.key_store import data_key_store, key_store
 from cli.logs import STDERR, LogWriter, logging_to
+from cli.providers import texts
 from cli.reasons import explain
 from cli.secrets import rotating
 from cli.signals import EXIT_BY_SIGNAL, StopSignals
@@ -105,6 +107,7 @@ class Run:
         prepare_data_dir(self.settings)
         handle, cache = WatchedHandle(self.policies[DATABASE]), CacheHandle()
         database, redis, watched = rotating(self.settings)
+        texting = texts(self.settings, self.policies)
         spec = ApplicationSpec(
             DatabaseSpec(
                 database,
@@ -114,10 +117,14 @@ class Run:
             self.settings.data_dir,
             edge(handle, cache) if edge is not None else (),
             redis,
-            outside=Outside(open_cache=partial(open_cache, pipeline=self.policies[REDIS])),
+            outside=Outside(
+                open_cache=partial(open_cache, pipeline=self.policies[REDIS]),
+                couriers=Couriers(texter=texting.texter, public_url=self.settings.public_url),
+                signed=texting.signed,
+            ),
             keys=key_store(self.settings),
             data_keys=data_key_store(self.settings),
-            secrets=watched,
+            secrets=(*watched, *texting.watched),
         )
         system = ActorSystem(self.ports, self.metrics, tracing)
         try:

@@ -163,6 +163,17 @@ def choice(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def matching(pattern: str, allowed: str) -> Callable[[str], str]:
+    """A text of this form, as a whole."""
+
+    def parse(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise ValueError(allowed)
+        return text
+
+    return parse
+
+
 def yes_or_no(text: str) -> bool:
     """A switch."""
     return choice("yes", "no")(text) == "yes"

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, unquote
 
 from config.errors import InsecureSettings
 from config.parsers import password_in, split_url
-from config.secret_files import exposure
+from config.secret_files import UrlSecret, exposure
 from config.settings import Settings
 
 DEFAULT_PASSWORDS = frozenset(
@@ -52,6 +52,8 @@ def _of_url(settings: Settings, name: str) -> Iterator[str]:
     if url is None or url.startswith("sqlite:"):
         return
     password, secret = password_in(url), settings.secrets[name]
+    if not isinstance(secret, UrlSecret):
+        raise TypeError(f"{name} is no server")
     if password is None:
         if not _needs_none(url):
             yield (

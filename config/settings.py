@@ -10,7 +10,7 @@ import attrs
 from config import parsers
 from config.parsers import Parser
 from config.policies import PolicySettings
-from config.secret_files import UrlSecret
+from config.secret_files import TextSecret, UrlSecret
 
 ENV_PREFIX = "LOYALNEST_"
 DEVELOPMENT, PRODUCTION = "development", "production"
@@ -138,6 +138,35 @@ class Settings:
     personal_data_key_file: Path | None = attrs.field(
         metadata=_row(
             parsers.optional_file, "", "file with the keys of personal data and secrets, watched"
+        )
+    )
+    public_url: str | None = attrs.field(
+        metadata=_row(
+            parsers.http_url, "", "where others reach this server: in links, and for callbacks"
+        )
+    )
+    sms_url: str | None = attrs.field(
+        metadata=_row(
+            parsers.http_url, "https://api.twilio.com", "provider of texts that speaks Twilio's API"
+        )
+    )
+    sms_account: str = attrs.field(
+        metadata=_row(
+            parsers.matching(r"[A-Za-z0-9]{0,64}", "letters and digits"),
+            "",
+            "account at the provider of texts; empty: no texts are sent",
+        )
+    )
+    sms_sender: str = attrs.field(
+        metadata=_row(
+            parsers.matching(r"[+A-Za-z0-9 ]{0,34}", "a number, a name or the id of a service"),
+            "",
+            "number, name or messaging service that texts come from",
+        )
+    )
+    sms_token_file: Path | None = attrs.field(
+        metadata=_row(
+            parsers.optional_file, "", "file with the account's token, or two of them, watched"
         )
     )
     log_level: str = attrs.field(
@@ -274,7 +303,7 @@ class Settings:
     )
     policies: Mapping[str, PolicySettings] = attrs.field(factory=dict)
     sources: Mapping[str, Source] = attrs.field(factory=dict, eq=False)
-    secrets: Mapping[str, UrlSecret] = attrs.field(factory=dict, eq=False, repr=False)
+    secrets: Mapping[str, UrlSecret | TextSecret] = attrs.field(factory=dict, eq=False, repr=False)
 
     @property
     def production(self) -> bool:

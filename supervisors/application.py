@@ -35,12 +35,19 @@ from actors.core.messages import (
 )
 from actors.core.supervisor import MIGRATIONS as CORE_MIGRATIONS
 from actors.core.supervisor import core_children, data_key_store
+from actors.outgoing.absent import NoTexter
 from actors.points.deferrals import OpenSpool
 from actors.points.messages import INTAKE, MERGERS, ORDER_REFUNDS
 from actors.points.supervisor import MIGRATIONS as POINTS_MIGRATIONS
 from actors.points.supervisor import deferral_spool, points_children
 from actors.products.supervisor import MIGRATIONS as PRODUCTS_MIGRATIONS
 from actors.products.supervisor import products_children
+from actors.referrals.callbacks import Signed, nobody_signs
+from actors.referrals.messages import ORDERS as REFERRAL_ORDERS
+from actors.referrals.messages import PEOPLE as REFERRAL_PEOPLE
+from actors.referrals.sending import Couriers
+from actors.referrals.supervisor import MIGRATIONS as REFERRALS_MIGRATIONS
+from actors.referrals.supervisor import referrals_children, referrals_jobs
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
 from runtime.cache import CacheHandle, open_cache
 from runtime.jobs import JOBS_MIGRATIONS, JobsSpec, combined_jobs
@@ -56,13 +63,13 @@ DOMAINS = "loyalnest.domains"
 """Name of the supervisor whose children are the domains."""
 
 SUBSCRIPTIONS = {
-    ORDER_RECORDED: (INTAKE,),
-    ORDER_REFUNDED: (ORDER_REFUNDS,),
-    CUSTOMERS_MERGED: (MERGERS,),
+    ORDER_RECORDED: (INTAKE, REFERRAL_ORDERS),
+    ORDER_REFUNDED: (ORDER_REFUNDS, REFERRAL_ORDERS),
+    CUSTOMERS_MERGED: (MERGERS, REFERRAL_PEOPLE),
     AUDITED: (AUDIT,),
     FLAG_CHANGED: (KEEPER,),
     PRIVACY_REQUESTED: (PRIVACY,),
-    CUSTOMER_ERASED: (ACCOUNTS,),
+    CUSTOMER_ERASED: (ACCOUNTS, REFERRAL_PEOPLE),
 }
 """Which actors get which outbox topics."""
 
@@ -75,6 +82,7 @@ MIGRATIONS = (
     CORE_MIGRATIONS,
     POINTS_MIGRATIONS,
     PRODUCTS_MIGRATIONS,
+    REFERRALS_MIGRATIONS,
 )
 
 DEFERRED = "deferred"
@@ -101,6 +109,8 @@ class Outside:
     read_keys: ReadFrom = keys_from
     start_hashing: StartHashing = Hashing
     read_data_keys: ReadDataKeysFrom = data_keys_from
+    couriers: Couriers = attrs.field(factory=lambda: Couriers(texter=NoTexter()))
+    signed: Signed = nobody_signs
 
 
 @attrs.frozen
@@ -135,7 +145,10 @@ def application(
     shared = cache if cache is not None else CacheHandle()
     ownership, vault = Ownership(on_loss=handle.retire), Vault()
     jobs = combined_jobs(
-        spec.jobs or JobsSpec(), core_jobs(handle.share("core_jobs"), vault), admin_core_jobs()
+        spec.jobs or JobsSpec(),
+        core_jobs(handle.share("core_jobs"), vault),
+        admin_core_jobs(),
+        referrals_jobs(handle.share("referrals_jobs"), spec.outside.couriers),
     )
 
     def root() -> Supervisor:
@@ -177,6 +190,7 @@ def domains(
             _domain("core", lambda: _core(spec, handle, cache, vault)),
             _domain("products", lambda: products_children(handle.share("products"), cache)),
             _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),
+            _domain("referrals", lambda: _referrals(spec, handle)),
         ),
         intensity=DOMAIN_INTENSITY,
         period_s=DOMAIN_PERIOD_S,
@@ -212,6 +226,12 @@ def _core(
 def _points(spec: ApplicationSpec, handle: DatabaseHandle) -> Sequence[ChildSpec]:
     spool = spec.outside.open_spool(spec.data_directory / DEFERRED)
     return points_children(handle.share("points"), spool, spec.flags)
+
+
+def _referrals(spec: ApplicationSpec, handle: DatabaseHandle) -> Sequence[ChildSpec]:
+    outside = spec.outside
+    database = handle.share("referrals")
+    return referrals_children(database, outside.couriers.public_url, outside.signed)
 
 
 def _domain(

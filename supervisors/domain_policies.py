@@ -14,6 +14,7 @@ from config.policies import (
     PLATFORM,
     POINTS,
     PRODUCTS,
+    REFERRALS,
 )
 from runtime import ActorDown, ActorError, AskTimeout, Expired
 from runtime.policies import (
@@ -38,6 +39,7 @@ MESSAGES_OF: Final[Mapping[str, tuple[str, ...]]] = {
     AUTH: ("actors.auth.",),
     CORE: ("actors.core.",),
     PRODUCTS: ("actors.products.",),
+    REFERRALS: ("actors.referrals.",),
     POINTS: ("actors.points.",),
     DEFERRALS: ("actors.points.",),
     PLATFORM: ("runtime.jobs.", "runtime.outbox"),

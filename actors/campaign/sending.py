@@ -38,7 +38,7 @@ from actors.outgoing.ports import (
     Texter,
 )
 from runtime import ActorSystem, Outcome
-from runtime.policies import PolicyError
+from runtime.policies import PolicyError, RateLimited
 
 log = structlog.get_logger("loyalnest.campaign")
 
@@ -51,6 +51,10 @@ CONSENT_OF: Mapping[SendChannel, Channel | None] = {
 
 NOT_NOW_S = 2.0
 """For a refusal that does not say when to come back."""
+
+RATE_WAITS_MAX = 20
+RATE_WAIT_S_MAX = 1.0
+"""A step goes on at the provider's rate as long as it has to wait no longer than that."""
 
 HOOK_TOPIC = "campaign.message"
 
@@ -225,10 +229,23 @@ def _variables(shop: Shop, leased: Leased, contact: Contact, link: str) -> Mappi
     return variables
 
 
+async def _at_the_rate(send: Send, key: str) -> Sent:
+    """Send as soon as the provider's rate allows it. Raises `RateLimited` where that is not soon."""
+    for _ in range(RATE_WAITS_MAX):
+        try:
+            return await send(key)
+        except RateLimited as error:
+            wait_s = error.retry_after_s or 0.0
+            if wait_s > RATE_WAIT_S_MAX:
+                raise
+        await trio.sleep(wait_s)
+    return await send(key)
+
+
 async def _tried(send: Send, key: str) -> Result:
     """What the provider answers; what our own policies say in its place."""
     try:
-        return await send(key)
+        return await _at_the_rate(send, key)
     except PolicyError as error:
         if error.outcome is Outcome.UNKNOWN:
             return FailedForNow("no_answer", error.detail, uncertain=True)

@@ -4,6 +4,8 @@ Every send has a key. A provider with `honours_keys` does once what it is asked 
 any other a message of unknown fate must not be sent again.
 """
 
+from datetime import datetime
+from enum import Enum
 from typing import Protocol, TypeAlias
 
 import attrs
@@ -60,6 +62,26 @@ class Text:
     status_url: str | None = None
 
 
+class TextState(Enum):
+    """What became of a message, in the order in which later news replace earlier ones."""
+
+    SENT = "sent"
+    FAILED = "failed"
+    UNDELIVERED = "undelivered"
+    OPTED_OUT = "opted_out"
+    DELIVERED = "delivered"
+
+
+@attrs.frozen
+class TextStatus:
+    """`status` is the provider's word for it, `detail` its code of what went wrong."""
+
+    provider_id: str
+    status: str
+    state: TextState
+    detail: str | None = None
+
+
 @attrs.frozen(kw_only=True)
 class Hook:
     """A JSON body for a merchant's own server, signed with `secrets` (the newest first)."""
@@ -87,6 +109,17 @@ class Texter(Protocol):
     def honours_keys(self) -> bool: ...
 
     async def send(self, merchant_id: str, text: Text, idempotency_key: str) -> Sent: ...
+
+    async def find(
+        self, merchant_id: str, text: Text, since: datetime
+    ) -> Accepted | FailedForNow | None:
+        """Whether a message of unknown fate was taken after all: one of this body, to this number,
+        since then. None: it was not, so that it may be sent again."""
+
+    async def status(
+        self, merchant_id: str, provider_id: str
+    ) -> TextStatus | FailedForGood | FailedForNow:
+        """What the provider knows of a message; `FailedForGood` where it does not know it."""
 
 
 class HookCaller(Protocol):

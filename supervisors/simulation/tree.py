@@ -20,7 +20,7 @@ from actors.auth.keys import KeySet, KeyStore, SigningKey, signing_key
 from actors.core.cipher import KEY_BYTES, DataKeys
 from actors.core.data_keyring import ReadDataKeys
 from actors.core.data_keys import DataKeyStore
-from actors.core.messages import CUSTOMERS, IMPORTS, INTEGRATIONS, MERCHANTS, ORDERS
+from actors.core.messages import CONTACTS, CUSTOMERS, IMPORTS, INTEGRATIONS, MERCHANTS, ORDERS
 from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.points.deferrals import OpenSpool
 from actors.points.loading import LOADER
@@ -30,6 +30,7 @@ from actors.points.program_messages import PROGRAM
 from actors.points.tier_messages import TIERS
 from actors.products.messages import CATALOGUE
 from actors.products.messages import QUERIES as PRODUCT_QUERIES
+from actors.referrals import messages as referrals
 from runtime import ActorSystem, Backoff, ChildSpec, Supervisor
 from runtime.cache import Cache, CacheHandle
 from runtime.jobs import JOBS_MIGRATIONS, JobsSpec
@@ -49,7 +50,7 @@ from supervisors.platform import DATABASE, DatabaseSpec, platform
 from supervisors.simulation.hashing import quick_hashing
 
 PLATFORM_ACTORS = (DATABASE, JOURNAL, RELAY, CACHE, JOBS, RUNNER, SCHEDULER)
-CORE_ACTORS = (MERCHANTS, CUSTOMERS, ORDERS, CORE_QUERIES, IMPORTS, INTEGRATIONS)
+CORE_ACTORS = (MERCHANTS, CUSTOMERS, ORDERS, CORE_QUERIES, IMPORTS, INTEGRATIONS, CONTACTS)
 POINTS_ACTORS = (
     LOADER,
     POINTS_QUERIES,
@@ -77,6 +78,13 @@ AUTH_ACTORS = (
     auth.QUERIES,
 )
 PRODUCTS_ACTORS = (CATALOGUE, PRODUCT_QUERIES)
+REFERRALS_ACTORS = (
+    referrals.REFERRALS,
+    referrals.QUERIES,
+    referrals.ORDERS,
+    referrals.PEOPLE,
+    referrals.CALLBACKS,
+)
 DOMAIN_SUPERVISORS = (
     "domain.auth",
     "domain.admin_core",
@@ -84,6 +92,7 @@ DOMAIN_SUPERVISORS = (
     "domain.core",
     "domain.products",
     "domain.points",
+    "domain.referrals",
 )
 
 TARGETS = (
@@ -91,6 +100,7 @@ TARGETS = (
     *CORE_ACTORS,
     *POINTS_ACTORS,
     *PRODUCTS_ACTORS,
+    *REFERRALS_ACTORS,
     *AUDIT_ACTORS,
     *FLAG_ACTORS,
     *AUTH_ACTORS,

@@ -1,5 +1,15 @@
 """What other parts of LoyalNest may say to the core domain, and what it answers."""
 
+from actors.core.messages.contacts import (
+    CONTACTS,
+    MAX_SIGNALS,
+    FingerprintSignals,
+    GetFingerprints,
+    GetSealingVersion,
+    OpenContact,
+    SealContact,
+    SealedContact,
+)
 from actors.core.messages.customers import (
     CUSTOMER_ERASED,
     CUSTOMERS,
@@ -125,6 +135,7 @@ from actors.core.messages.reaching import (
 )
 
 __all__ = [
+    "CONTACTS",
     "CUSTOMERS",
     "CUSTOMERS_MERGED",
     "CUSTOMER_ERASED",
@@ -139,6 +150,7 @@ __all__ = [
     "MAX_PARTS",
     "MAX_PART_BYTES",
     "MAX_REFUNDS",
+    "MAX_SIGNALS",
     "MAX_UPSERTS",
     "MERCHANTS",
     "ORDERS",
@@ -168,8 +180,10 @@ __all__ = [
     "ErasedCustomer",
     "ExportCustomer",
     "ExternalId",
+    "FingerprintSignals",
     "GetContacts",
     "GetCustomer",
+    "GetFingerprints",
     "GetImport",
     "GetIntegration",
     "GetIntegrationSecret",
@@ -177,6 +191,7 @@ __all__ = [
     "GetOrder",
     "GetOrderTotals",
     "GetPlanUsage",
+    "GetSealingVersion",
     "GetSettings",
     "HasCustomer",
     "Health",
@@ -201,6 +216,7 @@ __all__ = [
     "Merchant",
     "MerchantSettings",
     "MergeCustomers",
+    "OpenContact",
     "Order",
     "OrderLine",
     "OrderRecorded",
@@ -225,6 +241,8 @@ __all__ = [
     "RemoveIntegration",
     "RenameMerchant",
     "RowError",
+    "SealContact",
+    "SealedContact",
     "SearchCustomers",
     "SetConsent",
     "SettingsVersion",

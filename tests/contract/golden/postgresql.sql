@@ -87,6 +87,57 @@ BEGIN
     END IF;
 END
 $$;
+CREATE FUNCTION public.referral_messages_go_on() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.state <> 'queued' THEN
+            RAISE EXCEPTION 'a message begins as queued' USING ERRCODE = 'check_violation';
+        END IF;
+        RETURN NEW;
+    END IF;
+    IF NEW.state <> OLD.state AND NEW.rank <= OLD.rank THEN
+        RAISE EXCEPTION 'a message does not go back' USING ERRCODE = 'check_violation';
+    END IF;
+    IF OLD.provider_id IS NOT NULL AND NEW.provider_id IS DISTINCT FROM OLD.provider_id THEN
+        RAISE EXCEPTION 'a message keeps its name at the provider'
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION public.referrals_go_on() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.state <> 'created' THEN
+            RAISE EXCEPTION 'a referral begins as created' USING ERRCODE = 'check_violation';
+        END IF;
+        RETURN NEW;
+    END IF;
+    IF NEW.state <> OLD.state AND (OLD.state || ' ' || NEW.state) NOT IN (
+        'created invited', 'created claimed', 'created expired', 'created rejected',
+        'invited claimed', 'invited expired', 'invited rejected',
+        'claimed qualified', 'claimed expired', 'claimed rejected',
+        'qualified rewarded', 'qualified rejected', 'rewarded reversed')
+    THEN
+        RAISE EXCEPTION 'a referral does not go that way' USING ERRCODE = 'check_violation';
+    END IF;
+    IF NEW.code <> OLD.code OR NEW.channel <> OLD.channel OR NEW.created_at <> OLD.created_at
+        OR (OLD.order_id IS NOT NULL AND NEW.order_id IS DISTINCT FROM OLD.order_id)
+        OR (OLD.advocate_transaction IS NOT NULL
+            AND NEW.advocate_transaction IS DISTINCT FROM OLD.advocate_transaction)
+        OR (OLD.friend_transaction IS NOT NULL
+            AND NEW.friend_transaction IS DISTINCT FROM OLD.friend_transaction)
+    THEN
+        RAISE EXCEPTION 'what a referral was made of does not change'
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END
+$$;
 CREATE TABLE public.access_roles (
     merchant_id text NOT NULL,
     role_id text NOT NULL,
@@ -798,6 +849,109 @@ CREATE TABLE public.reconciliations (
     CONSTRAINT reconciliations_check CHECK (((missing >= 0) AND (missing <= orders))),
     CONSTRAINT reconciliations_orders_check CHECK ((orders >= 0))
 );
+CREATE TABLE public.referral_counts (
+    merchant_id text NOT NULL,
+    day text NOT NULL,
+    what text NOT NULL,
+    who text NOT NULL,
+    used bigint NOT NULL,
+    most bigint NOT NULL,
+    CONSTRAINT referral_counts_check CHECK ((used <= most)),
+    CONSTRAINT referral_counts_day_check CHECK ((length(day) = 10)),
+    CONSTRAINT referral_counts_what_check CHECK ((what = ANY (ARRAY['invitations'::text, 'texts'::text, 'advocate'::text, 'address'::text])))
+);
+CREATE TABLE public.referral_links (
+    merchant_id text NOT NULL,
+    advocate_id text NOT NULL,
+    code text NOT NULL,
+    signals jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT referral_links_advocate_id_check CHECK (((length(advocate_id) >= 1) AND (length(advocate_id) <= 64))),
+    CONSTRAINT referral_links_code_check CHECK (((length(code) >= 8) AND (length(code) <= 16)))
+);
+CREATE TABLE public.referral_messages (
+    merchant_id text NOT NULL,
+    message_id text NOT NULL,
+    referral_id text NOT NULL,
+    channel text NOT NULL,
+    state text NOT NULL,
+    rank bigint NOT NULL,
+    friend_key text NOT NULL,
+    sealed text,
+    key_version bigint,
+    provider_id text,
+    detail text,
+    created_at timestamp with time zone NOT NULL,
+    tried_at timestamp with time zone,
+    sent_at timestamp with time zone,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT referral_messages_channel_check CHECK ((channel = ANY (ARRAY['sms'::text, 'email'::text]))),
+    CONSTRAINT referral_messages_check CHECK ((rank =
+CASE state
+    WHEN 'queued'::text THEN 0
+    WHEN 'sent'::text THEN 1
+    WHEN 'unknown'::text THEN 2
+    WHEN 'failed'::text THEN 3
+    WHEN 'undelivered'::text THEN 4
+    WHEN 'opted_out'::text THEN 5
+    ELSE 6
+END)),
+    CONSTRAINT referral_messages_check1 CHECK (((sealed IS NULL) = (key_version IS NULL))),
+    CONSTRAINT referral_messages_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'sent'::text, 'unknown'::text, 'failed'::text, 'undelivered'::text, 'opted_out'::text, 'delivered'::text])))
+);
+CREATE TABLE public.referral_programs (
+    merchant_id text NOT NULL,
+    version bigint NOT NULL,
+    program jsonb NOT NULL,
+    changed_by text NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT referral_programs_version_check CHECK ((version >= 1))
+);
+CREATE TABLE public.referral_steps (
+    merchant_id text NOT NULL,
+    referral_id text NOT NULL,
+    state text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    by text NOT NULL,
+    reason text
+);
+CREATE TABLE public.referrals (
+    merchant_id text NOT NULL,
+    referral_id text NOT NULL,
+    code text NOT NULL,
+    advocate_id text NOT NULL,
+    channel text NOT NULL,
+    state text NOT NULL,
+    review text NOT NULL,
+    reason text,
+    friend_key text,
+    friend_id text,
+    program jsonb NOT NULL,
+    program_version bigint NOT NULL,
+    signals jsonb NOT NULL,
+    flags jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    claimed_at timestamp with time zone,
+    order_id text,
+    confirm_at timestamp with time zone,
+    confirmed_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    advocate_transaction text,
+    friend_transaction text,
+    CONSTRAINT referrals_advocate_id_check CHECK (((length(advocate_id) >= 1) AND (length(advocate_id) <= 64))),
+    CONSTRAINT referrals_channel_check CHECK ((channel = ANY (ARRAY['sms'::text, 'email'::text, 'link'::text]))),
+    CONSTRAINT referrals_check CHECK ((friend_id <> advocate_id)),
+    CONSTRAINT referrals_check1 CHECK (((confirmed_at >= confirm_at) AND (review <> 'pending'::text))),
+    CONSTRAINT referrals_check2 CHECK (((friend_id IS NULL) = (claimed_at IS NULL))),
+    CONSTRAINT referrals_check3 CHECK (((state <> ALL (ARRAY['claimed'::text, 'qualified'::text, 'rewarded'::text, 'reversed'::text])) OR (friend_id IS NOT NULL))),
+    CONSTRAINT referrals_check4 CHECK (((state <> ALL (ARRAY['qualified'::text, 'rewarded'::text, 'reversed'::text])) OR ((order_id IS NOT NULL) AND (confirm_at IS NOT NULL)))),
+    CONSTRAINT referrals_check5 CHECK (((state <> ALL (ARRAY['rewarded'::text, 'reversed'::text])) OR ((confirmed_at IS NOT NULL) AND (ended_at IS NOT NULL)))),
+    CONSTRAINT referrals_code_check CHECK (((length(code) >= 8) AND (length(code) <= 16))),
+    CONSTRAINT referrals_friend_key_check CHECK ((length(friend_key) = 64)),
+    CONSTRAINT referrals_review_check CHECK ((review = ANY (ARRAY['none'::text, 'pending'::text, 'approved'::text]))),
+    CONSTRAINT referrals_state_check CHECK ((state = ANY (ARRAY['created'::text, 'invited'::text, 'claimed'::text, 'qualified'::text, 'rewarded'::text, 'expired'::text, 'rejected'::text, 'reversed'::text])))
+);
 CREATE TABLE public.refresh_tokens (
     merchant_id text NOT NULL,
     token_hash text NOT NULL,
@@ -852,6 +1006,26 @@ CREATE TABLE public.suspensions (
     merchant_id text NOT NULL,
     since timestamp with time zone NOT NULL,
     reason text NOT NULL
+);
+CREATE TABLE public.text_statuses (
+    merchant_id text NOT NULL,
+    provider_id text NOT NULL,
+    status text NOT NULL,
+    state text NOT NULL,
+    rank bigint NOT NULL,
+    detail text,
+    received_at timestamp with time zone NOT NULL,
+    CONSTRAINT text_statuses_check CHECK ((rank =
+CASE state
+    WHEN 'sent'::text THEN 1
+    WHEN 'failed'::text THEN 3
+    WHEN 'undelivered'::text THEN 4
+    WHEN 'opted_out'::text THEN 5
+    ELSE 6
+END)),
+    CONSTRAINT text_statuses_provider_id_check CHECK (((length(provider_id) >= 1) AND (length(provider_id) <= 64))),
+    CONSTRAINT text_statuses_state_check CHECK ((state = ANY (ARRAY['sent'::text, 'failed'::text, 'undelivered'::text, 'opted_out'::text, 'delivered'::text]))),
+    CONSTRAINT text_statuses_status_check CHECK (((length(status) >= 1) AND (length(status) <= 32)))
 );
 CREATE TABLE public.webhook_receipts (
     merchant_id text NOT NULL,
@@ -986,6 +1160,18 @@ ALTER TABLE ONLY public.products
     ADD CONSTRAINT products_pkey PRIMARY KEY (merchant_id, sku);
 ALTER TABLE ONLY public.reconciliations
     ADD CONSTRAINT reconciliations_pkey PRIMARY KEY (merchant_id, ran_at);
+ALTER TABLE ONLY public.referral_counts
+    ADD CONSTRAINT referral_counts_pkey PRIMARY KEY (merchant_id, day, what, who);
+ALTER TABLE ONLY public.referral_links
+    ADD CONSTRAINT referral_links_pkey PRIMARY KEY (merchant_id, advocate_id);
+ALTER TABLE ONLY public.referral_messages
+    ADD CONSTRAINT referral_messages_pkey PRIMARY KEY (merchant_id, message_id);
+ALTER TABLE ONLY public.referral_programs
+    ADD CONSTRAINT referral_programs_pkey PRIMARY KEY (merchant_id, version);
+ALTER TABLE ONLY public.referral_steps
+    ADD CONSTRAINT referral_steps_pkey PRIMARY KEY (merchant_id, referral_id, state);
+ALTER TABLE ONLY public.referrals
+    ADD CONSTRAINT referrals_pkey PRIMARY KEY (merchant_id, referral_id);
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (merchant_id, token_hash);
 ALTER TABLE ONLY public.refunds
@@ -1000,6 +1186,8 @@ ALTER TABLE ONLY public.subscriptions
     ADD CONSTRAINT subscriptions_pkey PRIMARY KEY (merchant_id, starts_at);
 ALTER TABLE ONLY public.suspensions
     ADD CONSTRAINT suspensions_pkey PRIMARY KEY (merchant_id);
+ALTER TABLE ONLY public.text_statuses
+    ADD CONSTRAINT text_statuses_pkey PRIMARY KEY (merchant_id, provider_id, status);
 ALTER TABLE ONLY public.webhook_receipts
     ADD CONSTRAINT webhook_receipts_pkey PRIMARY KEY (merchant_id, provider, webhook_id);
 CREATE UNIQUE INDEX accounts_by_email ON public.accounts USING btree (merchant_id, email);
@@ -1062,6 +1250,20 @@ CREATE INDEX points_transfer_parts_of ON public.points_transfer_parts USING btre
 CREATE UNIQUE INDEX privacy_requests_by_id ON public.privacy_requests USING btree (request_id);
 CREATE INDEX privacy_requests_due ON public.privacy_requests USING btree (due_at, request_id);
 CREATE INDEX privacy_requests_not_ended ON public.privacy_requests USING btree (due_at) WHERE (ended_at IS NULL);
+CREATE INDEX referral_counts_by_age ON public.referral_counts USING btree (day);
+CREATE UNIQUE INDEX referral_links_by_code ON public.referral_links USING btree (merchant_id, code);
+CREATE UNIQUE INDEX referral_messages_by_provider_id ON public.referral_messages USING btree (merchant_id, provider_id) WHERE (provider_id IS NOT NULL);
+CREATE INDEX referral_messages_of ON public.referral_messages USING btree (merchant_id, referral_id);
+CREATE INDEX referral_messages_opted_out ON public.referral_messages USING btree (merchant_id, friend_key) WHERE (state = 'opted_out'::text);
+CREATE INDEX referral_messages_sealed ON public.referral_messages USING btree (key_version) WHERE (sealed IS NOT NULL);
+CREATE INDEX referral_messages_sent ON public.referral_messages USING btree (sent_at) WHERE (sent_at IS NOT NULL);
+CREATE UNIQUE INDEX referrals_by_code ON public.referrals USING btree (merchant_id, code);
+CREATE UNIQUE INDEX referrals_friend_once ON public.referrals USING btree (merchant_id, friend_id) WHERE (state = ANY (ARRAY['claimed'::text, 'qualified'::text, 'rewarded'::text, 'reversed'::text]));
+CREATE INDEX referrals_in_review ON public.referrals USING btree (merchant_id, created_at, referral_id) WHERE (review = 'pending'::text);
+CREATE UNIQUE INDEX referrals_live_friend_key ON public.referrals USING btree (merchant_id, friend_key) WHERE (state = ANY (ARRAY['created'::text, 'invited'::text, 'claimed'::text, 'qualified'::text]));
+CREATE INDEX referrals_newest ON public.referrals USING btree (merchant_id, created_at, referral_id);
+CREATE INDEX referrals_of_advocate ON public.referrals USING btree (merchant_id, advocate_id, created_at, referral_id);
+CREATE INDEX referrals_to_expire ON public.referrals USING btree (expires_at) WHERE (state = ANY (ARRAY['created'::text, 'invited'::text, 'claimed'::text]));
 CREATE UNIQUE INDEX refresh_tokens_by_hash ON public.refresh_tokens USING btree (token_hash);
 CREATE INDEX refresh_tokens_of_session ON public.refresh_tokens USING btree (merchant_id, session_id);
 CREATE INDEX revocations_by_end ON public.revocations USING btree (expires_at);
@@ -1070,6 +1272,7 @@ CREATE INDEX revocations_by_time ON public.revocations USING btree (recorded_at)
 CREATE INDEX sessions_by_end ON public.sessions USING btree (expires_at);
 CREATE INDEX sessions_of_account ON public.sessions USING btree (merchant_id, account_id, created_at);
 CREATE UNIQUE INDEX subscriptions_in_force ON public.subscriptions USING btree (merchant_id) WHERE (ends_at IS NULL);
+CREATE INDEX text_statuses_by_age ON public.text_statuses USING btree (received_at);
 CREATE INDEX webhook_receipts_by_age ON public.webhook_receipts USING btree (received_at);
 CREATE INDEX webhook_receipts_by_time ON public.webhook_receipts USING btree (merchant_id, provider, received_at);
 CREATE UNIQUE INDEX webhook_receipts_once ON public.webhook_receipts USING btree (merchant_id, provider, topic, digest);
@@ -1093,6 +1296,9 @@ CREATE TRIGGER points_postings_never_change BEFORE DELETE OR UPDATE ON public.po
 CREATE TRIGGER points_transactions_never_change BEFORE DELETE OR UPDATE ON public.points_transactions FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER points_transfer_parts_never_change BEFORE DELETE OR UPDATE ON public.points_transfer_parts FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER points_transfers_never_change BEFORE DELETE OR UPDATE ON public.points_transfers FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
+CREATE TRIGGER referral_messages_go_on BEFORE INSERT OR UPDATE ON public.referral_messages FOR EACH ROW EXECUTE FUNCTION public.referral_messages_go_on();
+CREATE TRIGGER referral_steps_never_change BEFORE DELETE OR UPDATE ON public.referral_steps FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
+CREATE TRIGGER referrals_go_on BEFORE INSERT OR UPDATE ON public.referrals FOR EACH ROW EXECUTE FUNCTION public.referrals_go_on();
 CREATE TRIGGER subscriptions_do_not_overlap BEFORE INSERT OR UPDATE ON public.subscriptions FOR EACH ROW EXECUTE FUNCTION public.core_subscriptions_do_not_overlap();
 ALTER TABLE ONLY public.customer_consents
     ADD CONSTRAINT customer_consents_merchant_id_customer_id_fkey FOREIGN KEY (merchant_id, customer_id) REFERENCES public.customers(merchant_id, customer_id);
@@ -1124,6 +1330,10 @@ ALTER TABLE ONLY public.product_prices
     ADD CONSTRAINT product_prices_merchant_id_sku_fkey FOREIGN KEY (merchant_id, sku) REFERENCES public.products(merchant_id, sku);
 ALTER TABLE ONLY public.reconciliations
     ADD CONSTRAINT reconciliations_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES public.merchants(merchant_id);
+ALTER TABLE ONLY public.referral_messages
+    ADD CONSTRAINT referral_messages_merchant_id_referral_id_fkey FOREIGN KEY (merchant_id, referral_id) REFERENCES public.referrals(merchant_id, referral_id);
+ALTER TABLE ONLY public.referral_steps
+    ADD CONSTRAINT referral_steps_merchant_id_referral_id_fkey FOREIGN KEY (merchant_id, referral_id) REFERENCES public.referrals(merchant_id, referral_id);
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_merchant_id_session_id_fkey FOREIGN KEY (merchant_id, session_id) REFERENCES public.sessions(merchant_id, session_id);
 ALTER TABLE ONLY public.refunds
@@ -1206,12 +1416,19 @@ CREATE POLICY of_merchant ON public.privacy_requests USING (((merchant_id = ANY 
 CREATE POLICY of_merchant ON public.product_prices USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.products USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.reconciliations USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.referral_counts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.referral_links USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.referral_messages USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.referral_programs USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.referral_steps USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.referrals USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.refresh_tokens USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.refunds USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.revocations USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.sessions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.subscriptions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.suspensions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.text_statuses USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.webhook_receipts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
@@ -1237,12 +1454,19 @@ ALTER TABLE public.privacy_requests ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.product_prices ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.products ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.reconciliations ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.referral_counts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.referral_links ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.referral_messages ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.referral_programs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.referral_steps ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.referrals ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.refresh_tokens ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.refunds ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.revocations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.sessions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.subscriptions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.suspensions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.text_statuses ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.webhook_receipts ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA public TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.access_roles TO loyalnest_app;
@@ -1294,6 +1518,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.privacy_requests TO loyalnest_
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.product_prices TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.products TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.reconciliations TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.referral_counts TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.referral_links TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.referral_messages TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.referral_programs TO loyalnest_app;
+GRANT SELECT,INSERT ON TABLE public.referral_steps TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.referrals TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refresh_tokens TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refunds TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.revocations TO loyalnest_app;
@@ -1301,4 +1531,5 @@ GRANT SELECT ON TABLE public.schema_migrations TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.subscriptions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.suspensions TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.text_statuses TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.webhook_receipts TO loyalnest_app;

@@ -45,6 +45,45 @@ BEGIN SELECT RAISE(ABORT, 'records of transfers never change'); END;
 CREATE TRIGGER points_transfers_never_go BEFORE DELETE ON points_transfers
 BEGIN SELECT RAISE(ABORT, 'records of transfers never change'); END;
 
+CREATE TRIGGER referral_messages_begin BEFORE INSERT ON referral_messages
+WHEN NEW.state <> 'queued'
+BEGIN SELECT RAISE(ABORT, 'a message begins as queued'); END;
+
+CREATE TRIGGER referral_messages_go_on BEFORE UPDATE OF state, rank ON referral_messages
+WHEN NEW.state <> OLD.state AND NEW.rank <= OLD.rank
+BEGIN SELECT RAISE(ABORT, 'a message does not go back'); END;
+
+CREATE TRIGGER referral_messages_keep BEFORE UPDATE OF provider_id ON referral_messages
+WHEN OLD.provider_id IS NOT NULL AND NEW.provider_id IS NOT OLD.provider_id
+BEGIN SELECT RAISE(ABORT, 'a message keeps its name at the provider'); END;
+
+CREATE TRIGGER referral_steps_never_change BEFORE UPDATE ON referral_steps
+BEGIN SELECT RAISE(ABORT, 'the steps of a referral never change'); END;
+
+CREATE TRIGGER referral_steps_never_go BEFORE DELETE ON referral_steps
+BEGIN SELECT RAISE(ABORT, 'the steps of a referral never change'); END;
+
+CREATE TRIGGER referrals_begin BEFORE INSERT ON referrals
+WHEN NEW.state <> 'created'
+BEGIN SELECT RAISE(ABORT, 'a referral begins as created'); END;
+
+CREATE TRIGGER referrals_go_on BEFORE UPDATE OF state ON referrals
+WHEN NEW.state <> OLD.state AND (OLD.state || ' ' || NEW.state) NOT IN (
+    'created invited', 'created claimed', 'created expired', 'created rejected',
+    'invited claimed', 'invited expired', 'invited rejected',
+    'claimed qualified', 'claimed expired', 'claimed rejected',
+    'qualified rewarded', 'qualified rejected', 'rewarded reversed')
+BEGIN SELECT RAISE(ABORT, 'a referral does not go that way'); END;
+
+CREATE TRIGGER referrals_keep BEFORE UPDATE ON referrals
+WHEN NEW.code <> OLD.code OR NEW.channel <> OLD.channel OR NEW.created_at <> OLD.created_at
+    OR (OLD.order_id IS NOT NULL AND NEW.order_id IS NOT OLD.order_id)
+    OR (OLD.advocate_transaction IS NOT NULL
+        AND NEW.advocate_transaction IS NOT OLD.advocate_transaction)
+    OR (OLD.friend_transaction IS NOT NULL
+        AND NEW.friend_transaction IS NOT OLD.friend_transaction)
+BEGIN SELECT RAISE(ABORT, 'what a referral was made of does not change'); END;
+
 CREATE TRIGGER subscriptions_do_not_overlap BEFORE INSERT ON subscriptions
 WHEN EXISTS (SELECT 1 FROM subscriptions AS other WHERE other.merchant_id = NEW.merchant_id
     AND other.starts_at < coalesce(NEW.ends_at, '9999-12-31') AND NEW.starts_at < coalesce(other.ends_at, '9999-12-31'))
@@ -669,6 +708,104 @@ CREATE TABLE reconciliations (
     PRIMARY KEY (merchant_id, ran_at)
 );
 
+CREATE TABLE referral_counts (
+    merchant_id TEXT NOT NULL,
+    day TEXT NOT NULL CHECK (length(day) = 10),
+    what TEXT NOT NULL CHECK (what IN ('invitations', 'texts', 'advocate', 'address')),
+    who TEXT NOT NULL,
+    used BIGINT NOT NULL,
+    most BIGINT NOT NULL,
+    PRIMARY KEY (merchant_id, day, what, who),
+    CHECK (used <= most)
+);
+
+CREATE TABLE referral_links (
+    merchant_id TEXT NOT NULL,
+    advocate_id TEXT NOT NULL CHECK (length(advocate_id) BETWEEN 1 AND 64),
+    code TEXT NOT NULL CHECK (length(code) BETWEEN 8 AND 16),
+    signals JSONB NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, advocate_id)
+);
+
+CREATE TABLE referral_messages (
+    merchant_id TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    referral_id TEXT NOT NULL,
+    channel TEXT NOT NULL CHECK (channel IN ('sms', 'email')),
+    state TEXT NOT NULL CHECK (state IN ('queued', 'sent', 'unknown', 'failed', 'undelivered',
+        'opted_out', 'delivered')),
+    rank BIGINT NOT NULL,
+    friend_key TEXT NOT NULL,
+    sealed TEXT,
+    key_version BIGINT,
+    provider_id TEXT,
+    detail TEXT,
+    created_at TIMESTAMPTZ NOT NULL,
+    tried_at TIMESTAMPTZ,
+    sent_at TIMESTAMPTZ,
+    changed_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, message_id),
+    FOREIGN KEY (merchant_id, referral_id) REFERENCES referrals (merchant_id, referral_id),
+    CHECK (rank = CASE state WHEN 'queued' THEN 0 WHEN 'sent' THEN 1 WHEN 'unknown' THEN 2
+        WHEN 'failed' THEN 3 WHEN 'undelivered' THEN 4 WHEN 'opted_out' THEN 5 ELSE 6 END),
+    CHECK ((sealed IS NULL) = (key_version IS NULL))
+);
+
+CREATE TABLE referral_programs (
+    merchant_id TEXT NOT NULL,
+    version BIGINT NOT NULL CHECK (version >= 1),
+    program JSONB NOT NULL,
+    changed_by TEXT NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, version)
+);
+
+CREATE TABLE referral_steps (
+    merchant_id TEXT NOT NULL,
+    referral_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    at TIMESTAMPTZ NOT NULL,
+    by TEXT NOT NULL,
+    reason TEXT,
+    PRIMARY KEY (merchant_id, referral_id, state),
+    FOREIGN KEY (merchant_id, referral_id) REFERENCES referrals (merchant_id, referral_id)
+);
+
+CREATE TABLE referrals (
+    merchant_id TEXT NOT NULL,
+    referral_id TEXT NOT NULL,
+    code TEXT NOT NULL CHECK (length(code) BETWEEN 8 AND 16),
+    advocate_id TEXT NOT NULL CHECK (length(advocate_id) BETWEEN 1 AND 64),
+    channel TEXT NOT NULL CHECK (channel IN ('sms', 'email', 'link')),
+    state TEXT NOT NULL CHECK (state IN ('created', 'invited', 'claimed', 'qualified', 'rewarded',
+        'expired', 'rejected', 'reversed')),
+    review TEXT NOT NULL CHECK (review IN ('none', 'pending', 'approved')),
+    reason TEXT,
+    friend_key TEXT CHECK (length(friend_key) = 64),
+    friend_id TEXT CHECK (friend_id <> advocate_id),
+    program JSONB NOT NULL,
+    program_version BIGINT NOT NULL,
+    signals JSONB NOT NULL,
+    flags JSONB NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    expires_at TIMESTAMPTZ NOT NULL,
+    claimed_at TIMESTAMPTZ,
+    order_id TEXT,
+    confirm_at TIMESTAMPTZ,
+    confirmed_at TIMESTAMPTZ CHECK (confirmed_at >= confirm_at AND review <> 'pending'),
+    ended_at TIMESTAMPTZ,
+    advocate_transaction TEXT,
+    friend_transaction TEXT,
+    PRIMARY KEY (merchant_id, referral_id),
+    CHECK ((friend_id IS NULL) = (claimed_at IS NULL)),
+    CHECK (state NOT IN ('claimed', 'qualified', 'rewarded', 'reversed') OR friend_id IS NOT NULL),
+    CHECK (state NOT IN ('qualified', 'rewarded', 'reversed')
+        OR (order_id IS NOT NULL AND confirm_at IS NOT NULL)),
+    CHECK (state NOT IN ('rewarded', 'reversed')
+        OR (confirmed_at IS NOT NULL AND ended_at IS NOT NULL))
+);
+
 CREATE TABLE refresh_tokens (
     merchant_id TEXT NOT NULL,
     token_hash TEXT NOT NULL CHECK (length(token_hash) = 64),
@@ -727,6 +864,20 @@ CREATE TABLE suspensions (
     since TIMESTAMPTZ NOT NULL,
     reason TEXT NOT NULL,
     PRIMARY KEY (merchant_id)
+);
+
+CREATE TABLE text_statuses (
+    merchant_id TEXT NOT NULL,
+    provider_id TEXT NOT NULL CHECK (length(provider_id) BETWEEN 1 AND 64),
+    status TEXT NOT NULL CHECK (length(status) BETWEEN 1 AND 32),
+    state TEXT NOT NULL CHECK (state IN ('sent', 'failed', 'undelivered', 'opted_out',
+        'delivered')),
+    rank BIGINT NOT NULL,
+    detail TEXT,
+    received_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, provider_id, status),
+    CHECK (rank = CASE state WHEN 'sent' THEN 1 WHEN 'failed' THEN 3 WHEN 'undelivered' THEN 4
+        WHEN 'opted_out' THEN 5 ELSE 6 END)
 );
 
 CREATE TABLE webhook_receipts (
@@ -872,6 +1023,41 @@ CREATE INDEX privacy_requests_due ON privacy_requests (due_at, request_id);
 
 CREATE INDEX privacy_requests_not_ended ON privacy_requests (due_at) WHERE ended_at IS NULL;
 
+CREATE INDEX referral_counts_by_age ON referral_counts (day);
+
+CREATE UNIQUE INDEX referral_links_by_code ON referral_links (merchant_id, code);
+
+CREATE UNIQUE INDEX referral_messages_by_provider_id
+    ON referral_messages (merchant_id, provider_id) WHERE provider_id IS NOT NULL;
+
+CREATE INDEX referral_messages_of ON referral_messages (merchant_id, referral_id);
+
+CREATE INDEX referral_messages_opted_out ON referral_messages (merchant_id, friend_key)
+    WHERE state = 'opted_out';
+
+CREATE INDEX referral_messages_sealed ON referral_messages (key_version)
+    WHERE sealed IS NOT NULL;
+
+CREATE INDEX referral_messages_sent ON referral_messages (sent_at) WHERE sent_at IS NOT NULL;
+
+CREATE UNIQUE INDEX referrals_by_code ON referrals (merchant_id, code);
+
+CREATE UNIQUE INDEX referrals_friend_once ON referrals (merchant_id, friend_id)
+    WHERE state IN ('claimed', 'qualified', 'rewarded', 'reversed');
+
+CREATE INDEX referrals_in_review ON referrals (merchant_id, created_at, referral_id)
+    WHERE review = 'pending';
+
+CREATE UNIQUE INDEX referrals_live_friend_key ON referrals (merchant_id, friend_key)
+    WHERE state IN ('created', 'invited', 'claimed', 'qualified');
+
+CREATE INDEX referrals_newest ON referrals (merchant_id, created_at, referral_id);
+
+CREATE INDEX referrals_of_advocate ON referrals (merchant_id, advocate_id, created_at, referral_id);
+
+CREATE INDEX referrals_to_expire ON referrals (expires_at)
+    WHERE state IN ('created', 'invited', 'claimed');
+
 CREATE UNIQUE INDEX refresh_tokens_by_hash ON refresh_tokens (token_hash);
 
 CREATE INDEX refresh_tokens_of_session ON refresh_tokens (merchant_id, session_id);
@@ -887,6 +1073,8 @@ CREATE INDEX sessions_by_end ON sessions (expires_at);
 CREATE INDEX sessions_of_account ON sessions (merchant_id, account_id, created_at);
 
 CREATE UNIQUE INDEX subscriptions_in_force ON subscriptions (merchant_id) WHERE ends_at IS NULL;
+
+CREATE INDEX text_statuses_by_age ON text_statuses (received_at);
 
 CREATE INDEX webhook_receipts_by_age ON webhook_receipts (received_at);
 

@@ -1,0 +1,17 @@
+"""What goes wrong between us and a provider."""
+
+
+class HttpFailed(Exception):
+    """No answer. `sent` says whether the other side may have had the request."""
+
+    def __init__(self, detail: str, *, sent: bool) -> None:
+        super().__init__(detail)
+        self.sent = sent
+
+
+class ProviderFailing(Exception):
+    """An answer that says that the provider is in trouble; `status` as in HTTP."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the provider answered {status}")
+        self.status = status
