@@ -230,7 +230,7 @@ def _variables(shop: Shop, leased: Leased, contact: Contact, link: str) -> Mappi
 
 
 async def _at_the_rate(send: Send, key: str) -> Sent:
-    """Send as soon as the provider's rate allows it. Raises `RateLimited` where that is not soon."""
+    """Send when the provider's rate allows it. Raises `RateLimited` where that is not soon."""
     for _ in range(RATE_WAITS_MAX):
         try:
             return await send(key)

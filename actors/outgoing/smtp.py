@@ -3,6 +3,7 @@
 import re
 import smtplib
 import ssl
+import threading
 from collections import deque
 from email.errors import HeaderParseError
 from email.headerregistry import Address
@@ -137,33 +138,36 @@ class SmtpMailer:
             message = message_of(attrs.evolve(mail, to=to), self._sender, idempotency_key)
         except (ValueError, HeaderParseError) as error:
             return FailedForGood("invalid_message", type(error).__name__)
+        handing = _HandingOver()
         try:
-            return await self._pipeline.call(lambda: self._in_thread(message, to))
+            return await self._pipeline.call(lambda: self._in_thread(message, to, handing))
         except MailServerFailed as error:
             return error.result
-        except DeadlineExceeded as error:
-            uncertain = error.stage == "attempt"
-            return FailedForNow("no_answer", "the mail server took too long", uncertain=uncertain)
+        except DeadlineExceeded:
+            detail = "the mail server took too long"
+            return FailedForNow("no_answer", detail, uncertain=handing.stop())
+        finally:
+            handing.stop()
 
-    async def _in_thread(self, message: EmailMessage, to: str) -> Sent:
-        """Cancelled, the thread goes on alone until its socket gives up."""
+    async def _in_thread(self, message: EmailMessage, to: str, handing: "_HandingOver") -> Sent:
+        """Cancelled, the thread goes on alone until its socket gives up, and sends nothing more."""
         require_deadline(DEPENDENCY)
-        work = partial(self._send, message, to, monotonic())
+        work = partial(self._send, message, to, handing, monotonic())
         return await trio.to_thread.run_sync(work, limiter=self._threads, abandon_on_cancel=True)
 
     # In a thread
 
-    def _send(self, message: EmailMessage, to: str, now: float) -> Sent:
+    def _send(self, message: EmailMessage, to: str, handing: "_HandingOver", now: float) -> Sent:
         data = message.as_bytes(policy=WIRE)
         if len(data) > MESSAGE_MAX_BYTES:
             return FailedForGood("too_large", f"a mail has at most {MESSAGE_MAX_BYTES} bytes")
         kept = self._take(now)
         if kept is not None:
             try:
-                return self._over(kept, to, data, message["Message-ID"])
+                return self._over(kept, to, data, message["Message-ID"], handing)
             except _Stale:
                 kept.client.close()
-        return self._over(self._connect(now), to, data, message["Message-ID"])
+        return self._over(self._connect(now), to, data, message["Message-ID"], handing)
 
     def _take(self, now: float) -> _Kept | None:
         """A connection that is probably still good."""
@@ -193,26 +197,32 @@ class SmtpMailer:
             raise MailServerFailed(failed) from error
         raise MailServerFailed(FailedForNow("login_refused", "login refused")) from refused
 
-    def _over(self, kept: _Kept, to: str, data: bytes, message_id: str) -> Sent:
+    def _over(
+        self, kept: _Kept, to: str, data: bytes, message_id: str, handing: "_HandingOver"
+    ) -> Sent:
         """One message over one connection, which is kept when it is still good."""
-        client, fresh, handed_over = kept.client, not kept.uses, False
+        client, fresh = kept.client, not kept.uses
         try:
             for command in (f"MAIL FROM:<{address_of(self._sender)}>", f"RCPT TO:<{to}>", "DATA"):
                 code, said = client.docmd(command)
                 if code not in (READY, 251, STARTS_MAIL):
                     return self._refused(kept, code, said, fresh=fresh)
-            handed_over = True
+            if not handing.begin():
+                raise ConnectionAbortedError
             client.send(dotted(data))
             code, said = client.getreply()
             if code != READY:
                 return self._refused(kept, code, said, fresh=True)
         except (OSError, smtplib.SMTPException) as error:
             client.close()
-            if not handed_over and not fresh:
+            if not handing.begun and not fresh:
                 raise _Stale from error
-            failed = FailedForNow("connection_lost", type(error).__name__, uncertain=handed_over)
+            failed = FailedForNow("connection_lost", type(error).__name__, uncertain=handing.begun)
             raise MailServerFailed(failed) from error
-        self._keep(kept)
+        if handing.stopped:
+            client.close()
+        else:
+            self._keep(kept)
         return Accepted(message_id)
 
     def _keep(self, kept: _Kept) -> None:
@@ -248,6 +258,28 @@ class SmtpMailer:
         while self._kept:
             self._kept.pop().client.close()
         await trio.lowlevel.checkpoint()
+
+
+class _HandingOver:
+    """Whether a message was handed over, agreed on by the thread and by whoever waits for it: one
+    that nobody waits for any more is not, so that another attempt is no second message."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.stopped = False
+        self.begun = False
+
+    def begin(self) -> bool:
+        """The thread is about to; false where it must not."""
+        with self._lock:
+            self.begun = self.begun or not self.stopped
+            return not self.stopped
+
+    def stop(self) -> bool:
+        """Nobody waits any more; whether it had begun."""
+        with self._lock:
+            self.stopped = True
+            return self.begun
 
 
 class _Stale(Exception):
