@@ -22,6 +22,9 @@ from actors.auth.keys import KeyStore
 from actors.auth.messages import ACCOUNTS
 from actors.auth.supervisor import MIGRATIONS as AUTH_MIGRATIONS
 from actors.auth.supervisor import StartHashing, auth_children
+from actors.campaign.segments import NoSegments, SegmentSource
+from actors.campaign.supervisor import MIGRATIONS as CAMPAIGN_MIGRATIONS
+from actors.campaign.supervisor import campaign_children, campaign_jobs
 from actors.core.cipher import Vault
 from actors.core.data_keyring import ReadDataKeysFrom, data_keys_from
 from actors.core.data_keys import DataKeyStore
@@ -75,6 +78,7 @@ MIGRATIONS = (
     CORE_MIGRATIONS,
     POINTS_MIGRATIONS,
     PRODUCTS_MIGRATIONS,
+    CAMPAIGN_MIGRATIONS,
 )
 
 DEFERRED = "deferred"
@@ -123,6 +127,7 @@ class ApplicationSpec:
     secrets: tuple[WatchedSecret, ...] = ()
     outside: Outside = Outside()
     flags: FlagBook = attrs.field(factory=FlagBook)
+    segments: SegmentSource = attrs.field(factory=NoSegments)
 
 
 def application(
@@ -135,7 +140,10 @@ def application(
     shared = cache if cache is not None else CacheHandle()
     ownership, vault = Ownership(on_loss=handle.retire), Vault()
     jobs = combined_jobs(
-        spec.jobs or JobsSpec(), core_jobs(handle.share("core_jobs"), vault), admin_core_jobs()
+        spec.jobs or JobsSpec(),
+        core_jobs(handle.share("core_jobs"), vault),
+        admin_core_jobs(),
+        campaign_jobs(handle.share("campaign_jobs"), spec.segments),
     )
 
     def root() -> Supervisor:
@@ -177,6 +185,7 @@ def domains(
             _domain("core", lambda: _core(spec, handle, cache, vault)),
             _domain("products", lambda: products_children(handle.share("products"), cache)),
             _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),
+            _domain("campaign", lambda: campaign_children(handle.share("campaign"))),
         ),
         intensity=DOMAIN_INTENSITY,
         period_s=DOMAIN_PERIOD_S,

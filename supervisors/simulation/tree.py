@@ -17,6 +17,8 @@ from actors.auth import messages as auth
 from actors.auth.inside import HASHING
 from actors.auth.keyring import ReadKeys
 from actors.auth.keys import KeySet, KeyStore, SigningKey, signing_key
+from actors.campaign import messages as campaign
+from actors.campaign.due import CLOCK
 from actors.core.cipher import KEY_BYTES, DataKeys
 from actors.core.data_keyring import ReadDataKeys
 from actors.core.data_keys import DataKeyStore
@@ -77,6 +79,7 @@ AUTH_ACTORS = (
     auth.QUERIES,
 )
 PRODUCTS_ACTORS = (CATALOGUE, PRODUCT_QUERIES)
+CAMPAIGN_ACTORS = (campaign.RULES, campaign.QUERIES, campaign.CAMPAIGNS, CLOCK)
 DOMAIN_SUPERVISORS = (
     "domain.auth",
     "domain.admin_core",
@@ -84,6 +87,7 @@ DOMAIN_SUPERVISORS = (
     "domain.core",
     "domain.products",
     "domain.points",
+    "domain.campaign",
 )
 
 TARGETS = (
@@ -94,6 +98,7 @@ TARGETS = (
     *AUDIT_ACTORS,
     *FLAG_ACTORS,
     *AUTH_ACTORS,
+    *CAMPAIGN_ACTORS,
     *DOMAIN_SUPERVISORS,
 )
 """Whom a fault plan may kill."""
