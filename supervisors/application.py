@@ -22,6 +22,9 @@ from actors.auth.keys import KeyStore
 from actors.auth.messages import ACCOUNTS
 from actors.auth.supervisor import MIGRATIONS as AUTH_MIGRATIONS
 from actors.auth.supervisor import StartHashing, auth_children
+from actors.campaign.segments import NoSegments, SegmentSource
+from actors.campaign.supervisor import MIGRATIONS as CAMPAIGN_MIGRATIONS
+from actors.campaign.supervisor import campaign_children, campaign_jobs
 from actors.core.cipher import Vault
 from actors.core.data_keyring import ReadDataKeysFrom, data_keys_from
 from actors.core.data_keys import DataKeyStore
@@ -83,6 +86,7 @@ MIGRATIONS = (
     POINTS_MIGRATIONS,
     PRODUCTS_MIGRATIONS,
     REFERRALS_MIGRATIONS,
+    CAMPAIGN_MIGRATIONS,
 )
 
 DEFERRED = "deferred"
@@ -133,6 +137,7 @@ class ApplicationSpec:
     secrets: tuple[WatchedSecret, ...] = ()
     outside: Outside = Outside()
     flags: FlagBook = attrs.field(factory=FlagBook)
+    segments: SegmentSource = attrs.field(factory=NoSegments)
 
 
 def application(
@@ -149,6 +154,7 @@ def application(
         core_jobs(handle.share("core_jobs"), vault),
         admin_core_jobs(),
         referrals_jobs(handle.share("referrals_jobs"), spec.outside.couriers),
+        campaign_jobs(handle.share("campaign_jobs"), spec.segments),
     )
 
     def root() -> Supervisor:
@@ -191,6 +197,7 @@ def domains(
             _domain("products", lambda: products_children(handle.share("products"), cache)),
             _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),
             _domain("referrals", lambda: _referrals(spec, handle)),
+            _domain("campaign", lambda: campaign_children(handle.share("campaign"))),
         ),
         intensity=DOMAIN_INTENSITY,
         period_s=DOMAIN_PERIOD_S,

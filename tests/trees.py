@@ -8,6 +8,8 @@ from typing import Any
 
 import attrs
 
+from actors.campaign.segments import SegmentSource
+from actors.campaign.supervisor import campaign_children, campaign_jobs
 from actors.core.cipher import KEY_BYTES, DataKeys, Vault
 from actors.core.messages import (
     CUSTOMERS,
@@ -137,9 +139,10 @@ async def running_tree(
     handle: DatabaseHandle | None = None,
     disk: MemoryDisk | None = None,
     disk_limits: SpoolLimits | None = None,
+    segments: SegmentSource | None = None,
 ) -> AsyncIterator[Tree]:
     """In memory and with seeded ports the tree runs in virtual time. `disk` is for deferred
-    earnings."""
+    earnings. With `segments` there are the jobs of campaigns."""
     disk = disk if disk is not None else MemoryDisk()
     handle = handle if handle is not None else DatabaseHandle()
     spec, ownership = DatabaseSpec(url), Ownership(on_loss=handle.retire)
@@ -159,11 +162,13 @@ async def running_tree(
                 SUBSCRIPTIONS,
                 ownership,
                 cache_child(None, cache),
+                campaign_jobs(handle, segments) if segments is not None else None,
             ),
         ),
         _supervisor("core", lambda: Supervisor(core_children(handle, cache, Vault(), data_keys))),
         _supervisor("products", lambda: Supervisor(products_children(handle, cache))),
         _supervisor("points", lambda: Supervisor(points_children(handle, spool), intensity=5)),
+        _supervisor("campaign", lambda: Supervisor(campaign_children(handle))),
     )
     root = _supervisor("test", lambda: Supervisor(children))
     system = ActorSystem(ports if ports is not None else seeded_ports(1, START))

@@ -2,6 +2,7 @@
 
 from actors.core.cipher import Vault
 from actors.core.contacts import ContactKind, check_external_id, contact_key, search_name
+from actors.core.customer_figures import find_customers, list_figures
 from actors.core.customer_queries import (
     CUSTOMER_EXISTS,
     LIST_CUSTOMERS,
@@ -18,10 +19,12 @@ from actors.core.messages import (
     Customer,
     CustomerExport,
     ExportCustomer,
+    FindCustomers,
     GetContacts,
     GetCustomer,
     HasCustomer,
     ListCustomers,
+    ListFigures,
     SearchCustomers,
 )
 from actors.core.mirrors import NEWEST
@@ -45,7 +48,14 @@ ONE_THING = Refusal(
 
 
 CustomerQuestion = (
-    GetCustomer | HasCustomer | ListCustomers | SearchCustomers | ExportCustomer | GetContacts
+    GetCustomer
+    | HasCustomer
+    | ListCustomers
+    | SearchCustomers
+    | ExportCustomer
+    | FindCustomers
+    | ListFigures
+    | GetContacts
 )
 
 
@@ -77,6 +87,10 @@ class CustomerReading:
                 some = question.customer_ids[:MAX_CONTACTS]
                 stored = await load_customers(self._database, question.merchant_id, some)
                 return contacts(self._vault, stored.values(), question.channel)
+            case FindCustomers():
+                return await find_customers(self._database, question)
+            case ListFigures():
+                return await list_figures(self._database, question)
 
     async def _get(self, merchant_id: str, customer_id: str) -> Customer | None:
         found = await cached_customer(self._cached, self._database, merchant_id, customer_id)

@@ -127,12 +127,12 @@ class MoveCampaign(Call[Campaign | Refusal]):
 
 @attrs.frozen(kw_only=True)
 class CampaignChanged:
-    """Payload of the outbox event. `number` counts the campaign's changes of state; `version` is
+    """Payload of the outbox event. `revision` is that of the campaign after the change, `version`
     that of the definition in force."""
 
     campaign_id: str
     kind: CampaignKind
-    number: int
+    revision: int
     from_state: CampaignState
     to_state: CampaignState
     version: int

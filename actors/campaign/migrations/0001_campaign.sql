@@ -7,7 +7,6 @@ CREATE TABLE campaigns (
         CHECK (state IN ('draft', 'scheduled', 'running', 'paused', 'completed', 'cancelled')),
     version BIGINT NOT NULL CHECK (version >= 1),
     revision BIGINT NOT NULL CHECK (revision >= 1),
-    changes BIGINT NOT NULL DEFAULT 0 CHECK (changes >= 0),
     starts_at TIMESTAMPTZ,
     ends_at TIMESTAMPTZ,
     started_at TIMESTAMPTZ,
@@ -18,7 +17,7 @@ CREATE TABLE campaigns (
         CHECK (audience_state IN ('open', 'freezing', 'frozen')),
     audience_members BIGINT NOT NULL DEFAULT 0 CHECK (audience_members >= 0),
     audience_step BIGINT NOT NULL DEFAULT 0,
-    audience_part BIGINT NOT NULL DEFAULT 0,
+    audience_done BOOLEAN NOT NULL DEFAULT false,
     audience_after TEXT NOT NULL DEFAULT '',
     frozen_at TIMESTAMPTZ,
     source_run TEXT,
@@ -46,13 +45,13 @@ CREATE TABLE campaign_versions (
 CREATE TABLE campaign_changes (
     merchant_id TEXT NOT NULL,
     campaign_id TEXT NOT NULL,
-    number BIGINT NOT NULL CHECK (number >= 1),
+    revision BIGINT NOT NULL CHECK (revision >= 1),
     from_state TEXT NOT NULL,
     to_state TEXT NOT NULL,
     version BIGINT NOT NULL,
     changed_by TEXT NOT NULL,
     changed_at TIMESTAMPTZ NOT NULL,
-    PRIMARY KEY (merchant_id, campaign_id, number)
+    PRIMARY KEY (merchant_id, campaign_id, revision)
 );
 
 CREATE TABLE campaign_runs (
