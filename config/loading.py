@@ -57,7 +57,7 @@ def load_settings(
         values[spec.name] = _parse(spec, text, source)
         sources[spec.name] = source
     secrets: dict[str, UrlSecret | TextSecret] = {
-        name: _url_secret(name, values, sources) for name in ("database", "redis")
+        name: _url_secret(name, values, sources) for name in ("database", "redis", "smtp")
     }
     secrets["sms_token"] = TextSecret("sms_token", values["sms_token_file"])  # type: ignore[arg-type]
     policies, policy_sources = load_policies(environ, table, file_source)

@@ -70,7 +70,7 @@ DEFERRALS, PLATFORM = "deferrals", "platform"
 ADMIN_CORE, CONTROLS, LOGINS = "admin_core", "controls", "logins"
 ADMIN_FEATURES, CAMPAIGN = "admin_features", "campaign"
 REFERRALS = "referrals"
-SMS = "sms"
+SMS, SMTP, WEBHOOKS = "sms", "smtp", "webhooks"
 
 DOMAIN = {
     "attempt_s": "3",
@@ -100,6 +100,15 @@ PROVIDER = {
 }
 """A provider that jobs call, and call again when it failed. They are few at a time, so that its
 breaker is content with few calls."""
+
+MESSAGES = PROVIDER | {
+    "deadline_s": "20",
+    "attempt_s": "10",
+    "breaker_slow_s": "8",
+    "waiting_max": "256",
+    "wait_s": "10",
+}
+"""One that whole steps of a broadcast are sent to at once, most of which wait for their turn."""
 
 DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
     DATABASE: {
@@ -131,6 +140,8 @@ DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
     CONTROLS: DOMAIN,
     REFERRALS: DOMAIN,
     SMS: PROVIDER | {"rate_per_minute": "600"},
+    SMTP: MESSAGES | {"running_max": "8", "rate_per_minute": "6000"},
+    WEBHOOKS: MESSAGES | {"running_max": "32", "rate_per_minute": "6000"},
     LOGINS: DOMAIN | {"breaker_slow_s": "3", "running_max": "128", "waiting_max": "64"},
 }
 """Everything the program calls, with what differs from the table."""

@@ -19,7 +19,9 @@ DATA_KEY_FILE = "personal-data.keys"
 _SPEC = "loyalnest.setting"
 
 
-WITH_PASSWORDS = frozenset({"database_url", "redis_url", "otlp_endpoint"})
+MAIL_SENDER = r"[^\s<>@,;\"]+@[^\s<>@,;\"]+|[\w &.'-]{1,80} <[^\s<>@,;\"]+@[^\s<>@,;\"]+>"
+
+WITH_PASSWORDS = frozenset({"database_url", "redis_url", "smtp_url", "otlp_endpoint"})
 """URLs, which may have a password in them."""
 
 
@@ -144,6 +146,26 @@ class Settings:
         metadata=_row(
             parsers.http_url, "", "where others reach this server: in links, and for callbacks"
         )
+    )
+    smtp_url: str | None = attrs.field(
+        metadata=_row(parsers.smtp_url, "", "server that mail is sent by; empty: none is sent"),
+        repr=parsers.masked_url,
+    )
+    smtp_url_file: Path | None = attrs.field(
+        metadata=_row(parsers.optional_file, "", "file that holds smtp_url, watched")
+    )
+    smtp_password_file: Path | None = attrs.field(
+        metadata=_row(parsers.optional_file, "", "file that holds the mail server's password")
+    )
+    mail_sender: str = attrs.field(
+        metadata=_row(
+            parsers.matching(MAIL_SENDER, "name@host, or Name <name@host>"),
+            "LoyalNest <noreply@localhost>",
+            "who mail comes from; the name is the shop's",
+        )
+    )
+    webhook_networks_allowed: str = attrs.field(
+        metadata=_row(parsers.networks, "", "networks beside the internet that webhooks may reach")
     )
     sms_url: str | None = attrs.field(
         metadata=_row(

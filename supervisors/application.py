@@ -22,7 +22,12 @@ from actors.auth.keys import KeyStore
 from actors.auth.messages import ACCOUNTS
 from actors.auth.supervisor import MIGRATIONS as AUTH_MIGRATIONS
 from actors.auth.supervisor import StartHashing, auth_children
+from actors.campaign.delivery_jobs import delivery_jobs
+from actors.campaign.delivery_messages import BROADCAST_COMPLETED, BROADCASTS
+from actors.campaign.delivery_supervisor import MIGRATIONS as DELIVERY_MIGRATIONS
+from actors.campaign.messages import CAMPAIGN_CHANGED
 from actors.campaign.segments import NoSegments, SegmentSource
+from actors.campaign.sending import Providers
 from actors.campaign.supervisor import MIGRATIONS as CAMPAIGN_MIGRATIONS
 from actors.campaign.supervisor import campaign_children, campaign_jobs
 from actors.core.cipher import Vault
@@ -73,6 +78,8 @@ SUBSCRIPTIONS = {
     FLAG_CHANGED: (KEEPER,),
     PRIVACY_REQUESTED: (PRIVACY,),
     CUSTOMER_ERASED: (ACCOUNTS, REFERRAL_PEOPLE),
+    CAMPAIGN_CHANGED: (BROADCASTS,),
+    BROADCAST_COMPLETED: (BROADCASTS,),
 }
 """Which actors get which outbox topics."""
 
@@ -87,6 +94,7 @@ MIGRATIONS = (
     PRODUCTS_MIGRATIONS,
     REFERRALS_MIGRATIONS,
     CAMPAIGN_MIGRATIONS,
+    DELIVERY_MIGRATIONS,
 )
 
 DEFERRED = "deferred"
@@ -115,6 +123,7 @@ class Outside:
     read_data_keys: ReadDataKeysFrom = data_keys_from
     couriers: Couriers = attrs.field(factory=lambda: Couriers(texter=NoTexter()))
     signed: Signed = nobody_signs
+    providers: Providers = attrs.field(factory=Providers)
 
 
 @attrs.frozen
@@ -155,6 +164,7 @@ def application(
         admin_core_jobs(),
         referrals_jobs(handle.share("referrals_jobs"), spec.outside.couriers),
         campaign_jobs(handle.share("campaign_jobs"), spec.segments),
+        delivery_jobs(handle.share("delivery_jobs"), spec.outside.providers),
     )
 
     def root() -> Supervisor:

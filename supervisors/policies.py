@@ -6,7 +6,9 @@ from random import Random
 import attrs
 
 from actors.outgoing.policies import SMS as SMS_SPEC
-from config.policies import DATABASE, REDIS, SMS, PolicySettings
+from actors.outgoing.policies import SMTP as SMTP_SPEC
+from actors.outgoing.policies import WEBHOOKS as WEBHOOKS_SPEC
+from config.policies import DATABASE, REDIS, SMS, SMTP, WEBHOOKS, PolicySettings
 from runtime.cache.policies import REDIS as REDIS_SPEC
 from runtime.policies import (
     BreakerSpec,
@@ -27,6 +29,8 @@ BASES: Mapping[str, PipelineSpec] = {
     DATABASE: DATABASE_SPEC,
     REDIS: REDIS_SPEC,
     SMS: SMS_SPEC,
+    SMTP: SMTP_SPEC,
+    WEBHOOKS: WEBHOOKS_SPEC,
     **DOMAIN_SPECS,
 }
 """What no setting changes: judges, shares and fallbacks."""

@@ -1,7 +1,15 @@
-"""The policies of providers that are called over HTTP: what their errors say about them."""
+"""The policies of providers: what their errors say about them."""
 
-from actors.outgoing.errors import HttpFailed, ProviderFailing
-from runtime.policies import FAILED, IGNORED, Judgement, PipelineSpec
+from actors.outgoing.errors import HttpFailed, MailServerFailed, ProviderFailing
+from runtime.policies import (
+    FAILED,
+    FAILED_FOR_GOOD,
+    IGNORED,
+    REFUSED,
+    BulkheadSpec,
+    Judgement,
+    PipelineSpec,
+)
 
 
 def judge(error: Exception) -> Judgement:
@@ -12,3 +20,19 @@ def judge(error: Exception) -> Judgement:
 
 SMS = PipelineSpec(retry=None, judge=judge)
 """Its figures are in the settings. It does not repeat: jobs do that."""
+
+
+def judge_mail(error: Exception) -> Judgement:
+    """A server that refuses a message works."""
+    return FAILED_FOR_GOOD if isinstance(error, MailServerFailed) else IGNORED
+
+
+def judge_webhook(error: Exception) -> Judgement:
+    """What one merchant's server does says nothing about the way to those of others."""
+    return REFUSED if isinstance(error, HttpFailed | ProviderFailing) else IGNORED
+
+
+SMTP = PipelineSpec(retry=None, judge=judge_mail)
+
+WEBHOOKS = PipelineSpec(retry=None, judge=judge_webhook, bulkhead=BulkheadSpec(strict_shares=True))
+"""Every server has a breaker of its own beside it, and half of the permits at most."""

@@ -16,15 +16,12 @@ from urllib.parse import unquote, urlsplit
 import attrs
 import trio
 
+from actors.outgoing.errors import MailServerFailed
 from actors.outgoing.ports import Accepted, FailedForGood, FailedForNow, Mail, Sent
 from runtime.parking import monotonic
 from runtime.policies import (
-    FAILED_FOR_GOOD,
-    IGNORED,
     DeadlineExceeded,
-    Judgement,
     Pipeline,
-    PipelineSpec,
     require_deadline,
 )
 from runtime.rotation import RotatingSecret
@@ -49,23 +46,6 @@ CLOSING: Final = 421
 TEMPORARY: Final = range(400, 500)
 
 UNFIT: Final = re.compile(r"[\r\n\0]")
-
-
-class MailServerFailed(Exception):
-    """The server is in trouble, or away. `result` is what that means for the message."""
-
-    def __init__(self, result: FailedForNow) -> None:
-        super().__init__(result.detail)
-        self.result = result
-
-
-def judge(error: Exception) -> Judgement:
-    """All else is our mistake. Nothing is repeated here: deliveries do that."""
-    return FAILED_FOR_GOOD if isinstance(error, MailServerFailed) else IGNORED
-
-
-SMTP: Final = PipelineSpec(retry=None, judge=judge)
-"""Its figures are in the settings."""
 
 
 @attrs.frozen(kw_only=True)

@@ -20,16 +20,11 @@ from actors.outgoing.ports import Accepted, FailedForGood, FailedForNow, Hook, S
 from actors.outgoing.reachable import Reachable, Unreachable
 from runtime.parking import monotonic
 from runtime.policies import (
-    IGNORED,
-    REFUSED,
     Breaker,
     BreakerOpen,
     BreakerSpec,
-    BulkheadSpec,
     DeadlineExceeded,
-    Judgement,
     Pipeline,
-    PipelineSpec,
 )
 from runtime.ports import Clock
 
@@ -55,16 +50,6 @@ HOSTS_MAX: Final = 1_000
 OF_HOST: Final = BreakerSpec(calls_min=5, open_s=5.0, open_max_s=60.0)
 
 REFUSED_ADDRESS: Final = "refused: no address on the internet"
-
-
-def judge(error: Exception) -> Judgement:
-    """What a merchant's server does says nothing about the way to those of others."""
-    return REFUSED if isinstance(error, HttpFailed | ProviderFailing) else IGNORED
-
-
-WEBHOOKS: Final = PipelineSpec(retry=None, judge=judge, bulkhead=BulkheadSpec(strict_shares=True))
-"""Its figures are in the settings. Every server has a breaker of its own beside it, and half of
-the permits at most."""
 
 
 class AddressRefused(httpcore.ConnectError):

@@ -10,6 +10,7 @@ from actors.admin_core import messages as admin_core
 from actors.admin_features import messages as admin_features
 from actors.auth import messages as auth
 from actors.campaign import messages as campaign
+from actors.campaign.delivery_messages import BROADCASTS
 from actors.core import messages as core
 from actors.points import messages as points
 from actors.points.program_messages import PROGRAM
@@ -71,6 +72,7 @@ DOMAIN_OF: Final[Mapping[str, str]] = {
     points.DEFERRALS: DEFERRALS,
     campaign.CAMPAIGNS: CAMPAIGN,
     campaign.QUERIES: CAMPAIGN,
+    BROADCASTS: CAMPAIGN,
     products.CATALOGUE: PRODUCTS,
     products.QUERIES: PRODUCTS,
     referrals.REFERRALS: REFERRALS,

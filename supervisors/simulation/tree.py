@@ -18,6 +18,7 @@ from actors.auth.inside import HASHING
 from actors.auth.keyring import ReadKeys
 from actors.auth.keys import KeySet, KeyStore, SigningKey, signing_key
 from actors.campaign import messages as campaign
+from actors.campaign.delivery_messages import BROADCASTS
 from actors.campaign.due import CLOCK
 from actors.core.cipher import KEY_BYTES, DataKeys
 from actors.core.data_keyring import ReadDataKeys
@@ -87,7 +88,7 @@ REFERRALS_ACTORS = (
     referrals.PEOPLE,
     referrals.CALLBACKS,
 )
-CAMPAIGN_ACTORS = (campaign.RULES, campaign.QUERIES, campaign.CAMPAIGNS, CLOCK)
+CAMPAIGN_ACTORS = (campaign.RULES, campaign.QUERIES, campaign.CAMPAIGNS, CLOCK, BROADCASTS)
 DOMAIN_SUPERVISORS = (
     "domain.auth",
     "domain.admin_core",

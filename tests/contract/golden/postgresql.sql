@@ -76,6 +76,51 @@ BEGIN
     RETURN NEW;
 END
 $$;
+CREATE FUNCTION public.loyalnest_cancelled_for_good() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF OLD.state = 'cancelled' AND NEW.state <> 'cancelled' THEN
+        RAISE EXCEPTION 'a cancelled broadcast stays cancelled' USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION public.loyalnest_delivery_step() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        RAISE EXCEPTION 'a delivery stays' USING ERRCODE = 'check_violation';
+    END IF;
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.state <> 'pending' OR NEW.attempt <> 0 THEN
+            RAISE EXCEPTION 'a delivery begins as pending' USING ERRCODE = 'check_violation';
+        END IF;
+        RETURN NEW;
+    END IF;
+    IF OLD.state || ' ' || NEW.state NOT IN (
+        'pending leased', 'pending suppressed', 'pending pending', 'leased pending',
+        'leased sent', 'leased failed', 'leased suppressed', 'leased unknown',
+        'failed pending', 'sent delivered', 'sent failed', 'sent unknown', 'unknown sent',
+        'unknown delivered', 'unknown failed'
+    ) THEN
+        RAISE EXCEPTION 'a delivery does not go from there to here'
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION public.loyalnest_ends_once() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'DELETE' OR OLD.ended_at IS NOT NULL THEN
+        RAISE EXCEPTION 'it ends once, and stays' USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END
+$$;
 CREATE FUNCTION public.loyalnest_entries_never_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -274,6 +319,29 @@ CREATE TABLE public.audit_entries (
     CONSTRAINT audit_entries_hash_check CHECK ((length(hash) = 64)),
     CONSTRAINT audit_entries_sequence_check CHECK ((sequence >= 1))
 );
+CREATE TABLE public.campaign_broadcasts (
+    merchant_id text NOT NULL,
+    campaign_id text NOT NULL,
+    kind text NOT NULL,
+    channel text NOT NULL,
+    version bigint NOT NULL,
+    definition jsonb NOT NULL,
+    state text NOT NULL,
+    gathered boolean NOT NULL,
+    gathered_to text NOT NULL,
+    reserved bigint NOT NULL,
+    step bigint NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT campaign_broadcasts_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'sms'::text, 'webhook'::text]))),
+    CONSTRAINT campaign_broadcasts_check CHECK (((state = ANY (ARRAY['cancelled'::text, 'completed'::text])) = (ended_at IS NOT NULL))),
+    CONSTRAINT campaign_broadcasts_check1 CHECK (((state <> 'completed'::text) OR gathered)),
+    CONSTRAINT campaign_broadcasts_kind_check CHECK ((kind = ANY (ARRAY['broadcast'::text, 'automation'::text]))),
+    CONSTRAINT campaign_broadcasts_reserved_check CHECK ((reserved >= 0)),
+    CONSTRAINT campaign_broadcasts_state_check CHECK ((state = ANY (ARRAY['running'::text, 'paused'::text, 'cancelled'::text, 'completed'::text]))),
+    CONSTRAINT campaign_broadcasts_step_check CHECK ((step >= 0)),
+    CONSTRAINT campaign_broadcasts_version_check CHECK ((version >= 1))
+);
 CREATE TABLE public.campaign_changes (
     merchant_id text NOT NULL,
     campaign_id text NOT NULL,
@@ -284,6 +352,31 @@ CREATE TABLE public.campaign_changes (
     changed_by text NOT NULL,
     changed_at timestamp with time zone NOT NULL,
     CONSTRAINT campaign_changes_revision_check CHECK ((revision >= 1))
+);
+CREATE TABLE public.campaign_deliveries (
+    merchant_id text NOT NULL,
+    delivery_id text NOT NULL,
+    campaign_id text NOT NULL,
+    customer_id text NOT NULL,
+    occasion text NOT NULL,
+    facts jsonb,
+    channel text NOT NULL,
+    state text NOT NULL,
+    attempt bigint NOT NULL,
+    due_at timestamp with time zone,
+    lease bigint NOT NULL,
+    provider_id text,
+    reason text,
+    created_at timestamp with time zone NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT campaign_deliveries_attempt_check CHECK (((attempt >= 0) AND (attempt <= 8))),
+    CONSTRAINT campaign_deliveries_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'sms'::text, 'webhook'::text]))),
+    CONSTRAINT campaign_deliveries_check CHECK (((state = 'pending'::text) = (due_at IS NOT NULL))),
+    CONSTRAINT campaign_deliveries_check1 CHECK (((state <> ALL (ARRAY['failed'::text, 'suppressed'::text])) OR (reason IS NOT NULL))),
+    CONSTRAINT campaign_deliveries_customer_id_check CHECK (((length(customer_id) >= 1) AND (length(customer_id) <= 64))),
+    CONSTRAINT campaign_deliveries_lease_check CHECK ((lease >= 0)),
+    CONSTRAINT campaign_deliveries_occasion_check CHECK ((length(occasion) <= 64)),
+    CONSTRAINT campaign_deliveries_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'leased'::text, 'sent'::text, 'delivered'::text, 'failed'::text, 'suppressed'::text, 'unknown'::text])))
 );
 CREATE TABLE public.campaign_members (
     merchant_id text NOT NULL,
@@ -305,6 +398,19 @@ CREATE TABLE public.campaign_runs (
     void boolean DEFAULT false NOT NULL,
     CONSTRAINT campaign_runs_check CHECK (((ends IS NULL) OR (begins <= ends))),
     CONSTRAINT campaign_runs_number_check CHECK ((number >= 1))
+);
+CREATE TABLE public.campaign_steps (
+    merchant_id text NOT NULL,
+    campaign_id text NOT NULL,
+    step bigint NOT NULL,
+    kind text NOT NULL,
+    recipients bigint NOT NULL,
+    begun_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    outcome jsonb,
+    CONSTRAINT campaign_steps_kind_check CHECK ((kind = ANY (ARRAY['audience'::text, 'send'::text, 'recovery'::text]))),
+    CONSTRAINT campaign_steps_recipients_check CHECK ((recipients >= 0)),
+    CONSTRAINT campaign_steps_step_check CHECK ((step >= 1))
 );
 CREATE TABLE public.campaign_versions (
     merchant_id text NOT NULL,
@@ -1218,14 +1324,22 @@ ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (merchant_id, key_id);
 ALTER TABLE ONLY public.audit_entries
     ADD CONSTRAINT audit_entries_pkey PRIMARY KEY (merchant_id, sequence);
+ALTER TABLE ONLY public.campaign_broadcasts
+    ADD CONSTRAINT campaign_broadcasts_pkey PRIMARY KEY (merchant_id, campaign_id);
 ALTER TABLE ONLY public.campaign_changes
     ADD CONSTRAINT campaign_changes_pkey PRIMARY KEY (merchant_id, campaign_id, revision);
+ALTER TABLE ONLY public.campaign_deliveries
+    ADD CONSTRAINT campaign_deliveries_merchant_id_campaign_id_customer_id_occ_key UNIQUE (merchant_id, campaign_id, customer_id, occasion);
+ALTER TABLE ONLY public.campaign_deliveries
+    ADD CONSTRAINT campaign_deliveries_pkey PRIMARY KEY (merchant_id, delivery_id);
 ALTER TABLE ONLY public.campaign_members
     ADD CONSTRAINT campaign_members_pkey PRIMARY KEY (merchant_id, campaign_id, customer_id);
 ALTER TABLE ONLY public.campaign_rulebooks
     ADD CONSTRAINT campaign_rulebooks_pkey PRIMARY KEY (merchant_id);
 ALTER TABLE ONLY public.campaign_runs
     ADD CONSTRAINT campaign_runs_pkey PRIMARY KEY (merchant_id, campaign_id, number);
+ALTER TABLE ONLY public.campaign_steps
+    ADD CONSTRAINT campaign_steps_pkey PRIMARY KEY (merchant_id, campaign_id, step);
 ALTER TABLE ONLY public.campaign_versions
     ADD CONSTRAINT campaign_versions_pkey PRIMARY KEY (merchant_id, campaign_id, version);
 ALTER TABLE ONLY public.campaigns
@@ -1366,7 +1480,13 @@ CREATE UNIQUE INDEX api_keys_by_hash ON public.api_keys USING btree (key_hash);
 CREATE INDEX audit_entries_by_time ON public.audit_entries USING btree (happened_at, entry_id);
 CREATE INDEX audit_entries_of_merchant ON public.audit_entries USING btree (merchant_id, happened_at, entry_id);
 CREATE UNIQUE INDEX audit_entries_once ON public.audit_entries USING btree (merchant_id, entry_id);
+CREATE INDEX campaign_broadcasts_running ON public.campaign_broadcasts USING btree (merchant_id, campaign_id) WHERE (state = 'running'::text);
+CREATE INDEX campaign_deliveries_by_provider ON public.campaign_deliveries USING btree (merchant_id, channel, provider_id) WHERE (provider_id IS NOT NULL);
+CREATE INDEX campaign_deliveries_due ON public.campaign_deliveries USING btree (merchant_id, campaign_id, due_at, delivery_id) WHERE (due_at IS NOT NULL);
+CREATE INDEX campaign_deliveries_in_order ON public.campaign_deliveries USING btree (merchant_id, campaign_id, delivery_id);
+CREATE INDEX campaign_deliveries_leased ON public.campaign_deliveries USING btree (merchant_id, campaign_id) WHERE (state = 'leased'::text);
 CREATE INDEX campaign_runs_by_end ON public.campaign_runs USING btree (merchant_id, ends);
+CREATE INDEX campaign_steps_open ON public.campaign_steps USING btree (merchant_id, campaign_id) WHERE (ended_at IS NULL);
 CREATE INDEX campaigns_by_time ON public.campaigns USING btree (merchant_id, created_at, campaign_id);
 CREATE INDEX campaigns_due ON public.campaigns USING btree (next_due_at) WHERE (next_due_at IS NOT NULL);
 CREATE INDEX captcha_uses_by_end ON public.captcha_uses USING btree (expires_at);
@@ -1464,9 +1584,12 @@ ALTER INDEX public.points_transactions_reversing ATTACH PARTITION public.points_
 ALTER INDEX public.points_transactions_pkey ATTACH PARTITION public.points_transactions_p0_pkey;
 CREATE TRIGGER admin_flag_history_never_change BEFORE DELETE OR UPDATE ON public.admin_flag_history FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER audit_entries_never_change BEFORE DELETE OR UPDATE ON public.audit_entries FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
+CREATE TRIGGER campaign_broadcasts_go_on BEFORE UPDATE OF state ON public.campaign_broadcasts FOR EACH ROW EXECUTE FUNCTION public.loyalnest_cancelled_for_good();
 CREATE TRIGGER campaign_changes_never_change BEFORE DELETE OR UPDATE ON public.campaign_changes FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
+CREATE TRIGGER campaign_deliveries_go_on BEFORE INSERT OR DELETE OR UPDATE OF state ON public.campaign_deliveries FOR EACH ROW EXECUTE FUNCTION public.loyalnest_delivery_step();
 CREATE TRIGGER campaign_members_never_change BEFORE DELETE OR UPDATE ON public.campaign_members FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER campaign_members_only_while_freezing BEFORE INSERT ON public.campaign_members FOR EACH ROW EXECUTE FUNCTION public.campaigns_check_member();
+CREATE TRIGGER campaign_steps_end_once BEFORE DELETE OR UPDATE ON public.campaign_steps FOR EACH ROW EXECUTE FUNCTION public.loyalnest_ends_once();
 CREATE TRIGGER campaign_versions_never_change BEFORE DELETE OR UPDATE ON public.campaign_versions FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER campaigns_begin_as_drafts BEFORE INSERT ON public.campaigns FOR EACH ROW EXECUTE FUNCTION public.campaigns_check_new();
 CREATE TRIGGER campaigns_move_as_they_may BEFORE UPDATE ON public.campaigns FOR EACH ROW EXECUTE FUNCTION public.campaigns_check_change();
@@ -1530,10 +1653,13 @@ ALTER TABLE public.admin_flag_history ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.admin_flags ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.api_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.audit_entries ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.campaign_broadcasts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaign_changes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.campaign_deliveries ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaign_members ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaign_rulebooks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaign_runs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.campaign_steps ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaign_versions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaigns ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.captcha_uses ENABLE ROW LEVEL SECURITY;
@@ -1560,10 +1686,13 @@ CREATE POLICY of_merchant ON public.admin_flag_history USING (((merchant_id = AN
 CREATE POLICY of_merchant ON public.admin_flags USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.api_keys USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.audit_entries USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.campaign_broadcasts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.campaign_changes USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.campaign_deliveries USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.campaign_members USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.campaign_rulebooks USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.campaign_runs USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.campaign_steps USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.campaign_versions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.campaigns USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.captcha_uses USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -1669,10 +1798,13 @@ GRANT SELECT,INSERT ON TABLE public.admin_flag_history TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.admin_flags TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_keys TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.audit_entries TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_broadcasts TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.campaign_changes TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_deliveries TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.campaign_members TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_rulebooks TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_runs TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_steps TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.campaign_versions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaigns TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.captcha_uses TO loyalnest_app;

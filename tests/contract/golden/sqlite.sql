@@ -10,11 +10,31 @@ BEGIN SELECT RAISE(ABORT, 'audit entries never change'); END;
 CREATE TRIGGER audit_entries_never_go BEFORE DELETE ON audit_entries
 BEGIN SELECT RAISE(ABORT, 'audit entries never change'); END;
 
+CREATE TRIGGER campaign_broadcasts_go_on BEFORE UPDATE OF state ON campaign_broadcasts
+WHEN OLD.state = 'cancelled' AND NEW.state <> 'cancelled'
+BEGIN SELECT RAISE(ABORT, 'a cancelled broadcast stays cancelled'); END;
+
 CREATE TRIGGER campaign_changes_never_change BEFORE UPDATE ON campaign_changes
 BEGIN SELECT RAISE(ABORT, 'the past of campaigns never changes'); END;
 
 CREATE TRIGGER campaign_changes_never_go BEFORE DELETE ON campaign_changes
 BEGIN SELECT RAISE(ABORT, 'the past of campaigns never changes'); END;
+
+CREATE TRIGGER campaign_deliveries_begin BEFORE INSERT ON campaign_deliveries
+WHEN NEW.state <> 'pending' OR NEW.attempt <> 0
+BEGIN SELECT RAISE(ABORT, 'a delivery begins as pending'); END;
+
+CREATE TRIGGER campaign_deliveries_go_on BEFORE UPDATE OF state ON campaign_deliveries
+WHEN OLD.state || ' ' || NEW.state NOT IN (
+        'pending leased', 'pending suppressed', 'pending pending', 'leased pending',
+        'leased sent', 'leased failed', 'leased suppressed', 'leased unknown',
+        'failed pending', 'sent delivered', 'sent failed', 'sent unknown', 'unknown sent',
+        'unknown delivered', 'unknown failed'
+)
+BEGIN SELECT RAISE(ABORT, 'a delivery does not go from there to here'); END;
+
+CREATE TRIGGER campaign_deliveries_stay BEFORE DELETE ON campaign_deliveries
+BEGIN SELECT RAISE(ABORT, 'a delivery stays'); END;
 
 CREATE TRIGGER campaign_members_never_change BEFORE UPDATE ON campaign_members
 BEGIN SELECT RAISE(ABORT, 'an audience that is frozen stays'); END;
@@ -28,6 +48,13 @@ WHEN NOT EXISTS (
     AND campaign_id = NEW.campaign_id AND audience_state = 'freezing'
 )
 BEGIN SELECT RAISE(ABORT, 'an audience that is frozen stays'); END;
+
+CREATE TRIGGER campaign_steps_end_once BEFORE UPDATE ON campaign_steps
+WHEN OLD.ended_at IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'a step ends once'); END;
+
+CREATE TRIGGER campaign_steps_stay BEFORE DELETE ON campaign_steps
+BEGIN SELECT RAISE(ABORT, 'a step that was taken stays'); END;
 
 CREATE TRIGGER campaign_versions_never_change BEFORE UPDATE ON campaign_versions
 BEGIN SELECT RAISE(ABORT, 'versions of campaigns never change'); END;
@@ -226,6 +253,25 @@ CREATE TABLE audit_entries (
     PRIMARY KEY (merchant_id, sequence)
 );
 
+CREATE TABLE campaign_broadcasts (
+    merchant_id TEXT NOT NULL,
+    campaign_id TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('broadcast', 'automation')),
+    channel TEXT NOT NULL CHECK (channel IN ('email', 'sms', 'webhook')),
+    version BIGINT NOT NULL CHECK (version >= 1),
+    definition JSONB NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('running', 'paused', 'cancelled', 'completed')),
+    gathered BOOLEAN NOT NULL,
+    gathered_to TEXT NOT NULL,
+    reserved BIGINT NOT NULL CHECK (reserved >= 0),
+    step BIGINT NOT NULL CHECK (step >= 0),
+    started_at TIMESTAMPTZ NOT NULL,
+    ended_at TIMESTAMPTZ,
+    PRIMARY KEY (merchant_id, campaign_id),
+    CHECK ((state IN ('cancelled', 'completed')) = (ended_at IS NOT NULL)),
+    CHECK (state <> 'completed' OR gathered)
+);
+
 CREATE TABLE campaign_changes (
     merchant_id TEXT NOT NULL,
     campaign_id TEXT NOT NULL,
@@ -236,6 +282,30 @@ CREATE TABLE campaign_changes (
     changed_by TEXT NOT NULL,
     changed_at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (merchant_id, campaign_id, revision)
+);
+
+CREATE TABLE campaign_deliveries (
+    merchant_id TEXT NOT NULL,
+    delivery_id TEXT NOT NULL,
+    campaign_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL CHECK (length(customer_id) BETWEEN 1 AND 64),
+    occasion TEXT NOT NULL CHECK (length(occasion) <= 64),
+    facts JSONB,
+    channel TEXT NOT NULL CHECK (channel IN ('email', 'sms', 'webhook')),
+    state TEXT NOT NULL CHECK (
+        state IN ('pending', 'leased', 'sent', 'delivered', 'failed', 'suppressed', 'unknown')
+    ),
+    attempt BIGINT NOT NULL CHECK (attempt BETWEEN 0 AND 8),
+    due_at TIMESTAMPTZ,
+    lease BIGINT NOT NULL CHECK (lease >= 0),
+    provider_id TEXT,
+    reason TEXT,
+    created_at TIMESTAMPTZ NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, delivery_id),
+    UNIQUE (merchant_id, campaign_id, customer_id, occasion),
+    CHECK ((state = 'pending') = (due_at IS NOT NULL)),
+    CHECK (state NOT IN ('failed', 'suppressed') OR reason IS NOT NULL)
 );
 
 CREATE TABLE campaign_members (
@@ -261,6 +331,18 @@ CREATE TABLE campaign_runs (
     void BOOLEAN NOT NULL DEFAULT false,
     PRIMARY KEY (merchant_id, campaign_id, number),
     CHECK (ends IS NULL OR begins <= ends)
+);
+
+CREATE TABLE campaign_steps (
+    merchant_id TEXT NOT NULL,
+    campaign_id TEXT NOT NULL,
+    step BIGINT NOT NULL CHECK (step >= 1),
+    kind TEXT NOT NULL CHECK (kind IN ('audience', 'send', 'recovery')),
+    recipients BIGINT NOT NULL CHECK (recipients >= 0),
+    begun_at TIMESTAMPTZ NOT NULL,
+    ended_at TIMESTAMPTZ,
+    outcome JSONB,
+    PRIMARY KEY (merchant_id, campaign_id, step)
 );
 
 CREATE TABLE campaign_versions (
@@ -1058,7 +1140,26 @@ CREATE INDEX audit_entries_of_merchant ON audit_entries (merchant_id, happened_a
 
 CREATE UNIQUE INDEX audit_entries_once ON audit_entries (merchant_id, entry_id);
 
+CREATE INDEX campaign_broadcasts_running ON campaign_broadcasts (merchant_id, campaign_id)
+    WHERE state = 'running';
+
+CREATE INDEX campaign_deliveries_by_provider
+    ON campaign_deliveries (merchant_id, channel, provider_id) WHERE provider_id IS NOT NULL;
+
+CREATE INDEX campaign_deliveries_due
+    ON campaign_deliveries (merchant_id, campaign_id, due_at, delivery_id)
+    WHERE due_at IS NOT NULL;
+
+CREATE INDEX campaign_deliveries_in_order
+    ON campaign_deliveries (merchant_id, campaign_id, delivery_id);
+
+CREATE INDEX campaign_deliveries_leased ON campaign_deliveries (merchant_id, campaign_id)
+    WHERE state = 'leased';
+
 CREATE INDEX campaign_runs_by_end ON campaign_runs (merchant_id, ends);
+
+CREATE INDEX campaign_steps_open ON campaign_steps (merchant_id, campaign_id)
+    WHERE ended_at IS NULL;
 
 CREATE INDEX campaigns_by_time ON campaigns (merchant_id, created_at, campaign_id);
 

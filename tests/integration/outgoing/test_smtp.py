@@ -24,8 +24,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from actors.outgoing.policies import SMTP
 from actors.outgoing.ports import Accepted, FailedForGood, FailedForNow, Mail, Sent
-from actors.outgoing.smtp import SMTP, SmtpMailer
+from actors.outgoing.smtp import SmtpMailer
 from runtime import host
 from runtime.policies import BreakerOpen, BreakerSpec, Pipeline
 from runtime.rotation import RotatingSecret

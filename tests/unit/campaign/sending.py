@@ -47,7 +47,7 @@ from actors.core.messages import (
     Upserted,
 )
 from actors.core.supervisor import core_children
-from actors.outgoing.ports import Accepted, Mail, Sent, Text
+from actors.outgoing.ports import Accepted, FailedForGood, Mail, Sent, Text
 from actors.vocabulary import Page
 from runtime import INFINITE, Actor, ActorSystem, ChildSpec, Supervisor
 from runtime.cache import CacheHandle
@@ -165,6 +165,12 @@ class FakeProvider:
             self.effects.setdefault(key, []).append(message)
         return answer
 
+    async def find(self, *_arguments: Any) -> None:
+        """Nobody asks."""
+
+    async def status(self, *_arguments: Any) -> FailedForGood:
+        return FailedForGood("unknown", "nobody asks")
+
 
 class Campaigns(Actor):
     """In the place of the rest of the domain: one campaign, and its members."""
@@ -237,7 +243,7 @@ class World:
         payload = {
             "campaign_id": campaign_id,
             "kind": kind.value,
-            "number": self.events,
+            "revision": self.events,
             "from_state": from_state.value,
             "to_state": to_state.value,
             "version": version,

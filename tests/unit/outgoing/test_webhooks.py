@@ -16,9 +16,10 @@ import pytest
 import trio
 
 from actors.outgoing.http import HttpClient
+from actors.outgoing.policies import WEBHOOKS
 from actors.outgoing.ports import Accepted, FailedForGood, FailedForNow, Hook
 from actors.outgoing.reachable import Reachable, Unreachable
-from actors.outgoing.webhooks import WEBHOOKS, GuardedNetwork, WebhookCaller, retry_after_s
+from actors.outgoing.webhooks import GuardedNetwork, WebhookCaller, retry_after_s
 from runtime.policies import Pipeline
 from runtime.ports import VirtualClock
 from tests.virtual import run_virtually
