@@ -48,6 +48,7 @@ from actors.points.deferrals import OpenSpool
 from actors.points.messages import INTAKE, MERGERS, ORDER_REFUNDS
 from actors.points.supervisor import MIGRATIONS as POINTS_MIGRATIONS
 from actors.points.supervisor import deferral_spool, points_children
+from actors.points.tier_messages import TIER_CHANGED
 from actors.products.supervisor import MIGRATIONS as PRODUCTS_MIGRATIONS
 from actors.products.supervisor import products_children
 from actors.referrals.callbacks import Signed, nobody_signs
@@ -77,7 +78,8 @@ SUBSCRIPTIONS = {
     AUDITED: (AUDIT,),
     FLAG_CHANGED: (KEEPER,),
     PRIVACY_REQUESTED: (PRIVACY,),
-    CUSTOMER_ERASED: (ACCOUNTS, REFERRAL_PEOPLE),
+    CUSTOMER_ERASED: (ACCOUNTS, REFERRAL_PEOPLE, BROADCASTS),
+    TIER_CHANGED: (BROADCASTS,),
     CAMPAIGN_CHANGED: (BROADCASTS,),
     BROADCAST_COMPLETED: (BROADCASTS,),
 }

@@ -3,9 +3,18 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
+import attrs
 import msgspec
 import structlog
 
+from actors.campaign.birthdays import (
+    DELETE_BIRTHDAY,
+    PUT_BIRTHDAY,
+    SELECT_BIRTHDAY,
+    Birthday,
+    GetBirthday,
+    SetBirthday,
+)
 from actors.campaign.delivery_messages import (
     BROADCAST_COMPLETED,
     Delivery,
@@ -16,6 +25,7 @@ from actors.campaign.delivery_messages import (
     ReportDelivery,
 )
 from actors.campaign.delivery_queries import (
+    AUTOMATIONS_OF,
     CANCEL_BROADCAST,
     CHANGE_BROADCAST,
     COUNT_DELIVERIES,
@@ -44,13 +54,18 @@ from actors.campaign.messages import (
     GetVersion,
     Move,
     MoveCampaign,
+    Trigger,
 )
+from actors.campaign.occasions import Occasion, occasion_entry
+from actors.core.messages import CUSTOMER_ERASED, HasCustomer
+from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.paging import clamp_limit, decode_cursor, page
 from actors.vocabulary import Page, Refusal, RefusalKind
 from runtime import ActorError, Workers
 from runtime.context import current_trace_id
 from runtime.inbox import take_effect
 from runtime.jobs import JOBS, JobsAdded, job_write
+from runtime.jobs.queries import INSERT_JOB
 from runtime.journal import JOURNAL, Append
 from runtime.outbox import Deliver, OutboxEvent
 from runtime.storage import Database, Entry, StorageError, Superseded, Write
@@ -59,6 +74,20 @@ log = structlog.get_logger("loyalnest.campaign")
 
 BY: Final = "deliveries"
 """Who completes a campaign when all was sent."""
+
+AUTOMATIONS_MAX: Final = 200
+"""Of one merchant that may run at the same time and be told of an event."""
+
+
+@attrs.frozen
+class TierMove:
+    """What is read of the event of a member's tier."""
+
+    customer_id: str
+    number: int
+    from_tier: str | None
+    to_tier: str | None
+
 
 UNKNOWN_CAMPAIGN = Refusal(
     RefusalKind.NOT_FOUND, "broadcast_unknown", "this campaign has sent nothing yet"
@@ -93,6 +122,10 @@ class Broadcasts(Workers):
                 return await self._stats(message.merchant_id, message.campaign_id)
             case ReportDelivery():
                 return await self._report(message)
+            case SetBirthday():
+                return await self._set_birthday(message)
+            case GetBirthday():
+                return await self._birthday(message)
         return await super().receive(message)
 
     async def _deliver(self, events: Sequence[OutboxEvent]) -> None:
@@ -104,20 +137,62 @@ class Broadcasts(Workers):
                     merchant_id=event.merchant_id, campaign_id=event.key, move=Move.COMPLETE, by=BY
                 )
                 await self.system.ref(CAMPAIGNS).ask(command)
+            elif event.topic == CUSTOMER_ERASED:
+                forget = Write(DELETE_BIRTHDAY, (event.merchant_id, event.key))
+                await self._take(event, (forget,))
+            else:
+                await self._tier_changed(event)
 
     async def _changed(self, event: OutboxEvent) -> None:
         changed = msgspec.convert(event.payload, CampaignChanged)
         if changed.kind in RULE_KINDS:
             return
         entry, queue = await self._following(event.merchant_id, changed)
+        await self._take(event, entry)
+        if queue is not None:
+            self.system.ref(JOBS).tell(JobsAdded(queue))
+
+    async def _take(self, event: OutboxEvent, entry: Entry) -> None:
+        """Raises the violation of an entry that breaks a constraint."""
         now = self.system.clock.now()
         rejected = await take_effect(
             self.system.ref(JOURNAL), self._database, self.ref.address, event, entry, now
         )
         if rejected is not None:
             raise rejected.violation
-        if queue is not None:
+
+    async def _tier_changed(self, event: OutboxEvent) -> None:
+        """A message for each automation about it. Nobody waits for an hour to hear of it."""
+        changed = msgspec.convert(event.payload, TierMove)
+        rows = await self._database.fetch(AUTOMATIONS_OF, event.merchant_id, AUTOMATIONS_MAX)
+        facts = {"tier": changed.to_tier or "", "from_tier": changed.from_tier or ""}
+        occasion = Occasion(changed.customer_id, f"tier-{changed.number}", facts)
+        entry: list[Write] = []
+        for broadcast in map(broadcast_of, rows):
+            automation = broadcast.definition.automation
+            if automation is not None and automation.trigger is Trigger.TIER_CHANGED:
+                entry += await occasion_entry(self.system, self._database, broadcast, [occasion])
+        await self._take(event, tuple(entry))
+        for queue in {write.row[2] for write in entry if write.statement is INSERT_JOB}:
             self.system.ref(JOBS).tell(JobsAdded(queue))
+
+    async def _set_birthday(self, message: SetBirthday) -> bool:
+        key = (message.merchant_id, message.customer_id)
+        if not await self.system.ref(CORE_QUERIES).ask(HasCustomer(*key)):
+            return False
+        born = message.birthday
+        write = Write(DELETE_BIRTHDAY, key)
+        if born is not None:
+            write = Write(PUT_BIRTHDAY, (*key, born.month, born.day))
+        answer = await self.system.ref(JOURNAL).ask(Append((write,)))
+        if answer is not None:
+            raise answer.violation
+        return True
+
+    async def _birthday(self, message: GetBirthday) -> Birthday | None:
+        key = (message.merchant_id, message.customer_id)
+        row = await self._database.fetch_row(SELECT_BIRTHDAY, *key)
+        return Birthday(*row) if row is not None else None
 
     async def _following(
         self, merchant_id: str, changed: CampaignChanged

@@ -9,12 +9,20 @@ from actors.campaign.delivery_queries import (
     RETURN_DELIVERY,
     SELECT_DELIVERY,
 )
-from actors.campaign.delivery_queues import PUMP, QUEUES, REDELIVER, SWEEP, pump_job
+from actors.campaign.delivery_queues import (
+    OCCASIONS,
+    PUMP,
+    QUEUES,
+    REDELIVER,
+    SWEEP,
+    pump_job,
+)
 from actors.campaign.delivery_records import delivery_of
 from actors.campaign.messages import SendChannel
+from actors.campaign.occasions import FindOccasions
 from actors.campaign.pump import Pump
 from actors.campaign.sending import Providers
-from runtime.jobs import Every, Job, JobsSpec, Schedule, job_write
+from runtime.jobs import Every, Hourly, Job, JobsSpec, Schedule, job_write
 from runtime.storage import Database, Entry, Write
 from runtime.system import ActorSystem
 
@@ -78,6 +86,10 @@ def delivery_jobs(database: Database, providers: Providers) -> JobsSpec:
             PUMP: Pump(database, providers),
             SWEEP: Sweep(database),
             REDELIVER: Redeliver(database),
+            OCCASIONS: FindOccasions(database),
         },
-        schedules=(Schedule(name="campaign.sweep", job=SWEEP, timing=Every(SWEEP_S)),),
+        schedules=(
+            Schedule(name="campaign.sweep", job=SWEEP, timing=Every(SWEEP_S)),
+            Schedule(name="campaign.occasions", job=OCCASIONS, timing=Hourly(5)),
+        ),
     )

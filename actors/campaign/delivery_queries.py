@@ -224,14 +224,19 @@ LIST_UNFINISHED = AcrossMerchants(
 )
 """Of all merchants: somebody has to see to it that each of them goes on."""
 
+IS_MEMBER = (
+    "SELECT customer_id FROM campaign_members"
+    " WHERE merchant_id = $1 AND campaign_id = $2 AND customer_id = $3"
+)
+
 LIST_AUTOMATIONS = AcrossMerchants(
-    "SELECT merchant_id, campaign_id, definition FROM campaign_broadcasts"
+    f"SELECT {BROADCAST_COLUMNS} FROM campaign_broadcasts"
     " WHERE state = 'running' AND kind = 'automation' AND (merchant_id, campaign_id) > ($1, $2)"
     " ORDER BY merchant_id, campaign_id LIMIT $3"
 )
 
 AUTOMATIONS_OF = (
-    "SELECT campaign_id, definition FROM campaign_broadcasts"
+    f"SELECT {BROADCAST_COLUMNS} FROM campaign_broadcasts"
     " WHERE merchant_id = $1 AND state = 'running' AND kind = 'automation'"
     " ORDER BY campaign_id LIMIT $2"
 )

@@ -3,8 +3,10 @@
 from typing import Annotated, Final
 
 import attrs
+import msgspec
 from msgspec import Meta
 
+from actors.campaign.birthdays import Birthday, GetBirthday, SetBirthday, is_a_day
 from actors.campaign.delivery_messages import (
     BROADCASTS,
     Delivery,
@@ -17,9 +19,10 @@ from actors.campaign.messages import CampaignStats
 from actors.core.messages import CUSTOMERS, Unsubscribe
 from actors.vocabulary import Page
 from gateway.bodies import Body, PageQuery
-from gateway.problems import not_found
+from gateway.problems import Problem, not_found
 from gateway.routes import (
     STAFF,
+    WRITERS,
     Answer,
     ApiRequest,
     Response,
@@ -31,6 +34,7 @@ from gateway.unsubscribe_page import ASKING, DONE
 
 TAG: Final = "Campaigns"
 DELIVERIES: Final = "/v1/campaigns/{campaign_id}/deliveries"
+BIRTHDAY: Final = "/v1/customers/{customer_id}/birthday"
 UNSUBSCRIBE: Final = "/v1/unsubscribe"
 
 HTML: Final = "text/html; charset=utf-8"
@@ -50,6 +54,17 @@ class CampaignFigures(CampaignStats):
 
 class DeliveriesQuery(PageQuery, frozen=True):
     state: DeliveryState | None = None
+
+
+class BirthdayBody(Body, frozen=True):
+    """Without the year, which nobody needs."""
+
+    month: Annotated[int, Meta(ge=1, le=12)]
+    day: Annotated[int, Meta(ge=1, le=31)]
+
+
+class BirthdayView(msgspec.Struct, frozen=True):
+    birthday: Birthday | None
 
 
 class TokenQuery(Body, frozen=True):
@@ -77,6 +92,29 @@ async def list_(request: ApiRequest) -> Answer:
     return answer(accepted(await request.ask(BROADCASTS, question)))
 
 
+async def show_birthday(request: ApiRequest) -> Answer:
+    question = GetBirthday(request.merchant_id, request.path["customer_id"])
+    return answer(BirthdayView(await request.ask(BROADCASTS, question)))
+
+
+async def put_birthday(request: ApiRequest) -> Answer:
+    birthday = Birthday(request.body.month, request.body.day)
+    if not is_a_day(birthday):
+        raise Problem(422, "invalid_birthday", "there is no such day")
+    return await _set_birthday(request, birthday)
+
+
+async def delete_birthday(request: ApiRequest) -> Answer:
+    return await _set_birthday(request, None)
+
+
+async def _set_birthday(request: ApiRequest, birthday: Birthday | None) -> Answer:
+    command = SetBirthday(request.merchant_id, request.path["customer_id"], birthday)
+    if not await request.ask(BROADCASTS, command):
+        raise not_found("there is no such customer")
+    return answer(BirthdayView(birthday))
+
+
 async def ask_whether(_request: ApiRequest) -> Answer:
     """Programs look at links before people do, so that looking must not unsubscribe anybody."""
     return Answer(ASKING, content_type=HTML)
@@ -99,6 +137,34 @@ ROUTES: Final = (
         roles=STAFF,
         query=DeliveriesQuery,
         responses={200: Response("One page of deliveries", Page[Delivery])},
+    ),
+    Route(
+        method="GET",
+        path=BIRTHDAY,
+        handler=show_birthday,
+        summary="When a customer has its birthday, if that is known",
+        tag=TAG,
+        roles=STAFF,
+        responses={200: Response("Month and day", BirthdayView)},
+    ),
+    Route(
+        method="PUT",
+        path=BIRTHDAY,
+        handler=put_birthday,
+        summary="Keep a customer's birthday, without the year",
+        tag=TAG,
+        roles=WRITERS,
+        body=BirthdayBody,
+        responses={200: Response("Month and day", BirthdayView)},
+    ),
+    Route(
+        method="DELETE",
+        path=BIRTHDAY,
+        handler=delete_birthday,
+        summary="Forget a customer's birthday",
+        tag=TAG,
+        roles=WRITERS,
+        responses={200: Response("It is forgotten", BirthdayView)},
     ),
     Route(
         method="GET",

@@ -319,6 +319,14 @@ CREATE TABLE public.audit_entries (
     CONSTRAINT audit_entries_hash_check CHECK ((length(hash) = 64)),
     CONSTRAINT audit_entries_sequence_check CHECK ((sequence >= 1))
 );
+CREATE TABLE public.campaign_birthdays (
+    merchant_id text NOT NULL,
+    customer_id text NOT NULL,
+    month bigint NOT NULL,
+    day bigint NOT NULL,
+    CONSTRAINT campaign_birthdays_day_check CHECK (((day >= 1) AND (day <= 31))),
+    CONSTRAINT campaign_birthdays_month_check CHECK (((month >= 1) AND (month <= 12)))
+);
 CREATE TABLE public.campaign_broadcasts (
     merchant_id text NOT NULL,
     campaign_id text NOT NULL,
@@ -1324,6 +1332,8 @@ ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (merchant_id, key_id);
 ALTER TABLE ONLY public.audit_entries
     ADD CONSTRAINT audit_entries_pkey PRIMARY KEY (merchant_id, sequence);
+ALTER TABLE ONLY public.campaign_birthdays
+    ADD CONSTRAINT campaign_birthdays_pkey PRIMARY KEY (merchant_id, customer_id);
 ALTER TABLE ONLY public.campaign_broadcasts
     ADD CONSTRAINT campaign_broadcasts_pkey PRIMARY KEY (merchant_id, campaign_id);
 ALTER TABLE ONLY public.campaign_changes
@@ -1480,6 +1490,7 @@ CREATE UNIQUE INDEX api_keys_by_hash ON public.api_keys USING btree (key_hash);
 CREATE INDEX audit_entries_by_time ON public.audit_entries USING btree (happened_at, entry_id);
 CREATE INDEX audit_entries_of_merchant ON public.audit_entries USING btree (merchant_id, happened_at, entry_id);
 CREATE UNIQUE INDEX audit_entries_once ON public.audit_entries USING btree (merchant_id, entry_id);
+CREATE INDEX campaign_birthdays_by_date ON public.campaign_birthdays USING btree (merchant_id, month, day, customer_id);
 CREATE INDEX campaign_broadcasts_running ON public.campaign_broadcasts USING btree (merchant_id, campaign_id) WHERE (state = 'running'::text);
 CREATE INDEX campaign_deliveries_by_provider ON public.campaign_deliveries USING btree (merchant_id, channel, provider_id) WHERE (provider_id IS NOT NULL);
 CREATE INDEX campaign_deliveries_due ON public.campaign_deliveries USING btree (merchant_id, campaign_id, due_at, delivery_id) WHERE (due_at IS NOT NULL);
@@ -1653,6 +1664,7 @@ ALTER TABLE public.admin_flag_history ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.admin_flags ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.api_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.audit_entries ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.campaign_birthdays ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaign_broadcasts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaign_changes ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaign_deliveries ENABLE ROW LEVEL SECURITY;
@@ -1686,6 +1698,7 @@ CREATE POLICY of_merchant ON public.admin_flag_history USING (((merchant_id = AN
 CREATE POLICY of_merchant ON public.admin_flags USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.api_keys USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.audit_entries USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.campaign_birthdays USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.campaign_broadcasts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.campaign_changes USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.campaign_deliveries USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -1798,6 +1811,7 @@ GRANT SELECT,INSERT ON TABLE public.admin_flag_history TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.admin_flags TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_keys TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.audit_entries TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_birthdays TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_broadcasts TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.campaign_changes TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_deliveries TO loyalnest_app;

@@ -253,6 +253,14 @@ CREATE TABLE audit_entries (
     PRIMARY KEY (merchant_id, sequence)
 );
 
+CREATE TABLE campaign_birthdays (
+    merchant_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    month BIGINT NOT NULL CHECK (month BETWEEN 1 AND 12),
+    day BIGINT NOT NULL CHECK (day BETWEEN 1 AND 31),
+    PRIMARY KEY (merchant_id, customer_id)
+);
+
 CREATE TABLE campaign_broadcasts (
     merchant_id TEXT NOT NULL,
     campaign_id TEXT NOT NULL,
@@ -1139,6 +1147,9 @@ CREATE INDEX audit_entries_by_time ON audit_entries (happened_at, entry_id);
 CREATE INDEX audit_entries_of_merchant ON audit_entries (merchant_id, happened_at, entry_id);
 
 CREATE UNIQUE INDEX audit_entries_once ON audit_entries (merchant_id, entry_id);
+
+CREATE INDEX campaign_birthdays_by_date
+    ON campaign_birthdays (merchant_id, month, day, customer_id);
 
 CREATE INDEX campaign_broadcasts_running ON campaign_broadcasts (merchant_id, campaign_id)
     WHERE state = 'running';

@@ -10,6 +10,7 @@ import trio
 
 from actors.campaign.delivery_jobs import delivery_jobs
 from actors.campaign.delivery_messages import (
+    BROADCAST_COMPLETED,
     BROADCASTS,
     Delivery,
     DeliveryState,
@@ -17,6 +18,7 @@ from actors.campaign.delivery_messages import (
     GetDeliveryStats,
     ListDeliveries,
 )
+from actors.campaign.delivery_queues import OCCASIONS
 from actors.campaign.delivery_supervisor import MIGRATIONS as DELIVERY_MIGRATIONS
 from actors.campaign.delivery_supervisor import delivery_children
 from actors.campaign.messages import (
@@ -37,6 +39,7 @@ from actors.campaign.messages import (
 from actors.campaign.sending import Providers
 from actors.core.cipher import Vault
 from actors.core.messages import (
+    CUSTOMER_ERASED,
     CUSTOMERS,
     MERCHANTS,
     Channel,
@@ -48,10 +51,13 @@ from actors.core.messages import (
 )
 from actors.core.supervisor import core_children
 from actors.outgoing.ports import Accepted, FailedForGood, Mail, Sent, Text
+from actors.points.messages import QUERIES as POINTS_QUERIES
+from actors.points.messages import ExpiringPoints, ListExpiring
+from actors.points.tier_messages import TIER_CHANGED
 from actors.vocabulary import Page
 from runtime import INFINITE, Actor, ActorSystem, ChildSpec, Supervisor
 from runtime.cache import CacheHandle
-from runtime.jobs import JOBS, Job, ListDeadLetters, PutBack
+from runtime.jobs import JOBS, Enqueue, Job, ListDeadLetters, NewJob, PutBack
 from runtime.journal import JOURNAL, Append
 from runtime.ownership import Ownership
 from runtime.ports import Ports, VirtualClock, seeded_ports
@@ -71,6 +77,17 @@ MIGRATIONS = (
 )
 
 SELECT_STEPS = "SELECT step, kind, recipients, ended_at FROM campaign_steps WHERE merchant_id = $1"
+
+INSERT_CAMPAIGN = (
+    "INSERT INTO campaigns (merchant_id, campaign_id, kind, state, version, revision, created_at,"
+    " updated_at) VALUES ($1, $2, 'automation', 'draft', 1, 1, $3, $3)"
+)
+FREEZE_AUDIENCE = (
+    "UPDATE campaigns SET audience_state = 'freezing' WHERE merchant_id = $1 AND campaign_id = $2"
+)
+INSERT_MEMBER = (
+    "INSERT INTO campaign_members (merchant_id, campaign_id, customer_id) VALUES ($1, $2, $3)"
+)
 
 Side = Literal["before", "after"]
 Boundary = tuple[str, int, Side]
@@ -191,6 +208,9 @@ class Campaigns(Actor):
             case ListMembers():
                 members = sorted(self._world.members.get(message.campaign_id, ()))
                 return tuple(m for m in members if m > message.after)[: message.limit]
+            case ListExpiring():
+                found = [e for e in self._world.expiring if e.customer_id > message.after]
+                return tuple(e for e in found if message.since < e.first_at <= message.until)
             case MoveCampaign():
                 self._world.moves.append(message)
                 return None
@@ -207,6 +227,7 @@ class World:
     texts: FakeProvider
     members: dict[str, set[str]] = attrs.field(factory=dict)
     definitions: dict[str, Definition] = attrs.field(factory=dict)
+    expiring: list[ExpiringPoints] = attrs.field(factory=list)
     moves: list[MoveCampaign] = attrs.field(factory=list)
     system: ActorSystem = attrs.field(init=False)
     events: int = 0
@@ -238,7 +259,6 @@ class World:
     ) -> None:
         """What the rest of the domain publishes."""
         self.events += 1
-        now = self.ports.clock.now()
         kind = self.definitions[campaign_id].kind
         payload = {
             "campaign_id": campaign_id,
@@ -247,17 +267,31 @@ class World:
             "from_state": from_state.value,
             "to_state": to_state.value,
             "version": version,
-            "changed_at": now.isoformat(),
+            "changed_at": self.ports.clock.now().isoformat(),
         }
+        await self.publish(CAMPAIGN_CHANGED, campaign_id, payload)
+
+    async def publish(self, topic: str, key: str, payload: dict[str, Any]) -> None:
         event = outbox_write(
             merchant_id=MERCHANT,
             event_id=self.ports.ids.new("ev"),
-            topic=CAMPAIGN_CHANGED,
-            key=campaign_id,
+            topic=topic,
+            key=key,
             payload=payload,
-            created_at=now,
+            created_at=self.ports.clock.now(),
         )
         assert await self.system.ref(JOURNAL).ask(Append((event,), publishes=True)) is None
+
+    async def find_occasions(self) -> None:
+        """Have the hourly job done now."""
+        await self.system.ref(JOBS).ask(Enqueue(NewJob(queue="scheduled", name=OCCASIONS)))
+
+    async def member(self, customer_id: str, campaign_id: str = CAMPAIGN) -> None:
+        """Somebody of the audience that was written down."""
+        with unhurried():
+            await self.real.execute(INSERT_CAMPAIGN, MERCHANT, campaign_id, START)
+            await self.real.execute(FREEZE_AUDIENCE, MERCHANT, campaign_id)
+            await self.real.execute(INSERT_MEMBER, MERCHANT, campaign_id, customer_id)
 
     async def dead_letters(self) -> tuple[Job, ...]:
         latest = (datetime(9999, 1, 1, tzinfo=UTC), "")
@@ -334,6 +368,7 @@ class World:
         campaign = (
             ChildSpec("campaigns", lambda: Campaigns(self), name=CAMPAIGNS),
             ChildSpec("queries", lambda: Campaigns(self), name=QUERIES),
+            ChildSpec("points", lambda: Campaigns(self), name=POINTS_QUERIES),
             *delivery_children(handle),
         )
         children = (
@@ -345,7 +380,9 @@ class World:
                     MIGRATIONS,
                     {
                         CAMPAIGN_CHANGED: (BROADCASTS,),
-                        "campaign.broadcast_completed": (BROADCASTS,),
+                        BROADCAST_COMPLETED: (BROADCASTS,),
+                        TIER_CHANGED: (BROADCASTS,),
+                        CUSTOMER_ERASED: (BROADCASTS,),
                     },
                     Ownership(on_loss=handle.retire),
                     cache_child(None, cache),
