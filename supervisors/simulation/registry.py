@@ -7,6 +7,7 @@ from runtime.sim import Scenario
 from supervisors.simulation.audit import AuditScenario
 from supervisors.simulation.auth import AuthScenario
 from supervisors.simulation.deferrals import DeferralsScenario
+from supervisors.simulation.deliveries import DeliveriesScenario
 from supervisors.simulation.entities import EntitiesScenario
 from supervisors.simulation.everything import EverythingScenario
 from supervisors.simulation.flags import FlagsScenario
@@ -24,6 +25,7 @@ ALL = (
     AuditScenario,
     AuthScenario,
     DeferralsScenario,
+    DeliveriesScenario,
     EntitiesScenario,
     EverythingScenario,
     FlagsScenario,

@@ -20,6 +20,7 @@ from actors.auth.keys import KeySet, KeyStore, SigningKey, signing_key
 from actors.campaign import messages as campaign
 from actors.campaign.delivery_messages import BROADCASTS
 from actors.campaign.due import CLOCK
+from actors.campaign.sending import Providers
 from actors.core.cipher import KEY_BYTES, DataKeys
 from actors.core.data_keyring import ReadDataKeys
 from actors.core.data_keys import DataKeyStore
@@ -51,6 +52,7 @@ from supervisors.application import ApplicationSpec, Outside, application
 from supervisors.cache import CACHE, cache_child
 from supervisors.platform import DATABASE, DatabaseSpec, platform
 from supervisors.simulation.hashing import quick_hashing
+from supervisors.simulation.mailer import SimulatedMailer
 
 PLATFORM_ACTORS = (DATABASE, JOURNAL, RELAY, CACHE, JOBS, RUNNER, SCHEDULER)
 CORE_ACTORS = (MERCHANTS, CUSTOMERS, ORDERS, CORE_QUERIES, IMPORTS, INTEGRATIONS, CONTACTS)
@@ -153,6 +155,7 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
         start_hashing=quick_hashing,
         read_data_keys=read_data_keys,
         flag_file=lambda _path: FileInMemory(),
+        providers=Providers(mailer=SimulatedMailer(world)),
     )
     spec = ApplicationSpec(
         simulated_database(world, life),

@@ -1,6 +1,7 @@
 """Each bug is a patch: something that somebody could have written, and that passes a quick look."""
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from itertools import count
 from typing import Any
 
@@ -11,6 +12,7 @@ import trio
 
 import actors.auth.sessions
 import actors.auth.writing
+import actors.campaign.pump
 import actors.core.orders
 import actors.points.account
 import actors.points.deferral_replay
@@ -27,6 +29,8 @@ import runtime.restarts
 from actors.admin_features.book import FlagBook
 from actors.admin_features.records import Snapshot
 from actors.auth.queries import USE_REFRESH
+from actors.campaign.delivery_messages import DeliveryState
+from actors.campaign.delivery_model import Leased, Settlement
 from actors.points.queries import INSERT_LOT, INSERT_TRANSFER
 from actors.points.records import transfer_entry
 from actors.points.reward_records import redemption_writes
@@ -45,6 +49,7 @@ from runtime.storage import Entry, Statement, Write, inbox
 from runtime.storage.idempotency import INSERT_KEY
 from runtime.storage.outbox import INSERT_EVENT
 from supervisors.simulation.deferrals import DeferralsScenario
+from supervisors.simulation.deliveries import DeliveriesScenario
 from supervisors.simulation.entities import EntitiesScenario
 from supervisors.simulation.flags import FlagsScenario
 from supervisors.simulation.jobs import JobsScenario
@@ -303,6 +308,15 @@ def price_not_outdated(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(actors.products.catalogue, "outdate_products", outdate_products)
 
 
+def orphans_taken_for_sent(patch: pytest.MonkeyPatch) -> None:
+    """What a worker had in hand when it died is believed to have been sent."""
+
+    def sent(leased: Leased, _now: datetime, *, honours_keys: bool) -> Settlement:
+        return Settlement(state=DeliveryState.SENT, attempt=leased.attempt)
+
+    patch.setattr(actors.campaign.pump, "orphaned", sent)
+
+
 NOTHING_USED = (
     "UPDATE refresh_tokens SET used_at = NULL"
     " WHERE merchant_id = $1 AND token_hash = $2 AND $3 IS NOT NULL"
@@ -383,6 +397,7 @@ BUGS: Iterable[Bug] = (
     bug(spool_acknowledged_first, DeferralsScenario, PROMISE),
     bug(wake_up_lost, DeferralsScenario, "comes to rest"),
     bug(lease_not_fenced, JobsScenario, ONCE),
+    bug(orphans_taken_for_sent, DeliveriesScenario, LOST),
     bug(price_not_outdated, ProductsScenario, "who writes reads it back"),
     bug(refresh_token_works_twice, SessionsScenario, WORKS_ONCE),
     bug(logout_of_this_process_alone, SessionsScenario, OUT),
