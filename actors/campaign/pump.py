@@ -73,8 +73,8 @@ PAGE = 200
 """Recipients written down in one transaction, which takes a few milliseconds."""
 
 ORPHANS_AT_ONCE = 200
-REST_SHARE = 0.5
-"""The job rests for this share of the time that its own work took."""
+REST_SHARE = 1.0
+"""The job rests as long as its own work took: half of the time belongs to everybody else."""
 
 RUN_S = 20.0
 """Then the job ends, and another one goes on: a queue is shared by all merchants."""
