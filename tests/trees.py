@@ -21,6 +21,7 @@ from actors.core.messages import (
     RegisterMerchant,
 )
 from actors.core.supervisor import core_children
+from actors.outgoing.absent import NoTexter
 from actors.points.messages import (
     ACCOUNTS,
     INTAKE,
@@ -41,6 +42,9 @@ from actors.points.messages import (
 )
 from actors.points.supervisor import points_children
 from actors.products.supervisor import products_children
+from actors.referrals.callbacks import Signed, nobody_signs
+from actors.referrals.sending import Couriers
+from actors.referrals.supervisor import referrals_children, referrals_jobs
 from actors.vocabulary import Idempotency
 from runtime import INFINITE, ActorSystem, ChildSpec, EntityRef, Supervisor
 from runtime.cache import CacheHandle
@@ -137,9 +141,11 @@ async def running_tree(
     handle: DatabaseHandle | None = None,
     disk: MemoryDisk | None = None,
     disk_limits: SpoolLimits | None = None,
+    couriers: Couriers | None = None,
+    signed: Signed = nobody_signs,
 ) -> AsyncIterator[Tree]:
     """In memory and with seeded ports the tree runs in virtual time. `disk` is for deferred
-    earnings."""
+    earnings, `couriers` for the jobs of referrals, which run only then."""
     disk = disk if disk is not None else MemoryDisk()
     handle = handle if handle is not None else DatabaseHandle()
     spec, ownership = DatabaseSpec(url), Ownership(on_loss=handle.retire)
@@ -149,6 +155,7 @@ async def running_tree(
     async def spool() -> MemorySpool:
         return await MemorySpool.open(disk, disk_limits)
 
+    public_url = (couriers or Couriers(texter=NoTexter())).public_url
     children = (
         _supervisor(
             "platform",
@@ -159,11 +166,15 @@ async def running_tree(
                 SUBSCRIPTIONS,
                 ownership,
                 cache_child(None, cache),
+                referrals_jobs(handle, couriers) if couriers is not None else None,
             ),
         ),
         _supervisor("core", lambda: Supervisor(core_children(handle, cache, Vault(), data_keys))),
         _supervisor("products", lambda: Supervisor(products_children(handle, cache))),
         _supervisor("points", lambda: Supervisor(points_children(handle, spool), intensity=5)),
+        _supervisor(
+            "referrals", lambda: Supervisor(referrals_children(handle, public_url, signed))
+        ),
     )
     root = _supervisor("test", lambda: Supervisor(children))
     system = ActorSystem(ports if ports is not None else seeded_ports(1, START))

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from config.policies import DATABASE, DEPENDENCIES, REDIS
+from config.policies import DATABASE, DEPENDENCIES, REDIS, SMS
 from config.policy_loading import default_policies
 from runtime.policies import PolicyMetrics
 from supervisors.domain_policies import DOMAIN_SPECS
@@ -40,6 +40,8 @@ GUARDED = {
     "runtime.cache.redis": REDIS,
     "runtime.cache.redis_connections": REDIS,
     "runtime.cache.redis_listener": REDIS,
+    "actors.outgoing.http": SMS,
+    "actors.outgoing.sms": SMS,
 }
 """The modules of each adapter, and the pipeline that its calls go through."""
 
@@ -47,6 +49,7 @@ ASK_FOR_A_DEADLINE = {
     "runtime.storage.sqlite": {"SqliteDatabase._read", "SqliteDatabase._write"},
     "runtime.storage.postgres": {"PostgresDatabase._read", "PostgresDatabase._write"},
     "runtime.cache.redis_connections": {"Connections.ask"},
+    "actors.outgoing.http": {"HttpClient.request"},
 }
 """The one way out of each adapter, for what a pipeline sends."""
 
@@ -71,6 +74,7 @@ ADAPTERS_ARE_OPENED_BY = {
     "runtime.sim.reality",
     "runtime.storage.opening",
     "runtime.cache.opening",
+    "cli.providers",
 }
 
 
