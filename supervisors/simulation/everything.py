@@ -9,6 +9,7 @@ from supervisors.simulation.orders import Orders
 from supervisors.simulation.parts import ApplicationScenario
 from supervisors.simulation.points import Points
 from supervisors.simulation.products import Products
+from supervisors.simulation.referrals import Referrals
 from supervisors.simulation.returns import Returns
 from supervisors.simulation.rewards import Rewards
 from supervisors.simulation.sessions import Sessions
@@ -32,5 +33,6 @@ class EverythingScenario(ApplicationScenario):
         Transfers,
         Rewards,
         Flags,
+        Referrals,
     )
     operations = 60

@@ -15,6 +15,7 @@ from supervisors.simulation.orders import OrdersScenario
 from supervisors.simulation.outbox import OutboxScenario
 from supervisors.simulation.points import PointsScenario
 from supervisors.simulation.products import ProductsScenario
+from supervisors.simulation.referrals import ReferralsScenario
 from supervisors.simulation.returns import ReturnsScenario
 from supervisors.simulation.rewards import RewardsScenario
 from supervisors.simulation.sessions import SessionsScenario
@@ -32,6 +33,7 @@ ALL = (
     OutboxScenario,
     PointsScenario,
     ProductsScenario,
+    ReferralsScenario,
     ReturnsScenario,
     RewardsScenario,
     SessionsScenario,
