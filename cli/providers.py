@@ -3,6 +3,7 @@
 from ipaddress import ip_network
 
 import attrs
+import trio
 
 from actors.outgoing.absent import NoTexter
 from actors.outgoing.http import HttpClient
@@ -25,11 +26,19 @@ from supervisors.secrets import WatchedSecret
 
 @attrs.frozen
 class Texts:
-    """`signed` tells whether the provider has sent something; `watched` are its secrets."""
+    """`signed` tells whether the provider has sent something; `watched` are its secrets. Somebody
+    closes it in the end."""
 
     texter: Texter = attrs.field(factory=NoTexter)
     signed: Signed = nobody_signs
     watched: tuple[WatchedSecret, ...] = ()
+    client: HttpClient | None = None
+
+    async def close(self) -> None:
+        """Close its connections, also when cancelled."""
+        if self.client is not None:
+            with trio.CancelScope(shield=True):
+                await self.client.close()
 
 
 @attrs.frozen
@@ -79,5 +88,7 @@ def texts(settings: Settings, policies: Policies) -> Texts:
         sender=settings.sms_sender,
         token=rotating,
     )
-    texter = SmsTexter(account, policies[SMS], HttpClient(SMS))
-    return Texts(texter, account.signed, (WatchedSecret("sms_token", rotating, in_thread(secret)),))
+    client = HttpClient(SMS)
+    texter = SmsTexter(account, policies[SMS], client)
+    watched = WatchedSecret("sms_token", rotating, in_thread(secret))
+    return Texts(texter, account.signed, (watched,), client)

@@ -152,6 +152,8 @@ class Run:
             if handle.failure is None:
                 raise
             raise CommandFailed(str(handle.failure)) from error
+        finally:
+            await texting.close()
 
 
 def collect_rarely() -> None:

@@ -23,6 +23,7 @@ from actors.core.messages import (
     RegisterMerchant,
 )
 from actors.core.supervisor import core_children
+from actors.outgoing.absent import NoTexter
 from actors.points.messages import (
     ACCOUNTS,
     INTAKE,
@@ -43,9 +44,13 @@ from actors.points.messages import (
 )
 from actors.points.supervisor import points_children
 from actors.products.supervisor import products_children
+from actors.referrals.callbacks import Signed, nobody_signs
+from actors.referrals.sending import Couriers
+from actors.referrals.supervisor import referrals_children, referrals_jobs
 from actors.vocabulary import Idempotency
 from runtime import INFINITE, ActorSystem, ChildSpec, EntityRef, Supervisor
 from runtime.cache import CacheHandle
+from runtime.jobs import JobsSpec, combined_jobs
 from runtime.outbox import RELAY, GetBacklog, ListDeadEvents, PutBackEvent
 from runtime.ownership import Ownership
 from runtime.ports import Ports, seeded_ports
@@ -140,9 +145,11 @@ async def running_tree(
     disk: MemoryDisk | None = None,
     disk_limits: SpoolLimits | None = None,
     segments: SegmentSource | None = None,
+    couriers: Couriers | None = None,
+    signed: Signed = nobody_signs,
 ) -> AsyncIterator[Tree]:
     """In memory and with seeded ports the tree runs in virtual time. `disk` is for deferred
-    earnings. With `segments` there are the jobs of campaigns."""
+    earnings. With `segments` there are the jobs of campaigns, with `couriers` those of referrals."""
     disk = disk if disk is not None else MemoryDisk()
     handle = handle if handle is not None else DatabaseHandle()
     spec, ownership = DatabaseSpec(url), Ownership(on_loss=handle.retire)
@@ -152,6 +159,7 @@ async def running_tree(
     async def spool() -> MemorySpool:
         return await MemorySpool.open(disk, disk_limits)
 
+    public_url = (couriers or Couriers(texter=NoTexter())).public_url
     children = (
         _supervisor(
             "platform",
@@ -162,18 +170,33 @@ async def running_tree(
                 SUBSCRIPTIONS,
                 ownership,
                 cache_child(None, cache),
-                campaign_jobs(handle, segments) if segments is not None else None,
+                _jobs(handle, segments, couriers),
             ),
         ),
         _supervisor("core", lambda: Supervisor(core_children(handle, cache, Vault(), data_keys))),
         _supervisor("products", lambda: Supervisor(products_children(handle, cache))),
         _supervisor("points", lambda: Supervisor(points_children(handle, spool), intensity=5)),
         _supervisor("campaign", lambda: Supervisor(campaign_children(handle))),
+        _supervisor(
+            "referrals", lambda: Supervisor(referrals_children(handle, public_url, signed))
+        ),
     )
     root = _supervisor("test", lambda: Supervisor(children))
     system = ActorSystem(ports if ports is not None else seeded_ports(1, START))
     async with system.run(root):
         yield Tree(system, handle)
+
+
+def _jobs(
+    handle: DatabaseHandle, segments: SegmentSource | None, couriers: Couriers | None
+) -> JobsSpec:
+    """Those that were asked for."""
+    wanted = [JobsSpec()]
+    if segments is not None:
+        wanted.append(campaign_jobs(handle, segments))
+    if couriers is not None:
+        wanted.append(referrals_jobs(handle, couriers))
+    return combined_jobs(*wanted)
 
 
 async def data_keys() -> DataKeys:

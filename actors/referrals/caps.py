@@ -1,6 +1,6 @@
 """How many invitations a day: counted in the entry that makes them, so that no cap is passed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 
 import attrs
@@ -18,7 +18,7 @@ WORDS = {
     INVITATIONS: "the merchant's invitations of today are used up",
     TEXTS: "the merchant's texts of today are used up",
     ADVOCATE: "this advocate has invited enough friends today",
-    ADDRESS: "this address was used often enough today",
+    ADDRESS: "so many invitations came from this connection today",
 }
 
 
@@ -31,21 +31,22 @@ class Cap:
     most: int
 
 
-def caps_of(
-    program: Program, advocate_id: str, friend_key: str | None, ip: str | None, *, text: bool
-) -> tuple[Cap, ...]:
-    """What one invitation counts against."""
+def caps_of(program: Program, advocate_id: str, ip: str | None, *, text: bool) -> tuple[Cap, ...]:
+    """What one invitation counts against, and may be refused for."""
     caps = [
         Cap(INVITATIONS, EVERYBODY, program.invitations_per_day),
         Cap(ADVOCATE, advocate_id, program.invitations_per_advocate),
     ]
     if text:
         caps.append(Cap(TEXTS, EVERYBODY, program.texts_per_day))
-    if friend_key is not None:
-        caps.append(Cap(ADDRESS, friend_key, program.invitations_per_address))
     if ip is not None:
         caps.append(Cap(ADDRESS, f"ip:{ip}", program.invitations_per_ip))
     return tuple(caps)
+
+
+def person_cap(program: Program, friend_key: str) -> Cap:
+    """How often one person is written to. That it is reached is not told to who invites."""
+    return Cap(ADDRESS, friend_key, program.invitations_per_address)
 
 
 def day_of(now: datetime) -> str:
@@ -67,7 +68,3 @@ def count_writes(merchant_id: str, caps: Iterable[Cap], now: datetime) -> tuple[
     """Take one of each; the table refuses more than there is."""
     day = day_of(now)
     return tuple(Write(COUNT, (merchant_id, day, cap.what, cap.who, 1, cap.most)) for cap in caps)
-
-
-CODES: Mapping[str, str] = {what: f"{what}_cap_reached" for what in WORDS}
-"""The refusals' codes."""

@@ -5,7 +5,7 @@ from datetime import datetime
 import attrs
 
 from actors.referrals.caps import caps_of, count_writes, exceeded
-from actors.referrals.inviting import BUSY, TRIES, begin_writes, new_referral
+from actors.referrals.inviting import BUSY, TRIES, begin_writes, lost_race, new_referral
 from actors.referrals.lookups import Lookups
 from actors.referrals.messages import (
     Claim,
@@ -18,6 +18,7 @@ from actors.referrals.messages import (
 from actors.referrals.model import (
     ALREADY_REFERRED,
     CLAIMED_ANOTHER,
+    NOBODY_NAMED,
     NOT_FIRST_ORDER,
     NOT_OPEN,
     PROGRAM_OFF,
@@ -31,7 +32,6 @@ from actors.referrals.model import (
 from actors.referrals.queries import CLAIM, END
 from actors.referrals.records import Stored, StoredLink, step_write
 from actors.vocabulary import Refusal, RefusalKind
-from runtime.journal import JOURNAL, Append
 from runtime.storage import Database, Entry, Write
 from runtime.system import ActorSystem
 
@@ -91,6 +91,8 @@ class Claiming:
 
     async def _friend(self, message: Claim) -> Friend | Refusal:
         merchant_id = message.merchant_id
+        if message.customer_id is None:
+            return NOBODY_NAMED
         customer = await self._lookups.customer(merchant_id, message.customer_id)
         if isinstance(customer, Refusal):
             return customer
@@ -132,7 +134,7 @@ class Claiming:
         if not program.program.enabled:
             return PROGRAM_OFF
         ip = friend.signals.get("ip")
-        caps = caps_of(program.program, link.advocate_id, None, ip, text=False)
+        caps = caps_of(program.program, link.advocate_id, ip, text=False)
         refusal = await exceeded(self._lookups, merchant_id, caps, now)
         if refusal is not None:
             return refusal
@@ -167,7 +169,7 @@ class Claiming:
         return tuple(writes)
 
     async def _written(self, claimed: Stored, entry: Entry) -> Referral | None:
-        if await self.system.ref(JOURNAL).ask(Append(entry)) is not None:
+        if await lost_race(self.system, entry):
             return None
         return claimed.view(None)
 

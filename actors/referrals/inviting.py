@@ -4,9 +4,10 @@ from datetime import datetime
 
 import attrs
 import msgspec
+import structlog
 
 from actors.core.messages import CONTACTS, Channel, SealContact, SealedContact
-from actors.referrals.caps import caps_of, count_writes, exceeded
+from actors.referrals.caps import Cap, caps_of, count_writes, exceeded, person_cap
 from actors.referrals.lookups import Lookups
 from actors.referrals.message_queries import INSERT_MESSAGE
 from actors.referrals.messages import (
@@ -19,8 +20,10 @@ from actors.referrals.messages import (
     Review,
 )
 from actors.referrals.model import (
+    ADDRESS_CAP,
     EXISTING_CUSTOMER,
     INVITED_BEFORE,
+    NOBODY_NAMED,
     PROGRAM_OFF,
     SELF_REFERRAL,
     check_signals,
@@ -38,6 +41,8 @@ from runtime.journal import JOURNAL, Append
 from runtime.storage import Database, Entry, Write
 from runtime.storage.idempotency import SELECT_KEY, idempotency_write
 from runtime.system import ActorSystem
+
+log = structlog.get_logger("loyalnest.referrals")
 
 TRIES = 3
 """An entry may be rejected because another one was there first; then it is decided again."""
@@ -111,6 +116,8 @@ class Inviting:
         program = await self._lookups.program(merchant_id)
         if not program.program.enabled:
             return PROGRAM_OFF
+        if message.advocate_id is None:
+            return NOBODY_NAMED
         advocate = await self._lookups.customer(merchant_id, message.advocate_id)
         if isinstance(advocate, Refusal):
             return advocate
@@ -150,35 +157,35 @@ class Inviting:
         if live is not None and live.advocate_id == asked.advocate_id:
             return await self._answer(live)
         program = asked.program.program
-        caps = caps_of(
-            program,
-            asked.advocate_id,
-            asked.contact.fingerprint,
-            asked.signals.get("ip"),
-            text=asked.message.channel is InvitationChannel.SMS,
-        )
+        by_text = asked.message.channel is InvitationChannel.SMS
+        caps = caps_of(program, asked.advocate_id, asked.signals.get("ip"), text=by_text)
         refusal = await exceeded(self._lookups, merchant_id, caps, now)
         if refusal is not None:
             return refusal
-        reason = await self._rejection(asked, live)
+        person = person_cap(program, asked.contact.fingerprint)
+        reason = await self._rejection(asked, live, person, now)
         referral = self._new(asked, now, hidden=reason is not None)
         entry = (
-            *count_writes(merchant_id, caps, now),
+            *count_writes(merchant_id, caps if reason is not None else (*caps, person), now),
             *begin_writes(referral, asked.message.by),
             *(self._message(referral, asked.contact) if reason is None else ()),
             *(self._rejected(referral, reason) if reason is not None else ()),
             *_key(asked.message.idempotency, referral),
         )
-        if await self._system.ref(JOURNAL).ask(Append(entry)) is not None:
+        if await lost_race(self._system, entry):
             return None
         self._system.ref(JOBS).tell(JobsAdded(MESSAGES.name))
         return await self._answer(referral)
 
-    async def _rejection(self, asked: Asked, live: Stored | None) -> str | None:
+    async def _rejection(
+        self, asked: Asked, live: Stored | None, person: Cap, now: datetime
+    ) -> str | None:
         """Why nothing is sent, which is not told to who invites."""
+        friend_id, merchant_id = asked.contact.customer_id, asked.message.merchant_id
         if live is not None:
             return INVITED_BEFORE
-        friend_id, merchant_id = asked.contact.customer_id, asked.message.merchant_id
+        if await exceeded(self._lookups, merchant_id, (person,), now) is not None:
+            return ADDRESS_CAP
         if friend_id is None:
             return None
         if await self._lookups.of_friend(merchant_id, friend_id) is not None:
@@ -233,6 +240,14 @@ class Inviting:
             Write(END, (*row, ended.value, reason, now)),
             step_write(referral, ended, now, "system", reason),
         )
+
+
+async def lost_race(system: ActorSystem, entry: Entry) -> bool:
+    """Whether the entry could not be written, because another one was there first."""
+    rejected = await system.ref(JOURNAL).ask(Append(entry))
+    if rejected is not None:
+        log.info("referral_decided_again", error=str(rejected.violation)[:200])
+    return rejected is not None
 
 
 def new_referral(

@@ -202,7 +202,7 @@ class Invite(Call[Invitation | Refusal]):
     """
 
     merchant_id: str
-    advocate_id: str
+    advocate_id: str | None
     channel: InvitationChannel
     address: str | None = attrs.field(default=None, repr=False)
     signals: Mapping[str, str] = attrs.field(factory=dict, repr=False)
@@ -216,7 +216,7 @@ class Claim(Call[Referral | Refusal]):
 
     merchant_id: str
     code: str
-    customer_id: str
+    customer_id: str | None
     signals: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     by: str = "system"
 

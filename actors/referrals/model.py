@@ -51,15 +51,17 @@ NOT_FIRST_ORDER = Refusal(
 ALREADY_REFERRED = Refusal(
     RefusalKind.CONFLICT, "already_referred", "this customer came by another code"
 )
+NOBODY_NAMED = Refusal(RefusalKind.INVALID, "customer_missing", "say which customer it is about")
 PROGRAM_OFF = Refusal(
     RefusalKind.CONFLICT, "referrals_disabled", "the merchant has no referrals at the moment"
 )
 
 EXISTING_CUSTOMER, INVITED_BEFORE = "existing_customer", "invited_before"
+ADDRESS_CAP = "address_cap"
 CLAIMED_ANOTHER, ORDER_RETURNED = "claimed_another", "order_returned"
 ORDERED_BEFORE, ERASED, SAME_PERSON = "ordered_before", "erased", "same_person"
 
-HIDDEN = frozenset({EXISTING_CUSTOMER, INVITED_BEFORE})
+HIDDEN = frozenset({EXISTING_CUSTOMER, INVITED_BEFORE, ADDRESS_CAP})
 """Reasons that would tell the advocate something about somebody else."""
 
 

@@ -10,6 +10,7 @@ from supervisors.simulation.orders import Orders
 from supervisors.simulation.parts import ApplicationScenario
 from supervisors.simulation.points import Points
 from supervisors.simulation.products import Products
+from supervisors.simulation.referrals import Referrals
 from supervisors.simulation.returns import Returns
 from supervisors.simulation.rewards import Rewards
 from supervisors.simulation.sessions import Sessions
@@ -34,5 +35,6 @@ class EverythingScenario(ApplicationScenario):
         Rewards,
         Flags,
         Deliveries,
+        Referrals,
     )
     operations = 60

@@ -12,6 +12,7 @@ from actors.core.messages import (
     Merchant,
     RegisterMerchant,
 )
+from actors.outgoing.ports import Texter
 from runtime import ChildSpec, ChildState, RestartChild, WhichChildren
 from runtime.jobs import JobsSpec, Leases, combined_jobs
 from runtime.outbox import RELAY, ListDeadEvents, PutBackEvent
@@ -29,6 +30,9 @@ from supervisors.simulation.tree import (
 MERCHANT = "shop"
 CURRENCY = "USD"
 CUSTOMERS_THERE = ("ann", "bob", "cyd")
+PASSERS_BY = "passer-by-"
+"""What ids begin with that one part alone knows of."""
+
 RETURNER = "returner"
 """A customer whose only points are those of orders that come back."""
 
@@ -49,6 +53,10 @@ class Part(ABC):
     def jobs(self, world: World) -> JobsSpec:
         """Queues and handlers that a process has for it."""
         return JobsSpec()
+
+    def texter(self, world: World) -> Texter | None:
+        """How a process sends texts, if this part has them sent."""
+        return None
 
     async def prepare(self, run: Run) -> None:  # noqa: B027 - nothing is to be prepared
         """Before the faults begin; the merchant and its customers are there."""
@@ -86,7 +94,9 @@ class ApplicationScenario(Scenario):
         specs = [part.jobs(world) for part in self._parts]
         leases = LEASES if any(spec.queues for spec in specs) else Leases()
         jobs = combined_jobs(JobsSpec(leases=leases), *specs)
-        return simulated_application(world, life, jobs)
+        texters = (part.texter(world) for part in self._parts)
+        texter = next((each for each in texters if each is not None), None)
+        return simulated_application(world, life, jobs, texter)
 
     def draw(self, random: Random) -> Operation:
         return random.choice(self._parts).draw(random)

@@ -16,6 +16,7 @@ from supervisors.simulation.orders import OrdersScenario
 from supervisors.simulation.outbox import OutboxScenario
 from supervisors.simulation.points import PointsScenario
 from supervisors.simulation.products import ProductsScenario
+from supervisors.simulation.referrals import ReferralsScenario
 from supervisors.simulation.returns import ReturnsScenario
 from supervisors.simulation.rewards import RewardsScenario
 from supervisors.simulation.sessions import SessionsScenario
@@ -34,6 +35,7 @@ ALL = (
     OutboxScenario,
     PointsScenario,
     ProductsScenario,
+    ReferralsScenario,
     ReturnsScenario,
     RewardsScenario,
     SessionsScenario,

@@ -26,6 +26,8 @@ from actors.core.data_keyring import ReadDataKeys
 from actors.core.data_keys import DataKeyStore
 from actors.core.messages import CONTACTS, CUSTOMERS, IMPORTS, INTEGRATIONS, MERCHANTS, ORDERS
 from actors.core.messages import QUERIES as CORE_QUERIES
+from actors.outgoing.absent import NoTexter
+from actors.outgoing.ports import Texter
 from actors.points.deferrals import OpenSpool
 from actors.points.loading import LOADER
 from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE, MERGERS, ORDER_REFUNDS
@@ -35,6 +37,7 @@ from actors.points.tier_messages import TIERS
 from actors.products.messages import CATALOGUE
 from actors.products.messages import QUERIES as PRODUCT_QUERIES
 from actors.referrals import messages as referrals
+from actors.referrals.sending import Couriers
 from runtime import ActorSystem, Backoff, ChildSpec, Supervisor
 from runtime.cache import Cache, CacheHandle
 from runtime.jobs import JOBS_MIGRATIONS, JobsSpec
@@ -119,7 +122,9 @@ TARGETS = (
 SEED_BYTES = 32
 
 
-def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None) -> ChildSpec:
+def simulated_application(
+    world: World, life: Life, jobs: JobsSpec | None = None, texter: Texter | None = None
+) -> ChildSpec:
     """The application's root for one process of `world`."""
 
     @asynccontextmanager
@@ -156,6 +161,8 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
         read_data_keys=read_data_keys,
         flag_file=lambda _path: FileInMemory(),
         providers=Providers(mailer=SimulatedMailer(world)),
+        couriers=Couriers(texter=texter or NoTexter(), public_url="https://simulated"),
+        signed=lambda signature, _url, _form: signature == "right",
     )
     spec = ApplicationSpec(
         simulated_database(world, life),

@@ -21,6 +21,8 @@ import actors.points.records
 import actors.points.transferring
 import actors.products.catalogue
 import actors.products.readers
+import actors.referrals.rewarding
+import actors.referrals.sending
 import runtime.delivery
 import runtime.inbox
 import runtime.jobs.store
@@ -37,6 +39,7 @@ from actors.points.reward_records import redemption_writes
 from actors.points.rewards import Cancelled
 from actors.points.state import AccountState
 from actors.points.transferring import Transferring
+from actors.vocabulary import Idempotency
 from runtime.delivery import Verdict
 from runtime.entity import Entities
 from runtime.envelope import Envelope
@@ -57,6 +60,7 @@ from supervisors.simulation.orders import OrdersScenario
 from supervisors.simulation.outbox import OutboxScenario
 from supervisors.simulation.points import PointsScenario
 from supervisors.simulation.products import ProductsScenario
+from supervisors.simulation.referrals import ReferralsScenario
 from supervisors.simulation.rewards import RewardsScenario
 from supervisors.simulation.sessions import OUT, WORKS_ONCE, SessionsScenario
 from supervisors.simulation.transfers import TransfersScenario
@@ -348,6 +352,26 @@ def logout_of_this_process_alone(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(actors.auth.sessions, "session_end", ending_alone)
 
 
+def reward_under_a_fresh_key(patch: pytest.MonkeyPatch) -> None:
+    """Who rewards again after a crash does so under another key."""
+    number = count(1)
+
+    def reward_key(referral_id: str, side: str) -> Idempotency:
+        key = f"{referral_id}:{side}:{next(number)}"
+        return Idempotency(key, key)
+
+    patch.setattr(actors.referrals.rewarding, "reward_key", reward_key)
+
+
+def text_sent_without_a_note(patch: pytest.MonkeyPatch) -> None:
+    """A text of which nobody knows whether it was sent is sent again."""
+
+    async def note_nothing(*_arguments: Any) -> None:
+        await trio.lowlevel.checkpoint()
+
+    patch.setattr(actors.referrals.sending.Delivery, "_try", note_nothing)
+
+
 def restarts_not_counted(patch: pytest.MonkeyPatch) -> None:
     """A supervisor goes on whatever happens; here somebody crashes at every reading."""
 
@@ -401,6 +425,8 @@ BUGS: Iterable[Bug] = (
     bug(price_not_outdated, ProductsScenario, "who writes reads it back"),
     bug(refresh_token_works_twice, SessionsScenario, WORKS_ONCE),
     bug(logout_of_this_process_alone, SessionsScenario, OUT),
+    bug(reward_under_a_fresh_key, ReferralsScenario, "each side is rewarded once"),
+    bug(text_sent_without_a_note, ReferralsScenario, "no text twice"),
     bug(restarts_not_counted, ProductsScenario, "restart bounds"),
     bug(tasks_left_behind, EntitiesScenario, "leaked task"),
 )
