@@ -1,6 +1,6 @@
 """How SQLite carries out the statements of the program: those that look at more than they return.
 
-`python -m tests.contract.plans` writes the list anew after somebody has looked at what is new in it.
+`python -m tests.contract.plans` writes the list anew, after somebody has looked at what is new.
 """
 
 import pkgutil
@@ -57,7 +57,7 @@ def wide_plans(schema: str) -> list[str]:
     connection = sqlite3.connect(":memory:")
     for statement in sorted(schema.split(";\n\n"), key=lambda text: "CREATE TABLE" not in text):
         connection.executescript(f"{statement};")
-    lines = set()
+    lines: set[str] = set()
     for name, sql in statements():
         lines.update(f"{name}: {step}" for step in _steps(connection, sql) if WIDE.search(step))
     connection.close()
