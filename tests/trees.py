@@ -149,7 +149,7 @@ async def running_tree(
     signed: Signed = nobody_signs,
 ) -> AsyncIterator[Tree]:
     """In memory and with seeded ports the tree runs in virtual time. `disk` is for deferred
-    earnings. With `segments` there are the jobs of campaigns, with `couriers` those of referrals."""
+    earnings. With `segments` there are the jobs of campaigns, with `couriers` of referrals."""
     disk = disk if disk is not None else MemoryDisk()
     handle = handle if handle is not None else DatabaseHandle()
     spec, ownership = DatabaseSpec(url), Ownership(on_loss=handle.retire)

@@ -56,10 +56,11 @@ INSERT_CHANGE = Statement(
 
 CLOSE_RUN = Statement(
     "campaign.close_run",
-    "UPDATE campaign_runs SET ends = $3"
+    "UPDATE campaign_runs SET ends = CASE WHEN begins > $3 THEN begins ELSE $3 END"
     " WHERE merchant_id = $1 AND campaign_id = $2 AND campaign_runs.ends IS NULL",
     66,
 )
+"""Where the clock stepped back behind its beginning, it never ran."""
 
 OPEN_RUN = Statement(
     "campaign.open_run",

@@ -12,7 +12,7 @@ from actors.campaign.messages import MAX_ASKED, RULES, GetRules, RulesAnswer, Ru
 from actors.core.messages import OrderRecorded
 from actors.points.messages import Promotions
 from actors.points.promotions import concerning
-from runtime import ActorError
+from runtime import ActorError, AskTimeout
 from runtime.parking import monotonic
 from runtime.system import ActorSystem
 from runtime.trouble import Trouble
@@ -22,7 +22,7 @@ MAX_AGE_S: Final = 900.0
 
 ASK_S: Final = 0.5
 LEAVE_ALONE_S: Final = 1.0
-"""After a question that was not answered, none is asked for so long."""
+"""After a question that was taken and not answered in time, none is asked for so long."""
 
 MERCHANTS_KEPT: Final = 10_000
 MEMBERS_KEPT: Final = 100_000
@@ -64,8 +64,10 @@ class LastRules:
     def lets_ask(self) -> bool:
         return monotonic() >= self._left_alone_until
 
-    def failed(self, error: Exception) -> None:
-        self._left_alone_until = monotonic() + LEAVE_ALONE_S
+    def failed(self, error: ActorError) -> None:
+        """Who is not there says so at once, and may be asked again at once."""
+        if isinstance(error, AskTimeout):
+            self._left_alone_until = monotonic() + LEAVE_ALONE_S
         self._trouble.failed(error)
 
     def heard(self, question: GetRules, answer: RulesAnswer) -> None:
@@ -89,14 +91,9 @@ class LastRules:
         while len(self._members) > MEMBERS_KEPT:
             self._members.popitem(last=False)
 
-    def age_s(self, merchant_id: str) -> float | None:
-        """How long ago the rules of a merchant were known to be in force; None: never."""
-        kept = self._kept.get(merchant_id)
-        return monotonic() - kept.confirmed_at if kept is not None else None
-
     def usable(self, merchant_id: str, customers: Sequence[str]) -> bool:
-        """Whether orders of these customers can do with what is known. A merchant that had no
-        campaign ever has none now, as those who could begin one are not there."""
+        """Whether orders of these customers can do with what is known. A merchant that never had a
+        campaign has none while nobody is there who could begin one."""
         kept = self._kept.get(merchant_id)
         if kept is None:
             return False
@@ -115,8 +112,6 @@ class LastRules:
         """The rules that concern an order; one of the future counts as of now."""
         kept = self._kept[merchant_id]
         rules = kept.rules
-        if not rules.version:
-            return Promotions()
         member_of = frozenset(
             campaign_id
             for campaign_id in _restricted(rules)

@@ -2,6 +2,7 @@
 
 from supervisors.simulation.audit import Audit
 from supervisors.simulation.auth import Auth
+from supervisors.simulation.campaigns import Campaigns
 from supervisors.simulation.deferrals import Deferrals
 from supervisors.simulation.deliveries import Deliveries
 from supervisors.simulation.flags import Flags
@@ -36,5 +37,6 @@ class EverythingScenario(ApplicationScenario):
         Flags,
         Deliveries,
         Referrals,
+        Campaigns,
     )
     operations = 60

@@ -6,11 +6,15 @@ import attrs
 import pytest
 import trio
 
+import actors.points.campaign_rules
 from actors.campaign.messages import (
+    CAMPAIGNS,
     Audience,
     AudienceKind,
     Budget,
+    Campaign,
     CampaignKind,
+    ChangeCampaign,
     Definition,
     FixedBonus,
     Goal,
@@ -19,13 +23,17 @@ from actors.campaign.messages import (
     Schedule,
     Spent,
 )
-from actors.core.messages import ORDERS, Refund, RefundOrder
-from runtime import TerminateChild
+from actors.core.messages import ORDERS, Order, Refund, RefundOrder
+from actors.points.campaign_rules import MAX_AGE_S
 from tests.integration.campaign.world import DOUBLE, CampaignWorld, campaign_world, local
 from tests.trees import MERCHANT, START
 from tests.virtual import run_virtually
 
 pytestmark = pytest.mark.trio(run=run_virtually)
+
+
+LATE_S = 45.0
+"""Until an event is tried again that nothing could be said about."""
 
 
 def bonus(points: int, **rest: object) -> Definition:
@@ -163,7 +171,7 @@ async def test_while_campaigns_do_not_answer_orders_earn_by_the_last_known_rules
         schedule = Schedule(ends_at=local(START + timedelta(seconds=40)))
         await world.started(attrs.evolve(DOUBLE, schedule=schedule))
         await world.order("known", 1_000)
-        await world.tree.system.ref("test.test").ask(TerminateChild("campaign"))
+        await world.stop_campaigns()
         await trio.sleep(20)
         await world.order("away", 1_000)
         rule = await world.explained("away")
@@ -172,3 +180,88 @@ async def test_while_campaigns_do_not_answer_orders_earn_by_the_last_known_rules
         await trio.sleep(25)
         await world.order("after-its-end", 1_000)
         assert (await world.entry("after-its-end")).amount == 10
+
+
+async def test_points_wait_for_campaigns_that_were_never_heard_of_rather_than_to_be_wrong() -> None:
+    async with campaign_world() as world:
+        await world.started(DOUBLE)
+        await world.stop_campaigns()
+        now = world.tree.system.clock.now()
+        await world.tree.record([Order("waits", "ann", now, "USD", 1_000, 1)])
+        await trio.sleep(20)
+        assert (await world.tree.balance()).available == 0
+        await world.start_campaigns()
+        await trio.sleep(LATE_S)
+        assert (await world.entry("waits")).amount == 20
+        assert (await world.explained("waits")).rules_age_s == 0
+
+
+async def test_last_known_rules_are_used_for_a_quarter_of_an_hour_at_most(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """But where a merchant never had a campaign, there is nothing to be known."""
+    monkeypatch.setattr(actors.points.campaign_rules, "MAX_AGE_S", 10.0)
+    async with campaign_world() as world:
+        await world.order("none-yet", 100)
+        await world.stop_campaigns()
+        await trio.sleep(30)
+        await world.order("still-none", 100)
+        assert (await world.explained("still-none")).rules_age_s >= 29
+        await world.start_campaigns()
+        await world.started(DOUBLE)
+        await world.order("known", 1_000)
+        await world.stop_campaigns()
+        await trio.sleep(11)
+        now = world.tree.system.clock.now()
+        await world.tree.record([Order("too-old", "ann", now, "USD", 1_000, 1)])
+        await trio.sleep(5)
+        assert (await world.tree.balance()).available == 22
+        await world.start_campaigns()
+        await trio.sleep(LATE_S)
+        assert (await world.tree.balance()).available == 42
+    assert MAX_AGE_S == 900
+
+
+async def test_a_member_of_whom_it_is_not_known_waits_and_others_do_not() -> None:
+    async with campaign_world() as world:
+        audience = Audience(kind=AudienceKind.LIST, names=("ann",))
+        await world.started(attrs.evolve(DOUBLE, audience=audience))
+        await world.order("known", 1_000, customer="ann")
+        await world.stop_campaigns()
+        now = world.tree.system.clock.now()
+        for customer in ("ann", "bob"):
+            order = Order(f"of-{customer}", customer, now, "USD", 1_000, 1)
+            await world.tree.record([order])
+        await trio.sleep(10)
+        assert (await world.tree.balance("ann")).available == 40
+        assert (await world.tree.balance("bob")).available == 0
+        await world.start_campaigns()
+        await trio.sleep(LATE_S)
+        assert (await world.tree.balance("bob")).available == 10
+
+
+async def test_a_budget_that_was_made_smaller_than_what_was_given_gives_nothing_more() -> None:
+    """And stands in no order's way."""
+    async with campaign_world() as world:
+        goal = Goal(metric=GoalMetric.ORDERS, target=2, points=100, repeats_max=9)
+        definition = Definition(
+            name="Goal", kind=CampaignKind.GOAL, goal=goal, budget=Budget(points=500)
+        )
+        campaign = await world.started(definition)
+        for number in range(2):
+            await world.order(f"before-{number}", 100)
+        await world.moved(campaign, Move.PAUSE)
+        change = ChangeCampaign(
+            merchant_id=MERCHANT,
+            campaign_id=campaign.campaign_id,
+            definition=attrs.evolve(definition, budget=Budget(points=30)),
+            by="owner",
+        )
+        assert isinstance(await world.tree.system.ref(CAMPAIGNS).ask(change), Campaign)
+        await world.moved(campaign, Move.RESUME)
+        for number in range(3):
+            await world.order(f"after-{number}", 100)
+        assert (await world.tree.balance()).available == 5 + 100
+        assert (await world.stats(campaign)).left == Budget(points=0)
+        await refund(world, "before-1", "all", 100)
+        assert (await world.stats(campaign)).spent == Spent()

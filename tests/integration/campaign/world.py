@@ -31,6 +31,7 @@ from actors.points.explanation_messages import Explain, RuleExplained
 from actors.points.messages import QUERIES as POINTS_QUERIES
 from actors.points.messages import LedgerEntry, ListLedger
 from actors.vocabulary import Page, Refusal
+from runtime import RestartChild, TerminateChild
 from runtime.ports import Ports
 from runtime.storage import DatabaseHandle
 from runtime.system import ActorSystem
@@ -104,11 +105,29 @@ class CampaignWorld:
         assert found is not None
         return found
 
-    async def until(self, campaign: Campaign, state: CampaignState) -> Campaign:
+    async def until(
+        self, campaign: Campaign, state: CampaignState, within_s: float = 60, look_s: float = 0.25
+    ) -> Campaign:
         """The campaign as soon as it is in that state."""
-        with trio.fail_after(60):
+        with trio.fail_after(within_s):
             while (found := await self.now(campaign)).state is not state:  # noqa: ASYNC110
-                await trio.sleep(0.05)
+                await trio.sleep(look_s)
+        return found
+
+    async def stop_campaigns(self) -> None:
+        """As a domain that is declared down."""
+        await self.tree.system.ref("test.test").ask(TerminateChild("campaign"))
+
+    async def start_campaigns(self) -> None:
+        await self.tree.system.ref("test.test").ask(RestartChild("campaign"))
+
+    async def row_state(self, campaign: Campaign) -> str:
+        """Its state as the table has it."""
+        found: str = await self.tree.database.fetch_value(
+            "SELECT state FROM campaigns WHERE merchant_id = $1 AND campaign_id = $2",
+            MERCHANT,
+            campaign.campaign_id,
+        )
         return found
 
     async def stats(self, campaign: Campaign) -> CampaignStats:
