@@ -1180,6 +1180,7 @@ CREATE INDEX audit_entries_by_time ON public.audit_entries USING btree (happened
 CREATE INDEX audit_entries_of_merchant ON public.audit_entries USING btree (merchant_id, happened_at, entry_id);
 CREATE UNIQUE INDEX audit_entries_once ON public.audit_entries USING btree (merchant_id, entry_id);
 CREATE INDEX campaign_runs_by_end ON public.campaign_runs USING btree (merchant_id, ends);
+CREATE INDEX campaigns_by_state ON public.campaigns USING btree (merchant_id, state);
 CREATE INDEX campaigns_by_time ON public.campaigns USING btree (merchant_id, created_at, campaign_id);
 CREATE INDEX campaigns_due ON public.campaigns USING btree (next_due_at) WHERE (next_due_at IS NOT NULL);
 CREATE INDEX captcha_uses_by_end ON public.captcha_uses USING btree (expires_at);

@@ -912,6 +912,8 @@ CREATE UNIQUE INDEX audit_entries_once ON audit_entries (merchant_id, entry_id);
 
 CREATE INDEX campaign_runs_by_end ON campaign_runs (merchant_id, ends);
 
+CREATE INDEX campaigns_by_state ON campaigns (merchant_id, state);
+
 CREATE INDEX campaigns_by_time ON campaigns (merchant_id, created_at, campaign_id);
 
 CREATE INDEX campaigns_due ON campaigns (next_due_at) WHERE next_due_at IS NOT NULL;
