@@ -90,14 +90,17 @@ COLUMNS = (
 )
 
 FROM_CAMPAIGNS = (
-    f"SELECT {COLUMNS} FROM campaigns c JOIN campaign_versions v"
+    "FROM campaigns c JOIN campaign_versions v"
     " ON v.merchant_id = c.merchant_id AND v.campaign_id = c.campaign_id AND v.version = c.version"
 )
 
-SELECT_CAMPAIGN = f"{FROM_CAMPAIGNS} WHERE c.merchant_id = $1 AND c.campaign_id = $2"
+SELECT_CAMPAIGN = (
+    f"SELECT {COLUMNS} {FROM_CAMPAIGNS} WHERE c.merchant_id = $1 AND c.campaign_id = $2"
+)
 
 LIST_CAMPAIGNS = (
-    f"{FROM_CAMPAIGNS} WHERE c.merchant_id = $1 AND (c.created_at, c.campaign_id) < ($2, $3)"
+    f"SELECT {COLUMNS} {FROM_CAMPAIGNS} WHERE c.merchant_id = $1"
+    " AND (c.created_at, c.campaign_id) < ($2, $3)"
     " AND (CAST($5 AS TEXT) IS NULL OR c.state = $5)"
     " AND (CAST($6 AS TEXT) IS NULL OR c.kind = $6)"
     " ORDER BY c.created_at DESC, c.campaign_id DESC LIMIT $4"
@@ -145,14 +148,22 @@ LIST_MEMBERS = (
 
 SELECT_RULEBOOK = "SELECT version FROM campaign_rulebooks WHERE merchant_id = $1"
 
-SELECT_RULES = (
-    "SELECT r.campaign_id, r.version, r.begins, r.ends, c.ends_at, c.state, v.definition"
+RULES_OF_RUNS = (
+    "r.campaign_id, r.version, r.begins, r.ends, c.ends_at, v.definition"
     " FROM campaign_runs r"
     " JOIN campaigns c ON c.merchant_id = r.merchant_id AND c.campaign_id = r.campaign_id"
     " JOIN campaign_versions v ON v.merchant_id = r.merchant_id"
     " AND v.campaign_id = r.campaign_id AND v.version = r.version"
-    " WHERE r.merchant_id = $1 AND NOT r.void AND (r.ends IS NULL OR r.ends > $2)"
-    " ORDER BY r.begins DESC, r.campaign_id LIMIT $3"
+)
+
+SELECT_OPEN_RULES = (
+    f"SELECT {RULES_OF_RUNS} WHERE r.merchant_id = $1 AND r.ends IS NULL AND NOT r.void"
+    " ORDER BY r.begins DESC, r.campaign_id LIMIT $2"
+)
+
+SELECT_ENDED_RULES = (
+    f"SELECT {RULES_OF_RUNS} WHERE r.merchant_id = $1 AND r.ends > $3 AND NOT r.void"
+    " ORDER BY r.ends DESC, r.campaign_id LIMIT $2"
 )
 
 SELECT_MEMBERSHIPS = (

@@ -9,7 +9,6 @@ from actors.campaign.messages import (
     MAX_ASKED,
     MAX_RULES,
     CampaignKind,
-    CampaignState,
     Definition,
     GetRules,
     Rule,
@@ -19,8 +18,9 @@ from actors.campaign.messages import (
 from actors.campaign.moves import needs_freezing
 from actors.campaign.queries import (
     CUSTOMERS_AT_ONCE,
+    SELECT_ENDED_RULES,
+    SELECT_OPEN_RULES,
     SELECT_RULEBOOK,
-    SELECT_RULES,
     with_customers,
 )
 from actors.campaign.records import definition_of
@@ -67,10 +67,14 @@ class Rulebook(Workers):
     async def _read(self, merchant_id: str) -> RuleSet:
         """The rules and their version, on one snapshot."""
         since = self.system.clock.now() - KEPT_AFTER_END
-        versions, rows = await self._database.fetch_many(
-            [(SELECT_RULEBOOK, (merchant_id,)), (SELECT_RULES, (merchant_id, since, MAX_RULES))]
+        versions, opened, ended = await self._database.fetch_many(
+            [
+                (SELECT_RULEBOOK, (merchant_id,)),
+                (SELECT_OPEN_RULES, (merchant_id, MAX_RULES)),
+                (SELECT_ENDED_RULES, (merchant_id, MAX_RULES, since)),
+            ]
         )
-        return RuleSet(versions[0][0], in_order([rule_of(row) for row in rows]))
+        return RuleSet(versions[0][0], in_order([rule_of(row) for row in (*opened, *ended)]))
 
     async def _memberships(
         self, merchant_id: str, rules: RuleSet, customers: Sequence[str]
@@ -96,8 +100,7 @@ def rule_of(row: Row) -> Rule:
     """A run of a campaign. One that goes on ends, at the latest, when its schedule says so, even
     where nobody is there to end it."""
     definition = definition_of(row["definition"])
-    running = row["ends"] is None and row["state"] == CampaignState.RUNNING.value
-    ends = row["ends_at"] if running else row["ends"]
+    ends = row["ends_at"] if row["ends"] is None else row["ends"]
     return rule_from(definition, row["campaign_id"], row["version"], row["begins"], ends)
 
 

@@ -11,7 +11,7 @@ RULES = "campaign.rules"
 """Name of the actor that tells the rules in force."""
 
 MAX_RULES = 100
-"""Rules of one merchant that run at the same time, or have just ended."""
+"""Of one merchant's rules that run, and of those that have just ended."""
 
 MAX_ASKED = 1_000
 """Customers in one question."""

@@ -30,6 +30,8 @@ CREATE TABLE campaigns (
 
 CREATE INDEX campaigns_by_time ON campaigns (merchant_id, created_at, campaign_id);
 
+CREATE INDEX campaigns_by_state ON campaigns (merchant_id, state);
+
 CREATE INDEX campaigns_due ON campaigns (next_due_at) WHERE next_due_at IS NOT NULL;
 
 CREATE TABLE campaign_versions (

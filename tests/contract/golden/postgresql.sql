@@ -1499,6 +1499,7 @@ CREATE INDEX campaign_deliveries_in_order ON public.campaign_deliveries USING bt
 CREATE INDEX campaign_deliveries_leased ON public.campaign_deliveries USING btree (merchant_id, campaign_id) WHERE (state = 'leased'::text);
 CREATE INDEX campaign_runs_by_end ON public.campaign_runs USING btree (merchant_id, ends);
 CREATE INDEX campaign_steps_open ON public.campaign_steps USING btree (merchant_id, campaign_id) WHERE (ended_at IS NULL);
+CREATE INDEX campaigns_by_state ON public.campaigns USING btree (merchant_id, state);
 CREATE INDEX campaigns_by_time ON public.campaigns USING btree (merchant_id, created_at, campaign_id);
 CREATE INDEX campaigns_due ON public.campaigns USING btree (next_due_at) WHERE (next_due_at IS NOT NULL);
 CREATE INDEX captcha_uses_by_end ON public.captcha_uses USING btree (expires_at);

@@ -1176,6 +1176,8 @@ CREATE INDEX campaign_runs_by_end ON campaign_runs (merchant_id, ends);
 CREATE INDEX campaign_steps_open ON campaign_steps (merchant_id, campaign_id)
     WHERE ended_at IS NULL;
 
+CREATE INDEX campaigns_by_state ON campaigns (merchant_id, state);
+
 CREATE INDEX campaigns_by_time ON campaigns (merchant_id, created_at, campaign_id);
 
 CREATE INDEX campaigns_due ON campaigns (next_due_at) WHERE next_due_at IS NOT NULL;
