@@ -60,6 +60,7 @@ NEITHER_IN_NOR_OUT = {
     "runtime.host": "the loop under Trio's, through which adapters await their drivers",
     "runtime.host_wait": "the loop under Trio's",
     "cli.http_client": "a command that asks a running server, with a limit of its own",
+    "cli.story.command": "it looks for a free port, for a server of its own",
     "cli.version": "the version of a library",
 }
 """Modules that could, but whose calls belong to no dependency of the serving program."""
