@@ -164,8 +164,11 @@ SELECT_OF_FRIEND = (
 )
 
 SELECT_LIVE_OF = (
-    f"SELECT {REFERRAL_COLUMNS} FROM referrals WHERE merchant_id = $1"
-    " AND (friend_id = $2 OR advocate_id = $2)"
+    f"SELECT {REFERRAL_COLUMNS} FROM referrals WHERE merchant_id = $1 AND referral_id IN"
+    " (SELECT f.referral_id FROM referrals f WHERE f.merchant_id = $1 AND f.friend_id = $2"
+    " AND f.state IN ('claimed', 'qualified', 'rewarded', 'reversed')"
+    " UNION SELECT a.referral_id FROM referrals a"
+    " WHERE a.merchant_id = $1 AND a.advocate_id = $2)"
     " AND state IN ('created', 'invited', 'claimed', 'qualified') ORDER BY referral_id LIMIT $3"
 )
 

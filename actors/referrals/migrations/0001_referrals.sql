@@ -71,6 +71,8 @@ CREATE INDEX referrals_in_review ON referrals (merchant_id, created_at, referral
 CREATE INDEX referrals_to_expire ON referrals (expires_at)
     WHERE state IN ('created', 'invited', 'claimed');
 
+CREATE INDEX referrals_due ON referrals (confirm_at) WHERE state = 'qualified';
+
 CREATE TABLE referral_steps (
     merchant_id TEXT NOT NULL,
     referral_id TEXT NOT NULL,
