@@ -925,6 +925,7 @@ CREATE TABLE public.referrals (
     review text NOT NULL,
     reason text,
     friend_key text,
+    hidden boolean NOT NULL,
     friend_id text,
     program jsonb NOT NULL,
     program_version bigint NOT NULL,
@@ -1263,7 +1264,7 @@ CREATE UNIQUE INDEX referrals_by_code ON public.referrals USING btree (merchant_
 CREATE INDEX referrals_due ON public.referrals USING btree (confirm_at) WHERE (state = 'qualified'::text);
 CREATE UNIQUE INDEX referrals_friend_once ON public.referrals USING btree (merchant_id, friend_id) WHERE (state = ANY (ARRAY['claimed'::text, 'qualified'::text, 'rewarded'::text, 'reversed'::text]));
 CREATE INDEX referrals_in_review ON public.referrals USING btree (merchant_id, created_at, referral_id) WHERE (review = 'pending'::text);
-CREATE UNIQUE INDEX referrals_live_friend_key ON public.referrals USING btree (merchant_id, friend_key) WHERE (state = ANY (ARRAY['created'::text, 'invited'::text, 'claimed'::text, 'qualified'::text]));
+CREATE UNIQUE INDEX referrals_live_friend_key ON public.referrals USING btree (merchant_id, friend_key) WHERE ((state = ANY (ARRAY['created'::text, 'invited'::text, 'claimed'::text, 'qualified'::text])) AND (NOT hidden));
 CREATE INDEX referrals_newest ON public.referrals USING btree (merchant_id, created_at, referral_id);
 CREATE INDEX referrals_of_advocate ON public.referrals USING btree (merchant_id, advocate_id, created_at, referral_id);
 CREATE INDEX referrals_to_expire ON public.referrals USING btree (expires_at) WHERE (state = ANY (ARRAY['created'::text, 'invited'::text, 'claimed'::text]));

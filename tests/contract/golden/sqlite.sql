@@ -783,6 +783,7 @@ CREATE TABLE referrals (
     review TEXT NOT NULL CHECK (review IN ('none', 'pending', 'approved')),
     reason TEXT,
     friend_key TEXT CHECK (length(friend_key) = 64),
+    hidden BOOLEAN NOT NULL,
     friend_id TEXT CHECK (friend_id <> advocate_id),
     program JSONB NOT NULL,
     program_version BIGINT NOT NULL,
@@ -1058,7 +1059,7 @@ CREATE INDEX referrals_in_review ON referrals (merchant_id, created_at, referral
     WHERE review = 'pending';
 
 CREATE UNIQUE INDEX referrals_live_friend_key ON referrals (merchant_id, friend_key)
-    WHERE state IN ('created', 'invited', 'claimed', 'qualified');
+    WHERE state IN ('created', 'invited', 'claimed', 'qualified') AND NOT hidden;
 
 CREATE INDEX referrals_newest ON referrals (merchant_id, created_at, referral_id);
 
