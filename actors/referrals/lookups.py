@@ -22,6 +22,7 @@ from actors.referrals.messages import ProgramVersion
 from actors.referrals.model import link_to
 from actors.referrals.queries import (
     SELECT_BY_CODE,
+    SELECT_BY_ORDER,
     SELECT_COUNT,
     SELECT_INVITED_BY,
     SELECT_LINK,
@@ -68,6 +69,10 @@ class Lookups:
     async def of_friend(self, merchant_id: str, friend_id: str) -> Stored | None:
         """The one that this customer came by, live or rewarded."""
         return await self._one(SELECT_OF_FRIEND, merchant_id, friend_id)
+
+    async def by_order(self, merchant_id: str, order_id: str) -> Stored | None:
+        """The one that this order has qualified."""
+        return await self._one(SELECT_BY_ORDER, merchant_id, order_id)
 
     async def _one(self, sql: str, *values: Any) -> Stored | None:
         row = await self.database.fetch_row(sql, *values)

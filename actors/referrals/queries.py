@@ -130,7 +130,8 @@ DELETE_LINK = Statement(
 REFERRAL_COLUMNS = (
     "merchant_id, referral_id, code, advocate_id, channel, state, review, reason, friend_key,"
     " hidden, friend_id, program, program_version, signals, flags, created_at, expires_at,"
-    " claimed_at, order_id, confirm_at, confirmed_at, ended_at, advocate_transaction, friend_transaction"
+    " claimed_at, order_id, confirm_at, confirmed_at, ended_at, advocate_transaction,"
+    " friend_transaction"
 )
 
 SELECT_PROGRAM = (
@@ -169,6 +170,10 @@ SELECT_INVITED_BY = (
 SELECT_OF_FRIEND = (
     f"SELECT {REFERRAL_COLUMNS} FROM referrals WHERE merchant_id = $1 AND friend_id = $2"
     " AND state IN ('claimed', 'qualified', 'rewarded', 'reversed')"
+)
+
+SELECT_BY_ORDER = (
+    f"SELECT {REFERRAL_COLUMNS} FROM referrals WHERE merchant_id = $1 AND order_id = $2"
 )
 
 SELECT_LIVE_OF = (

@@ -72,6 +72,9 @@ CREATE INDEX referrals_in_review ON referrals (merchant_id, created_at, referral
 CREATE INDEX referrals_to_expire ON referrals (expires_at)
     WHERE state IN ('created', 'invited', 'claimed');
 
+CREATE UNIQUE INDEX referrals_by_order ON referrals (merchant_id, order_id)
+    WHERE order_id IS NOT NULL;
+
 CREATE INDEX referrals_due ON referrals (confirm_at) WHERE state = 'qualified';
 
 CREATE TABLE referral_steps (

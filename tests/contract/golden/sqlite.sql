@@ -1050,6 +1050,9 @@ CREATE INDEX referral_messages_sent ON referral_messages (sent_at) WHERE sent_at
 
 CREATE UNIQUE INDEX referrals_by_code ON referrals (merchant_id, code);
 
+CREATE UNIQUE INDEX referrals_by_order ON referrals (merchant_id, order_id)
+    WHERE order_id IS NOT NULL;
+
 CREATE INDEX referrals_due ON referrals (confirm_at) WHERE state = 'qualified';
 
 CREATE UNIQUE INDEX referrals_friend_once ON referrals (merchant_id, friend_id)

@@ -246,6 +246,17 @@ async def test_one_address_is_not_written_to_by_many_names() -> None:
         assert len(world.texter.sent) == 2
 
 
+async def test_a_link_of_an_account_that_was_merged_is_that_of_the_other() -> None:
+    async with running_world() as world:
+        made = await world.invite(None, channel=LINK)
+        assert isinstance(made, Invitation)
+        assert made.link is not None
+        await world.tree.system.ref(CUSTOMERS).ask(MergeCustomers(MERCHANT, "ann", "cyd"))
+        await world.settled()
+        assert code_of(await world.claim(made.link.code, "cyd")) == "self_referral"
+        assert (await world.claimed(made.link.code, "bob")).advocate_id == "cyd"
+
+
 async def test_a_friend_who_turns_out_to_be_the_advocate_ends_the_referral() -> None:
     async with running_world() as world:
         referral = await world.claimed((await world.invited()).code)
