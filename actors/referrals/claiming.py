@@ -78,16 +78,20 @@ class Claiming:
         friend = await self._friend(message)
         if isinstance(friend, Refusal):
             return friend
+        named = referral.advocate_id if referral is not None else _of(link).advocate_id
+        advocate = await self._lookups.customer(merchant_id, named)
+        if isinstance(advocate, Refusal):
+            return NOT_OPEN
+        known = attrs.evolve(link, advocate_id=advocate.customer_id) if link is not None else None
         earlier = await self._lookups.of_friend(merchant_id, friend.customer_id)
         if earlier is not None:
-            return await self._again(earlier, referral, link)
-        advocate_id = referral.advocate_id if referral is not None else _of(link).advocate_id
-        refusal = await self._refusal(merchant_id, advocate_id, friend)
+            return _again(earlier, referral, known)
+        refusal = await self._refusal(merchant_id, advocate.customer_id, friend)
         if refusal is not None:
             return refusal
         if referral is not None:
             return await self._claim_invitation(referral, friend, message.by)
-        return await self._claim_link(merchant_id, _of(link), friend, message.by)
+        return await self._claim_link(merchant_id, _of(known), friend, message.by)
 
     async def _friend(self, message: Claim) -> Friend | Refusal:
         merchant_id = message.merchant_id
@@ -99,15 +103,6 @@ class Claiming:
         fingerprints = await self._lookups.fingerprints(merchant_id, customer.customer_id)
         signals = await self._lookups.signals(merchant_id, message.signals)
         return Friend(customer.customer_id, fingerprints, signals)
-
-    async def _again(
-        self, earlier: Stored, referral: Stored | None, link: StoredLink | None
-    ) -> Referral | Refusal:
-        same = referral is not None and referral.referral_id == earlier.referral_id
-        by_link = link is not None and earlier.channel is InvitationChannel.LINK
-        if same or (by_link and earlier.advocate_id == _of(link).advocate_id):
-            return earlier.view(None)
-        return ALREADY_REFERRED
 
     async def _refusal(self, merchant_id: str, advocate_id: str, friend: Friend) -> Refusal | None:
         if friend.customer_id == advocate_id:
@@ -172,6 +167,15 @@ class Claiming:
         if await lost_race(self.system, entry):
             return None
         return claimed.view(None)
+
+
+def _again(earlier: Stored, referral: Stored | None, link: StoredLink | None) -> Referral | Refusal:
+    """To who came by a referral before: the same by the same code."""
+    same = referral is not None and referral.referral_id == earlier.referral_id
+    by_link = link is not None and earlier.channel is InvitationChannel.LINK
+    if same or (by_link and earlier.advocate_id == _of(link).advocate_id):
+        return earlier.view(None)
+    return ALREADY_REFERRED
 
 
 def claim_writes(referral: Stored, friend: Friend, now: datetime, by: str) -> tuple[Stored, Entry]:

@@ -36,7 +36,7 @@ from actors.referrals.queues import MESSAGES, send_job
 from actors.referrals.records import Stored, referral_row, step_write
 from actors.vocabulary import KEY_REUSED, Idempotency, Refusal, RefusalKind
 from runtime.context import current_trace_id
-from runtime.jobs import JOBS, JobsAdded, job_write
+from runtime.jobs import JOBS, GetQueueDepth, JobsAdded, job_write
 from runtime.journal import JOURNAL, Append
 from runtime.storage import Database, Entry, Write
 from runtime.storage.idempotency import SELECT_KEY, idempotency_write
@@ -52,6 +52,10 @@ BUSY = Refusal(
 )
 ADDRESS_MISSING = Refusal(
     RefusalKind.INVALID, "address_missing", "an invitation needs an address or a number"
+)
+
+QUEUE_FULL = Refusal(
+    RefusalKind.UNAVAILABLE, "queue_full", "too many messages wait to be sent; try again later"
 )
 
 CHANNELS = {InvitationChannel.SMS: Channel.SMS, InvitationChannel.EMAIL: Channel.EMAIL}
@@ -153,20 +157,21 @@ class Inviting:
     async def _decide(self, asked: Asked) -> Invitation | Refusal | None:
         """None when another entry was there first."""
         merchant_id, now = asked.message.merchant_id, self._system.clock.now()
-        live = await self._lookups.live_by_key(merchant_id, asked.contact.fingerprint)
-        if live is not None and live.advocate_id == asked.advocate_id:
-            return await self._answer(live)
+        person = asked.contact.fingerprint
+        again = await self._lookups.invited_by(merchant_id, asked.advocate_id, person, now)
+        if again is not None:
+            return await self._answer(again)
         program = asked.program.program
         by_text = asked.message.channel is InvitationChannel.SMS
         caps = caps_of(program, asked.advocate_id, asked.signals.get("ip"), text=by_text)
-        refusal = await exceeded(self._lookups, merchant_id, caps, now)
+        refusal = await exceeded(self._lookups, merchant_id, caps, now) or await self._full()
         if refusal is not None:
             return refusal
-        person = person_cap(program, asked.contact.fingerprint)
-        reason = await self._rejection(asked, live, person, now)
+        cap = person_cap(program, person)
+        reason = await self._rejection(asked, cap, now)
         referral = self._new(asked, now, hidden=reason is not None)
         entry = (
-            *count_writes(merchant_id, caps if reason is not None else (*caps, person), now),
+            *count_writes(merchant_id, caps if reason is not None else (*caps, cap), now),
             *begin_writes(referral, asked.message.by),
             *(self._message(referral, asked.contact) if reason is None else ()),
             *(self._rejected(referral, reason) if reason is not None else ()),
@@ -177,14 +182,17 @@ class Inviting:
         self._system.ref(JOBS).tell(JobsAdded(MESSAGES.name))
         return await self._answer(referral)
 
-    async def _rejection(
-        self, asked: Asked, live: Stored | None, person: Cap, now: datetime
-    ) -> str | None:
+    async def _full(self) -> Refusal | None:
+        depth = await self._system.ref(JOBS).ask(GetQueueDepth(MESSAGES.name))
+        return QUEUE_FULL if depth.full else None
+
+    async def _rejection(self, asked: Asked, cap: Cap, now: datetime) -> str | None:
         """Why nothing is sent, which is not told to who invites."""
         friend_id, merchant_id = asked.contact.customer_id, asked.message.merchant_id
-        if live is not None:
+        person = asked.contact.fingerprint
+        if await self._lookups.live_by_key(merchant_id, person) is not None:
             return INVITED_BEFORE
-        if await exceeded(self._lookups, merchant_id, (person,), now) is not None:
+        if await exceeded(self._lookups, merchant_id, (cap,), now) is not None:
             return ADDRESS_CAP
         if friend_id is None:
             return None
@@ -194,8 +202,7 @@ class Inviting:
         return EXISTING_CUSTOMER if ordered else None
 
     def _new(self, asked: Asked, now: datetime, *, hidden: bool) -> Stored:
-        """One that is `hidden` does not count as the friend's."""
-        return new_referral(
+        referral = new_referral(
             self._system,
             asked.message.merchant_id,
             asked.advocate_id,
@@ -203,8 +210,8 @@ class Inviting:
             asked.program,
             asked.signals,
             now,
-            friend_key=None if hidden else asked.contact.fingerprint,
         )
+        return attrs.evolve(referral, friend_key=asked.contact.fingerprint, hidden=hidden)
 
     def _message(self, referral: Stored, contact: SealedContact) -> Entry:
         """The message and the job that sends it. To who withdrew the consent there is none."""
@@ -258,8 +265,6 @@ def new_referral(
     program: ProgramVersion,
     signals: dict[str, str],
     now: datetime,
-    *,
-    friend_key: str | None = None,
 ) -> Stored:
     """One that begins, with a code that nobody can guess."""
     return Stored(
@@ -271,7 +276,8 @@ def new_referral(
         state=ReferralState.CREATED,
         review=Review.NONE,
         reason=None,
-        friend_key=friend_key,
+        friend_key=None,
+        hidden=False,
         friend_id=None,
         program=program.program,
         program_version=program.version,

@@ -1,6 +1,8 @@
 """What the domain asks its own tables and core, for those who decide."""
 
 from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 
 import attrs
 
@@ -20,7 +22,9 @@ from actors.referrals.messages import ProgramVersion
 from actors.referrals.model import link_to
 from actors.referrals.queries import (
     SELECT_BY_CODE,
+    SELECT_BY_ORDER,
     SELECT_COUNT,
+    SELECT_INVITED_BY,
     SELECT_LINK,
     SELECT_LINK_BY_CODE,
     SELECT_LIVE_BY_KEY,
@@ -56,11 +60,21 @@ class Lookups:
     async def live_by_key(self, merchant_id: str, friend_key: str) -> Stored | None:
         return await self._one(SELECT_LIVE_BY_KEY, merchant_id, friend_key)
 
+    async def invited_by(
+        self, merchant_id: str, advocate_id: str, friend_key: str, now: datetime
+    ) -> Stored | None:
+        """The one that an advocate has for this person, or seems to have."""
+        return await self._one(SELECT_INVITED_BY, merchant_id, advocate_id, friend_key, now)
+
     async def of_friend(self, merchant_id: str, friend_id: str) -> Stored | None:
         """The one that this customer came by, live or rewarded."""
         return await self._one(SELECT_OF_FRIEND, merchant_id, friend_id)
 
-    async def _one(self, sql: str, *values: str) -> Stored | None:
+    async def by_order(self, merchant_id: str, order_id: str) -> Stored | None:
+        """The one that this order has qualified."""
+        return await self._one(SELECT_BY_ORDER, merchant_id, order_id)
+
+    async def _one(self, sql: str, *values: Any) -> Stored | None:
         row = await self.database.fetch_row(sql, *values)
         return referral_of(row) if row is not None else None
 

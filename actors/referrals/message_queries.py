@@ -115,7 +115,7 @@ COUNT_UNCONFIRMED = AcrossMerchants(
 
 SELECT_OLD_SEALS = AcrossMerchants(
     "SELECT merchant_id, message_id, channel, sealed, key_version FROM referral_messages"
-    " WHERE sealed IS NOT NULL AND key_version < $1 ORDER BY merchant_id, message_id LIMIT $2"
+    " WHERE sealed IS NOT NULL AND key_version < $1 ORDER BY key_version LIMIT $2"
 )
 
 DELETE_OLD_STATUSES = AcrossMerchants(

@@ -64,7 +64,7 @@ class OrderEvents(Workers):
             referral = await lookups.of_friend(event.merchant_id, order.customer_id)
             return self._ordered(referral, order) if referral is not None else ()
         told = msgspec.convert(event.payload, OrderRefunded)
-        referral = await lookups.of_friend(event.merchant_id, told.order.customer_id)
+        referral = await lookups.by_order(event.merchant_id, told.order.order_id)
         return self._returned(referral, told) if referral is not None else ()
 
     def _ordered(self, referral: Stored, order: OrderRecorded) -> Entry:
@@ -95,7 +95,7 @@ class OrderEvents(Workers):
         """Before the confirmation the referral is rejected, afterwards it is reversed."""
         order, now = told.order, self.system.clock.now()
         left = counts(referral.program, order.total_minor, told.refunded_minor, cancelled=False)
-        if left or order.order_id != referral.order_id:
+        if left:
             return ()
         if referral.confirmed_at is not None:
             key = (referral.merchant_id, referral.referral_id)

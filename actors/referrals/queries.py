@@ -19,8 +19,8 @@ INSERT_LINK = Statement(
 INSERT_REFERRAL = Statement(
     "referrals.insert",
     "INSERT INTO referrals (merchant_id, referral_id, code, advocate_id, channel, state, review,"
-    " friend_key, program, program_version, signals, flags, created_at, expires_at)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+    " friend_key, hidden, program, program_version, signals, flags, created_at, expires_at)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     61,
 )
 
@@ -129,8 +129,9 @@ DELETE_LINK = Statement(
 
 REFERRAL_COLUMNS = (
     "merchant_id, referral_id, code, advocate_id, channel, state, review, reason, friend_key,"
-    " friend_id, program, program_version, signals, flags, created_at, expires_at, claimed_at,"
-    " order_id, confirm_at, confirmed_at, ended_at, advocate_transaction, friend_transaction"
+    " hidden, friend_id, program, program_version, signals, flags, created_at, expires_at,"
+    " claimed_at, order_id, confirm_at, confirmed_at, ended_at, advocate_transaction,"
+    " friend_transaction"
 )
 
 SELECT_PROGRAM = (
@@ -155,17 +156,32 @@ SELECT_LINK_BY_CODE = (
 
 SELECT_LIVE_BY_KEY = (
     f"SELECT {REFERRAL_COLUMNS} FROM referrals WHERE merchant_id = $1 AND friend_key = $2"
-    " AND state IN ('created', 'invited', 'claimed', 'qualified')"
+    " AND state IN ('created', 'invited', 'claimed', 'qualified') AND NOT hidden"
 )
+
+SELECT_INVITED_BY = (
+    f"SELECT {REFERRAL_COLUMNS} FROM referrals WHERE merchant_id = $1 AND advocate_id = $2"
+    " AND friend_key = $3 AND expires_at > $4"
+    " AND (hidden OR state IN ('created', 'invited', 'claimed', 'qualified'))"
+    " ORDER BY created_at DESC, referral_id DESC LIMIT 1"
+)
+"""The one that an advocate has for a person, or seems to have."""
 
 SELECT_OF_FRIEND = (
     f"SELECT {REFERRAL_COLUMNS} FROM referrals WHERE merchant_id = $1 AND friend_id = $2"
     " AND state IN ('claimed', 'qualified', 'rewarded', 'reversed')"
 )
 
+SELECT_BY_ORDER = (
+    f"SELECT {REFERRAL_COLUMNS} FROM referrals WHERE merchant_id = $1 AND order_id = $2"
+)
+
 SELECT_LIVE_OF = (
-    f"SELECT {REFERRAL_COLUMNS} FROM referrals WHERE merchant_id = $1"
-    " AND (friend_id = $2 OR advocate_id = $2)"
+    f"SELECT {REFERRAL_COLUMNS} FROM referrals WHERE merchant_id = $1 AND referral_id IN"
+    " (SELECT f.referral_id FROM referrals f WHERE f.merchant_id = $1 AND f.friend_id = $2"
+    " AND f.state IN ('claimed', 'qualified', 'rewarded', 'reversed')"
+    " UNION SELECT a.referral_id FROM referrals a"
+    " WHERE a.merchant_id = $1 AND a.advocate_id = $2)"
     " AND state IN ('created', 'invited', 'claimed', 'qualified') ORDER BY referral_id LIMIT $3"
 )
 

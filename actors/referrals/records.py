@@ -26,7 +26,8 @@ BUILT_IN = ProgramVersion(0, Program())
 
 @attrs.frozen(kw_only=True)
 class Stored:
-    """A referral as the domain itself sees it. `signals` are fingerprints by kind."""
+    """A referral as the domain itself sees it. `signals` are fingerprints by kind. One that is
+    `hidden` was rejected when it began, which the advocate is not to know."""
 
     merchant_id: str
     referral_id: str
@@ -37,6 +38,7 @@ class Stored:
     review: Review
     reason: str | None
     friend_key: str | None
+    hidden: bool
     friend_id: str | None
     program: Program
     program_version: int
@@ -137,20 +139,21 @@ def referral_of(row: Row) -> Stored:
         review=Review(row[6]),
         reason=row[7],
         friend_key=row[8],
-        friend_id=row[9],
-        program=msgspec.convert(row[10], Program),
-        program_version=row[11],
-        signals=row[12],
-        flags=tuple(row[13]),
-        created_at=row[14],
-        expires_at=row[15],
-        claimed_at=row[16],
-        order_id=row[17],
-        confirm_at=row[18],
-        confirmed_at=row[19],
-        ended_at=row[20],
-        advocate_transaction=row[21],
-        friend_transaction=row[22],
+        hidden=bool(row[9]),
+        friend_id=row[10],
+        program=msgspec.convert(row[11], Program),
+        program_version=row[12],
+        signals=row[13],
+        flags=tuple(row[14]),
+        created_at=row[15],
+        expires_at=row[16],
+        claimed_at=row[17],
+        order_id=row[18],
+        confirm_at=row[19],
+        confirmed_at=row[20],
+        ended_at=row[21],
+        advocate_transaction=row[22],
+        friend_transaction=row[23],
     )
 
 
@@ -165,6 +168,7 @@ def referral_row(referral: Stored) -> tuple[Any, ...]:
         referral.state.value,
         referral.review.value,
         referral.friend_key,
+        referral.hidden,
         msgspec.to_builtins(referral.program),
         referral.program_version,
         referral.signals,

@@ -1,10 +1,12 @@
 """The jobs that send invitations, and ask what became of those of which nobody tells."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 
 import attrs
 import structlog
+import trio
 
 from actors.core.messages import CONTACTS, Channel, OpenContact
 from actors.outgoing.ports import (
@@ -43,7 +45,7 @@ from actors.referrals.statuses import merge_write
 from runtime import Outcome
 from runtime.jobs import Job, RetryAfter, job_write
 from runtime.journal import JOURNAL, Append
-from runtime.policies import PolicyError
+from runtime.policies import PolicyError, RateLimited
 from runtime.registries import in_registry
 from runtime.storage import Database, Entry, Write
 from runtime.system import ActorSystem
@@ -54,6 +56,13 @@ POLL_AFTER = timedelta(minutes=10)
 """Without any news the provider is asked."""
 
 COME_BACK_S = 5.0
+SPREAD_S = 25.0
+"""Messages that are turned away together do not all come back together."""
+
+PACE_MAX_S = 2.0
+PACES_MAX = 10
+"""So long, and so often, a worker waits for the rate of a provider by itself."""
+
 PROVIDER = "provider"
 UNCERTAIN = "uncertain"
 
@@ -156,8 +165,9 @@ class Delivery:
             return await self._mail(Mail(to=address, subject=shop, text=words, sender_name=shop))
         except PolicyError as error:
             uncertain = error.outcome is Outcome.UNKNOWN
-            pause_s = None if uncertain else error.retry_after_s or COME_BACK_S
-            return FailedForNow(type(error).__name__, str(error), pause_s, uncertain)
+            pause_s = (error.retry_after_s or COME_BACK_S) + self.system.random.uniform(0, SPREAD_S)
+            name, detail = type(error).__name__, str(error)
+            return FailedForNow(name, detail, None if uncertain else pause_s, uncertain)
 
     async def _text(self, text: Text) -> Sent:
         message, texter = self.message, self.couriers.texter
@@ -169,7 +179,7 @@ class Delivery:
                 return found
         if not texter.honours_keys:
             await self._try(self.system.clock.now())
-        return await texter.send(message.merchant_id, text, message.message_id)
+        return await _paced(partial(texter.send, message.merchant_id, text, message.message_id))
 
     async def _mail(self, mail: Mail) -> Sent:
         message, mailer = self.message, self.couriers.mailer
@@ -179,7 +189,7 @@ class Delivery:
             return FailedForGood(UNCERTAIN, "an earlier attempt may have brought it")
         if not mailer.honours_keys:
             await self._try(self.system.clock.now())
-        return await mailer.send(mail, message.message_id)
+        return await _paced(partial(mailer.send, mail, message.message_id))
 
     async def _try(self, since: datetime | None) -> None:
         """Write down that it is being sent, or that it was not. Raises `NotSent` where somebody
@@ -252,6 +262,18 @@ class Delivery:
             log.info("invitation_overtaken", message=self.message.message_id, state=state.value)
             return
         count_message(self.system, self.message.channel, state)
+
+
+async def _paced(send: Callable[[], Awaitable[Sent]]) -> Sent:
+    """What `send` returns or raises, within the rate of the provider."""
+    for _ in range(PACES_MAX):
+        try:
+            return await send()
+        except RateLimited as error:
+            if error.retry_after_s is None or error.retry_after_s > PACE_MAX_S:
+                raise
+            await trio.sleep(error.retry_after_s)
+    return await send()
 
 
 @attrs.frozen

@@ -1195,6 +1195,7 @@ CREATE TABLE public.referrals (
     review text NOT NULL,
     reason text,
     friend_key text,
+    hidden boolean NOT NULL,
     friend_id text,
     program jsonb NOT NULL,
     program_version bigint NOT NULL,
@@ -1565,9 +1566,11 @@ CREATE INDEX referral_messages_opted_out ON public.referral_messages USING btree
 CREATE INDEX referral_messages_sealed ON public.referral_messages USING btree (key_version) WHERE (sealed IS NOT NULL);
 CREATE INDEX referral_messages_sent ON public.referral_messages USING btree (sent_at) WHERE (sent_at IS NOT NULL);
 CREATE UNIQUE INDEX referrals_by_code ON public.referrals USING btree (merchant_id, code);
+CREATE UNIQUE INDEX referrals_by_order ON public.referrals USING btree (merchant_id, order_id) WHERE (order_id IS NOT NULL);
+CREATE INDEX referrals_due ON public.referrals USING btree (confirm_at) WHERE (state = 'qualified'::text);
 CREATE UNIQUE INDEX referrals_friend_once ON public.referrals USING btree (merchant_id, friend_id) WHERE (state = ANY (ARRAY['claimed'::text, 'qualified'::text, 'rewarded'::text, 'reversed'::text]));
 CREATE INDEX referrals_in_review ON public.referrals USING btree (merchant_id, created_at, referral_id) WHERE (review = 'pending'::text);
-CREATE UNIQUE INDEX referrals_live_friend_key ON public.referrals USING btree (merchant_id, friend_key) WHERE (state = ANY (ARRAY['created'::text, 'invited'::text, 'claimed'::text, 'qualified'::text]));
+CREATE UNIQUE INDEX referrals_live_friend_key ON public.referrals USING btree (merchant_id, friend_key) WHERE ((state = ANY (ARRAY['created'::text, 'invited'::text, 'claimed'::text, 'qualified'::text])) AND (NOT hidden));
 CREATE INDEX referrals_newest ON public.referrals USING btree (merchant_id, created_at, referral_id);
 CREATE INDEX referrals_of_advocate ON public.referrals USING btree (merchant_id, advocate_id, created_at, referral_id);
 CREATE INDEX referrals_to_expire ON public.referrals USING btree (expires_at) WHERE (state = ANY (ARRAY['created'::text, 'invited'::text, 'claimed'::text]));

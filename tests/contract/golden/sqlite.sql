@@ -1023,6 +1023,7 @@ CREATE TABLE referrals (
     review TEXT NOT NULL CHECK (review IN ('none', 'pending', 'approved')),
     reason TEXT,
     friend_key TEXT CHECK (length(friend_key) = 64),
+    hidden BOOLEAN NOT NULL,
     friend_id TEXT CHECK (friend_id <> advocate_id),
     program JSONB NOT NULL,
     program_version BIGINT NOT NULL,
@@ -1319,6 +1320,11 @@ CREATE INDEX referral_messages_sent ON referral_messages (sent_at) WHERE sent_at
 
 CREATE UNIQUE INDEX referrals_by_code ON referrals (merchant_id, code);
 
+CREATE UNIQUE INDEX referrals_by_order ON referrals (merchant_id, order_id)
+    WHERE order_id IS NOT NULL;
+
+CREATE INDEX referrals_due ON referrals (confirm_at) WHERE state = 'qualified';
+
 CREATE UNIQUE INDEX referrals_friend_once ON referrals (merchant_id, friend_id)
     WHERE state IN ('claimed', 'qualified', 'rewarded', 'reversed');
 
@@ -1326,7 +1332,7 @@ CREATE INDEX referrals_in_review ON referrals (merchant_id, created_at, referral
     WHERE review = 'pending';
 
 CREATE UNIQUE INDEX referrals_live_friend_key ON referrals (merchant_id, friend_key)
-    WHERE state IN ('created', 'invited', 'claimed', 'qualified');
+    WHERE state IN ('created', 'invited', 'claimed', 'qualified') AND NOT hidden;
 
 CREATE INDEX referrals_newest ON referrals (merchant_id, created_at, referral_id);
 

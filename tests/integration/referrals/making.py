@@ -27,6 +27,7 @@ def made(number: int, program: ProgramVersion, **changed: Any) -> Stored:
         review=Review.NONE,
         reason=None,
         friend_key=None,
+        hidden=False,
         friend_id=None,
         program=program.program,
         program_version=program.version,

@@ -146,6 +146,7 @@ async def test_what_else_cannot_be_written(store_url: str) -> None:
         await refused(database, begun(1, state=ReferralState.CLAIMED))
         await database.append([(begun(1, friend_key=KEY),)])
         await refused(database, begun(2, friend_key=KEY))
+        await database.append([(begun(4, friend_key=KEY, hidden=True),)])
         await refused(database, begun(3, code="CODE000001"))
         claim = Write(GO_ON, (M, "ref_1", "claimed", "ann", START, None, None, None, None))
         await refused(database, claim)

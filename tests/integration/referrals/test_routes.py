@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 from urllib.parse import urlencode
 
+import attrs
 import httpx
 import pytest
 import trio
@@ -20,7 +21,7 @@ from actors.referrals.sending import Couriers, status_url
 from config.policies import SMS
 from config.policy_loading import default_policies
 from runtime import host
-from runtime.policies import PolicyMetrics
+from runtime.policies import BreakerState, Pipeline, PolicyMetrics
 from runtime.rotation import RotatingSecret
 from runtime.storage import AcrossMerchants, DatabaseHandle
 from supervisors.application import Outside
@@ -48,13 +49,13 @@ FORM = "application/x-www-form-urlencoded"
 
 @asynccontextmanager
 async def serving(
-    tmp_path: Path, url: str, twilio: Twilio
+    tmp_path: Path, url: str, twilio: Twilio, pipeline: Pipeline | None = None
 ) -> AsyncIterator[tuple[Api, DatabaseHandle]]:
     token = RotatingSecret(TOKEN)
     account = SmsAccount(url=twilio.url, account=ACCOUNT, sender="+15550001111", token=token)
-    policies = declared({SMS: default_policies()[SMS]}, Random(1), PolicyMetrics())
+    pipeline = pipeline if pipeline is not None else sms_pipeline()
     client = HttpClient(SMS)
-    texter = SmsTexter(account, policies[SMS], client)
+    texter = SmsTexter(account, pipeline, client)
     outside = Outside(
         couriers=Couriers(texter=texter, public_url=PUBLIC_URL), signed=account.signed
     )
@@ -65,6 +66,12 @@ async def serving(
     finally:
         with trio.CancelScope(shield=True):
             await client.close()
+
+
+def sms_pipeline(**knobs: Any) -> Pipeline:
+    """The one of the settings, with other figures where a test has no time."""
+    settings = attrs.evolve(default_policies()[SMS], **knobs)
+    return declared({SMS: settings}, Random(1), PolicyMetrics())[SMS]
 
 
 async def ok(api: Api, method: str, path: str, json: Any = None, **options: Any) -> Any:
@@ -233,6 +240,34 @@ async def test_a_provider_that_fails_is_not_noticed_by_who_invites(tmp_path: Pat
         labels = {"channel": "sms", "state": "failed"}
         registry = api.system.metrics.registry
         assert registry.get_sample_value("loyalnest_referral_messages_total", labels) == INVITATIONS
+
+
+async def test_a_provider_that_hangs_opens_its_breaker_and_the_queue_waits(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/loyalnest.db"
+    hasty = sms_pipeline(attempt_s=0.1)
+    async with (
+        playing_twilio() as twilio,
+        serving(tmp_path, url, twilio, hasty) as (api, handle),
+    ):
+        twilio.hangs = True
+        for number in range(INVITATIONS):
+            body = {"channel": "sms", "to": f"+4179{number:07d}", "advocate_id": CUSTOMER}
+            assert (await api.ask("POST", "/v1/referrals", json=body)).status_code == 202
+
+        async def open_() -> bool:
+            assert hasty.breaker is not None
+            return hasty.breaker.state is BreakerState.OPEN
+
+        await eventually(open_)
+        waiting = AcrossMerchants(
+            "SELECT count(*) FROM jobs WHERE name = 'referrals.send'"
+            " AND state IN ('available', 'retryable', 'running')"
+        )
+        assert await handle.fetch_value(waiting) == INVITATIONS
+        asked = len(twilio.requests)
+        await trio.sleep(0.3)
+        assert len(twilio.requests) == asked
+        assert (await api.ask("GET", "/v1/referrals?limit=1")).status_code == 200
 
 
 async def test_a_link_is_the_same_every_time_and_leads_to_the_shop(tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ async def test_a_friend_has_one_live_referral_and_nobody_is_told_of_it() -> None
         found = await world.get(other)
         assert (found.state, found.reason) == (ReferralState.REJECTED, "invited_before")
         assert other.code != first.code
+        assert (await world.invited(advocate="cyd")).code == other.code
         assert shown_state(found.state, found.reason, over=False) is ReferralState.INVITED
         await world.settled()
         assert len(world.texter.sent) == 1
@@ -224,7 +225,7 @@ async def test_one_address_is_not_written_to_by_many_names() -> None:
         for advocate in ("ann", "cyd"):
             await world.invited(advocate=advocate)
         await world.settled()
-        await world.tree.create("dan")
+        await world.tree.create("dan", "eve")
         found = await world.get(await world.invited(advocate="dan"))
         assert (found.state, found.reason) == (ReferralState.REJECTED, "invited_before")
         await world.tree.database.execute(
@@ -239,10 +240,21 @@ async def test_one_address_is_not_written_to_by_many_names() -> None:
             " AND state IN ('created', 'invited')",
             MERCHANT,
         )
-        found = await world.get(await world.invited(advocate="dan"))
+        found = await world.get(await world.invited(advocate="eve"))
         assert (found.state, found.reason) == (ReferralState.REJECTED, "address_cap")
         await world.settled()
         assert len(world.texter.sent) == 2
+
+
+async def test_a_link_of_an_account_that_was_merged_is_that_of_the_other() -> None:
+    async with running_world() as world:
+        made = await world.invite(None, channel=LINK)
+        assert isinstance(made, Invitation)
+        assert made.link is not None
+        await world.tree.system.ref(CUSTOMERS).ask(MergeCustomers(MERCHANT, "ann", "cyd"))
+        await world.settled()
+        assert code_of(await world.claim(made.link.code, "cyd")) == "self_referral"
+        assert (await world.claimed(made.link.code, "bob")).advocate_id == "cyd"
 
 
 async def test_a_friend_who_turns_out_to_be_the_advocate_ends_the_referral() -> None:

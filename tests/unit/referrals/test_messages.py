@@ -10,7 +10,7 @@ from actors.outgoing.ports import FailedForGood, FailedForNow, Sent, Text, TextS
 from actors.referrals.messages import Invitation, InvitationChannel, MessageState, ReferralState
 from actors.referrals.model import RANKS
 from actors.vocabulary import Refusal
-from tests.unit.referrals.world import FakeTexter, running_world, status
+from tests.unit.referrals.world import FakeMailer, FakeTexter, running_world, status
 from tests.virtual import run_virtually
 
 pytestmark = [pytest.mark.trio(run=run_virtually), pytest.mark.slow]
@@ -212,6 +212,54 @@ async def test_an_invitation_needs_an_address_that_can_be_written_to() -> None:
             answer = await world.invite(to, channel=channel)
             assert isinstance(answer, Refusal)
             assert answer.code == code
+
+
+async def test_an_invitation_by_mail_is_sent_once_and_not_asked_about() -> None:
+    mailer = FakeMailer()
+    async with running_world(mailer=mailer) as world:
+        referral = await world.invited("Bob@Example.com", channel=InvitationChannel.EMAIL)
+        await world.settled()
+        ((key, mail),) = mailer.sent
+        assert (mail.to, mail.subject, mail.sender_name) == ("bob@example.com", "Shop", "Shop")
+        assert referral.code in mail.text
+        assert key.startswith("msg_")
+        assert await world.message_state(referral) is MessageState.SENT
+        assert await world.state(referral) is ReferralState.INVITED
+        world.clock.moved = timedelta(hours=1)
+        await trio.sleep(5)
+        assert world.texter.asked == []
+        assert len(mailer.sent) == 1
+
+
+async def test_mail_of_unknown_fate_is_not_sent_again() -> None:
+    mailer = FakeMailer(lambda *_: FailedForNow("timeout", "no answer", uncertain=True))
+    async with running_world(mailer=mailer) as world:
+        referral = await world.invited("bob@example.com", channel=InvitationChannel.EMAIL)
+        await world.settled()
+        world.clock.moved = timedelta(minutes=5)
+        await trio.sleep(5)
+        assert len(mailer.sent) == 1
+        assert await world.message_state(referral) is MessageState.UNKNOWN
+
+
+async def test_mail_that_was_surely_not_sent_is_sent_again() -> None:
+    mailer = FakeMailer(lambda *_: FailedForNow("refused", "greylisted"))
+    async with running_world(mailer=mailer) as world:
+        referral = await world.invited("bob@example.com", channel=InvitationChannel.EMAIL)
+        await world.settled()
+        mailer.answer = None
+        world.clock.moved = timedelta(minutes=5)
+        await trio.sleep(5)
+        assert len(mailer.sent) == 2
+        assert await world.message_state(referral) is MessageState.SENT
+
+
+async def test_without_a_provider_messages_fail_and_codes_still_work() -> None:
+    async with running_world() as world:
+        referral = await world.invited("bob@example.com", channel=InvitationChannel.EMAIL)
+        await world.settled()
+        assert await world.message_state(referral) is MessageState.FAILED
+        await world.claimed(referral.code)
 
 
 async def test_the_watch_counts_texts_that_nobody_has_told_of() -> None:

@@ -14,6 +14,7 @@ from actors.outgoing.ports import (
     Accepted,
     FailedForGood,
     FailedForNow,
+    Mail,
     Sent,
     Text,
     TextState,
@@ -104,6 +105,21 @@ class FakeTexter:
         self.asked.append(provider_id)
         await trio.sleep(0.01)
         return self.statuses.get(provider_id, FailedForGood("20404", "unknown"))
+
+
+@attrs.define
+class FakeMailer:
+    """As `FakeTexter`, for mail."""
+
+    answer: Callable[[Mail, str], Sent | None] | None = None
+    honours_keys: bool = False
+    sent: list[tuple[str, Mail]] = attrs.field(factory=list)
+
+    async def send(self, mail: Mail, idempotency_key: str) -> Sent:
+        await trio.sleep(0.01)
+        self.sent.append((idempotency_key, mail))
+        result = self.answer(mail, idempotency_key) if self.answer else None
+        return result or Accepted(f"<{idempotency_key}@example>")
 
 
 @attrs.define
@@ -217,14 +233,17 @@ def is_right(signature: str, _url: str, _form: Any) -> bool:
 
 @asynccontextmanager
 async def running_world(
-    texter: FakeTexter | None = None, url: str = "sqlite:///:memory:", **options: Any
+    texter: FakeTexter | None = None,
+    url: str = "sqlite:///:memory:",
+    mailer: FakeMailer | None = None,
+    **options: Any,
 ) -> AsyncIterator[World]:
     """A shop with three customers: ann and cyd advocate, bob is the friend."""
     texter = texter if texter is not None else FakeTexter()
     clock = MovableClock(VirtualClock(START))
     random = seeded_random(1)
     ports = Ports(clock, Ids(clock, random), random, seeded_random("secrets"))
-    couriers = Couriers(texter=texter, public_url=PUBLIC_URL)
+    couriers = Couriers(texter=texter, mailer=mailer, public_url=PUBLIC_URL)
     async with running_tree(
         url, ports=ports, couriers=couriers, signed=is_right, **options
     ) as tree:
