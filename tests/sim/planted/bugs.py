@@ -36,7 +36,7 @@ from actors.campaign.delivery_messages import DeliveryState
 from actors.campaign.delivery_model import Leased, Settlement
 from actors.campaign.messages import Rule
 from actors.points.promotion_records import use_writes
-from actors.points.promotions import UseChange
+from actors.points.promotions import UseChange, concerning
 from actors.points.queries import INSERT_LOT, INSERT_TRANSFER
 from actors.points.records import transfer_entry
 from actors.points.reward_records import redemption_writes
@@ -220,7 +220,6 @@ def budget_looked_at_and_not_taken(patch: pytest.MonkeyPatch) -> None:
 
 def group_forgotten(patch: pytest.MonkeyPatch) -> None:
     """Campaigns of one group take effect together."""
-    concerning = actors.points.campaign_rules.concerning
 
     def without_groups(*arguments: Any) -> tuple[Rule, ...]:
         return tuple(attrs.evolve(rule, group=None) for rule in concerning(*arguments))

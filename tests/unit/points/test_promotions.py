@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from timeit import timeit
+from typing import Any
 
 import attrs
 import pytest
@@ -28,7 +29,7 @@ from tests.unit.points.test_invariants import THOROUGHLY
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 LIMITS = st.none() | st.integers(0, 200)
 BUDGETS = st.builds(Budget, points=LIMITS, money_minor=LIMITS, count=st.none() | st.integers(0, 3))
-EFFECTS = st.sampled_from(
+EFFECTS: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     (
         {"kind": CampaignKind.MULTIPLIER, "percent": 150},
         {"kind": CampaignKind.MULTIPLIER, "percent": 333},
@@ -145,7 +146,7 @@ def test_an_order_of_plain_rules_gives_nothing_back() -> None:
     ],
 )
 def test_a_rule_concerns_orders_of_its_time_currency_and_members(
-    changes: dict[str, object], concerns: bool
+    changes: dict[str, Any], concerns: bool
 ) -> None:
     rule = attrs.evolve(Rule("c", 1, CampaignKind.MULTIPLIER, BEGIN, None), **changes)
     found = concerning([rule], "USD", BEGIN, frozenset({"mine"}))
