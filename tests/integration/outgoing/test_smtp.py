@@ -31,7 +31,7 @@ from runtime import host
 from runtime.policies import BreakerOpen, BreakerSpec, Pipeline
 from runtime.rotation import RotatingSecret
 
-pytestmark = pytest.mark.trio(run=host.run)
+pytestmark = [pytest.mark.trio(run=host.run), pytest.mark.slow]
 
 SENDER = "Flora <news@flora.example>"
 MAIL = Mail(

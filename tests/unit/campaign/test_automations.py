@@ -51,6 +51,7 @@ def texts(here: World) -> list[str]:
 
 
 @virtually
+@pytest.mark.slow
 async def test_who_has_a_birthday_is_congratulated_once_a_year() -> None:
     async with world() as here, here.process():
         ann, bob, cyd = await here.customers(3)
@@ -73,6 +74,7 @@ async def test_who_has_a_birthday_is_congratulated_once_a_year() -> None:
 
 
 @virtually
+@pytest.mark.slow
 async def test_whose_points_expire_is_told_how_many_and_members_alone() -> None:
     async with world() as here, here.process():
         ann, bob = await here.customers(2)
@@ -90,6 +92,7 @@ async def test_whose_points_expire_is_told_how_many_and_members_alone() -> None:
 
 
 @virtually
+@pytest.mark.slow
 async def test_who_reaches_a_tier_hears_of_it_at_once_while_the_automation_runs() -> None:
     change = {"number": 1, "from_tier": None, "to_tier": "gold", "qualifying": 1}
     async with world() as here, here.process():
@@ -123,6 +126,7 @@ def test_the_29th_of_february_is_celebrated_every_year(
 
 
 @virtually
+@pytest.mark.slow
 async def test_points_that_expire_are_found_by_customer() -> None:
     async with running_tree() as tree:
         await tree.create("ann", "bob", "cyd")

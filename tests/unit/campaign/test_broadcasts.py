@@ -111,6 +111,7 @@ async def test_a_provider_that_fails_is_tried_eight_times_with_growing_pauses(
         assert failed.reason == "attempts_exhausted: 503: busy"
 
 
+@pytest.mark.slow
 async def test_retry_after_is_obeyed_and_costs_no_attempt() -> None:
     async with world() as here, here.process():
         here.mail.answering = lambda key, nth: (
@@ -124,6 +125,7 @@ async def test_retry_after_is_obeyed_and_costs_no_attempt() -> None:
         assert min(pauses) >= 30.0
 
 
+@pytest.mark.slow
 async def test_an_open_breaker_costs_no_attempt_and_the_other_channel_goes_on() -> None:
     def closed(_key: str, _nth: int) -> Exception:
         return BreakerOpen("smtp", "it failed too often", retry_after_s=5.0)
@@ -159,6 +161,7 @@ async def test_what_may_have_been_sent_is_not_sent_again_without_keys() -> None:
         assert (texts.unknown, texts.sent) == (0, 2)
 
 
+@pytest.mark.slow
 async def test_paused_resumed_and_cancelled() -> None:
     async with world() as here, here.process():
         here.mail.takes_s = 1.0
@@ -184,6 +187,7 @@ async def test_paused_resumed_and_cancelled() -> None:
         assert reasons == {"campaign_cancelled"}
 
 
+@pytest.mark.slow
 async def test_nothing_is_sent_in_quiet_hours() -> None:
     """It is noon in UTC, and one o'clock in Zurich."""
     async with world() as here, here.process():

@@ -87,6 +87,7 @@ async def test_at_every_boundary_everybody_ends_somewhere_and_gets_no_second_mes
     assert bool(unknown) is not honours_keys
 
 
+@pytest.mark.long
 async def test_a_hundred_kills_leave_nobody_behind() -> None:
     async with world() as here:
         async with here.process():
