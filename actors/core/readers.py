@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar
 
-from actors.core.buyers import summarise_buyers
 from actors.core.customer_queries import COUNT_CUSTOMERS
 from actors.core.customer_reading import CustomerQuestion, CustomerReading
 from actors.core.merchant_store import settings_of
@@ -21,7 +20,6 @@ from actors.core.messages import (
     OrderTotals,
     Reconciliation,
     SettingsVersion,
-    SummariseBuyers,
 )
 from actors.core.mirrors import NEWEST, Mirrors
 from actors.core.queries import (
@@ -85,8 +83,6 @@ class CoreReaders(Workers):
                 return await self._totals(message.merchant_id)
             case ListMerchants():
                 return await self._merchants(message)
-            case SummariseBuyers():
-                return await summarise_buyers(self._database, message)
         if isinstance(message, CustomerQuestion):
             return await self._customers.answer(message)
         return await super().receive(message)

@@ -32,6 +32,10 @@ RULES_MAX = 60
 MEMBERS_MAX = 1_000
 """Members on one page."""
 
+SEGMENT_PATTERN = r"[a-z][a-z0-9_]{0,39}"
+AT_PATTERN = r"([01][0-9]|2[0-3]):[0-5][0-9]"
+"""What names of segments and times of a day look like, as a whole."""
+
 FRESH = timedelta(hours=48)
 """Segments that are older are not to be acted upon."""
 
@@ -156,20 +160,28 @@ class Run:
     config_version: int
     scoring: Scoring
     created_at: datetime
-    begun_at: datetime | None
-    published_at: datetime | None
-    ended_at: datetime | None
-    reason: str | None
-    attempts: int
-    customers: int
-    scored: int
-    orders: int
-    revenue_minor: int
-    foreign_orders: int
+    begun_at: datetime | None = None
+    published_at: datetime | None = None
+    ended_at: datetime | None = None
+    reason: str | None = None
+    attempts: int = 0
+    customers: int = 0
+    scored: int = 0
+    orders: int = 0
+    revenue_minor: int = 0
+    foreign_orders: int = 0
 
 
 @attrs.frozen
-class StartRun(Call[Run | Refusal]):
+class StartedRun:
+    """`replayed`: it is the first answer again, for the same idempotency key."""
+
+    run: Run
+    replayed: bool = False
+
+
+@attrs.frozen
+class StartRun(Call[StartedRun | Refusal]):
     """To `RUNS`: begin a run, unless one of the merchant is under way (`run_in_progress`).
 
     `as_of` is now where it is None, and not later. Answered once the run is durably queued.
@@ -248,7 +260,7 @@ class GetSegments(Call[Segments | Refusal]):
 class CustomerScores:
     """A customer in a run. Scores, rule and recency are None for a `prospect`.
 
-    `rule` is the place of the rule that matched, from 1.
+    `rule` is the place of the rule that matched, from 1; `frequency` counts qualifying orders.
     """
 
     customer_id: str
@@ -259,7 +271,7 @@ class CustomerScores:
     monetary_score: int | None
     recency_days: int | None
     last_ordered_at: datetime | None
-    orders: int
+    frequency: int
     monetary_minor: int
 
 
@@ -380,14 +392,14 @@ class Members:
 
 @attrs.frozen
 class ListMembers(Call[Members | Refusal]):
-    """To `QUERIES`: who was in one of `segments` in the run, which never changes. At most
-    `MEMBERS_MAX` a page. Refused (`run_unknown`, `run_not_kept`) when the run was not published,
-    or its members are not kept any more: that is at least until three newer runs are published
-    and an hour has passed."""
+    """To `QUERIES`: who was in a segment in the run, which never changes; at most `MEMBERS_MAX`
+    a page, none of a segment that there is not. Refused when the run was not published
+    (`run_unknown`), or its members are not kept any more (`run_not_kept`), which they are until
+    three newer runs are published and an hour has passed."""
 
     merchant_id: str
     run_id: str
-    segments: tuple[str, ...]
+    segment: str
     after: str = ""
     limit: int = MEMBERS_MAX
 

@@ -225,6 +225,7 @@ __all__ = [
     "SetConsent",
     "SettingsVersion",
     "StartImport",
+    "SummariseBuyers",
     "UpsertCustomers",
     "UpsertStatus",
     "Upserted",

@@ -15,6 +15,9 @@ CREATE TABLE rfm_schedules (
 
 CREATE INDEX rfm_schedules_due ON rfm_schedules (next_at) WHERE next_at IS NOT NULL;
 
+CREATE INDEX rfm_schedules_by_age ON rfm_schedules (as_of)
+    WHERE next_at IS NOT NULL AND as_of IS NOT NULL;
+
 CREATE TABLE rfm_runs (
     merchant_id TEXT NOT NULL,
     run_id TEXT NOT NULL,
@@ -41,7 +44,8 @@ CREATE TABLE rfm_runs (
     orders BIGINT NOT NULL DEFAULT 0,
     revenue_minor BIGINT NOT NULL DEFAULT 0,
     foreign_orders BIGINT NOT NULL DEFAULT 0,
-    has_rows BOOLEAN NOT NULL,
+    told_to TEXT NOT NULL DEFAULT '',
+    kept TEXT NOT NULL CHECK (kept IN ('all', 'going', 'gone')),
     PRIMARY KEY (merchant_id, run_id),
     UNIQUE (merchant_id, number),
     CHECK ((published_at IS NULL) = (state <> 'published')),
