@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -41,6 +42,7 @@ from actors.points.messages import (
 )
 from actors.points.supervisor import points_children
 from actors.products.supervisor import products_children
+from actors.rfm_analytics.supervisor import rfm_analytics_children, rfm_analytics_jobs
 from actors.vocabulary import Idempotency
 from runtime import INFINITE, ActorSystem, ChildSpec, EntityRef, Supervisor
 from runtime.cache import CacheHandle
@@ -137,9 +139,10 @@ async def running_tree(
     handle: DatabaseHandle | None = None,
     disk: MemoryDisk | None = None,
     disk_limits: SpoolLimits | None = None,
+    rfm_slice: int | None = None,
 ) -> AsyncIterator[Tree]:
     """In memory and with seeded ports the tree runs in virtual time. `disk` is for deferred
-    earnings."""
+    earnings. With `rfm_slice` there are segments too, scored so many customers at a time."""
     disk = disk if disk is not None else MemoryDisk()
     handle = handle if handle is not None else DatabaseHandle()
     spec, ownership = DatabaseSpec(url), Ownership(on_loss=handle.retire)
@@ -159,12 +162,16 @@ async def running_tree(
                 SUBSCRIPTIONS,
                 ownership,
                 cache_child(None, cache),
+                rfm_analytics_jobs(handle, rfm_slice) if rfm_slice is not None else None,
             ),
         ),
         _supervisor("core", lambda: Supervisor(core_children(handle, cache, Vault(), data_keys))),
         _supervisor("products", lambda: Supervisor(products_children(handle, cache))),
         _supervisor("points", lambda: Supervisor(points_children(handle, spool), intensity=5)),
     )
+    if rfm_slice is not None:
+        segments = partial(Supervisor, rfm_analytics_children(handle))
+        children = (*children, _supervisor("rfm_analytics", segments))
     root = _supervisor("test", lambda: Supervisor(children))
     system = ActorSystem(ports if ports is not None else seeded_ports(1, START))
     async with system.run(root):

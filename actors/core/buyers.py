@@ -4,11 +4,11 @@ from actors.core.messages import MAX_BUYERS, BuyerSummary, SummariseBuyers
 from runtime.storage import Database, Row
 
 SUMMARISE_BUYERS = (
-    "WITH some AS (SELECT customer_id FROM customers WHERE merchant_id = $1 AND customer_id > $2"
+    "WITH slice AS (SELECT customer_id FROM customers WHERE merchant_id = $1 AND customer_id > $2"
     " AND merged_into IS NULL AND erased_at IS NULL ORDER BY customer_id LIMIT $3),"
-    " names AS (SELECT customer_id, customer_id AS name FROM some UNION ALL"
-    " SELECT some.customer_id, c.customer_id FROM some JOIN customers c"
-    " ON c.merchant_id = $1 AND c.merged_into = some.customer_id),"
+    " names AS (SELECT customer_id, customer_id AS name FROM slice UNION ALL"
+    " SELECT slice.customer_id, c.customer_id FROM slice JOIN customers c"
+    " ON c.merchant_id = $1 AND c.merged_into = slice.customer_id),"
     " bought AS (SELECT n.customer_id, o.ordered_at,"
     " count(CASE WHEN o.currency = $5 THEN 1 END) OVER one AS orders,"
     " sum(CASE WHEN o.currency = $5 THEN o.total_minor - o.refunded_minor END) OVER one AS spent,"
