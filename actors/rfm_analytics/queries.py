@@ -204,31 +204,36 @@ def score_of(value: str, first: int) -> str:
 
 SCORE = Statement(
     "rfm.score",
-    "UPDATE rfm_scores SET recency_score = c.recency_score, frequency_score = c.frequency_score,"
-    " monetary_score = c.monetary_score, segment = c.segment, rule = c.rule FROM rfm_cells AS c"
-    " WHERE rfm_scores.merchant_id = $1 AND rfm_scores.run = $2 AND rfm_scores.customer_id > $3"
-    " AND rfm_scores.customer_id <= $4 AND rfm_scores.orders > 0 AND c.merchant_id = $1"
-    " AND c.run = $2 AND c.scoring = $5"
+    "UPDATE rfm_scores SET (recency_score, frequency_score, monetary_score, segment, rule) ="
+    " (SELECT c.recency_score, c.frequency_score, c.monetary_score, c.segment, c.rule"
+    " FROM rfm_cells AS c WHERE c.merchant_id = $1 AND c.run = $2 AND c.scoring = $5"
     f" AND c.recency_score = {score_of('-rfm_scores.recency_days', 6)}"
     f" AND c.frequency_score = {score_of('rfm_scores.orders', 10)}"
-    f" AND c.monetary_score = {score_of('rfm_scores.monetary_minor', 14)}",
+    f" AND c.monetary_score = {score_of('rfm_scores.monetary_minor', 14)})"
+    " WHERE merchant_id = $1 AND run = $2 AND customer_id > $3 AND customer_id <= $4"
+    " AND orders > 0",
     58,
 )
-"""A slice of a run, whose cells are there already."""
+"""A slice of a run, whose cells are there already. Here and below, subqueries rather than joins:
+each looks up one row by its key, also where PostgreSQL has no statistics of new tables yet."""
+
+BEFORE = (
+    "FROM rfm_scores AS o WHERE o.merchant_id = $1 AND o.run = $5 AND o.customer_id = n.customer_id"
+)
 
 TELL_HISTORY = Statement(
     "rfm.tell_history",
     "INSERT INTO rfm_history (merchant_id, customer_id, run, previous_segment, segment, rule,"
     " recency_score, frequency_score, monetary_score)"
-    " SELECT n.merchant_id, n.customer_id, n.run, o.segment, n.segment, n.rule, n.recency_score,"
-    " n.frequency_score, n.monetary_score FROM rfm_scores AS n LEFT JOIN rfm_scores AS o"
-    " ON o.merchant_id = $1 AND o.run = $5 AND o.customer_id = n.customer_id"
+    f" SELECT n.merchant_id, n.customer_id, n.run, (SELECT o.segment {BEFORE}), n.segment, n.rule,"
+    " n.recency_score, n.frequency_score, n.monetary_score FROM rfm_scores AS n"
     " WHERE n.merchant_id = $1 AND n.run = $2 AND n.customer_id > $3 AND n.customer_id <= $4"
-    " AND (o.customer_id IS NULL OR o.segment <> n.segment"
-    " OR coalesce(o.rule, 0) <> coalesce(n.rule, 0)"
-    " OR coalesce(o.recency_score, 0) <> coalesce(n.recency_score, 0)"
-    " OR coalesce(o.frequency_score, 0) <> coalesce(n.frequency_score, 0)"
-    " OR coalesce(o.monetary_score, 0) <> coalesce(n.monetary_score, 0))",
+    " AND coalesce((SELECT CASE WHEN o.segment = n.segment"
+    " AND coalesce(o.rule, 0) = coalesce(n.rule, 0)"
+    " AND coalesce(o.recency_score, 0) = coalesce(n.recency_score, 0)"
+    " AND coalesce(o.frequency_score, 0) = coalesce(n.frequency_score, 0)"
+    " AND coalesce(o.monetary_score, 0) = coalesce(n.monetary_score, 0)"
+    f" THEN 1 ELSE 0 END {BEFORE}), 0) = 0",
     59,
 )
 """Who of a slice has other scores, or another segment, than at the run before."""

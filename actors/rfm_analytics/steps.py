@@ -36,8 +36,8 @@ from runtime.storage import Database, Write
 from runtime.storage.deadlines import patient
 from runtime.system import ActorSystem
 
-SLICE = 250
-"""Customers of one step: a transaction of a few milliseconds."""
+SLICE = 100
+"""Customers of one step: a transaction of one or two milliseconds."""
 
 ASK_TIMEOUT_S = 20.0
 SORT_TIMEOUT_S = 120.0
