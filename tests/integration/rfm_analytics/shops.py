@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 import attrs
+import trio
 
 from actors.core.messages import (
     CUSTOMERS,
@@ -31,6 +32,8 @@ from actors.rfm_analytics.messages import (
 from actors.vocabulary import Refusal
 from tests.trees import MERCHANT, START, Tree
 from tests.unit.rfm_analytics.oracle import Bought, Expected, expected
+
+LOOK_S = 0.02
 
 ENDED = frozenset({RunState.PUBLISHED, RunState.FAILED, RunState.SKIPPED})
 
@@ -110,6 +113,7 @@ async def ended(tree: Tree, run: Run) -> Run:
         assert now is not None
         if now.state in ENDED:
             return now
+        await trio.sleep(LOOK_S)
 
 
 async def publish(tree: Tree, as_of: datetime | None = None) -> Run:
