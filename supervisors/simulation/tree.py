@@ -30,6 +30,8 @@ from actors.points.program_messages import PROGRAM
 from actors.points.tier_messages import TIERS
 from actors.products.messages import CATALOGUE
 from actors.products.messages import QUERIES as PRODUCT_QUERIES
+from actors.rfm_analytics.messages import QUERIES as RFM_QUERIES
+from actors.rfm_analytics.messages import RUNS as RFM_RUNS
 from runtime import ActorSystem, Backoff, ChildSpec, Supervisor
 from runtime.cache import Cache, CacheHandle
 from runtime.jobs import JOBS_MIGRATIONS, JobsSpec
@@ -76,6 +78,7 @@ AUTH_ACTORS = (
     auth.ACCOUNTS,
     auth.QUERIES,
 )
+RFM_ACTORS = (RFM_RUNS, RFM_QUERIES)
 PRODUCTS_ACTORS = (CATALOGUE, PRODUCT_QUERIES)
 DOMAIN_SUPERVISORS = (
     "domain.auth",
@@ -84,6 +87,7 @@ DOMAIN_SUPERVISORS = (
     "domain.core",
     "domain.products",
     "domain.points",
+    "domain.rfm_analytics",
 )
 
 TARGETS = (
@@ -92,6 +96,7 @@ TARGETS = (
     *POINTS_ACTORS,
     *PRODUCTS_ACTORS,
     *AUDIT_ACTORS,
+    *RFM_ACTORS,
     *FLAG_ACTORS,
     *AUTH_ACTORS,
     *DOMAIN_SUPERVISORS,
@@ -99,6 +104,9 @@ TARGETS = (
 """Whom a fault plan may kill."""
 
 SEED_BYTES = 32
+
+RFM_SLICE = 1
+"""Customers of a step: few, so that runs have many."""
 
 
 def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None) -> ChildSpec:
@@ -143,6 +151,7 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
         Path("simulated"),
         jobs=jobs,
         outside=outside,
+        rfm_slice=RFM_SLICE,
     )
     cache = CacheHandle(ports=life.ports, metrics=life.system.metrics)
     return application(spec, simulated_handle(life), cache)
