@@ -7,8 +7,8 @@ SUMMARISE_BUYERS = (
     "WITH slice AS (SELECT customer_id FROM customers WHERE merchant_id = $1 AND customer_id > $2"
     " AND merged_into IS NULL AND erased_at IS NULL ORDER BY customer_id LIMIT $3),"
     " names AS (SELECT customer_id, customer_id AS name FROM slice UNION ALL"
-    " SELECT slice.customer_id, c.customer_id FROM slice JOIN customers c"
-    " ON c.merchant_id = $1 AND c.merged_into = slice.customer_id),"
+    " SELECT slice.customer_id, c.customer_id FROM slice CROSS JOIN customers c"
+    " WHERE c.merchant_id = $1 AND c.merged_into = slice.customer_id),"
     " bought AS (SELECT n.customer_id, o.ordered_at,"
     " count(CASE WHEN o.currency = $5 THEN 1 END) OVER one AS orders,"
     " sum(CASE WHEN o.currency = $5 THEN o.total_minor - o.refunded_minor END) OVER one AS spent,"
@@ -21,7 +21,8 @@ SUMMARISE_BUYERS = (
     " SELECT customer_id, ordered_at, orders, CAST(coalesce(spent, 0) AS BIGINT) AS spent,"
     " all_orders - orders AS foreign_orders FROM bought WHERE place = 1 ORDER BY customer_id"
 )
-"""Windows rather than groups, so that the time of the last order stays a column with a type."""
+"""Windows rather than groups, so that the time of the last order stays a column with a type. The
+cross join makes SQLite begin with the slice, and not with everybody who was merged."""
 
 
 async def summarise_buyers(

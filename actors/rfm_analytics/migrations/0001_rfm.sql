@@ -55,6 +55,8 @@ CREATE TABLE rfm_runs (
 CREATE UNIQUE INDEX rfm_runs_one_at_a_time ON rfm_runs (merchant_id)
     WHERE state IN ('queued', 'running');
 
+CREATE INDEX rfm_runs_kept ON rfm_runs (merchant_id, number) WHERE kept <> 'gone';
+
 CREATE INDEX rfm_runs_published ON rfm_runs (merchant_id, number) WHERE published_at IS NOT NULL;
 
 CREATE TABLE rfm_scores (
