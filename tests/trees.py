@@ -152,7 +152,7 @@ async def running_tree(
     async def spool() -> MemorySpool:
         return await MemorySpool.open(disk, disk_limits)
 
-    children = (
+    children: tuple[ChildSpec, ...] = (
         _supervisor(
             "platform",
             lambda: platform(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from random import Random
+from typing import Any
 
 import attrs
 import trio
@@ -129,5 +130,16 @@ def _rows(customers: int, orders: int) -> Iterator[Write]:
         yield Write(INSERT_CUSTOMER, (MERCHANT, name, None, None, END))
     for number in range(orders):
         when = END - timedelta(days=random.randrange(700), seconds=random.randrange(86_400))
-        what = (random.choice(names), when, "USD", random.randrange(100, 20_000), 1, [])
-        yield Write(INSERT_ORDER, (MERCHANT, f"order-{number:07}", *what, END))
+        name, total = random.choice(names), random.randrange(100, 20_000)
+        row: tuple[Any, ...] = (
+            MERCHANT,
+            f"order-{number:07}",
+            name,
+            when,
+            "USD",
+            total,
+            1,
+            [],
+            END,
+        )
+        yield Write(INSERT_ORDER, row)

@@ -39,7 +39,7 @@ async def ok(api: Api, method: str, path: str, json: Any = None, **options: Any)
     return answer.json()
 
 
-async def refused(api: Api, method: str, path: str, **options: Any) -> tuple[int, str]:
+async def refused(api: Api, method: str, path: str, **options: Any) -> tuple[int, str | None]:
     return outcome_of(await api.ask(method, path, **options))
 
 

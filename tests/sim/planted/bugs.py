@@ -19,6 +19,7 @@ import actors.points.records
 import actors.points.transferring
 import actors.products.catalogue
 import actors.products.readers
+import actors.rfm_analytics.beginning
 import actors.rfm_analytics.steps
 import runtime.delivery
 import runtime.inbox
@@ -338,7 +339,7 @@ def logout_of_this_process_alone(patch: pytest.MonkeyPatch) -> None:
 
 def slice_in_two_entries(patch: pytest.MonkeyPatch) -> None:
     """A run notes that a slice is done, and then does it."""
-    append = actors.rfm_analytics.steps.append
+    append = actors.rfm_analytics.beginning.append
 
     async def in_two(system: Any, entry: Entry) -> None:
         await append(system, entry[:1])

@@ -1,6 +1,7 @@
 """Scores, rules and configurations, against the plain definitions."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import attrs
 import pytest
@@ -174,7 +175,7 @@ def test_of_overlapping_rules_the_first_decides_and_one_that_never_does_is_told(
         ({"schedule": RunSchedule(rhythm=Rhythm.HOURLY, minute=60)}, "invalid_schedule"),
     ],
 )
-def test_what_makes_no_sense_is_refused(change: dict[str, object], code: str) -> None:
+def test_what_makes_no_sense_is_refused(change: dict[str, Any], code: str) -> None:
     refusal = check_terms(attrs.evolve(RfmTerms(), **change))
     assert isinstance(refusal, Refusal)
     assert refusal.code == code
