@@ -46,6 +46,7 @@ from actors.rfm_analytics.supervisor import rfm_analytics_children, rfm_analytic
 from actors.vocabulary import Idempotency
 from runtime import INFINITE, ActorSystem, ChildSpec, EntityRef, Supervisor
 from runtime.cache import CacheHandle
+from runtime.jobs import JobsSpec, Leases, combined_jobs
 from runtime.outbox import RELAY, GetBacklog, ListDeadEvents, PutBackEvent
 from runtime.ownership import Ownership
 from runtime.ports import Ports, seeded_ports
@@ -140,6 +141,7 @@ async def running_tree(
     disk: MemoryDisk | None = None,
     disk_limits: SpoolLimits | None = None,
     rfm_slice: int | None = None,
+    leases: Leases | None = None,
 ) -> AsyncIterator[Tree]:
     """In memory and with seeded ports the tree runs in virtual time. `disk` is for deferred
     earnings. With `rfm_slice` there are segments too, scored so many customers at a time."""
@@ -148,6 +150,9 @@ async def running_tree(
     spec, ownership = DatabaseSpec(url), Ownership(on_loss=handle.retire)
 
     cache = CacheHandle()
+    jobs = JobsSpec(leases=leases or Leases())
+    if rfm_slice is not None:
+        jobs = combined_jobs(jobs, rfm_analytics_jobs(handle, rfm_slice))
 
     async def spool() -> MemorySpool:
         return await MemorySpool.open(disk, disk_limits)
@@ -162,7 +167,7 @@ async def running_tree(
                 SUBSCRIPTIONS,
                 ownership,
                 cache_child(None, cache),
-                rfm_analytics_jobs(handle, rfm_slice) if rfm_slice is not None else None,
+                jobs,
             ),
         ),
         _supervisor("core", lambda: Supervisor(core_children(handle, cache, Vault(), data_keys))),

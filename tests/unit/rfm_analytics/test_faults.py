@@ -107,6 +107,34 @@ async def test_a_run_that_always_fails_is_given_up_after_five_attempts(
         assert (await publish(tree)).attempts == 1
 
 
+async def hang(_self: Steps, _place: object) -> None:
+    await trio.sleep_forever()
+
+
+async def test_a_run_whose_job_is_dead_does_not_keep_others_from_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who was killed with every attempt could not say that the run has failed."""
+    async with running_tree(rfm_slice=1) as tree:
+        await tree.create("ann")
+        with monkeypatch.context() as patch:
+            patch.setattr(Steps, "advance", hang)
+            killed = await start(tree)
+            await trio.sleep(1.0)
+            dead = (
+                "UPDATE jobs SET state = 'dead', attempt = 5, worker = NULL, leased_until = NULL,"
+                " finished_at = $2 WHERE merchant_id = $1 AND queue = 'rfm_analytics'"
+            )
+            await tree.database.execute(dead, MERCHANT, START)
+        run = await publish(tree)
+        assert run.run_id != killed.run_id
+        failed = await ended(tree, killed)
+        assert (failed.state, failed.reason) == (
+            RunState.FAILED,
+            "given up after 5 attempts: its job has ended",
+        )
+
+
 def away_at(
     tree: Tree, step: int, away_s: float, nursery: trio.Nursery
 ) -> Callable[..., Awaitable[Any]]:
