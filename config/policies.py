@@ -71,6 +71,7 @@ ADMIN_CORE, CONTROLS, LOGINS = "admin_core", "controls", "logins"
 ADMIN_FEATURES, CAMPAIGN = "admin_features", "campaign"
 REFERRALS = "referrals"
 SMS, SMTP, WEBHOOKS = "sms", "smtp", "webhooks"
+RFM_ANALYTICS = "rfm_analytics"
 
 DOMAIN = {
     "attempt_s": "3",
@@ -135,6 +136,7 @@ DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
     CORE: DOMAIN,
     PRODUCTS: {**DOMAIN, "attempt_s": "0.25"},
     POINTS: DOMAIN,
+    RFM_ANALYTICS: DOMAIN,
     DEFERRALS: DOMAIN,
     PLATFORM: DOMAIN,
     CONTROLS: DOMAIN,

@@ -57,6 +57,9 @@ from actors.referrals.messages import PEOPLE as REFERRAL_PEOPLE
 from actors.referrals.sending import Couriers
 from actors.referrals.supervisor import MIGRATIONS as REFERRALS_MIGRATIONS
 from actors.referrals.supervisor import referrals_children, referrals_jobs
+from actors.rfm_analytics.steps import SLICE
+from actors.rfm_analytics.supervisor import MIGRATIONS as RFM_ANALYTICS_MIGRATIONS
+from actors.rfm_analytics.supervisor import rfm_analytics_children, rfm_analytics_jobs
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
 from runtime.cache import CacheHandle, open_cache
 from runtime.jobs import JOBS_MIGRATIONS, JobsSpec, combined_jobs
@@ -97,6 +100,7 @@ MIGRATIONS = (
     REFERRALS_MIGRATIONS,
     CAMPAIGN_MIGRATIONS,
     DELIVERY_MIGRATIONS,
+    RFM_ANALYTICS_MIGRATIONS,
 )
 
 DEFERRED = "deferred"
@@ -136,6 +140,7 @@ class ApplicationSpec:
     data, unless `keys` and `data_keys` say where those are, and earnings that wait for it.
     Without a `redis_url` the cache is in the process. `jobs` are those that domains do not bring
     along. `flags` are those of the process, for those outside the tree that want to evaluate them.
+    `rfm_slice` customers are scored in one step.
     """
 
     database: DatabaseSpec
@@ -149,6 +154,7 @@ class ApplicationSpec:
     outside: Outside = Outside()
     flags: FlagBook = attrs.field(factory=FlagBook)
     segments: SegmentSource = attrs.field(factory=NoSegments)
+    rfm_slice: int = SLICE
 
 
 def application(
@@ -167,6 +173,7 @@ def application(
         referrals_jobs(handle.share("referrals_jobs"), spec.outside.couriers),
         campaign_jobs(handle.share("campaign_jobs"), spec.segments),
         delivery_jobs(handle.share("delivery_jobs"), spec.outside.providers),
+        rfm_analytics_jobs(handle.share("rfm_analytics_jobs"), spec.rfm_slice),
     )
 
     def root() -> Supervisor:
@@ -210,6 +217,7 @@ def domains(
             _domain("referrals", lambda: _referrals(spec, handle)),
             _domain("campaign", lambda: campaign_children(handle.share("campaign"))),
             _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),
+            _domain("rfm_analytics", lambda: rfm_analytics_children(handle.share("rfm_analytics"))),
         ),
         intensity=DOMAIN_INTENSITY,
         period_s=DOMAIN_PERIOD_S,

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -47,10 +48,11 @@ from actors.products.supervisor import products_children
 from actors.referrals.callbacks import Signed, nobody_signs
 from actors.referrals.sending import Couriers
 from actors.referrals.supervisor import referrals_children, referrals_jobs
+from actors.rfm_analytics.supervisor import rfm_analytics_children, rfm_analytics_jobs
 from actors.vocabulary import Idempotency
 from runtime import INFINITE, ActorSystem, ChildSpec, EntityRef, Supervisor
 from runtime.cache import CacheHandle
-from runtime.jobs import JobsSpec, combined_jobs
+from runtime.jobs import JobsSpec, Leases, combined_jobs
 from runtime.outbox import RELAY, GetBacklog, ListDeadEvents, PutBackEvent
 from runtime.ownership import Ownership
 from runtime.ports import Ports, seeded_ports
@@ -147,20 +149,24 @@ async def running_tree(
     segments: SegmentSource | None = None,
     couriers: Couriers | None = None,
     signed: Signed = nobody_signs,
+    rfm_slice: int | None = None,
+    leases: Leases | None = None,
 ) -> AsyncIterator[Tree]:
     """In memory and with seeded ports the tree runs in virtual time. `disk` is for deferred
-    earnings. With `segments` there are the jobs of campaigns, with `couriers` of referrals."""
+    earnings. With `segments` there are the jobs of campaigns, with `couriers` of referrals, and
+    with `rfm_slice` segments are scored, so many customers at a time."""
     disk = disk if disk is not None else MemoryDisk()
     handle = handle if handle is not None else DatabaseHandle()
     spec, ownership = DatabaseSpec(url), Ownership(on_loss=handle.retire)
 
     cache = CacheHandle()
+    jobs = _jobs(handle, leases or Leases(), segments, couriers, rfm_slice)
 
     async def spool() -> MemorySpool:
         return await MemorySpool.open(disk, disk_limits)
 
     public_url = (couriers or Couriers(texter=NoTexter())).public_url
-    children = (
+    children: tuple[ChildSpec, ...] = (
         _supervisor(
             "platform",
             lambda: platform(
@@ -170,7 +176,7 @@ async def running_tree(
                 SUBSCRIPTIONS,
                 ownership,
                 cache_child(None, cache),
-                _jobs(handle, segments, couriers),
+                jobs,
             ),
         ),
         _supervisor("core", lambda: Supervisor(core_children(handle, cache, Vault(), data_keys))),
@@ -181,6 +187,9 @@ async def running_tree(
             "referrals", lambda: Supervisor(referrals_children(handle, public_url, signed))
         ),
     )
+    if rfm_slice is not None:
+        scoring = partial(Supervisor, rfm_analytics_children(handle))
+        children = (*children, _supervisor("rfm_analytics", scoring))
     root = _supervisor("test", lambda: Supervisor(children))
     system = ActorSystem(ports if ports is not None else seeded_ports(1, START))
     async with system.run(root):
@@ -188,14 +197,20 @@ async def running_tree(
 
 
 def _jobs(
-    handle: DatabaseHandle, segments: SegmentSource | None, couriers: Couriers | None
+    handle: DatabaseHandle,
+    leases: Leases,
+    segments: SegmentSource | None,
+    couriers: Couriers | None,
+    rfm_slice: int | None,
 ) -> JobsSpec:
     """Those that were asked for."""
-    wanted = [JobsSpec()]
+    wanted = [JobsSpec(leases=leases)]
     if segments is not None:
         wanted.append(campaign_jobs(handle, segments))
     if couriers is not None:
         wanted.append(referrals_jobs(handle, couriers))
+    if rfm_slice is not None:
+        wanted.append(rfm_analytics_jobs(handle, rfm_slice))
     return combined_jobs(*wanted)
 
 

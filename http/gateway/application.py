@@ -24,6 +24,7 @@ from gateway import (
     api_referrals,
     api_refunds,
     api_rewards,
+    api_rfm,
     api_sessions,
     api_tiers,
 )
@@ -92,6 +93,7 @@ def domain_routes(settings: GatewaySettings) -> tuple[Route, ...]:
         *api_privacy.ROUTES,
         *api_actors.ROUTES,
         *api_flags.ROUTES,
+        *api_rfm.ROUTES,
     )
     routes = (*routes, *api_key_routes(routes))
     return (*routes, *role_routes(routes))

@@ -17,6 +17,7 @@ from actors.points.program_messages import PROGRAM
 from actors.points.tier_messages import TIERS
 from actors.products import messages as products
 from actors.referrals import messages as referrals
+from actors.rfm_analytics import messages as rfm_analytics
 from config.policies import (
     ADMIN_CORE,
     ADMIN_FEATURES,
@@ -30,6 +31,7 @@ from config.policies import (
     POINTS,
     PRODUCTS,
     REFERRALS,
+    RFM_ANALYTICS,
 )
 from gateway.introspection_messages import INTROSPECTION
 from gateway.switch_messages import SWITCHBOARD
@@ -78,6 +80,8 @@ DOMAIN_OF: Final[Mapping[str, str]] = {
     referrals.REFERRALS: REFERRALS,
     referrals.QUERIES: REFERRALS,
     referrals.CALLBACKS: REFERRALS,
+    rfm_analytics.RUNS: RFM_ANALYTICS,
+    rfm_analytics.QUERIES: RFM_ANALYTICS,
     JOBS: PLATFORM,
     RELAY: PLATFORM,
     SWITCHBOARD: CONTROLS,

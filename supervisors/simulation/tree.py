@@ -38,6 +38,8 @@ from actors.products.messages import CATALOGUE
 from actors.products.messages import QUERIES as PRODUCT_QUERIES
 from actors.referrals import messages as referrals
 from actors.referrals.sending import Couriers
+from actors.rfm_analytics.messages import QUERIES as RFM_QUERIES
+from actors.rfm_analytics.messages import RUNS as RFM_RUNS
 from runtime import ActorSystem, Backoff, ChildSpec, Supervisor
 from runtime.cache import Cache, CacheHandle
 from runtime.jobs import JOBS_MIGRATIONS, JobsSpec
@@ -85,6 +87,7 @@ AUTH_ACTORS = (
     auth.ACCOUNTS,
     auth.QUERIES,
 )
+RFM_ACTORS = (RFM_RUNS, RFM_QUERIES)
 PRODUCTS_ACTORS = (CATALOGUE, PRODUCT_QUERIES)
 REFERRALS_ACTORS = (
     referrals.REFERRALS,
@@ -103,6 +106,7 @@ DOMAIN_SUPERVISORS = (
     "domain.points",
     "domain.referrals",
     "domain.campaign",
+    "domain.rfm_analytics",
 )
 
 TARGETS = (
@@ -112,6 +116,7 @@ TARGETS = (
     *PRODUCTS_ACTORS,
     *REFERRALS_ACTORS,
     *AUDIT_ACTORS,
+    *RFM_ACTORS,
     *FLAG_ACTORS,
     *AUTH_ACTORS,
     *CAMPAIGN_ACTORS,
@@ -120,6 +125,9 @@ TARGETS = (
 """Whom a fault plan may kill."""
 
 SEED_BYTES = 32
+
+RFM_SLICE = 1
+"""Customers of a step: few, so that runs have many."""
 
 
 def simulated_application(
@@ -169,6 +177,7 @@ def simulated_application(
         Path("simulated"),
         jobs=jobs,
         outside=outside,
+        rfm_slice=RFM_SLICE,
     )
     cache = CacheHandle(ports=life.ports, metrics=life.system.metrics)
     return application(spec, simulated_handle(life), cache)

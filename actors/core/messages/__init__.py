@@ -105,12 +105,14 @@ from actors.core.messages.merchants import (
     SettingsVersion,
 )
 from actors.core.messages.orders import (
+    MAX_BUYERS,
     MAX_ORDERS,
     MAX_REFUNDS,
     ORDER_RECORDED,
     ORDER_REFUNDED,
     ORDERS,
     QUERIES,
+    BuyerSummary,
     CancelOrder,
     CreditState,
     GetOrder,
@@ -130,6 +132,7 @@ from actors.core.messages.orders import (
     Refund,
     RefundOrder,
     RefundResult,
+    SummariseBuyers,
 )
 from actors.core.messages.reaching import (
     MAX_CONTACTS,
@@ -146,6 +149,7 @@ __all__ = [
     "IMPORTS",
     "INTEGRATIONS",
     "KEEP",
+    "MAX_BUYERS",
     "MAX_CONTACTS",
     "MAX_EXPORTED_ORDERS",
     "MAX_FIGURES",
@@ -164,6 +168,7 @@ __all__ = [
     "PRIVACY_REQUESTED",
     "QUERIES",
     "AddPart",
+    "BuyerSummary",
     "CancelImport",
     "CancelOrder",
     "ChangeCustomer",
@@ -255,6 +260,7 @@ __all__ = [
     "SetConsent",
     "SettingsVersion",
     "StartImport",
+    "SummariseBuyers",
     "Unsubscribe",
     "UpsertCustomers",
     "UpsertStatus",
