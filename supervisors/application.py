@@ -26,7 +26,7 @@ from actors.campaign.delivery_jobs import delivery_jobs
 from actors.campaign.delivery_messages import BROADCAST_COMPLETED, BROADCASTS
 from actors.campaign.delivery_supervisor import MIGRATIONS as DELIVERY_MIGRATIONS
 from actors.campaign.messages import CAMPAIGN_CHANGED
-from actors.campaign.segments import NoSegments, SegmentSource
+from actors.campaign.segments import SegmentSource
 from actors.campaign.sending import Providers
 from actors.campaign.supervisor import MIGRATIONS as CAMPAIGN_MIGRATIONS
 from actors.campaign.supervisor import campaign_children, campaign_jobs
@@ -69,6 +69,7 @@ from runtime.storage import RUNTIME_MIGRATIONS, DatabaseHandle
 from supervisors.cache import OpenCache, cache_child
 from supervisors.platform import DatabaseSpec, platform
 from supervisors.secrets import WatchedSecret
+from supervisors.segments import RfmSegments
 
 ROOT = "loyalnest"
 DOMAINS = "loyalnest.domains"
@@ -153,7 +154,7 @@ class ApplicationSpec:
     secrets: tuple[WatchedSecret, ...] = ()
     outside: Outside = Outside()
     flags: FlagBook = attrs.field(factory=FlagBook)
-    segments: SegmentSource = attrs.field(factory=NoSegments)
+    segments: SegmentSource = attrs.field(factory=RfmSegments)
     rfm_slice: int = SLICE
 
 

@@ -7,8 +7,6 @@ import attrs
 from cli.story.stage import Chapter, Stage, opening
 
 ADA, BEN = "ada-lindqvist", "ben-lindqvist"
-SEGMENTS: Final = ("champions", "loyal", "potential_loyalist")
-"""Whom the broadcast goes to: the first of them that has anybody in it."""
 
 
 @attrs.frozen
@@ -85,8 +83,8 @@ async def segments_run(stage: Stage) -> list[str]:
         return [f"the run was {found['state']}: {found['reason']}"]
     shown = await stage.ask("GET", f"/v1/customers/{ADA}/rfm")
     segments = await stage.ask("GET", "/v1/rfm/segments")
-    sizes = {item["name"]: item["customers"] for item in segments["items"]}
-    stage.segment = next((name for name in SEGMENTS if sizes.get(name)), None)
+    sizes = {item["name"]: item["customers"] for item in segments["segments"]}
+    stage.segment = shown["segment"]
     told = ", ".join(f"{name} {size}" for name, size in sizes.items() if size)
     return [f"Ada was nobody's; now she is in “{shown['segment']}”", told]
 

@@ -19,7 +19,7 @@ PATIENCE_S: Final = 30.0
 
 @attrs.define
 class Stage:
-    """`segment` and `campaign_id` are what earlier chapters leave to later ones."""
+    """`segment` is what one chapter leaves to the next: where Ada is."""
 
     client: HttpClient
     token: str
