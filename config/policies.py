@@ -66,6 +66,7 @@ AUTH, CORE, PRODUCTS, POINTS = "auth", "core", "products", "points"
 DEFERRALS, PLATFORM = "deferrals", "platform"
 ADMIN_CORE, CONTROLS, LOGINS = "admin_core", "controls", "logins"
 ADMIN_FEATURES, CAMPAIGN = "admin_features", "campaign"
+RFM_ANALYTICS = "rfm_analytics"
 
 DOMAIN = {
     "attempt_s": "3",
@@ -108,6 +109,7 @@ DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
     CORE: DOMAIN,
     PRODUCTS: {**DOMAIN, "attempt_s": "0.25"},
     POINTS: DOMAIN,
+    RFM_ANALYTICS: DOMAIN,
     DEFERRALS: DOMAIN,
     PLATFORM: DOMAIN,
     CONTROLS: DOMAIN,

@@ -1,5 +1,6 @@
 """What is answered about customers."""
 
+from actors.core.buyers import summarise_buyers
 from actors.core.cipher import Vault
 from actors.core.contacts import ContactKind, check_external_id, contact_key, search_name
 from actors.core.customer_figures import find_customers, list_figures
@@ -24,6 +25,7 @@ from actors.core.messages import (
     ListCustomers,
     ListFigures,
     SearchCustomers,
+    SummariseBuyers,
 )
 from actors.core.mirrors import NEWEST
 from actors.core.profiles import CachedCustomers, cached_customer, load_customers
@@ -52,6 +54,7 @@ CustomerQuestion = (
     | ExportCustomer
     | FindCustomers
     | ListFigures
+    | SummariseBuyers
 )
 
 
@@ -83,6 +86,8 @@ class CustomerReading:
                 return await find_customers(self._database, question)
             case ListFigures():
                 return await list_figures(self._database, question)
+            case SummariseBuyers():
+                return await summarise_buyers(self._database, question)
 
     async def _get(self, merchant_id: str, customer_id: str) -> Customer | None:
         found = await cached_customer(self._cached, self._database, merchant_id, customer_id)

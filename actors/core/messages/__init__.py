@@ -95,12 +95,14 @@ from actors.core.messages.merchants import (
     SettingsVersion,
 )
 from actors.core.messages.orders import (
+    MAX_BUYERS,
     MAX_ORDERS,
     MAX_REFUNDS,
     ORDER_RECORDED,
     ORDER_REFUNDED,
     ORDERS,
     QUERIES,
+    BuyerSummary,
     CancelOrder,
     CreditState,
     GetOrder,
@@ -120,6 +122,7 @@ from actors.core.messages.orders import (
     Refund,
     RefundOrder,
     RefundResult,
+    SummariseBuyers,
 )
 
 __all__ = [
@@ -129,6 +132,7 @@ __all__ = [
     "IMPORTS",
     "INTEGRATIONS",
     "KEEP",
+    "MAX_BUYERS",
     "MAX_EXPORTED_ORDERS",
     "MAX_FIGURES",
     "MAX_IMPORT_ERRORS",
@@ -145,6 +149,7 @@ __all__ = [
     "PRIVACY_REQUESTED",
     "QUERIES",
     "AddPart",
+    "BuyerSummary",
     "CancelImport",
     "CancelOrder",
     "ChangeCustomer",
@@ -228,6 +233,7 @@ __all__ = [
     "SetConsent",
     "SettingsVersion",
     "StartImport",
+    "SummariseBuyers",
     "UpsertCustomers",
     "UpsertStatus",
     "Upserted",
