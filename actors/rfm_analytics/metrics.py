@@ -24,8 +24,8 @@ class RfmMetrics:
             buckets=SECONDS,
         )
         self.customers = Counter(
-            "rfm_customers_scored",
-            "Customers that runs wrote scores of",
+            "rfm_customers",
+            "Customers that runs have looked at",
             (),
             PREFIX,
             registry=registry,

@@ -80,6 +80,7 @@ class Steps:
         collected = Write(COLLECTED, (*self._key(place), cursor, *counts))
         rows = [self._facts(place, buyer) for buyer in buyers]
         await append(self.system, (collected, *(Write(INSERT_SCORES, row) for row in rows)))
+        rfm_metrics(self.system.metrics.registry).customers.inc(len(buyers))
         customers, scored, orders, revenue_minor, foreign_orders = counts
         run = attrs.evolve(
             place.run,
@@ -147,7 +148,6 @@ class Steps:
             points = (*cuts.recency, *cuts.frequency, *cuts.monetary)
             entry.append(Write(SCORE, (*slice_, place.run.scoring.value, *points)))
         await append(self.system, tuple(entry))
-        rfm_metrics(self.system.metrics.registry).customers.inc(self.slice_)
         return attrs.evolve(place, step=place.step + 1, cursor=end)
 
     def _key(self, place: StoredRun) -> tuple[str, str, int]:
