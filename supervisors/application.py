@@ -26,6 +26,7 @@ from actors.campaign.delivery_jobs import delivery_jobs
 from actors.campaign.delivery_messages import BROADCAST_COMPLETED, BROADCASTS
 from actors.campaign.delivery_supervisor import MIGRATIONS as DELIVERY_MIGRATIONS
 from actors.campaign.messages import CAMPAIGN_CHANGED
+from actors.campaign.rfm_segments import RfmSegments
 from actors.campaign.segments import SegmentSource
 from actors.campaign.sending import Providers
 from actors.campaign.supervisor import MIGRATIONS as CAMPAIGN_MIGRATIONS
@@ -69,7 +70,6 @@ from runtime.storage import RUNTIME_MIGRATIONS, DatabaseHandle
 from supervisors.cache import OpenCache, cache_child
 from supervisors.platform import DatabaseSpec, platform
 from supervisors.secrets import WatchedSecret
-from supervisors.segments import RfmSegments
 
 ROOT = "loyalnest"
 DOMAINS = "loyalnest.domains"

@@ -32,27 +32,9 @@ class SegmentSource(Protocol):
         segments: Sequence[str],
         after: str,
     ) -> tuple[tuple[str, ...], str | None]:
-        """Some of the customers in one of `segments`, by id, and where to go on; None at the end.
-        Raises `SegmentsGone` when the run's members are not kept any more."""
+        """Some of the customers in one of `segments`, and what to go on with as `after`; None at
+        the end. Raises `SegmentsGone` when the run's members are not kept any more."""
 
 
 class SegmentsGone(Exception):
     """The run's members are not kept any more."""
-
-
-@attrs.frozen
-class NoSegments:
-    """Where nobody computes segments."""
-
-    async def newest(self, system: ActorSystem, merchant_id: str) -> PinnedRun | None:
-        return None
-
-    async def members(
-        self,
-        system: ActorSystem,
-        merchant_id: str,
-        run_id: str,
-        segments: Sequence[str],
-        after: str,
-    ) -> tuple[tuple[str, ...], str | None]:
-        raise SegmentsGone(run_id)

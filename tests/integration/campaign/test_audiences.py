@@ -42,6 +42,7 @@ from actors.points.tier_messages import (
     TierTerms,
     Window,
 )
+from actors.rfm_analytics.messages import RUNS, StartedRun, StartRun
 from runtime.storage import StorageError
 from tests.integration.campaign.world import DOUBLE, campaign_world
 from tests.trees import MERCHANT, START
@@ -102,6 +103,24 @@ async def test_segments_stay_those_of_the_run_that_was_newest_at_the_start() -> 
             campaign = await world.started(to_segments("loyal", "new"))
         assert await world.members(campaign) == ("ann", "bob", "cyd")
         assert (campaign.audience.source_run, campaign.audience.source_as_of) == ("run-1", START)
+
+
+async def test_segments_are_those_that_were_computed_last() -> None:
+    async with campaign_world(customers=EVERYONE, scored=True) as world:
+        runs = world.tree.system.ref(RUNS)
+        draft = await world.draft(to_segments("champions", "prospect", "new"))
+        held = await world.moved(draft, Move.START)
+        await trio.sleep(5)
+        assert (await world.now(held)).held == HELD_SEGMENTS
+        orders = [Order(f"of-{each}", each, START, "USD", 1_000, 1) for each in ("ann", "dan")]
+        await world.tree.record(orders)
+        started = await runs.ask(StartRun(MERCHANT))
+        assert isinstance(started, StartedRun)
+        found = await world.until(held, CampaignState.RUNNING, within_s=400, look_s=10)
+        assert found.audience.source_run == started.run.run_id
+        scored = await world.members(found)
+        assert {"bob", "cyd", "eve"} <= set(scored)
+        assert found.audience.members == len(scored)
 
 
 async def test_a_campaign_on_old_segments_is_held_until_there_are_newer_ones() -> None:

@@ -25,6 +25,7 @@ from actors.campaign.messages import (
     MoveCampaign,
     Multiplier,
 )
+from actors.campaign.rfm_segments import RfmSegments
 from actors.campaign.segments import PinnedRun, SegmentsGone
 from actors.core.messages import Order
 from actors.points.explanation_messages import Explain, RuleExplained
@@ -178,9 +179,13 @@ async def campaign_world(
     ports: Ports | None = None,
     handle: DatabaseHandle | None = None,
     customers: Sequence[str] = ("ann", "bob", "cyd"),
+    *,
+    scored: bool = False,
 ) -> AsyncIterator[CampaignWorld]:
+    """With segments as they are put there, or, `scored`, as they are computed."""
     segments = FakeSegments()
-    async with running_tree(url, ports, handle, segments=segments) as tree:
+    source, rfm_slice = (RfmSegments(), 2) if scored else (segments, None)
+    async with running_tree(url, ports, handle, segments=source, rfm_slice=rfm_slice) as tree:
         await tree.create(*customers)
         yield CampaignWorld(tree, segments)
 
