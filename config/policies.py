@@ -71,6 +71,7 @@ ADMIN_CORE, CONTROLS, LOGINS = "admin_core", "controls", "logins"
 ADMIN_FEATURES = "admin_features"
 REFERRALS = "referrals"
 SMS = "sms"
+RFM_ANALYTICS = "rfm_analytics"
 
 DOMAIN = {
     "attempt_s": "3",
@@ -125,6 +126,7 @@ DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
     CORE: DOMAIN,
     PRODUCTS: {**DOMAIN, "attempt_s": "0.25"},
     POINTS: DOMAIN,
+    RFM_ANALYTICS: DOMAIN,
     DEFERRALS: DOMAIN,
     PLATFORM: DOMAIN,
     CONTROLS: DOMAIN,

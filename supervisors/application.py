@@ -48,6 +48,9 @@ from actors.referrals.messages import PEOPLE as REFERRAL_PEOPLE
 from actors.referrals.sending import Couriers
 from actors.referrals.supervisor import MIGRATIONS as REFERRALS_MIGRATIONS
 from actors.referrals.supervisor import referrals_children, referrals_jobs
+from actors.rfm_analytics.steps import SLICE
+from actors.rfm_analytics.supervisor import MIGRATIONS as RFM_ANALYTICS_MIGRATIONS
+from actors.rfm_analytics.supervisor import rfm_analytics_children, rfm_analytics_jobs
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
 from runtime.cache import CacheHandle, open_cache
 from runtime.jobs import JOBS_MIGRATIONS, JobsSpec, combined_jobs
@@ -83,6 +86,7 @@ MIGRATIONS = (
     POINTS_MIGRATIONS,
     PRODUCTS_MIGRATIONS,
     REFERRALS_MIGRATIONS,
+    RFM_ANALYTICS_MIGRATIONS,
 )
 
 DEFERRED = "deferred"
@@ -121,6 +125,7 @@ class ApplicationSpec:
     data, unless `keys` and `data_keys` say where those are, and earnings that wait for it.
     Without a `redis_url` the cache is in the process. `jobs` are those that domains do not bring
     along. `flags` are those of the process, for those outside the tree that want to evaluate them.
+    `rfm_slice` customers are scored in one step.
     """
 
     database: DatabaseSpec
@@ -133,6 +138,7 @@ class ApplicationSpec:
     secrets: tuple[WatchedSecret, ...] = ()
     outside: Outside = Outside()
     flags: FlagBook = attrs.field(factory=FlagBook)
+    rfm_slice: int = SLICE
 
 
 def application(
@@ -149,6 +155,7 @@ def application(
         core_jobs(handle.share("core_jobs"), vault),
         admin_core_jobs(),
         referrals_jobs(handle.share("referrals_jobs"), spec.outside.couriers),
+        rfm_analytics_jobs(handle.share("rfm_analytics_jobs"), spec.rfm_slice),
     )
 
     def root() -> Supervisor:
@@ -191,6 +198,7 @@ def domains(
             _domain("products", lambda: products_children(handle.share("products"), cache)),
             _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),
             _domain("referrals", lambda: _referrals(spec, handle)),
+            _domain("rfm_analytics", lambda: rfm_analytics_children(handle.share("rfm_analytics"))),
         ),
         intensity=DOMAIN_INTENSITY,
         period_s=DOMAIN_PERIOD_S,

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -45,9 +46,11 @@ from actors.products.supervisor import products_children
 from actors.referrals.callbacks import Signed, nobody_signs
 from actors.referrals.sending import Couriers
 from actors.referrals.supervisor import referrals_children, referrals_jobs
+from actors.rfm_analytics.supervisor import rfm_analytics_children, rfm_analytics_jobs
 from actors.vocabulary import Idempotency
 from runtime import INFINITE, ActorSystem, ChildSpec, EntityRef, Supervisor
 from runtime.cache import CacheHandle
+from runtime.jobs import JobsSpec, Leases, combined_jobs
 from runtime.outbox import RELAY, GetBacklog, ListDeadEvents, PutBackEvent
 from runtime.ownership import Ownership
 from runtime.ports import Ports, seeded_ports
@@ -143,20 +146,28 @@ async def running_tree(
     disk_limits: SpoolLimits | None = None,
     couriers: Couriers | None = None,
     signed: Signed = nobody_signs,
+    rfm_slice: int | None = None,
+    leases: Leases | None = None,
 ) -> AsyncIterator[Tree]:
     """In memory and with seeded ports the tree runs in virtual time. `disk` is for deferred
-    earnings, `couriers` for the jobs of referrals, which run only then."""
+    earnings, `couriers` for the jobs of referrals, which run only then. With `rfm_slice` there are
+    segments too, scored so many customers at a time."""
     disk = disk if disk is not None else MemoryDisk()
     handle = handle if handle is not None else DatabaseHandle()
     spec, ownership = DatabaseSpec(url), Ownership(on_loss=handle.retire)
 
     cache = CacheHandle()
+    jobs = JobsSpec(leases=leases or Leases())
+    if rfm_slice is not None:
+        jobs = combined_jobs(jobs, rfm_analytics_jobs(handle, rfm_slice))
+    if couriers is not None:
+        jobs = combined_jobs(jobs, referrals_jobs(handle, couriers))
 
     async def spool() -> MemorySpool:
         return await MemorySpool.open(disk, disk_limits)
 
     public_url = (couriers or Couriers(texter=NoTexter())).public_url
-    children = (
+    children: tuple[ChildSpec, ...] = (
         _supervisor(
             "platform",
             lambda: platform(
@@ -166,7 +177,7 @@ async def running_tree(
                 SUBSCRIPTIONS,
                 ownership,
                 cache_child(None, cache),
-                referrals_jobs(handle, couriers) if couriers is not None else None,
+                jobs,
             ),
         ),
         _supervisor("core", lambda: Supervisor(core_children(handle, cache, Vault(), data_keys))),
@@ -176,6 +187,9 @@ async def running_tree(
             "referrals", lambda: Supervisor(referrals_children(handle, public_url, signed))
         ),
     )
+    if rfm_slice is not None:
+        segments = partial(Supervisor, rfm_analytics_children(handle))
+        children = (*children, _supervisor("rfm_analytics", segments))
     root = _supervisor("test", lambda: Supervisor(children))
     system = ActorSystem(ports if ports is not None else seeded_ports(1, START))
     async with system.run(root):

@@ -34,6 +34,8 @@ from actors.products.messages import CATALOGUE
 from actors.products.messages import QUERIES as PRODUCT_QUERIES
 from actors.referrals import messages as referrals
 from actors.referrals.sending import Couriers
+from actors.rfm_analytics.messages import QUERIES as RFM_QUERIES
+from actors.rfm_analytics.messages import RUNS as RFM_RUNS
 from runtime import ActorSystem, Backoff, ChildSpec, Supervisor
 from runtime.cache import Cache, CacheHandle
 from runtime.jobs import JOBS_MIGRATIONS, JobsSpec
@@ -80,6 +82,7 @@ AUTH_ACTORS = (
     auth.ACCOUNTS,
     auth.QUERIES,
 )
+RFM_ACTORS = (RFM_RUNS, RFM_QUERIES)
 PRODUCTS_ACTORS = (CATALOGUE, PRODUCT_QUERIES)
 REFERRALS_ACTORS = (
     referrals.REFERRALS,
@@ -96,6 +99,7 @@ DOMAIN_SUPERVISORS = (
     "domain.products",
     "domain.points",
     "domain.referrals",
+    "domain.rfm_analytics",
 )
 
 TARGETS = (
@@ -105,6 +109,7 @@ TARGETS = (
     *PRODUCTS_ACTORS,
     *REFERRALS_ACTORS,
     *AUDIT_ACTORS,
+    *RFM_ACTORS,
     *FLAG_ACTORS,
     *AUTH_ACTORS,
     *DOMAIN_SUPERVISORS,
@@ -112,6 +117,9 @@ TARGETS = (
 """Whom a fault plan may kill."""
 
 SEED_BYTES = 32
+
+RFM_SLICE = 1
+"""Customers of a step: few, so that runs have many."""
 
 
 def simulated_application(
@@ -160,6 +168,7 @@ def simulated_application(
         Path("simulated"),
         jobs=jobs,
         outside=outside,
+        rfm_slice=RFM_SLICE,
     )
     cache = CacheHandle(ports=life.ports, metrics=life.system.metrics)
     return application(spec, simulated_handle(life), cache)

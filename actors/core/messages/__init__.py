@@ -101,12 +101,14 @@ from actors.core.messages.merchants import (
     SettingsVersion,
 )
 from actors.core.messages.orders import (
+    MAX_BUYERS,
     MAX_ORDERS,
     MAX_REFUNDS,
     ORDER_RECORDED,
     ORDER_REFUNDED,
     ORDERS,
     QUERIES,
+    BuyerSummary,
     CancelOrder,
     CreditState,
     GetOrder,
@@ -126,6 +128,7 @@ from actors.core.messages.orders import (
     Refund,
     RefundOrder,
     RefundResult,
+    SummariseBuyers,
 )
 
 __all__ = [
@@ -136,6 +139,7 @@ __all__ = [
     "IMPORTS",
     "INTEGRATIONS",
     "KEEP",
+    "MAX_BUYERS",
     "MAX_EXPORTED_ORDERS",
     "MAX_IMPORT_ERRORS",
     "MAX_OPEN_IMPORTS",
@@ -152,6 +156,7 @@ __all__ = [
     "PRIVACY_REQUESTED",
     "QUERIES",
     "AddPart",
+    "BuyerSummary",
     "CancelImport",
     "CancelOrder",
     "ChangeCustomer",
@@ -238,6 +243,7 @@ __all__ = [
     "SetConsent",
     "SettingsVersion",
     "StartImport",
+    "SummariseBuyers",
     "UpsertCustomers",
     "UpsertStatus",
     "Upserted",

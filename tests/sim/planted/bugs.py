@@ -21,6 +21,8 @@ import actors.products.catalogue
 import actors.products.readers
 import actors.referrals.rewarding
 import actors.referrals.sending
+import actors.rfm_analytics.beginning
+import actors.rfm_analytics.steps
 import runtime.delivery
 import runtime.inbox
 import runtime.jobs.store
@@ -57,6 +59,7 @@ from supervisors.simulation.points import PointsScenario
 from supervisors.simulation.products import ProductsScenario
 from supervisors.simulation.referrals import ReferralsScenario
 from supervisors.simulation.rewards import RewardsScenario
+from supervisors.simulation.segments import SegmentsScenario
 from supervisors.simulation.sessions import OUT, WORKS_ONCE, SessionsScenario
 from supervisors.simulation.transfers import TransfersScenario
 
@@ -358,6 +361,18 @@ def text_sent_without_a_note(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(actors.referrals.sending.Delivery, "_try", note_nothing)
 
 
+def slice_in_two_entries(patch: pytest.MonkeyPatch) -> None:
+    """A run notes that a slice is done, and then does it."""
+    append = actors.rfm_analytics.beginning.append
+
+    async def in_two(system: Any, entry: Entry) -> None:
+        await append(system, entry[:1])
+        if entry[1:]:
+            await append(system, entry[1:])
+
+    patch.setattr(actors.rfm_analytics.steps, "append", in_two)
+
+
 def restarts_not_counted(patch: pytest.MonkeyPatch) -> None:
     """A supervisor goes on whatever happens; here somebody crashes at every reading."""
 
@@ -412,6 +427,7 @@ BUGS: Iterable[Bug] = (
     bug(logout_of_this_process_alone, SessionsScenario, OUT),
     bug(reward_under_a_fresh_key, ReferralsScenario, "each side is rewarded once"),
     bug(text_sent_without_a_note, ReferralsScenario, "no text twice"),
+    bug(slice_in_two_entries, SegmentsScenario, "runs are whole", "runs end well"),
     bug(restarts_not_counted, ProductsScenario, "restart bounds"),
     bug(tasks_left_behind, EntitiesScenario, "leaked task"),
 )

@@ -184,6 +184,7 @@ CASES = (
     above("LoyalNestEventsLate", "loyalnest_outbox_lag_seconds", 61, 60),
     above("LoyalNestEarningsWait", "loyalnest_points_deferred_oldest_age_seconds", 601, 600),
     Case("LoyalNestTextsUnconfirmed", unconfirmed(21), unconfirmed(20)),
+    above("LoyalNestSegmentsOld", "loyalnest_segments_age_seconds", 172_801, 172_800),
     grown("LoyalNestLogLinesLost", "loyalnest_log_lines_dropped_total"),
 )
 
