@@ -68,7 +68,7 @@ DATABASE, REDIS = "database", "redis"
 AUTH, CORE, PRODUCTS, POINTS = "auth", "core", "products", "points"
 DEFERRALS, PLATFORM = "deferrals", "platform"
 ADMIN_CORE, CONTROLS, LOGINS = "admin_core", "controls", "logins"
-ADMIN_FEATURES = "admin_features"
+ADMIN_FEATURES, CAMPAIGN = "admin_features", "campaign"
 REFERRALS = "referrals"
 SMS = "sms"
 RFM_ANALYTICS = "rfm_analytics"
@@ -123,6 +123,7 @@ DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
     ADMIN_CORE: DOMAIN,
     ADMIN_FEATURES: DOMAIN,
     AUTH: DOMAIN,
+    CAMPAIGN: DOMAIN,
     CORE: DOMAIN,
     PRODUCTS: {**DOMAIN, "attempt_s": "0.25"},
     POINTS: DOMAIN,

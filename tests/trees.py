@@ -9,6 +9,8 @@ from typing import Any
 
 import attrs
 
+from actors.campaign.segments import SegmentSource
+from actors.campaign.supervisor import campaign_children, campaign_jobs
 from actors.core.cipher import KEY_BYTES, DataKeys, Vault
 from actors.core.messages import (
     CUSTOMERS,
@@ -146,22 +148,20 @@ async def running_tree(
     disk_limits: SpoolLimits | None = None,
     couriers: Couriers | None = None,
     signed: Signed = nobody_signs,
+    segments: SegmentSource | None = None,
     rfm_slice: int | None = None,
     leases: Leases | None = None,
 ) -> AsyncIterator[Tree]:
     """In memory and with seeded ports the tree runs in virtual time. `disk` is for deferred
-    earnings, `couriers` for the jobs of referrals, which run only then. With `rfm_slice` there are
-    segments too, scored so many customers at a time."""
+    earnings, `couriers` for the jobs of referrals, which run only then. With `segments` there are
+    the jobs of campaigns, with `rfm_slice` there are segments too, scored so many customers at a
+    time."""
     disk = disk if disk is not None else MemoryDisk()
     handle = handle if handle is not None else DatabaseHandle()
     spec, ownership = DatabaseSpec(url), Ownership(on_loss=handle.retire)
 
     cache = CacheHandle()
-    jobs = JobsSpec(leases=leases or Leases())
-    if rfm_slice is not None:
-        jobs = combined_jobs(jobs, rfm_analytics_jobs(handle, rfm_slice))
-    if couriers is not None:
-        jobs = combined_jobs(jobs, referrals_jobs(handle, couriers))
+    jobs = _jobs(handle, leases, couriers, segments, rfm_slice)
 
     async def spool() -> MemorySpool:
         return await MemorySpool.open(disk, disk_limits)
@@ -186,14 +186,33 @@ async def running_tree(
         _supervisor(
             "referrals", lambda: Supervisor(referrals_children(handle, public_url, signed))
         ),
+        _supervisor("campaign", lambda: Supervisor(campaign_children(handle))),
     )
     if rfm_slice is not None:
-        segments = partial(Supervisor, rfm_analytics_children(handle))
-        children = (*children, _supervisor("rfm_analytics", segments))
+        scoring = partial(Supervisor, rfm_analytics_children(handle))
+        children = (*children, _supervisor("rfm_analytics", scoring))
     root = _supervisor("test", lambda: Supervisor(children))
     system = ActorSystem(ports if ports is not None else seeded_ports(1, START))
     async with system.run(root):
         yield Tree(system, handle)
+
+
+def _jobs(
+    handle: DatabaseHandle,
+    leases: Leases | None,
+    couriers: Couriers | None,
+    segments: SegmentSource | None,
+    rfm_slice: int | None,
+) -> JobsSpec:
+    """The jobs of those domains that a test has something for."""
+    jobs = JobsSpec(leases=leases or Leases())
+    if couriers is not None:
+        jobs = combined_jobs(jobs, referrals_jobs(handle, couriers))
+    if segments is not None:
+        jobs = combined_jobs(jobs, campaign_jobs(handle, segments))
+    if rfm_slice is not None:
+        jobs = combined_jobs(jobs, rfm_analytics_jobs(handle, rfm_slice))
+    return jobs
 
 
 async def data_keys() -> DataKeys:
