@@ -66,6 +66,7 @@ AUTH, CORE, PRODUCTS, POINTS = "auth", "core", "products", "points"
 DEFERRALS, PLATFORM = "deferrals", "platform"
 ADMIN_CORE, CONTROLS, LOGINS = "admin_core", "controls", "logins"
 ADMIN_FEATURES = "admin_features"
+EVENT_TRACKING = "event_tracking"
 
 DOMAIN = {
     "attempt_s": "3",
@@ -108,6 +109,7 @@ DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
     PRODUCTS: {**DOMAIN, "attempt_s": "0.25"},
     POINTS: DOMAIN,
     DEFERRALS: DOMAIN,
+    EVENT_TRACKING: DOMAIN,
     PLATFORM: DOMAIN,
     CONTROLS: DOMAIN,
     LOGINS: DOMAIN | {"breaker_slow_s": "3", "running_max": "128", "waiting_max": "64"},

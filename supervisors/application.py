@@ -35,6 +35,15 @@ from actors.core.messages import (
 )
 from actors.core.supervisor import MIGRATIONS as CORE_MIGRATIONS
 from actors.core.supervisor import core_children, data_key_store
+from actors.event_tracking.messages import FORGETTER
+from actors.event_tracking.stock import Stock
+from actors.event_tracking.supervisor import MIGRATIONS as EVENT_TRACKING_MIGRATIONS
+from actors.event_tracking.supervisor import (
+    OpenSpill,
+    TrackingSpec,
+    event_tracking_children,
+    spill_file,
+)
 from actors.points.deferrals import OpenSpool
 from actors.points.messages import INTAKE, MERGERS, ORDER_REFUNDS
 from actors.points.supervisor import MIGRATIONS as POINTS_MIGRATIONS
@@ -58,11 +67,11 @@ DOMAINS = "loyalnest.domains"
 SUBSCRIPTIONS = {
     ORDER_RECORDED: (INTAKE,),
     ORDER_REFUNDED: (ORDER_REFUNDS,),
-    CUSTOMERS_MERGED: (MERGERS,),
+    CUSTOMERS_MERGED: (MERGERS, FORGETTER),
     AUDITED: (AUDIT,),
     FLAG_CHANGED: (KEEPER,),
     PRIVACY_REQUESTED: (PRIVACY,),
-    CUSTOMER_ERASED: (ACCOUNTS,),
+    CUSTOMER_ERASED: (ACCOUNTS, FORGETTER),
 }
 """Which actors get which outbox topics."""
 
@@ -75,10 +84,14 @@ MIGRATIONS = (
     CORE_MIGRATIONS,
     POINTS_MIGRATIONS,
     PRODUCTS_MIGRATIONS,
+    EVENT_TRACKING_MIGRATIONS,
 )
 
 DEFERRED = "deferred"
 """Folder of the data directory with the earnings that wait for the database."""
+
+EVENTS = "events"
+"""Folder of the data directory with the events that wait for the database."""
 
 FLAGS_FILE = "flags.json"
 """File of the data directory with the last known flags."""
@@ -97,6 +110,7 @@ class Outside:
 
     open_cache: OpenCache = open_cache
     open_spool: Callable[[Path], OpenSpool] = deferral_spool
+    open_spill: OpenSpill = spill_file
     flag_file: OpenFlagFile = flag_file
     read_keys: ReadFrom = keys_from
     start_hashing: StartHashing = Hashing
@@ -111,6 +125,7 @@ class ApplicationSpec:
     data, unless `keys` and `data_keys` say where those are, and earnings that wait for it.
     Without a `redis_url` the cache is in the process. `jobs` are those that domains do not bring
     along. `flags` are those of the process, for those outside the tree that want to evaluate them.
+    `events` are those that it has taken and not stored yet; `tracking` says how long they are kept.
     """
 
     database: DatabaseSpec
@@ -123,6 +138,8 @@ class ApplicationSpec:
     secrets: tuple[WatchedSecret, ...] = ()
     outside: Outside = Outside()
     flags: FlagBook = attrs.field(factory=FlagBook)
+    tracking: TrackingSpec = attrs.field(factory=TrackingSpec)
+    events: Stock = attrs.field(factory=Stock)
 
 
 def application(
@@ -177,6 +194,7 @@ def domains(
             _domain("core", lambda: _core(spec, handle, cache, vault)),
             _domain("products", lambda: products_children(handle.share("products"), cache)),
             _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),
+            _domain("event_tracking", lambda: _event_tracking(spec, handle)),
         ),
         intensity=DOMAIN_INTENSITY,
         period_s=DOMAIN_PERIOD_S,
@@ -212,6 +230,12 @@ def _core(
 def _points(spec: ApplicationSpec, handle: DatabaseHandle) -> Sequence[ChildSpec]:
     spool = spec.outside.open_spool(spec.data_directory / DEFERRED)
     return points_children(handle.share("points"), spool, spec.flags)
+
+
+def _event_tracking(spec: ApplicationSpec, handle: DatabaseHandle) -> Sequence[ChildSpec]:
+    spill = spec.outside.open_spill(spec.data_directory / EVENTS, spec.tracking.spill_bytes_max)
+    share = handle.share("event_tracking")
+    return event_tracking_children(share, spill, spec.events, spec.tracking)
 
 
 def _domain(

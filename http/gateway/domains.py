@@ -10,6 +10,7 @@ from actors.admin_core import messages as admin_core
 from actors.admin_features import messages as admin_features
 from actors.auth import messages as auth
 from actors.core import messages as core
+from actors.event_tracking import messages as event_tracking
 from actors.points import messages as points
 from actors.points.program_messages import PROGRAM
 from actors.points.tier_messages import TIERS
@@ -21,6 +22,7 @@ from config.policies import (
     CONTROLS,
     CORE,
     DEFERRALS,
+    EVENT_TRACKING,
     LOGINS,
     PLATFORM,
     POINTS,
@@ -67,6 +69,8 @@ DOMAIN_OF: Final[Mapping[str, str]] = {
     points.DEFERRALS: DEFERRALS,
     products.CATALOGUE: PRODUCTS,
     products.QUERIES: PRODUCTS,
+    event_tracking.TRACKER: EVENT_TRACKING,
+    event_tracking.QUERIES: EVENT_TRACKING,
     JOBS: PLATFORM,
     RELAY: PLATFORM,
     SWITCHBOARD: CONTROLS,

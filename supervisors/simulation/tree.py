@@ -22,6 +22,10 @@ from actors.core.data_keyring import ReadDataKeys
 from actors.core.data_keys import DataKeyStore
 from actors.core.messages import CUSTOMERS, IMPORTS, INTEGRATIONS, MERCHANTS, ORDERS
 from actors.core.messages import QUERIES as CORE_QUERIES
+from actors.event_tracking.messages import FORGETTER, TRACKER
+from actors.event_tracking.messages import QUERIES as EVENT_QUERIES
+from actors.event_tracking.stock import Stock
+from actors.event_tracking.supervisor import RETENTION, SPILLER, TrackingSpec, spill_limits
 from actors.points.deferrals import OpenSpool
 from actors.points.loading import LOADER
 from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE, MERGERS, ORDER_REFUNDS
@@ -77,6 +81,7 @@ AUTH_ACTORS = (
     auth.QUERIES,
 )
 PRODUCTS_ACTORS = (CATALOGUE, PRODUCT_QUERIES)
+EVENT_ACTORS = (SPILLER, TRACKER, EVENT_QUERIES, FORGETTER, RETENTION)
 DOMAIN_SUPERVISORS = (
     "domain.auth",
     "domain.admin_core",
@@ -84,6 +89,7 @@ DOMAIN_SUPERVISORS = (
     "domain.core",
     "domain.products",
     "domain.points",
+    "domain.event_tracking",
 )
 
 TARGETS = (
@@ -94,11 +100,16 @@ TARGETS = (
     *AUDIT_ACTORS,
     *FLAG_ACTORS,
     *AUTH_ACTORS,
+    *EVENT_ACTORS,
     *DOMAIN_SUPERVISORS,
 )
 """Whom a fault plan may kill."""
 
 SEED_BYTES = 32
+
+SPILL_BYTES = 8 * 1024
+RING_BYTES = 4 * 1024
+"""So little that a store that is away for a while fills both."""
 
 
 def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None) -> ChildSpec:
@@ -112,6 +123,12 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
     def open_spool(_directory: Path) -> OpenSpool:
         async def open_it() -> Spool:
             return await world.disk.open_spool(life)
+
+        return open_it
+
+    def open_spill(_directory: Path, bytes_max: int) -> OpenSpool:
+        async def open_it() -> Spool:
+            return await world.spill.open_spool(life, spill_limits(bytes_max))
 
         return open_it
 
@@ -133,6 +150,7 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
     outside = Outside(
         open_cache=open_cache,
         open_spool=open_spool,
+        open_spill=open_spill,
         read_keys=read_keys,
         start_hashing=quick_hashing,
         read_data_keys=read_data_keys,
@@ -143,6 +161,8 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
         Path("simulated"),
         jobs=jobs,
         outside=outside,
+        tracking=TrackingSpec(spill_bytes_max=SPILL_BYTES),
+        events=Stock(ring_bytes_max=RING_BYTES),
     )
     cache = CacheHandle(ports=life.ports, metrics=life.system.metrics)
     return application(spec, simulated_handle(life), cache)

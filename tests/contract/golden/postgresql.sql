@@ -207,6 +207,46 @@ CREATE TABLE public.customers (
     CONSTRAINT customers_check1 CHECK (((erased_at IS NULL) OR ((display_name IS NULL) AND (search_name IS NULL)))),
     CONSTRAINT customers_customer_id_check CHECK (((length(customer_id) >= 1) AND (length(customer_id) <= 64)))
 );
+CREATE TABLE public.event_customers_gone (
+    merchant_id text NOT NULL,
+    customer_id text NOT NULL,
+    merged_into text,
+    gone_at timestamp with time zone NOT NULL,
+    settled boolean NOT NULL
+);
+CREATE TABLE public.event_drops (
+    merchant_id text NOT NULL,
+    reason text NOT NULL,
+    events bigint NOT NULL,
+    CONSTRAINT event_drops_events_check CHECK ((events > 0))
+);
+CREATE TABLE public.event_hours (
+    merchant_id text NOT NULL,
+    type text NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    events bigint NOT NULL,
+    CONSTRAINT event_hours_events_check CHECK ((events > 0))
+);
+CREATE TABLE public.event_sources (
+    source_id text NOT NULL,
+    through bigint NOT NULL,
+    used_at timestamp with time zone NOT NULL,
+    CONSTRAINT event_sources_through_check CHECK ((through >= 0))
+);
+CREATE TABLE public.event_totals (
+    merchant_id text NOT NULL,
+    accepted bigint NOT NULL,
+    stored bigint NOT NULL,
+    deduplicated bigint NOT NULL,
+    conflicts bigint NOT NULL,
+    dropped bigint NOT NULL,
+    CONSTRAINT event_totals_accepted_check CHECK ((accepted >= 0)),
+    CONSTRAINT event_totals_check CHECK (((conflicts >= 0) AND (conflicts <= deduplicated))),
+    CONSTRAINT event_totals_check1 CHECK ((accepted = ((stored + deduplicated) + dropped))),
+    CONSTRAINT event_totals_deduplicated_check CHECK ((deduplicated >= 0)),
+    CONSTRAINT event_totals_dropped_check CHECK ((dropped >= 0)),
+    CONSTRAINT event_totals_stored_check CHECK ((stored >= 0))
+);
 CREATE TABLE public.idempotency_keys (
     merchant_id text NOT NULL,
     key text NOT NULL,
@@ -853,6 +893,18 @@ CREATE TABLE public.suspensions (
     since timestamp with time zone NOT NULL,
     reason text NOT NULL
 );
+CREATE TABLE public.tracked_events (
+    merchant_id text NOT NULL,
+    message_id text NOT NULL,
+    type text NOT NULL,
+    customer_id text,
+    occurred_at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    digest text NOT NULL,
+    properties text NOT NULL,
+    CONSTRAINT tracked_events_message_id_check CHECK (((length(message_id) >= 1) AND (length(message_id) <= 64))),
+    CONSTRAINT tracked_events_type_check CHECK (((length(type) >= 1) AND (length(type) <= 64)))
+);
 CREATE TABLE public.webhook_receipts (
     merchant_id text NOT NULL,
     provider text NOT NULL,
@@ -898,6 +950,16 @@ ALTER TABLE ONLY public.customer_external_ids
     ADD CONSTRAINT customer_external_ids_pkey PRIMARY KEY (merchant_id, source, external_id);
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_pkey PRIMARY KEY (merchant_id, customer_id);
+ALTER TABLE ONLY public.event_customers_gone
+    ADD CONSTRAINT event_customers_gone_pkey PRIMARY KEY (merchant_id, customer_id);
+ALTER TABLE ONLY public.event_drops
+    ADD CONSTRAINT event_drops_pkey PRIMARY KEY (merchant_id, reason);
+ALTER TABLE ONLY public.event_hours
+    ADD CONSTRAINT event_hours_pkey PRIMARY KEY (merchant_id, hour, type);
+ALTER TABLE ONLY public.event_sources
+    ADD CONSTRAINT event_sources_pkey PRIMARY KEY (source_id);
+ALTER TABLE ONLY public.event_totals
+    ADD CONSTRAINT event_totals_pkey PRIMARY KEY (merchant_id);
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (merchant_id, key);
 ALTER TABLE ONLY public.idempotency_keys_p0
@@ -1000,6 +1062,8 @@ ALTER TABLE ONLY public.subscriptions
     ADD CONSTRAINT subscriptions_pkey PRIMARY KEY (merchant_id, starts_at);
 ALTER TABLE ONLY public.suspensions
     ADD CONSTRAINT suspensions_pkey PRIMARY KEY (merchant_id);
+ALTER TABLE ONLY public.tracked_events
+    ADD CONSTRAINT tracked_events_pkey PRIMARY KEY (merchant_id, message_id);
 ALTER TABLE ONLY public.webhook_receipts
     ADD CONSTRAINT webhook_receipts_pkey PRIMARY KEY (merchant_id, provider, webhook_id);
 CREATE UNIQUE INDEX accounts_by_email ON public.accounts USING btree (merchant_id, email);
@@ -1013,6 +1077,8 @@ CREATE INDEX customer_contacts_by_key ON public.customer_contacts USING btree (k
 CREATE UNIQUE INDEX customer_contacts_once ON public.customer_contacts USING btree (merchant_id, kind, blind_index);
 CREATE INDEX customer_external_ids_of ON public.customer_external_ids USING btree (merchant_id, customer_id);
 CREATE INDEX customers_merged ON public.customers USING btree (merchant_id, merged_into) WHERE (merged_into IS NOT NULL);
+CREATE INDEX event_customers_merged ON public.event_customers_gone USING btree (merchant_id, merged_into);
+CREATE INDEX event_customers_unsettled ON public.event_customers_gone USING btree (merchant_id, customer_id) WHERE (NOT settled);
 CREATE INDEX imports_by_age ON public.imports USING btree (created_at);
 CREATE INDEX inbox_by_age ON public.inbox USING btree (recorded_at);
 CREATE INDEX integrations_by_account ON public.integrations USING btree (provider, account);
@@ -1070,6 +1136,9 @@ CREATE INDEX revocations_by_time ON public.revocations USING btree (recorded_at)
 CREATE INDEX sessions_by_end ON public.sessions USING btree (expires_at);
 CREATE INDEX sessions_of_account ON public.sessions USING btree (merchant_id, account_id, created_at);
 CREATE UNIQUE INDEX subscriptions_in_force ON public.subscriptions USING btree (merchant_id) WHERE (ends_at IS NULL);
+CREATE INDEX tracked_events_by_customer ON public.tracked_events USING btree (merchant_id, customer_id, occurred_at, message_id) WHERE (customer_id IS NOT NULL);
+CREATE INDEX tracked_events_by_time ON public.tracked_events USING btree (merchant_id, occurred_at, message_id);
+CREATE INDEX tracked_events_by_type ON public.tracked_events USING btree (merchant_id, type, occurred_at, message_id);
 CREATE INDEX webhook_receipts_by_age ON public.webhook_receipts USING btree (received_at);
 CREATE INDEX webhook_receipts_by_time ON public.webhook_receipts USING btree (merchant_id, provider, received_at);
 CREATE UNIQUE INDEX webhook_receipts_once ON public.webhook_receipts USING btree (merchant_id, provider, topic, digest);
@@ -1145,6 +1214,10 @@ ALTER TABLE public.customer_consents ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.customer_contacts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.customer_external_ids ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.customers ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.event_customers_gone ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.event_drops ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.event_hours ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.event_totals ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.idempotency_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.import_errors ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.import_parts ENABLE ROW LEVEL SECURITY;
@@ -1169,6 +1242,10 @@ CREATE POLICY of_merchant ON public.customer_consents USING (((merchant_id = ANY
 CREATE POLICY of_merchant ON public.customer_contacts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.customer_external_ids USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.customers USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.event_customers_gone USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.event_drops USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.event_hours USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.event_totals USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.idempotency_keys USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.import_errors USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.import_parts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -1212,6 +1289,7 @@ CREATE POLICY of_merchant ON public.revocations USING (((merchant_id = ANY (( SE
 CREATE POLICY of_merchant ON public.sessions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.subscriptions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.suspensions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.tracked_events USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.webhook_receipts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
@@ -1243,6 +1321,7 @@ ALTER TABLE public.revocations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.sessions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.subscriptions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.suspensions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.tracked_events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.webhook_receipts ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA public TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.access_roles TO loyalnest_app;
@@ -1256,6 +1335,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customer_consents TO loyalnest
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customer_contacts TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customer_external_ids TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customers TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event_customers_gone TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event_drops TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event_hours TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event_sources TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event_totals TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.import_errors TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.import_parts TO loyalnest_app;
@@ -1301,4 +1385,5 @@ GRANT SELECT ON TABLE public.schema_migrations TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.subscriptions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.suspensions TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tracked_events TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.webhook_receipts TO loyalnest_app;

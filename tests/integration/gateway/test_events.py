@@ -1,0 +1,129 @@
+"""Events over HTTP, on both databases: taken at once, stored once, read back, and all counted."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from runtime import host
+from tests.integration.gateway.helpers import CUSTOMER, RIVAL, Api, new_key, running_tree
+
+pytestmark = [pytest.mark.slow, pytest.mark.trio(run=host.run)]
+
+OCCURRED = "2026-05-01T12:00:00Z"
+POLLS_MAX = 200
+POLL_S = 0.02
+
+
+def event(**fields: Any) -> dict[str, Any]:
+    return {"message_id": new_key(), "type": "page.viewed", "occurred_at": OCCURRED} | fields
+
+
+async def settled(api: Api, **expected: int) -> dict[str, Any]:
+    """The totals once nothing is buffered any more; at every look they add up."""
+    for _ in range(POLLS_MAX):
+        totals = (await api.ask("GET", "/v1/events/totals")).json()
+        parts = ("stored", "deduplicated", "dropped", "buffered")
+        assert totals["accepted"] == sum(totals[part] for part in parts)
+        if not totals["buffered"]:
+            break
+        await trio.sleep(POLL_S)
+    assert {name: totals[name] for name in expected} == expected
+    return totals
+
+
+async def test_what_is_taken_is_stored_once_and_read_back(store_url: str, tmp_path: Path) -> None:
+    async with running_tree(tmp_path, url=store_url) as api:
+        first = event(customer_id=CUSTOMER, properties={"sku": "ROSES-12", "list": [1, 2.5, None]})
+        assert (await api.ask("POST", "/v1/events", json=first)).json() == {
+            "accepted": 1,
+            "dropped": 0,
+        }
+        others = [event(occurred_at=f"2026-05-01T1{hour}:30:00+02:00") for hour in range(5)]
+        answer = await api.ask("POST", "/v1/events/batch", json={"events": [first, *others]})
+        assert answer.status_code == 202 and answer.json()["accepted"] == 6
+        await settled(api, accepted=7, stored=6, deduplicated=1, conflicts=0, dropped=0)
+        changed = first | {"properties": {"sku": "TULIP-6"}}
+        await api.ask("POST", "/v1/events", json=changed)
+        await settled(api, accepted=8, stored=6, deduplicated=2, conflicts=1)
+
+        found = (await api.ask("GET", f"/v1/events?customer_id={CUSTOMER}")).json()["items"]
+        assert [each["properties"] for each in found] == [first["properties"]]
+        shown = []
+        path = "/v1/events?type=page.viewed&from=2026-05-01T09:00:00Z&to=2026-05-01T12:00:00Z"
+        cursor = ""
+        while cursor is not None:
+            page = (await api.ask("GET", f"{path}&limit=2{cursor}")).json()
+            shown += [each["occurred_at"] for each in page["items"]]
+            cursor = f"&cursor={page['next_cursor']}" if page["next_cursor"] else None
+        assert shown == [f"2026-05-01T{hour:02}:30:00Z" for hour in (9, 10, 11)]
+        counts = (await api.ask("GET", "/v1/events/counts?type=page.viewed")).json()["items"]
+        assert [each["events"] for each in counts] == [1, 1, 1, 1, 2]
+        assert counts[-1] == {"hour": "2026-05-01T12:00:00Z", "type": "page.viewed", "events": 2}
+
+
+async def test_nobody_sees_the_events_of_another_merchant(store_url: str, tmp_path: Path) -> None:
+    async with running_tree(tmp_path, url=store_url) as api:
+        mine = event(message_id="the-same", type="mine")
+        rival = api.token(merchant_id=RIVAL)
+        await api.ask("POST", "/v1/events", json=mine)
+        await api.ask("POST", "/v1/events", json=mine | {"type": "theirs"}, token=rival)
+        await settled(api, accepted=1, stored=1, deduplicated=0)
+        for token, type_ in ((None, "mine"), (rival, "theirs")):
+            for _ in range(POLLS_MAX):
+                answer = await api.ask("GET", "/v1/events", token=token)
+                if answer.json()["items"]:
+                    break
+                await trio.sleep(POLL_S)
+            assert [each["type"] for each in answer.json()["items"]] == [type_]
+
+
+async def test_personal_data_never_gets_as_far_as_the_disk(tmp_path: Path) -> None:
+    async with running_tree(tmp_path) as api:
+        properties = {
+            "Email": "ada@example.com",
+            "note": "call +41 79 123 45 67 or write to ada@example.com",
+            "ada@example.com": {"cards": ["4111 1111 1111 1111", "sku 12"]},
+            "sku": "ROSES-12",
+        }
+        await api.ask("POST", "/v1/events", json=event(properties=properties))
+        await settled(api, stored=1)
+        (found,) = (await api.ask("GET", "/v1/events")).json()["items"]
+    assert found["properties"] == {
+        "Email": "***",
+        "note": "call ***phone*** or write to ***e-mail***",
+        "***e-mail***": {"cards": ["***card***", "sku 12"]},
+        "sku": "ROSES-12",
+    }
+    for file in tmp_path.rglob("*"):
+        assert not file.is_file() or b"ada@example" not in file.read_bytes()
+
+
+REFUSED: tuple[tuple[str, Any, int], ...] = (
+    ("/v1/events", event(merchant_id="rival"), 422),
+    ("/v1/events", event(message_id=""), 422),
+    ("/v1/events", event(occurred_at="yesterday"), 422),
+    ("/v1/events", event(properties=["no object"]), 422),
+    ("/v1/events", event(properties={"text": "x" * 40_000}), 413),
+    ("/v1/events", event(occurred_at="0001-01-01T00:00:00+10:00"), 422),
+    ("/v1/events/batch", {"events": [event(properties={"text": "x" * 40_000})]}, 422),
+    ("/v1/events/batch", {"events": [event(properties={"text": "x" * 30_000})] * 20}, 413),
+    ("/v1/events/batch", {"events": []}, 422),
+    ("/v1/events/batch", {"events": [event(), event(type=7)]}, 422),
+)
+
+
+async def test_what_is_no_event_is_refused_and_nothing_of_its_batch_is_taken(
+    tmp_path: Path,
+) -> None:
+    async with running_tree(tmp_path) as api:
+        for path, body, status in REFUSED:
+            answer = await api.ask("POST", path, json=body)
+            assert answer.status_code == status, answer.text
+        deep: Any = {}
+        for _ in range(12):
+            deep = {"in": deep}
+        answer = await api.ask("POST", "/v1/events", json=event(properties=deep))
+        assert answer.status_code == 422
+        await settled(api, accepted=0)
