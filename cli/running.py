@@ -7,12 +7,14 @@ import threading
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 
 import attrs
 import structlog
 import trio
 
+from actors.event_tracking.supervisor import TrackingSpec
 from cli.data_directory import prepare_data_dir
 from cli.errors import EXIT_FAILED, CommandFailed
 from cli.key_store import data_key_store, key_store
@@ -118,6 +120,10 @@ class Run:
             keys=key_store(self.settings),
             data_keys=data_key_store(self.settings),
             secrets=watched,
+            tracking=TrackingSpec(
+                kept=timedelta(days=self.settings.event_retention_days),
+                spill_bytes_max=self.settings.event_spill_max_bytes,
+            ),
         )
         system = ActorSystem(self.ports, self.metrics, tracing)
         try:

@@ -23,17 +23,21 @@ from runtime.trouble import Trouble
 
 log = structlog.get_logger("loyalnest.event_tracking")
 
-BATCH_RECORDS = 500
+BATCH_RECORDS = 2_000
 BATCH_BYTES = 512 * 1024
-"""Of one transaction: about 1,500 events, or one record."""
+BATCH_BYTES_MIN, BATCH_BYTES_MAX = 256 * 1024, 2 * 1024 * 1024
+"""Of one transaction: at first, and within which bounds. Half a megabyte are 1,500 events."""
+
+WRITE_S = 0.04
+"""What a transaction is to take at most: as long does a writer of SQLite wait for it. Batches grow
+until then, and shrink where it takes twice that."""
 
 ENOUGH_EVENTS = 1_000
 LINGER_S = 0.2
 """Fewer events than that wait for more, so that a trickle does not make a commit of each."""
 
-SHARE = 0.6
-"""Of the time, in which it uses the database: after each transaction it rests in proportion to
-how long that took, the more the busier the database is."""
+SHARE = 0.7
+"""Of the time, in which it writes: the busier the database is, the longer it leaves it alone."""
 
 PAUSE_MAX_S = 1.0
 
@@ -78,6 +82,8 @@ class Drainer:
     _acknowledged_at: float = 0.0
     _through: dict[str, int] = attrs.field(factory=dict)
     _violations: int = 0
+    _batch_bytes: int = BATCH_BYTES
+    _wrote_s: float = 0.0
     _in_doubt: Plan | None = None
     _own_source: str = ""
     _more: trio.Event = attrs.field(factory=trio.Event)
@@ -108,7 +114,7 @@ class Drainer:
 
     async def _step(self) -> float:
         """Do one batch, or wait for it; how long to rest then."""
-        began = monotonic()
+        began, self._wrote_s = monotonic(), 0.0
         await self._resolve()
         records = await self._read()
         if records:
@@ -119,7 +125,7 @@ class Drainer:
             await self._acknowledge()
             await self._wait()
             return 0.0
-        return min(PAUSE_MAX_S, (monotonic() - began) * (1 / SHARE - 1))
+        return min(PAUSE_MAX_S, max(0.0, began + self._wrote_s / SHARE - monotonic()))
 
     @property
     def _past_the_disk(self) -> bool:
@@ -137,7 +143,7 @@ class Drainer:
         if self._spool is None:
             return []
         limit = 1 if self._violations >= VIOLATIONS_MAX else BATCH_RECORDS
-        return await self._spool.read(self._read_through, limit, BATCH_BYTES)
+        return await self._spool.read(self._read_through, limit, self._batch_bytes)
 
     async def _batch_of(self, records: Sequence[Record]) -> Batch:
         rows: list[EventRow] = []
@@ -184,7 +190,7 @@ class Drainer:
         """Past the disk. What is in doubt then is put back, and found by the ids of its events."""
         ring = self._stock.ring
         async with self._stock.taking:
-            parcels = ring.take(BATCH_BYTES) if self._past_the_disk else []
+            parcels = ring.take(self._batch_bytes) if self._past_the_disk else []
             try:
                 await self._commit(self._batch_in_memory(parcels), self._stock.left_ring)
             except BaseException:
@@ -217,12 +223,22 @@ class Drainer:
         self._violations = 0
 
     async def _write(self, plan: Plan) -> None:
+        began = monotonic()
         try:
             await self._database.transact(plan.queries)
         except CommitUnknown:
             self._in_doubt = plan
             raise
+        finally:
+            self._wrote_s = monotonic() - began
+            self._adapt()
         self._written(plan)
+
+    def _adapt(self) -> None:
+        if self._wrote_s > 2 * WRITE_S:
+            self._batch_bytes = max(BATCH_BYTES_MIN, self._batch_bytes // 2)
+        elif self._wrote_s < WRITE_S:
+            self._batch_bytes = min(BATCH_BYTES_MAX, self._batch_bytes * 5 // 4)
 
     def _written(self, plan: Plan) -> None:
         for guard in plan.guards:

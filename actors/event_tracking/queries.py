@@ -42,17 +42,21 @@ ADD_DROPS: Final = (
     " events = event_drops.events + excluded.events"
 )
 
-SELECT_EXISTING: Final = (
-    "SELECT e.merchant_id, e.message_id, e.digest FROM {rows}, tracked_events AS e"
-    " WHERE e.merchant_id = {0:TEXT} AND e.message_id = {1:TEXT}"
+LOOK_UP: Final = (
+    "SELECT kind, merchant_id, id, told FROM ("
+    "SELECT {0:TEXT} AS kind, {1:TEXT} AS merchant_id, {2:TEXT} AS id,"
+    " CASE WHEN {0:TEXT} = 'e' THEN (SELECT e.digest FROM tracked_events AS e"
+    " WHERE e.merchant_id = {1:TEXT} AND e.message_id = {2:TEXT})"
+    " ELSE (SELECT COALESCE(g.merged_into, '') FROM event_customers_gone AS g"
+    " WHERE g.merchant_id = {1:TEXT} AND g.customer_id = {2:TEXT}) END AS told"
+    " FROM {rows} LIMIT {most}) AS found WHERE told IS NOT NULL"
 )
-"""The rows are merchants and ids of events."""
+"""Which events are there, with their digests, and which customers are not, with whom they were
+merged into. The rows are `e` or `c`, a merchant, and the id of either.
 
-SELECT_GONE: Final = (
-    "SELECT g.merchant_id, g.customer_id, g.merged_into FROM {rows}, event_customers_gone AS g"
-    " WHERE g.merchant_id = {0:TEXT} AND g.customer_id = {1:TEXT}"
-)
-"""The rows are merchants and ids of customers."""
+Subqueries, as no planner can turn these around: while a table is new and believed to be empty, a
+join would go through all of it for each row. The limit keeps the inner query from being merged
+with the outer one, which would ask everything twice."""
 
 SELECT_THROUGH: Final = AcrossMerchants("SELECT through FROM event_sources WHERE source_id = $1")
 
@@ -85,13 +89,14 @@ SOURCES: Final = {
     Dialect.POSTGRESQL: "jsonb_array_elements(CAST(CAST($1 AS TEXT) AS JSONB)) AS u (value)",
 }
 FIELDS_MAX: Final = 8
+ROWS_MAX: Final = 1_000_000
 
 
 @cache
 def for_rows(template: str, dialect: Dialect) -> AcrossMerchants:
     """A statement of this module for rows in `$1`: a JSON array of arrays."""
     fields = [_Field(dialect, place) for place in range(FIELDS_MAX)]
-    return AcrossMerchants(template.format(*fields, rows=SOURCES[dialect]))
+    return AcrossMerchants(template.format(*fields, rows=SOURCES[dialect], most=ROWS_MAX))
 
 
 EVENT_COLUMNS: Final = "message_id, type, customer_id, occurred_at, received_at, properties"

@@ -15,8 +15,7 @@ from actors.event_tracking.queries import (
     ADD_TOTALS,
     ADVANCE,
     INSERT_EVENTS,
-    SELECT_EXISTING,
-    SELECT_GONE,
+    LOOK_UP,
     for_rows,
 )
 from actors.event_tracking.stock import Durable
@@ -25,6 +24,9 @@ from runtime.storage.port import Query
 
 HOUR: Final = len("2026-05-01T12")
 TO_THE_HOUR: Final = ":00:00.000000+00:00"
+
+EVENT, CUSTOMER = "e", "c"
+"""What is looked up."""
 
 FORGOTTEN: Final = "{}"
 """The properties of an event whose customer is erased."""
@@ -88,16 +90,19 @@ async def _look_up(
     """The digests of those that are there already, and which of their customers are gone."""
     if not rows:
         return {}, {}
-    keys = [(row.merchant_id, row.message_id) for row in rows]
-    customers = {(row.merchant_id, row.customer_id) for row in rows if row.customer_id}
-    dialect = database.dialect
-    found, gone = await database.fetch_many(
-        [
-            (for_rows(SELECT_EXISTING, dialect), (_text(keys),)),
-            (for_rows(SELECT_GONE, dialect), (_text(sorted(customers)),)),
-        ]
-    )
-    return {(row[0], row[1]): row[2] for row in found}, {(row[0], row[1]): row[2] for row in gone}
+    keys = {(EVENT, row.merchant_id, row.message_id) for row in rows}
+    customers = {(CUSTOMER, row.merchant_id, row.customer_id) for row in rows if row.customer_id}
+    wanted = _text(sorted(keys | customers))
+    existing: dict[Key, str] = {}
+    gone: dict[Key, str | None] = {}
+    for kind, merchant_id, id_, told in await database.fetch(
+        for_rows(LOOK_UP, database.dialect), wanted
+    ):
+        if kind == EVENT:
+            existing[merchant_id, id_] = told
+        else:
+            gone[merchant_id, id_] = told or None
+    return existing, gone
 
 
 def decide(

@@ -190,6 +190,10 @@ async def totals(request: ApiRequest) -> Answer:
 
 def event_routes(settings: GatewaySettings) -> tuple[Route, ...]:
     """All routes of this area."""
+    return (*_taking(settings), *READING)
+
+
+def _taking(settings: GatewaySettings) -> tuple[Route, ...]:
     return (
         Route(
             method="POST",
@@ -217,35 +221,39 @@ def event_routes(settings: GatewaySettings) -> tuple[Route, ...]:
             priority=Priority.READS,
             responses={202: Response("How many were taken, and dropped of those", Accepted)},
         ),
-        Route(
-            method="GET",
-            path="/v1/events",
-            handler=list_,
-            summary="Stored events, in the order in which they occurred",
-            tag=TAG,
-            roles=STAFF,
-            query=EventsQuery,
-            responses={200: Response("One page of events", Page[EventView])},
-        ),
-        Route(
-            method="GET",
-            path="/v1/events/counts",
-            handler=count,
-            summary="Stored events by hour and type",
-            tag=TAG,
-            roles=STAFF,
-            query=CountsQuery,
-            priority=Priority.DASHBOARDS,
-            responses={200: Response("One page of counts", Page[HourCount])},
-        ),
-        Route(
-            method="GET",
-            path="/v1/events/totals",
-            handler=totals,
-            summary="What became of all events that were taken",
-            tag=TAG,
-            roles=STAFF,
-            priority=Priority.DASHBOARDS,
-            responses={200: Response("The counters", Totals)},
-        ),
     )
+
+
+READING: Final = (
+    Route(
+        method="GET",
+        path="/v1/events",
+        handler=list_,
+        summary="Stored events, in the order in which they occurred",
+        tag=TAG,
+        roles=STAFF,
+        query=EventsQuery,
+        responses={200: Response("One page of events", Page[EventView])},
+    ),
+    Route(
+        method="GET",
+        path="/v1/events/counts",
+        handler=count,
+        summary="Stored events by hour and type",
+        tag=TAG,
+        roles=STAFF,
+        query=CountsQuery,
+        priority=Priority.DASHBOARDS,
+        responses={200: Response("One page of counts", Page[HourCount])},
+    ),
+    Route(
+        method="GET",
+        path="/v1/events/totals",
+        handler=totals,
+        summary="What became of all events that were taken",
+        tag=TAG,
+        roles=STAFF,
+        priority=Priority.DASHBOARDS,
+        responses={200: Response("The counters", Totals)},
+    ),
+)

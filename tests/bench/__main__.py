@@ -20,6 +20,7 @@ from tests.bench.roundtrips import roundtrips
 from tests.bench.serving import serving
 from tests.bench.serving_on_postgresql import serving_on_postgresql
 from tests.bench.simulating import simulating
+from tests.bench.tracking import tracking
 
 ALL = (
     messaging,
@@ -39,6 +40,7 @@ ALL = (
     bulkhead,
     failing,
     core,
+    tracking,
 )
 
 
