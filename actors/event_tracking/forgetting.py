@@ -28,8 +28,11 @@ PAUSE_S: Final = 0.05
 """Between two transactions, so that others get at the database."""
 
 CUSTOMERS_AT_ONCE: Final = 100
-LOOK_EVERY_S: Final = 60.0
-"""Should it not hear of somebody, or the database have been away."""
+LOOK_EVERY_S: Final = 3_600.0
+"""Should another process have noted somebody and not come to the end."""
+
+AGAIN_S: Final = 30.0
+"""After the database was away."""
 
 
 class Forgetter(Actor):
@@ -76,13 +79,15 @@ class Forgetter(Actor):
     async def _keep_settling(self) -> None:
         trouble = Trouble(log, "events_not_forgotten", "events_forgotten_again")
         while True:
+            wait_s = LOOK_EVERY_S
             try:
                 while await self._settle_some():
                     pass
                 trouble.ended()
             except StorageError as error:
                 trouble.failed(error)
-            with trio.move_on_after(LOOK_EVERY_S):
+                wait_s = AGAIN_S
+            with trio.move_on_after(wait_s):
                 await self._noted.wait()
             self._noted = trio.Event()
 

@@ -146,7 +146,7 @@ class World:
         return found.items
 
     async def deliver(self, topic: str, **payload: Any) -> None:
-        event = OutboxEvent("event-1", MERCHANT, topic, "key", payload, None)
+        event = OutboxEvent(MERCHANT, "event-1", topic, "key", payload, START)
         await self.system.ref(FORGETTER).ask(Deliver((event,)))
 
     async def really(self, sql: str) -> list[Any]:
@@ -185,7 +185,7 @@ class Machine:
             return await MemorySpool.open(self.disk, limits)
 
         def root() -> Supervisor:
-            spec = TrackingSpec(kept=timedelta(days=30), spill_bytes_max=spill_bytes_max)
+            spec = TrackingSpec(kept=timedelta(days=7), spill_bytes_max=spill_bytes_max)
             children = event_tracking_children(patient(self.database), open_spool, stock, spec)
             return Supervisor(children, intensity=100, period_s=1.0, backoff=Backoff())
 
