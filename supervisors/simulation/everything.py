@@ -3,6 +3,7 @@
 from supervisors.simulation.audit import Audit
 from supervisors.simulation.auth import Auth
 from supervisors.simulation.deferrals import Deferrals
+from supervisors.simulation.events import Events
 from supervisors.simulation.flags import Flags
 from supervisors.simulation.jobs import Jobs
 from supervisors.simulation.orders import Orders
@@ -32,5 +33,6 @@ class EverythingScenario(ApplicationScenario):
         Transfers,
         Rewards,
         Flags,
+        Events,
     )
     operations = 60

@@ -8,6 +8,7 @@ from supervisors.simulation.audit import AuditScenario
 from supervisors.simulation.auth import AuthScenario
 from supervisors.simulation.deferrals import DeferralsScenario
 from supervisors.simulation.entities import EntitiesScenario
+from supervisors.simulation.events import EventsScenario
 from supervisors.simulation.everything import EverythingScenario
 from supervisors.simulation.flags import FlagsScenario
 from supervisors.simulation.jobs import JobsScenario
@@ -25,6 +26,7 @@ ALL = (
     AuthScenario,
     DeferralsScenario,
     EntitiesScenario,
+    EventsScenario,
     EverythingScenario,
     FlagsScenario,
     JobsScenario,
