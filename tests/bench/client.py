@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import attrs
 
@@ -110,7 +111,7 @@ def _event(position: int) -> dict[str, object]:
         "message_id": f"BATCH-{position}",
         "type": EVENT_TYPES[position % len(EVENT_TYPES)],
         "customer_id": f"customer-{position % CUSTOMERS_SEEN}",
-        "occurred_at": f"2026-05-01T{position % 24:02}:{position % 60:02}:00.{position % 1000:03}Z",
+        "occurred_at": (NOW - position * APART).isoformat(),
         "properties": {
             "sku": "ROSES-12",
             "price_minor": 2_599,
@@ -124,6 +125,9 @@ def _event(position: int) -> dict[str, object]:
 
 EVENT_TYPES = ("page_viewed", "product_viewed", "cart_updated", "search_done")
 CUSTOMERS_SEEN = 500
+NOW, APART = datetime.now(UTC), timedelta(milliseconds=20)
+"""Events occur shortly before they are sent."""
+
 EVENTS = json.dumps({"events": [_event(at) for at in range(EVENTS_IN_BATCH)]}).encode()
 
 
