@@ -1,4 +1,7 @@
-"""Events, a PostgreSQL that is killed, and a program that is killed: what was taken is stored."""
+"""Events, a PostgreSQL that is killed, and a program that is killed: what was taken is stored.
+
+Clauses T2 and T3.
+"""
 
 import json
 import shutil

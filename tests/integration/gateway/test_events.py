@@ -30,7 +30,7 @@ def files_with(directory: Path, text: bytes) -> list[Path]:
 async def settled(api: Api, **expected: int) -> dict[str, Any]:
     """The totals once nothing is buffered any more; at every look they add up."""
     for _ in range(POLLS_MAX):
-        totals = (await api.ask("GET", "/v1/events/totals")).json()
+        totals: dict[str, Any] = (await api.ask("GET", "/v1/events/totals")).json()
         parts = ("stored", "deduplicated", "dropped", "buffered")
         assert totals["accepted"] == sum(totals[part] for part in parts)
         if not totals["buffered"]:
@@ -60,7 +60,7 @@ async def test_what_is_taken_is_stored_once_and_read_back(store_url: str, tmp_pa
         assert [each["properties"] for each in found] == [first["properties"]]
         shown = []
         path = "/v1/events?type=page.viewed&from=2026-05-01T09:00:00Z&to=2026-05-01T12:00:00Z"
-        cursor = ""
+        cursor: str | None = ""
         while cursor is not None:
             page = (await api.ask("GET", f"{path}&limit=2{cursor}")).json()
             shown += [each["occurred_at"] for each in page["items"]]

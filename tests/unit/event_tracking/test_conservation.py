@@ -1,4 +1,7 @@
-"""Accepted = stored + deduplicated + dropped + buffered, whatever happens to disk and database."""
+"""Accepted = stored + deduplicated + dropped + buffered, whatever happens to disk and database.
+
+Clauses T1, T3, T4 and T5.
+"""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,7 @@
-"""Events of customers who are erased, or merged into others; and events that are old."""
+"""Events of customers who are erased, or merged into others; and events that are old.
+
+Clause T6.
+"""
 
 from datetime import timedelta
 
