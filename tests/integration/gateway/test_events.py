@@ -1,14 +1,32 @@
 """Events over HTTP, on both databases: taken at once, stored once, read back, and all counted."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
+from actors.core.messages import CUSTOMERS, EraseCustomer, MergeCustomers
 from actors.event_tracking.messages import MAX_BATCH_BYTES
+from actors.event_tracking.queries import (
+    DELETE_OLD_EVENTS,
+    DELETE_OLD_HOURS,
+    PRUNE_SOURCES,
+    SELECT_MERCHANTS,
+)
 from runtime import host
-from tests.integration.gateway.helpers import CUSTOMER, RIVAL, Api, new_key, running_tree
+from runtime.storage import DatabaseHandle
+from tests.integration.gateway.helpers import (
+    CUSTOMER,
+    MERCHANT,
+    OTHER_CUSTOMER,
+    RIVAL,
+    Api,
+    eventually,
+    new_key,
+    running_tree,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.trio(run=host.run)]
 
@@ -105,6 +123,47 @@ async def test_personal_data_never_gets_as_far_as_the_disk(tmp_path: Path) -> No
         "sku": "ROSES-12",
     }
     assert not await trio.to_thread.run_sync(files_with, tmp_path, b"ada@example")
+
+
+async def test_who_is_erased_or_merged_is_so_in_events_too(store_url: str, tmp_path: Path) -> None:
+    async with running_tree(tmp_path, url=store_url) as api:
+        mine = [event(customer_id=each, properties={"a": 1}) for each in (CUSTOMER, OTHER_CUSTOMER)]
+        await api.ask("POST", "/v1/events/batch", json={"events": mine})
+        await settled(api, stored=2)
+        customers = api.system.ref(CUSTOMERS)
+        await customers.ask(MergeCustomers(MERCHANT, OTHER_CUSTOMER, CUSTOMER))
+
+        async def all_of(customer_id: str | None, number: int) -> bool:
+            shown = (await api.ask("GET", "/v1/events")).json()["items"]
+            return [each["customer_id"] for each in shown] == [customer_id] * number
+
+        await eventually(lambda: all_of(CUSTOMER, 2))
+        await api.ask("POST", "/v1/events", json=event(customer_id=OTHER_CUSTOMER))
+        await settled(api, stored=3)
+        await eventually(lambda: all_of(CUSTOMER, 3))
+        await customers.ask(EraseCustomer(MERCHANT, CUSTOMER))
+        await eventually(lambda: all_of(None, 3))
+        await api.ask("POST", "/v1/events", json=event(customer_id=CUSTOMER, properties={"a": 1}))
+        await settled(api, stored=4)
+        shown = (await api.ask("GET", "/v1/events")).json()["items"]
+        assert {(each["customer_id"], str(each["properties"])) for each in shown} == {(None, "{}")}
+
+
+async def test_what_is_old_is_deleted_on_either_database(store_url: str, tmp_path: Path) -> None:
+    handle = DatabaseHandle()
+    async with running_tree(tmp_path, url=store_url, handle=handle) as api:
+        await api.ask("POST", "/v1/events/batch", json={"events": [event() for _ in range(5)]})
+        await settled(api, stored=5)
+        now = api.system.clock.now()
+        assert [row[0] for row in await handle.fetch(SELECT_MERCHANTS, "", 10)] == [MERCHANT]
+        assert not await handle.execute(DELETE_OLD_EVENTS, MERCHANT, now - timedelta(hours=1), 3)
+        later = now + timedelta(hours=1)
+        assert len(await handle.execute(DELETE_OLD_EVENTS, MERCHANT, later, 3)) == 3
+        assert len(await handle.execute(DELETE_OLD_EVENTS, MERCHANT, later, 3)) == 2
+        await handle.execute(DELETE_OLD_HOURS, MERCHANT, later)
+        await handle.execute(PRUNE_SOURCES, later)
+        assert (await api.ask("GET", "/v1/events/counts")).json()["items"] == []
+        await settled(api, accepted=5, stored=5)
 
 
 REFUSED: tuple[tuple[str, Any, int], ...] = (
