@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from errno import EDQUOT, EFBIG, ENOSPC
 from itertools import count
 from typing import Final
 
@@ -173,8 +174,7 @@ class Spiller(Actor):
                 await spool.append(payloads)
             except SpoolError as error:
                 stock.ring.put_back()
-                full = isinstance(error, SpoolFull)
-                stock.disk = DiskState.FULL if full else DiskState.FAILING
+                stock.disk = DiskState.FULL if _is_full(error) else DiskState.FAILING
                 self._failing.failed(error)
                 return False
             except BaseException:
@@ -190,6 +190,13 @@ class Spiller(Actor):
         """The least importance that there is still room for."""
         used = spool.statistics().bytes / self._bytes_max
         return next((each for each in Importance if used < ROOM[each]), Importance.HIGH)
+
+
+def _is_full(error: SpoolError) -> bool:
+    cause = error.__cause__
+    return isinstance(error, SpoolFull) or (
+        isinstance(cause, OSError) and cause.errno in {ENOSPC, EDQUOT, EFBIG}
+    )
 
 
 def _by_merchant(parcels: Sequence[Parcel]) -> list[Parcel]:

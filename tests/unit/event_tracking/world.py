@@ -22,6 +22,7 @@ from actors.event_tracking.messages import (
     Track,
 )
 from actors.event_tracking.packing import pack
+from actors.event_tracking.spilling import OpenSpool
 from actors.event_tracking.stock import Stock
 from actors.event_tracking.supervisor import (
     MIGRATIONS,
@@ -171,9 +172,12 @@ class Machine:
 
     @asynccontextmanager
     async def process(
-        self, spill_bytes_max: int = 1_000_000, ring_bytes_max: int = 1_000_000
+        self,
+        spill_bytes_max: int = 1_000_000,
+        ring_bytes_max: int = 1_000_000,
+        open_spool: OpenSpool | None = None,
     ) -> AsyncIterator[World]:
-        """One that stops in order at the end of the block. `crash` ends it otherwise."""
+        """One that stops in order at the end of the block."""
         if not self.migrated:
             with unhurried():
                 await migrate(self.database.real, (RUNTIME_MIGRATIONS, MIGRATIONS), START)
@@ -181,12 +185,13 @@ class Machine:
         self.started += 1
         stock, limits = Stock(ring_bytes_max), SpoolLimits(bytes_max=spill_bytes_max)
 
-        async def open_spool() -> MemorySpool:
+        async def open_in_memory() -> MemorySpool:
             return await MemorySpool.open(self.disk, limits)
 
         def root() -> Supervisor:
             spec = TrackingSpec(kept=timedelta(days=7), spill_bytes_max=spill_bytes_max)
-            children = event_tracking_children(patient(self.database), open_spool, stock, spec)
+            opens = open_spool or open_in_memory
+            children = event_tracking_children(patient(self.database), opens, stock, spec)
             return Supervisor(children, intensity=100, period_s=1.0, backoff=Backoff())
 
         ports = seeded_ports(self.started, START)
@@ -194,7 +199,3 @@ class Machine:
             ChildSpec("root", root, name="root", shutdown_s=30.0)
         ) as system:
             yield World(system, self.database, self.disk, stock)
-
-    def power_lost(self) -> None:
-        """The lock goes with its owner."""
-        self.disk.in_use = False
