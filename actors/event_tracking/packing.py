@@ -77,7 +77,9 @@ def decoded_rows(rows: bytes) -> list[EventRow]:
 
 def time_text(moment: datetime) -> str:
     """A time as rows have it: in UTC, of one width."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")
 
 
 def pack(merchant_id: str, events: Iterable[NewEvent], received_at: datetime) -> list[Parcel]:

@@ -53,6 +53,11 @@ class TooDeep(ValueError):
     """Lists and objects lie in each other more than `DEPTH_MAX` deep."""
 
 
+TEXTS_MAX: Final = 10_000
+REMEMBERED_MAX: Final = 64
+"""Texts that are remembered, and characters of the longest one: most come again and again."""
+
+_texts: dict[str, str] = {}
 _rules: dict[str, tuple[str, bool]] = {}
 
 
@@ -99,10 +104,17 @@ def _rule_of(name: str) -> tuple[str, bool]:
 
 def scrubbed_text(text: str) -> str:
     """The text without e-mail addresses, telephone and card numbers, IBANs, tokens and keys."""
-    if SUSPECT.search(text) is None:
-        return text
-    text = IBANS.sub(_iban, text)
-    return masked(CARDS.sub(_card, text))
+    known = _texts.get(text)
+    if known is not None:
+        return known
+    scrubbed = text
+    if SUSPECT.search(text) is not None:
+        scrubbed = masked(CARDS.sub(_card, IBANS.sub(_iban, text)))
+    if len(text) <= REMEMBERED_MAX:
+        if len(_texts) >= TEXTS_MAX:
+            _texts.clear()
+        _texts[text] = scrubbed
+    return scrubbed
 
 
 def _card(match: re.Match[str]) -> str:
