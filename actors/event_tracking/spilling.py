@@ -170,16 +170,14 @@ class Spiller(Actor):
                 encode_spilled(self._source, next(self._numbers), parcel)
                 for parcel in _by_merchant(parcels)
             ]
-            try:
-                await spool.append(payloads)
-            except SpoolError as error:
-                stock.ring.put_back()
-                stock.disk = DiskState.FULL if _is_full(error) else DiskState.FAILING
-                self._failing.failed(error)
-                return False
-            except BaseException:
-                stock.ring.put_back()
-                raise
+            with trio.CancelScope(shield=True):  # a write that happened is one that is known of
+                try:
+                    await spool.append(payloads)
+                except SpoolError as error:
+                    stock.ring.put_back()
+                    stock.disk = DiskState.FULL if _is_full(error) else DiskState.FAILING
+                    self._failing.failed(error)
+                    return False
             stock.spilled(parcels)
         stock.disk = DiskState.WRITING
         self._failing.ended()

@@ -18,7 +18,9 @@ from actors.event_tracking.messages import (
 )
 from actors.event_tracking.packing import decoded_rows, pack
 from actors.event_tracking.records import decode_spilled
+from runtime import ActorError
 from runtime.sim import FaultSpec, Operation, Run, SimulatedSystem, Trouble
+from runtime.storage import StorageError
 from supervisors.simulation.parts import MERCHANT, ApplicationScenario, Part
 from supervisors.simulation.tree import TARGETS
 
@@ -118,7 +120,10 @@ class Events(Part):
 
     async def at_rest(self, run: Run) -> bool:
         system = await run.service.up()
-        totals = await system.ref(QUERIES).ask(GetTotals(MERCHANT))
+        try:
+            totals = await system.ref(QUERIES).ask(GetTotals(MERCHANT))
+        except (ActorError, StorageError):
+            return False
         return not totals.buffered and not run.world.spill.real.records
 
     async def check(self, run: Run) -> None:
