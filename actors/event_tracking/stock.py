@@ -78,9 +78,9 @@ class Stock:
         accepted = dropped = 0
         for parcel in parcels:
             accepted += parcel.events
-            self._in_ring[parcel.merchant_id] += parcel.events
+            _add(self._in_ring, parcel.merchant_id, parcel.events)
             for gone in self.ring.offer(parcel):
-                self._in_ring[gone.merchant_id] -= gone.events
+                _add(self._in_ring, gone.merchant_id, -gone.events)
                 self.drop(gone.merchant_id, gone.events, self.disk.value, metrics)
                 dropped += gone.events if gone is parcel else 0
         metrics.accepted.inc(accepted)
@@ -102,10 +102,8 @@ class Stock:
         """What was taken from the ring is on the disk now."""
         self.ring.finish()
         for parcel in parcels:
-            self._on_disk[parcel.merchant_id] += parcel.events
-            self._in_ring[parcel.merchant_id] -= parcel.events
-            if not self._in_ring[parcel.merchant_id]:
-                del self._in_ring[parcel.merchant_id]
+            _add(self._on_disk, parcel.merchant_id, parcel.events)
+            _add(self._in_ring, parcel.merchant_id, -parcel.events)
 
     # In the database
 
@@ -114,15 +112,16 @@ class Stock:
         return {merchant_id: Counter(reasons) for merchant_id, reasons in self._dropped.items()}
 
     def left_disk(self, events: Mapping[str, int]) -> None:
-        """They are counted elsewhere now."""
-        self._on_disk.subtract(events)
-        self._on_disk = +self._on_disk
+        """They are counted elsewhere now. Whoever wrote them may not have heard yet that they were
+        there: the count is below zero until then, and the sum with the ring's is right."""
+        for merchant_id, number in events.items():
+            _add(self._on_disk, merchant_id, -number)
 
     def left_ring(self, events: Mapping[str, int]) -> None:
         """As `left_disk`, of what was taken from the ring."""
         self.ring.finish()
-        self._in_ring.subtract(events)
-        self._in_ring = +self._in_ring
+        for merchant_id, number in events.items():
+            _add(self._in_ring, merchant_id, -number)
 
     def told(self, drops: Mapping[str, Counter[str]], changes: Mapping[str, Durable]) -> None:
         """The database has these drops now, and its totals changed by so much."""
@@ -171,3 +170,9 @@ class Stock:
     @property
     def on_disk(self) -> int:
         return sum(self._on_disk.values())
+
+
+def _add(counter: Counter[str], key: str, number: int) -> None:
+    counter[key] += number
+    if not counter[key]:
+        del counter[key]
