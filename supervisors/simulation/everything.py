@@ -2,6 +2,7 @@
 
 from supervisors.simulation.audit import Audit
 from supervisors.simulation.auth import Auth
+from supervisors.simulation.campaigns import Campaigns
 from supervisors.simulation.deferrals import Deferrals
 from supervisors.simulation.events import Events
 from supervisors.simulation.flags import Flags
@@ -12,6 +13,7 @@ from supervisors.simulation.points import Points
 from supervisors.simulation.products import Products
 from supervisors.simulation.returns import Returns
 from supervisors.simulation.rewards import Rewards
+from supervisors.simulation.segments import Segments
 from supervisors.simulation.sessions import Sessions
 from supervisors.simulation.transfers import Transfers
 
@@ -33,6 +35,8 @@ class EverythingScenario(ApplicationScenario):
         Transfers,
         Rewards,
         Flags,
+        Campaigns,
+        Segments,
         Events,
     )
     operations = 60
