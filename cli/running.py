@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 
 import attrs
@@ -14,6 +15,7 @@ import structlog
 import trio
 
 from actors.campaign.sending import Providers
+from actors.event_tracking.supervisor import TrackingSpec
 from actors.referrals.sending import Couriers
 from cli.data_directory import prepare_data_dir
 from cli.errors import EXIT_FAILED, CommandFailed
@@ -140,6 +142,10 @@ class Run:
             keys=key_store(self.settings),
             data_keys=data_key_store(self.settings),
             secrets=(*watched, *texting.watched, *mailing.watched),
+            tracking=TrackingSpec(
+                kept=timedelta(days=self.settings.event_retention_days),
+                spill_bytes_max=self.settings.event_spill_max_bytes,
+            ),
         )
         system = ActorSystem(self.ports, self.metrics, tracing)
         try:

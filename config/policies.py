@@ -71,7 +71,7 @@ ADMIN_CORE, CONTROLS, LOGINS = "admin_core", "controls", "logins"
 ADMIN_FEATURES, CAMPAIGN = "admin_features", "campaign"
 REFERRALS = "referrals"
 SMS, SMTP, WEBHOOKS = "sms", "smtp", "webhooks"
-RFM_ANALYTICS = "rfm_analytics"
+RFM_ANALYTICS, EVENT_TRACKING = "rfm_analytics", "event_tracking"
 
 DOMAIN = {
     "attempt_s": "3",
@@ -138,6 +138,7 @@ DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
     POINTS: DOMAIN,
     RFM_ANALYTICS: DOMAIN,
     DEFERRALS: DOMAIN,
+    EVENT_TRACKING: DOMAIN,
     PLATFORM: DOMAIN,
     CONTROLS: DOMAIN,
     REFERRALS: DOMAIN,

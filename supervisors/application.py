@@ -44,6 +44,15 @@ from actors.core.messages import (
 )
 from actors.core.supervisor import MIGRATIONS as CORE_MIGRATIONS
 from actors.core.supervisor import core_children, data_key_store
+from actors.event_tracking.messages import FORGETTER
+from actors.event_tracking.stock import Stock
+from actors.event_tracking.supervisor import MIGRATIONS as EVENT_TRACKING_MIGRATIONS
+from actors.event_tracking.supervisor import (
+    OpenSpill,
+    TrackingSpec,
+    event_tracking_children,
+    spill_file,
+)
 from actors.outgoing.absent import NoTexter
 from actors.points.deferrals import OpenSpool
 from actors.points.messages import INTAKE, MERGERS, ORDER_REFUNDS
@@ -78,11 +87,11 @@ DOMAINS = "loyalnest.domains"
 SUBSCRIPTIONS = {
     ORDER_RECORDED: (INTAKE, REFERRAL_ORDERS),
     ORDER_REFUNDED: (ORDER_REFUNDS, REFERRAL_ORDERS),
-    CUSTOMERS_MERGED: (MERGERS, REFERRAL_PEOPLE),
+    CUSTOMERS_MERGED: (MERGERS, REFERRAL_PEOPLE, FORGETTER),
     AUDITED: (AUDIT,),
     FLAG_CHANGED: (KEEPER,),
     PRIVACY_REQUESTED: (PRIVACY,),
-    CUSTOMER_ERASED: (ACCOUNTS, REFERRAL_PEOPLE, BROADCASTS),
+    CUSTOMER_ERASED: (ACCOUNTS, REFERRAL_PEOPLE, BROADCASTS, FORGETTER),
     TIER_CHANGED: (BROADCASTS,),
     CAMPAIGN_CHANGED: (BROADCASTS,),
     BROADCAST_COMPLETED: (BROADCASTS,),
@@ -102,10 +111,14 @@ MIGRATIONS = (
     CAMPAIGN_MIGRATIONS,
     DELIVERY_MIGRATIONS,
     RFM_ANALYTICS_MIGRATIONS,
+    EVENT_TRACKING_MIGRATIONS,
 )
 
 DEFERRED = "deferred"
 """Folder of the data directory with the earnings that wait for the database."""
+
+EVENTS = "events"
+"""Folder of the data directory with the events that wait for the database."""
 
 FLAGS_FILE = "flags.json"
 """File of the data directory with the last known flags."""
@@ -124,6 +137,7 @@ class Outside:
 
     open_cache: OpenCache = open_cache
     open_spool: Callable[[Path], OpenSpool] = deferral_spool
+    open_spill: OpenSpill = spill_file
     flag_file: OpenFlagFile = flag_file
     read_keys: ReadFrom = keys_from
     start_hashing: StartHashing = Hashing
@@ -142,6 +156,7 @@ class ApplicationSpec:
     Without a `redis_url` the cache is in the process. `jobs` are those that domains do not bring
     along. `flags` are those of the process, for those outside the tree that want to evaluate them.
     `rfm_slice` customers are scored in one step.
+    `events` are those that it has taken and not stored yet; `tracking` says how long they are kept.
     """
 
     database: DatabaseSpec
@@ -156,6 +171,8 @@ class ApplicationSpec:
     flags: FlagBook = attrs.field(factory=FlagBook)
     segments: SegmentSource = attrs.field(factory=RfmSegments)
     rfm_slice: int = SLICE
+    tracking: TrackingSpec = attrs.field(factory=TrackingSpec)
+    events: Stock = attrs.field(factory=Stock)
 
 
 def application(
@@ -219,6 +236,7 @@ def domains(
             _domain("campaign", lambda: campaign_children(handle.share("campaign"))),
             _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),
             _domain("rfm_analytics", lambda: rfm_analytics_children(handle.share("rfm_analytics"))),
+            _domain("event_tracking", lambda: _event_tracking(spec, handle)),
         ),
         intensity=DOMAIN_INTENSITY,
         period_s=DOMAIN_PERIOD_S,
@@ -260,6 +278,12 @@ def _referrals(spec: ApplicationSpec, handle: DatabaseHandle) -> Sequence[ChildS
     outside = spec.outside
     database = handle.share("referrals")
     return referrals_children(database, outside.couriers.public_url, outside.signed)
+
+
+def _event_tracking(spec: ApplicationSpec, handle: DatabaseHandle) -> Sequence[ChildSpec]:
+    spill = spec.outside.open_spill(spec.data_directory / EVENTS, spec.tracking.spill_bytes_max)
+    share = handle.share("event_tracking")
+    return event_tracking_children(share, spill, spec.events, spec.tracking)
 
 
 def _domain(

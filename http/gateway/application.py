@@ -29,6 +29,7 @@ from gateway import (
     api_tiers,
 )
 from gateway.admission import Admission
+from gateway.api_events import event_routes
 from gateway.api_keys import api_key_routes
 from gateway.api_orders import order_routes
 from gateway.api_points import points_routes
@@ -78,6 +79,7 @@ def domain_routes(settings: GatewaySettings) -> tuple[Route, ...]:
         *api_refunds.ROUTES,
         *product_routes(settings),
         *api_plans.ROUTES,
+        *event_routes(settings),
         *api_merchant.ROUTES,
         *api_imports.ROUTES,
         *api_integrations.ROUTES,

@@ -12,6 +12,7 @@ from actors.auth import messages as auth
 from actors.campaign import messages as campaign
 from actors.campaign.delivery_messages import BROADCASTS
 from actors.core import messages as core
+from actors.event_tracking import messages as event_tracking
 from actors.points import messages as points
 from actors.points.program_messages import PROGRAM
 from actors.points.tier_messages import TIERS
@@ -26,6 +27,7 @@ from config.policies import (
     CONTROLS,
     CORE,
     DEFERRALS,
+    EVENT_TRACKING,
     LOGINS,
     PLATFORM,
     POINTS,
@@ -82,6 +84,8 @@ DOMAIN_OF: Final[Mapping[str, str]] = {
     referrals.CALLBACKS: REFERRALS,
     rfm_analytics.RUNS: RFM_ANALYTICS,
     rfm_analytics.QUERIES: RFM_ANALYTICS,
+    event_tracking.TRACKER: EVENT_TRACKING,
+    event_tracking.QUERIES: EVENT_TRACKING,
     JOBS: PLATFORM,
     RELAY: PLATFORM,
     SWITCHBOARD: CONTROLS,

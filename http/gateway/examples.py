@@ -10,6 +10,7 @@ BY_NAME: Final[dict[str, Any]] = {
     "transaction_id": "tx_01JZX5V8N3",
     "merchant_id": "flora",
     "job_id": "job_01JZX5V8N3",
+    "message_id": "5f0c9a1e",
     "event_id": "ev_01JZX5V8N3",
     "consumer": "points.intake",
     "provider": "shopify",

@@ -20,7 +20,7 @@ from runtime.sim.trace import Trace
 
 
 class World:
-    """One store, one cache server, one disk, one wall clock, one provider, and a network to the
+    """One store, one cache server, two disks, one wall clock, one provider, and a network to the
     clients.
 
     Everything random in it follows from the seed: each part draws from a generator of its own, so
@@ -36,6 +36,7 @@ class World:
         self.network = self._luck("network")
         self.cache = SimulatedCacheServer(self._luck("cache"), trace)
         self.disk = SimulatedDisk(self._luck("disk"), trace)
+        self.spill = SimulatedDisk(self._luck("spill"), trace, "spill")
         self.provider = SimulatedProvider(self._luck("provider"), trace)
         self.store = SimulatedStore(nursery, self._luck("store"), trace, findings)
         self.cut_off = False
@@ -62,6 +63,7 @@ class World:
             self.network,
             self.cache.luck,
             self.disk.luck,
+            self.spill.luck,
             self.provider.luck,
             self.store.luck,
         )
@@ -73,7 +75,7 @@ class World:
             luck.heal()
         self.clock.heal()
         self.cut_off = False
-        self.disk.broken = False
+        self.disk.broken = self.spill.broken = False
         self.cache.away = False
         self.store.away = False
 

@@ -5,6 +5,7 @@ from supervisors.simulation.auth import Auth
 from supervisors.simulation.campaigns import Campaigns
 from supervisors.simulation.deferrals import Deferrals
 from supervisors.simulation.deliveries import Deliveries
+from supervisors.simulation.events import Events
 from supervisors.simulation.flags import Flags
 from supervisors.simulation.jobs import Jobs
 from supervisors.simulation.orders import Orders
@@ -40,5 +41,6 @@ class EverythingScenario(ApplicationScenario):
         Referrals,
         Campaigns,
         Segments,
+        Events,
     )
     operations = 60

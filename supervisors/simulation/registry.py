@@ -10,6 +10,7 @@ from supervisors.simulation.campaigns import CampaignsScenario
 from supervisors.simulation.deferrals import DeferralsScenario
 from supervisors.simulation.deliveries import DeliveriesScenario
 from supervisors.simulation.entities import EntitiesScenario
+from supervisors.simulation.events import EventsScenario
 from supervisors.simulation.everything import EverythingScenario
 from supervisors.simulation.flags import FlagsScenario
 from supervisors.simulation.jobs import JobsScenario
@@ -31,6 +32,7 @@ ALL = (
     DeferralsScenario,
     DeliveriesScenario,
     EntitiesScenario,
+    EventsScenario,
     EverythingScenario,
     FlagsScenario,
     JobsScenario,

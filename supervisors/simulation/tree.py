@@ -26,6 +26,10 @@ from actors.core.data_keyring import ReadDataKeys
 from actors.core.data_keys import DataKeyStore
 from actors.core.messages import CONTACTS, CUSTOMERS, IMPORTS, INTEGRATIONS, MERCHANTS, ORDERS
 from actors.core.messages import QUERIES as CORE_QUERIES
+from actors.event_tracking.messages import FORGETTER, TRACKER
+from actors.event_tracking.messages import QUERIES as EVENT_QUERIES
+from actors.event_tracking.stock import Stock
+from actors.event_tracking.supervisor import RETENTION, SPILLER, TrackingSpec, spill_limits
 from actors.outgoing.absent import NoTexter
 from actors.outgoing.ports import Texter
 from actors.points.deferrals import OpenSpool
@@ -97,6 +101,7 @@ REFERRALS_ACTORS = (
     referrals.CALLBACKS,
 )
 CAMPAIGN_ACTORS = (campaign.RULES, campaign.QUERIES, campaign.CAMPAIGNS, CLOCK, BROADCASTS)
+EVENT_ACTORS = (SPILLER, TRACKER, EVENT_QUERIES, FORGETTER, RETENTION)
 DOMAIN_SUPERVISORS = (
     "domain.auth",
     "domain.admin_core",
@@ -107,6 +112,7 @@ DOMAIN_SUPERVISORS = (
     "domain.referrals",
     "domain.campaign",
     "domain.rfm_analytics",
+    "domain.event_tracking",
 )
 
 TARGETS = (
@@ -120,6 +126,7 @@ TARGETS = (
     *FLAG_ACTORS,
     *AUTH_ACTORS,
     *CAMPAIGN_ACTORS,
+    *EVENT_ACTORS,
     *DOMAIN_SUPERVISORS,
 )
 """Whom a fault plan may kill."""
@@ -128,6 +135,9 @@ SEED_BYTES = 32
 
 RFM_SLICE = 1
 """Customers of a step: few, so that runs have many."""
+SPILL_BYTES = 8 * 1024
+RING_BYTES = 4 * 1024
+"""So little that a store that is away for a while fills both."""
 
 
 def simulated_application(
@@ -143,6 +153,12 @@ def simulated_application(
     def open_spool(_directory: Path) -> OpenSpool:
         async def open_it() -> Spool:
             return await world.disk.open_spool(life)
+
+        return open_it
+
+    def open_spill(_directory: Path, bytes_max: int) -> OpenSpool:
+        async def open_it() -> Spool:
+            return await world.spill.open_spool(life, spill_limits(bytes_max))
 
         return open_it
 
@@ -164,6 +180,7 @@ def simulated_application(
     outside = Outside(
         open_cache=open_cache,
         open_spool=open_spool,
+        open_spill=open_spill,
         read_keys=read_keys,
         start_hashing=quick_hashing,
         read_data_keys=read_data_keys,
@@ -178,6 +195,8 @@ def simulated_application(
         jobs=jobs,
         outside=outside,
         rfm_slice=RFM_SLICE,
+        tracking=TrackingSpec(spill_bytes_max=SPILL_BYTES),
+        events=Stock(ring_bytes_max=RING_BYTES),
     )
     cache = CacheHandle(ports=life.ports, metrics=life.system.metrics)
     return application(spec, simulated_handle(life), cache)

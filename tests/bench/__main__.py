@@ -22,6 +22,7 @@ from tests.bench.scoring import scoring
 from tests.bench.serving import serving
 from tests.bench.serving_on_postgresql import serving_on_postgresql
 from tests.bench.simulating import simulating
+from tests.bench.tracking import tracking
 
 ALL = (
     messaging,
@@ -43,6 +44,7 @@ ALL = (
     failing,
     core,
     scoring,
+    tracking,
 )
 
 

@@ -94,6 +94,7 @@ async def test_the_applications_own_migrations_apply_to_an_empty_store(database:
         "auth",
         "campaign",
         "core",
+        "event_tracking",
         "jobs",
         "points",
         "products",

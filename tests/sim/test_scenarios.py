@@ -41,7 +41,7 @@ def test_nothing_is_found_in_all_domains_for_long(seeds: range) -> None:
 
 
 def test_there_is_a_scenario_for_every_domain() -> None:
-    domains = {"points", "orders", "products", "auth", "audit"}
+    domains = {"points", "orders", "products", "auth", "audit", "events"}
     assert {*domains, "jobs", "outbox", "deferrals", "entities"} <= set(SCENARIOS)
     assert len(ALONE) * OF_EACH + OF_ALL >= 200
     assert len(ALONE) * LONG_OF_EACH + LONG_OF_ALL >= 10_000

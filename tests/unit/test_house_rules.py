@@ -110,6 +110,7 @@ simulations put a world of their own."""
 TABLES_OF_THE_RUNTIME = {
     "schema_migrations": "one for the database, not one for each merchant",
     "journal_partitions": "a journal writes for all merchants",
+    "event_sources": "a spill file has the events of all merchants",
 }
 
 

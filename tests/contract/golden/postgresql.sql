@@ -507,6 +507,46 @@ CREATE TABLE public.customers (
     CONSTRAINT customers_check1 CHECK (((erased_at IS NULL) OR ((display_name IS NULL) AND (search_name IS NULL)))),
     CONSTRAINT customers_customer_id_check CHECK (((length(customer_id) >= 1) AND (length(customer_id) <= 64)))
 );
+CREATE TABLE public.event_customers_gone (
+    merchant_id text NOT NULL,
+    customer_id text NOT NULL,
+    merged_into text,
+    gone_at timestamp with time zone NOT NULL,
+    settled boolean NOT NULL
+);
+CREATE TABLE public.event_drops (
+    merchant_id text NOT NULL,
+    reason text NOT NULL,
+    events bigint NOT NULL,
+    CONSTRAINT event_drops_events_check CHECK ((events > 0))
+);
+CREATE TABLE public.event_hours (
+    merchant_id text NOT NULL,
+    type text NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    events bigint NOT NULL,
+    CONSTRAINT event_hours_events_check CHECK ((events > 0))
+);
+CREATE TABLE public.event_sources (
+    source_id text NOT NULL,
+    through bigint NOT NULL,
+    used_at timestamp with time zone NOT NULL,
+    CONSTRAINT event_sources_through_check CHECK ((through >= 0))
+);
+CREATE TABLE public.event_totals (
+    merchant_id text NOT NULL,
+    accepted bigint NOT NULL,
+    stored bigint NOT NULL,
+    deduplicated bigint NOT NULL,
+    conflicts bigint NOT NULL,
+    dropped bigint NOT NULL,
+    CONSTRAINT event_totals_accepted_check CHECK ((accepted >= 0)),
+    CONSTRAINT event_totals_check CHECK (((conflicts >= 0) AND (conflicts <= deduplicated))),
+    CONSTRAINT event_totals_check1 CHECK ((accepted = ((stored + deduplicated) + dropped))),
+    CONSTRAINT event_totals_deduplicated_check CHECK ((deduplicated >= 0)),
+    CONSTRAINT event_totals_dropped_check CHECK ((dropped >= 0)),
+    CONSTRAINT event_totals_stored_check CHECK ((stored >= 0))
+);
 CREATE TABLE public.idempotency_keys (
     merchant_id text NOT NULL,
     key text NOT NULL,
@@ -1436,6 +1476,18 @@ END)),
     CONSTRAINT text_statuses_state_check CHECK ((state = ANY (ARRAY['sent'::text, 'failed'::text, 'undelivered'::text, 'opted_out'::text, 'delivered'::text]))),
     CONSTRAINT text_statuses_status_check CHECK (((length(status) >= 1) AND (length(status) <= 32)))
 );
+CREATE TABLE public.tracked_events (
+    merchant_id text NOT NULL,
+    message_id text NOT NULL,
+    type text NOT NULL,
+    customer_id text,
+    occurred_at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    digest text NOT NULL,
+    properties text NOT NULL,
+    CONSTRAINT tracked_events_message_id_check CHECK (((length(message_id) >= 1) AND (length(message_id) <= 64))),
+    CONSTRAINT tracked_events_type_check CHECK (((length(type) >= 1) AND (length(type) <= 64)))
+);
 CREATE TABLE public.webhook_receipts (
     merchant_id text NOT NULL,
     provider text NOT NULL,
@@ -1505,6 +1557,16 @@ ALTER TABLE ONLY public.customer_external_ids
     ADD CONSTRAINT customer_external_ids_pkey PRIMARY KEY (merchant_id, source, external_id);
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_pkey PRIMARY KEY (merchant_id, customer_id);
+ALTER TABLE ONLY public.event_customers_gone
+    ADD CONSTRAINT event_customers_gone_pkey PRIMARY KEY (merchant_id, customer_id);
+ALTER TABLE ONLY public.event_drops
+    ADD CONSTRAINT event_drops_pkey PRIMARY KEY (merchant_id, reason);
+ALTER TABLE ONLY public.event_hours
+    ADD CONSTRAINT event_hours_pkey PRIMARY KEY (merchant_id, hour, type);
+ALTER TABLE ONLY public.event_sources
+    ADD CONSTRAINT event_sources_pkey PRIMARY KEY (source_id);
+ALTER TABLE ONLY public.event_totals
+    ADD CONSTRAINT event_totals_pkey PRIMARY KEY (merchant_id);
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (merchant_id, key);
 ALTER TABLE ONLY public.idempotency_keys_p0
@@ -1641,6 +1703,8 @@ ALTER TABLE ONLY public.suspensions
     ADD CONSTRAINT suspensions_pkey PRIMARY KEY (merchant_id);
 ALTER TABLE ONLY public.text_statuses
     ADD CONSTRAINT text_statuses_pkey PRIMARY KEY (merchant_id, provider_id, status);
+ALTER TABLE ONLY public.tracked_events
+    ADD CONSTRAINT tracked_events_pkey PRIMARY KEY (merchant_id, message_id);
 ALTER TABLE ONLY public.webhook_receipts
     ADD CONSTRAINT webhook_receipts_pkey PRIMARY KEY (merchant_id, provider, webhook_id);
 CREATE UNIQUE INDEX accounts_by_email ON public.accounts USING btree (merchant_id, email);
@@ -1666,6 +1730,8 @@ CREATE INDEX customer_contacts_by_key ON public.customer_contacts USING btree (k
 CREATE UNIQUE INDEX customer_contacts_once ON public.customer_contacts USING btree (merchant_id, kind, blind_index);
 CREATE INDEX customer_external_ids_of ON public.customer_external_ids USING btree (merchant_id, customer_id);
 CREATE INDEX customers_merged ON public.customers USING btree (merchant_id, merged_into) WHERE (merged_into IS NOT NULL);
+CREATE INDEX event_customers_merged ON public.event_customers_gone USING btree (merchant_id, merged_into);
+CREATE INDEX event_customers_unsettled ON public.event_customers_gone USING btree (merchant_id, customer_id) WHERE (NOT settled);
 CREATE INDEX imports_by_age ON public.imports USING btree (created_at);
 CREATE INDEX inbox_by_age ON public.inbox USING btree (recorded_at);
 CREATE INDEX integrations_by_account ON public.integrations USING btree (provider, account);
@@ -1750,6 +1816,9 @@ CREATE INDEX sessions_by_end ON public.sessions USING btree (expires_at);
 CREATE INDEX sessions_of_account ON public.sessions USING btree (merchant_id, account_id, created_at);
 CREATE UNIQUE INDEX subscriptions_in_force ON public.subscriptions USING btree (merchant_id) WHERE (ends_at IS NULL);
 CREATE INDEX text_statuses_by_age ON public.text_statuses USING btree (received_at);
+CREATE INDEX tracked_events_by_customer ON public.tracked_events USING btree (merchant_id, customer_id, occurred_at, message_id) WHERE (customer_id IS NOT NULL);
+CREATE INDEX tracked_events_by_time ON public.tracked_events USING btree (merchant_id, occurred_at, message_id);
+CREATE INDEX tracked_events_by_type ON public.tracked_events USING btree (merchant_id, type, occurred_at, message_id);
 CREATE INDEX webhook_receipts_by_age ON public.webhook_receipts USING btree (received_at);
 CREATE INDEX webhook_receipts_by_time ON public.webhook_receipts USING btree (merchant_id, provider, received_at);
 CREATE UNIQUE INDEX webhook_receipts_once ON public.webhook_receipts USING btree (merchant_id, provider, topic, digest);
@@ -1856,6 +1925,10 @@ ALTER TABLE public.customer_consents ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.customer_contacts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.customer_external_ids ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.customers ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.event_customers_gone ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.event_drops ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.event_hours ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.event_totals ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.idempotency_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.import_errors ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.import_parts ENABLE ROW LEVEL SECURITY;
@@ -1890,6 +1963,10 @@ CREATE POLICY of_merchant ON public.customer_consents USING (((merchant_id = ANY
 CREATE POLICY of_merchant ON public.customer_contacts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.customer_external_ids USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.customers USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.event_customers_gone USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.event_drops USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.event_hours USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.event_totals USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.idempotency_keys USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.import_errors USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.import_parts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -1947,6 +2024,7 @@ CREATE POLICY of_merchant ON public.sessions USING (((merchant_id = ANY (( SELEC
 CREATE POLICY of_merchant ON public.subscriptions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.suspensions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.text_statuses USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.tracked_events USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.webhook_receipts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
@@ -1992,6 +2070,7 @@ ALTER TABLE public.sessions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.subscriptions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.suspensions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.text_statuses ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.tracked_events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.webhook_receipts ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA public TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.access_roles TO loyalnest_app;
@@ -2015,6 +2094,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customer_consents TO loyalnest
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customer_contacts TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customer_external_ids TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customers TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event_customers_gone TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event_drops TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event_hours TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event_sources TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event_totals TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.import_errors TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.import_parts TO loyalnest_app;
@@ -2074,4 +2158,5 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.subscriptions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.suspensions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.text_statuses TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tracked_events TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.webhook_receipts TO loyalnest_app;

@@ -14,6 +14,8 @@ import actors.auth.sessions
 import actors.auth.writing
 import actors.campaign.pump
 import actors.core.orders
+import actors.event_tracking.draining
+import actors.event_tracking.storing
 import actors.points.account
 import actors.points.campaign_rules
 import actors.points.deferral_replay
@@ -61,6 +63,7 @@ from supervisors.simulation.campaigns import IN_BUDGET, STACKING, CampaignsScena
 from supervisors.simulation.deferrals import DeferralsScenario
 from supervisors.simulation.deliveries import DeliveriesScenario
 from supervisors.simulation.entities import EntitiesScenario
+from supervisors.simulation.events import ADDS_UP, KEPT, EventsScenario
 from supervisors.simulation.flags import FlagsScenario
 from supervisors.simulation.jobs import JobsScenario
 from supervisors.simulation.orders import OrdersScenario
@@ -323,6 +326,30 @@ def wake_up_lost(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(actors.points.deferral_replay.Replayer, "added", lambda _self: None)
 
 
+def events_acknowledged_first(patch: pytest.MonkeyPatch) -> None:
+    """Events that are about to be stored are removed from the disk already."""
+    drainer = actors.event_tracking.draining.Drainer
+    from_disk = drainer._from_disk
+
+    async def acknowledged_from_disk(self: Any, batch: Any) -> None:
+        await self._spool.acknowledge(batch.last)
+        self._read_through = batch.last
+        await from_disk(self, batch)
+
+    patch.setattr(drainer, "_from_disk", acknowledged_from_disk)
+
+
+def drops_not_explained(patch: pytest.MonkeyPatch) -> None:
+    """The reasons of dropped events are forgotten where their number is written."""
+
+    def writes(*arguments: Any) -> Any:
+        queries = list(_writes(*arguments))
+        return queries[:-1] if arguments[2] else queries
+
+    _writes = actors.event_tracking.storing._writes
+    patch.setattr(actors.event_tracking.storing, "_writes", writes)
+
+
 def lease_not_fenced(patch: pytest.MonkeyPatch) -> None:
     """The end of an attempt may be written again."""
     unfenced = attrs.evolve(END_ATTEMPT, exact=False)
@@ -460,6 +487,8 @@ BUGS: Iterable[Bug] = (
     bug(replay_without_the_key, DeferralsScenario, PROMISE),
     bug(spool_acknowledged_first, DeferralsScenario, PROMISE),
     bug(wake_up_lost, DeferralsScenario, "comes to rest"),
+    bug(events_acknowledged_first, EventsScenario, KEPT),
+    bug(drops_not_explained, EventsScenario, ADDS_UP),
     bug(lease_not_fenced, JobsScenario, ONCE),
     bug(orphans_taken_for_sent, DeliveriesScenario, LOST),
     bug(price_not_outdated, ProductsScenario, "who writes reads it back"),
