@@ -65,7 +65,7 @@ DATABASE, REDIS = "database", "redis"
 AUTH, CORE, PRODUCTS, POINTS = "auth", "core", "products", "points"
 DEFERRALS, PLATFORM = "deferrals", "platform"
 ADMIN_CORE, CONTROLS, LOGINS = "admin_core", "controls", "logins"
-ADMIN_FEATURES = "admin_features"
+ADMIN_FEATURES, GAMIFICATION = "admin_features", "gamification"
 
 DOMAIN = {
     "attempt_s": "3",
@@ -108,6 +108,7 @@ DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
     PRODUCTS: {**DOMAIN, "attempt_s": "0.25"},
     POINTS: DOMAIN,
     DEFERRALS: DOMAIN,
+    GAMIFICATION: DOMAIN,
     PLATFORM: DOMAIN,
     CONTROLS: DOMAIN,
     LOGINS: DOMAIN | {"breaker_slow_s": "3", "running_max": "128", "waiting_max": "64"},

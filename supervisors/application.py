@@ -35,6 +35,14 @@ from actors.core.messages import (
 )
 from actors.core.supervisor import MIGRATIONS as CORE_MIGRATIONS
 from actors.core.supervisor import core_children, data_key_store
+from actors.gamification.matching import Patterns
+from actors.gamification.messages import INTAKE as GAMIFICATION_INTAKE
+from actors.gamification.supervisor import MIGRATIONS as GAMIFICATION_MIGRATIONS
+from actors.gamification.supervisor import (
+    StartPatterns,
+    gamification_children,
+    gamification_jobs,
+)
 from actors.points.deferrals import OpenSpool
 from actors.points.messages import INTAKE, MERGERS, ORDER_REFUNDS
 from actors.points.supervisor import MIGRATIONS as POINTS_MIGRATIONS
@@ -56,13 +64,13 @@ DOMAINS = "loyalnest.domains"
 """Name of the supervisor whose children are the domains."""
 
 SUBSCRIPTIONS = {
-    ORDER_RECORDED: (INTAKE,),
-    ORDER_REFUNDED: (ORDER_REFUNDS,),
-    CUSTOMERS_MERGED: (MERGERS,),
+    ORDER_RECORDED: (INTAKE, GAMIFICATION_INTAKE),
+    ORDER_REFUNDED: (ORDER_REFUNDS, GAMIFICATION_INTAKE),
+    CUSTOMERS_MERGED: (MERGERS, GAMIFICATION_INTAKE),
     AUDITED: (AUDIT,),
     FLAG_CHANGED: (KEEPER,),
     PRIVACY_REQUESTED: (PRIVACY,),
-    CUSTOMER_ERASED: (ACCOUNTS,),
+    CUSTOMER_ERASED: (ACCOUNTS, GAMIFICATION_INTAKE),
 }
 """Which actors get which outbox topics."""
 
@@ -75,6 +83,7 @@ MIGRATIONS = (
     CORE_MIGRATIONS,
     POINTS_MIGRATIONS,
     PRODUCTS_MIGRATIONS,
+    GAMIFICATION_MIGRATIONS,
 )
 
 DEFERRED = "deferred"
@@ -101,6 +110,7 @@ class Outside:
     read_keys: ReadFrom = keys_from
     start_hashing: StartHashing = Hashing
     read_data_keys: ReadDataKeysFrom = data_keys_from
+    start_patterns: StartPatterns = Patterns
 
 
 @attrs.frozen
@@ -135,7 +145,10 @@ def application(
     shared = cache if cache is not None else CacheHandle()
     ownership, vault = Ownership(on_loss=handle.retire), Vault()
     jobs = combined_jobs(
-        spec.jobs or JobsSpec(), core_jobs(handle.share("core_jobs"), vault), admin_core_jobs()
+        spec.jobs or JobsSpec(),
+        core_jobs(handle.share("core_jobs"), vault),
+        admin_core_jobs(),
+        gamification_jobs(handle.share("gamification_jobs")),
     )
 
     def root() -> Supervisor:
@@ -177,6 +190,12 @@ def domains(
             _domain("core", lambda: _core(spec, handle, cache, vault)),
             _domain("products", lambda: products_children(handle.share("products"), cache)),
             _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),
+            _domain(
+                "gamification",
+                lambda: gamification_children(
+                    handle.share("gamification"), spec.outside.start_patterns
+                ),
+            ),
         ),
         intensity=DOMAIN_INTENSITY,
         period_s=DOMAIN_PERIOD_S,

@@ -21,6 +21,9 @@ from actors.core.messages import (
     RegisterMerchant,
 )
 from actors.core.supervisor import core_children
+from actors.gamification.evaluation import reached
+from actors.gamification.judging import Judge
+from actors.gamification.supervisor import gamification_children, gamification_jobs
 from actors.points.messages import (
     ACCOUNTS,
     INTAKE,
@@ -52,6 +55,7 @@ from runtime.storage import DatabaseHandle
 from supervisors.application import MIGRATIONS, SUBSCRIPTIONS
 from supervisors.cache import cache_child
 from supervisors.platform import DatabaseSpec, platform
+from supervisors.simulation.patterns import PatternsInPlace
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MERCHANT = "shop"
@@ -137,9 +141,10 @@ async def running_tree(
     handle: DatabaseHandle | None = None,
     disk: MemoryDisk | None = None,
     disk_limits: SpoolLimits | None = None,
+    judge: Judge = reached,
 ) -> AsyncIterator[Tree]:
     """In memory and with seeded ports the tree runs in virtual time. `disk` is for deferred
-    earnings."""
+    earnings, `judge` evaluates the rules of gamification."""
     disk = disk if disk is not None else MemoryDisk()
     handle = handle if handle is not None else DatabaseHandle()
     spec, ownership = DatabaseSpec(url), Ownership(on_loss=handle.retire)
@@ -148,6 +153,9 @@ async def running_tree(
 
     async def spool() -> MemorySpool:
         return await MemorySpool.open(disk, disk_limits)
+
+    def games() -> tuple[ChildSpec, ...]:
+        return gamification_children(handle, PatternsInPlace, judge)
 
     children = (
         _supervisor(
@@ -159,11 +167,13 @@ async def running_tree(
                 SUBSCRIPTIONS,
                 ownership,
                 cache_child(None, cache),
+                gamification_jobs(handle),
             ),
         ),
         _supervisor("core", lambda: Supervisor(core_children(handle, cache, Vault(), data_keys))),
         _supervisor("products", lambda: Supervisor(products_children(handle, cache))),
         _supervisor("points", lambda: Supervisor(points_children(handle, spool), intensity=5)),
+        _supervisor("games", lambda: Supervisor(games(), intensity=5)),
     )
     root = _supervisor("test", lambda: Supervisor(children))
     system = ActorSystem(ports if ports is not None else seeded_ports(1, START))

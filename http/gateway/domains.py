@@ -10,6 +10,7 @@ from actors.admin_core import messages as admin_core
 from actors.admin_features import messages as admin_features
 from actors.auth import messages as auth
 from actors.core import messages as core
+from actors.gamification import messages as gamification
 from actors.points import messages as points
 from actors.points.program_messages import PROGRAM
 from actors.points.tier_messages import TIERS
@@ -21,6 +22,7 @@ from config.policies import (
     CONTROLS,
     CORE,
     DEFERRALS,
+    GAMIFICATION,
     LOGINS,
     PLATFORM,
     POINTS,
@@ -65,6 +67,9 @@ DOMAIN_OF: Final[Mapping[str, str]] = {
     PROGRAM: POINTS,
     TIERS: POINTS,
     points.DEFERRALS: DEFERRALS,
+    gamification.DEFINITIONS: GAMIFICATION,
+    gamification.PLAYERS: GAMIFICATION,
+    gamification.BOARDS: GAMIFICATION,
     products.CATALOGUE: PRODUCTS,
     products.QUERIES: PRODUCTS,
     JOBS: PLATFORM,

@@ -22,6 +22,8 @@ from actors.core.data_keyring import ReadDataKeys
 from actors.core.data_keys import DataKeyStore
 from actors.core.messages import CUSTOMERS, IMPORTS, INTEGRATIONS, MERCHANTS, ORDERS
 from actors.core.messages import QUERIES as CORE_QUERIES
+from actors.gamification import messages as gamification
+from actors.gamification.matching import PATTERNS
 from actors.points.deferrals import OpenSpool
 from actors.points.loading import LOADER
 from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE, MERGERS, ORDER_REFUNDS
@@ -47,6 +49,7 @@ from supervisors.application import ApplicationSpec, Outside, application
 from supervisors.cache import CACHE, cache_child
 from supervisors.platform import DATABASE, DatabaseSpec, platform
 from supervisors.simulation.hashing import quick_hashing
+from supervisors.simulation.patterns import PatternsInPlace
 
 PLATFORM_ACTORS = (DATABASE, JOURNAL, RELAY, CACHE, JOBS, RUNNER, SCHEDULER)
 CORE_ACTORS = (MERCHANTS, CUSTOMERS, ORDERS, CORE_QUERIES, IMPORTS, INTEGRATIONS)
@@ -77,6 +80,13 @@ AUTH_ACTORS = (
     auth.QUERIES,
 )
 PRODUCTS_ACTORS = (CATALOGUE, PRODUCT_QUERIES)
+GAMIFICATION_ACTORS = (
+    PATTERNS,
+    gamification.DEFINITIONS,
+    gamification.PLAYERS,
+    gamification.INTAKE,
+    gamification.BOARDS,
+)
 DOMAIN_SUPERVISORS = (
     "domain.auth",
     "domain.admin_core",
@@ -84,6 +94,7 @@ DOMAIN_SUPERVISORS = (
     "domain.core",
     "domain.products",
     "domain.points",
+    "domain.gamification",
 )
 
 TARGETS = (
@@ -94,6 +105,7 @@ TARGETS = (
     *AUDIT_ACTORS,
     *FLAG_ACTORS,
     *AUTH_ACTORS,
+    *GAMIFICATION_ACTORS,
     *DOMAIN_SUPERVISORS,
 )
 """Whom a fault plan may kill."""
@@ -137,6 +149,7 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
         start_hashing=quick_hashing,
         read_data_keys=read_data_keys,
         flag_file=lambda _path: FileInMemory(),
+        start_patterns=PatternsInPlace,
     )
     spec = ApplicationSpec(
         simulated_database(world, life),
