@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from actors.core.messages import (
-    CUSTOMERS,
     GetCustomer,
     ListOrders,
     Order,
@@ -97,7 +96,7 @@ async def _earners(
 ) -> dict[str, str]:
     """Whom customers were merged into, where they were."""
     wanted = sorted(customers)
-    ref = system.ref(CUSTOMERS)
+    ref = system.ref(CORE_QUERIES)
     found = await _all([(ref, GetCustomer(merchant_id, each)) for each in wanted])
     merged = [customer.merged_into if customer is not None else None for customer in found]
     return {each: into or each for each, into in zip(wanted, merged, strict=True)}

@@ -33,6 +33,7 @@ from actors.gamification.messages import (
     Window,
 )
 from actors.vocabulary import Page, Refusal
+from runtime.jobs import JOBS, SCHEDULED, Enqueue, Enqueued, NewJob
 from tests.trees import MERCHANT, START, Tree
 
 SKIPS = "SELECT achievement_id, reason FROM gamification_skips WHERE merchant_id = $1"
@@ -138,3 +139,10 @@ def spenders(**rest: Any) -> BoardTerms:
 
 async def skips(tree: Tree) -> dict[str, str]:
     return {row[0]: row[1] for row in await tree.database.fetch(SKIPS, MERCHANT)}
+
+
+async def run_now(tree: Tree, job: str) -> None:
+    """What a schedule enqueues, at once. In virtual time only."""
+    enqueued = await tree.system.ref(JOBS).ask(Enqueue(NewJob(queue=SCHEDULED.name, name=job)))
+    assert isinstance(enqueued, Enqueued), enqueued
+    await trio.sleep(10)

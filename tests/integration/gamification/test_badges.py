@@ -187,5 +187,5 @@ async def test_nothing_is_kept_of_a_customer_who_was_erased(store_url: str) -> N
         assert not isinstance(await tree.system.ref(CUSTOMERS).ask(erase), Refusal)
         with trio.fail_after(10):
             while await tree.database.fetch_value(FACTS, MERCHANT):
-                await trio.sleep(0.01)
+                await trio.lowlevel.checkpoint()
         assert await badges(tree) == set()
