@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
+from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.core.messages import (
     GetCustomer,
     ListOrders,
@@ -15,7 +16,6 @@ from actors.core.messages import (
     OrderRecorded,
     OrderRefunded,
 )
-from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.gamification.closing import CloseCycles
 from actors.gamification.enqueueing import (
     BACKFILL,

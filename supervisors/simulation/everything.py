@@ -2,6 +2,7 @@
 
 from supervisors.simulation.audit import Audit
 from supervisors.simulation.auth import Auth
+from supervisors.simulation.badges import Badges
 from supervisors.simulation.deferrals import Deferrals
 from supervisors.simulation.flags import Flags
 from supervisors.simulation.jobs import Jobs
@@ -32,5 +33,6 @@ class EverythingScenario(ApplicationScenario):
         Transfers,
         Rewards,
         Flags,
+        Badges,
     )
     operations = 60

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from runtime.sim import Scenario
 from supervisors.simulation.audit import AuditScenario
 from supervisors.simulation.auth import AuthScenario
+from supervisors.simulation.badges import BadgesScenario
 from supervisors.simulation.deferrals import DeferralsScenario
 from supervisors.simulation.entities import EntitiesScenario
 from supervisors.simulation.everything import EverythingScenario
@@ -23,6 +24,7 @@ from supervisors.simulation.transfers import TransfersScenario
 ALL = (
     AuditScenario,
     AuthScenario,
+    BadgesScenario,
     DeferralsScenario,
     EntitiesScenario,
     EverythingScenario,

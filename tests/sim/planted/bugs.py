@@ -12,6 +12,7 @@ import trio
 import actors.auth.sessions
 import actors.auth.writing
 import actors.core.orders
+import actors.gamification.intake
 import actors.points.account
 import actors.points.deferral_replay
 import actors.points.loading
@@ -27,6 +28,7 @@ import runtime.restarts
 from actors.admin_features.book import FlagBook
 from actors.admin_features.records import Snapshot
 from actors.auth.queries import USE_REFRESH
+from actors.gamification.facts import Fact, fact_of_order
 from actors.points.queries import INSERT_LOT, INSERT_TRANSFER
 from actors.points.records import transfer_entry
 from actors.points.reward_records import redemption_writes
@@ -44,6 +46,8 @@ from runtime.sim import Scenario
 from runtime.storage import Entry, Statement, Write, inbox
 from runtime.storage.idempotency import INSERT_KEY
 from runtime.storage.outbox import INSERT_EVENT
+from supervisors.simulation.badges import EARNED as BADGES_EARNED
+from supervisors.simulation.badges import BadgesScenario
 from supervisors.simulation.deferrals import DeferralsScenario
 from supervisors.simulation.entities import EntitiesScenario
 from supervisors.simulation.flags import FlagsScenario
@@ -355,6 +359,22 @@ def tasks_left_behind(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Journal, "receive_batch", receive_batch)
 
 
+def orders_counted_as_often_as_told(patch: pytest.MonkeyPatch) -> None:
+    """An order is another one whenever an event tells of it."""
+    number = count(1)
+
+    def told_again(order: Any) -> Any:
+        fact = fact_of_order(order)
+        return attrs.evolve(fact, fact_id=f"{fact.fact_id}-{next(number)}")
+
+    patch.setattr(actors.gamification.intake, "fact_of_order", told_again)
+
+
+def last_telling_believed(patch: pytest.MonkeyPatch) -> None:
+    """An order that is told of after its refund was never refunded."""
+    patch.setattr(Fact, "merged", lambda _known, told: told)
+
+
 def bug(plant: Patch, scenario: type[Scenario], *rules: str) -> Bug:
     return Bug(plant, scenario, frozenset(rules))
 
@@ -387,5 +407,7 @@ BUGS: Iterable[Bug] = (
     bug(refresh_token_works_twice, SessionsScenario, WORKS_ONCE),
     bug(logout_of_this_process_alone, SessionsScenario, OUT),
     bug(restarts_not_counted, ProductsScenario, "restart bounds"),
+    bug(orders_counted_as_often_as_told, BadgesScenario, BADGES_EARNED),
+    bug(last_telling_believed, BadgesScenario, BADGES_EARNED),
     bug(tasks_left_behind, EntitiesScenario, "leaked task"),
 )
