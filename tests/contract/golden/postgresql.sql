@@ -207,6 +207,82 @@ CREATE TABLE public.customers (
     CONSTRAINT customers_check1 CHECK (((erased_at IS NULL) OR ((display_name IS NULL) AND (search_name IS NULL)))),
     CONSTRAINT customers_customer_id_check CHECK (((length(customer_id) >= 1) AND (length(customer_id) <= 64)))
 );
+CREATE TABLE public.gamification_awards (
+    merchant_id text NOT NULL,
+    customer_id text NOT NULL,
+    badge_id text NOT NULL,
+    period text NOT NULL,
+    number bigint NOT NULL,
+    state text NOT NULL,
+    achievement_id text NOT NULL,
+    achievement_version bigint NOT NULL,
+    value bigint NOT NULL,
+    earned_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    CONSTRAINT gamification_awards_number_check CHECK ((number >= 1)),
+    CONSTRAINT gamification_awards_state_check CHECK ((state = ANY (ARRAY['awarded'::text, 'revoked'::text])))
+);
+CREATE TABLE public.gamification_closed_cycles (
+    merchant_id text NOT NULL,
+    board_id text NOT NULL,
+    cycle text NOT NULL,
+    closed_at timestamp with time zone NOT NULL,
+    players bigint NOT NULL
+);
+CREATE TABLE public.gamification_definitions (
+    merchant_id text NOT NULL,
+    kind text NOT NULL,
+    definition_id text NOT NULL,
+    version bigint NOT NULL,
+    terms jsonb NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT gamification_definitions_kind_check CHECK ((kind = ANY (ARRAY['badge'::text, 'achievement'::text, 'board'::text, 'score'::text]))),
+    CONSTRAINT gamification_definitions_version_check CHECK ((version >= 1))
+);
+CREATE TABLE public.gamification_facts (
+    merchant_id text NOT NULL,
+    fact_id text NOT NULL,
+    customer_id text NOT NULL,
+    kind text NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    amount bigint NOT NULL,
+    taken bigint NOT NULL,
+    void boolean NOT NULL,
+    currency text,
+    items jsonb,
+    CONSTRAINT gamification_facts_kind_check CHECK ((kind = ANY (ARRAY['order'::text, 'points'::text, 'referral'::text]))),
+    CONSTRAINT gamification_facts_taken_check CHECK ((taken >= 0))
+);
+CREATE TABLE public.gamification_scores (
+    merchant_id text NOT NULL,
+    board_id text NOT NULL,
+    cycle text NOT NULL,
+    customer_id text NOT NULL,
+    score bigint NOT NULL,
+    reached_at timestamp with time zone NOT NULL
+);
+CREATE TABLE public.gamification_skips (
+    merchant_id text NOT NULL,
+    customer_id text NOT NULL,
+    achievement_id text NOT NULL,
+    reason text NOT NULL,
+    skipped_at timestamp with time zone NOT NULL
+);
+CREATE TABLE public.gamification_standings (
+    merchant_id text NOT NULL,
+    board_id text NOT NULL,
+    cycle text NOT NULL,
+    rank bigint NOT NULL,
+    customer_id text NOT NULL,
+    score bigint NOT NULL,
+    reached_at timestamp with time zone NOT NULL,
+    CONSTRAINT gamification_standings_rank_check CHECK ((rank >= 1))
+);
+CREATE TABLE public.gamification_unlisted (
+    merchant_id text NOT NULL,
+    customer_id text NOT NULL,
+    since timestamp with time zone NOT NULL
+);
 CREATE TABLE public.idempotency_keys (
     merchant_id text NOT NULL,
     key text NOT NULL,
@@ -898,6 +974,22 @@ ALTER TABLE ONLY public.customer_external_ids
     ADD CONSTRAINT customer_external_ids_pkey PRIMARY KEY (merchant_id, source, external_id);
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_pkey PRIMARY KEY (merchant_id, customer_id);
+ALTER TABLE ONLY public.gamification_awards
+    ADD CONSTRAINT gamification_awards_pkey PRIMARY KEY (merchant_id, customer_id, badge_id, period);
+ALTER TABLE ONLY public.gamification_closed_cycles
+    ADD CONSTRAINT gamification_closed_cycles_pkey PRIMARY KEY (merchant_id, board_id, cycle);
+ALTER TABLE ONLY public.gamification_definitions
+    ADD CONSTRAINT gamification_definitions_pkey PRIMARY KEY (merchant_id, kind, definition_id, version);
+ALTER TABLE ONLY public.gamification_facts
+    ADD CONSTRAINT gamification_facts_pkey PRIMARY KEY (merchant_id, fact_id);
+ALTER TABLE ONLY public.gamification_scores
+    ADD CONSTRAINT gamification_scores_pkey PRIMARY KEY (merchant_id, board_id, cycle, customer_id);
+ALTER TABLE ONLY public.gamification_skips
+    ADD CONSTRAINT gamification_skips_pkey PRIMARY KEY (merchant_id, customer_id, achievement_id);
+ALTER TABLE ONLY public.gamification_standings
+    ADD CONSTRAINT gamification_standings_pkey PRIMARY KEY (merchant_id, board_id, cycle, rank);
+ALTER TABLE ONLY public.gamification_unlisted
+    ADD CONSTRAINT gamification_unlisted_pkey PRIMARY KEY (merchant_id, customer_id);
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (merchant_id, key);
 ALTER TABLE ONLY public.idempotency_keys_p0
@@ -1013,6 +1105,10 @@ CREATE INDEX customer_contacts_by_key ON public.customer_contacts USING btree (k
 CREATE UNIQUE INDEX customer_contacts_once ON public.customer_contacts USING btree (merchant_id, kind, blind_index);
 CREATE INDEX customer_external_ids_of ON public.customer_external_ids USING btree (merchant_id, customer_id);
 CREATE INDEX customers_merged ON public.customers USING btree (merchant_id, merged_into) WHERE (merged_into IS NOT NULL);
+CREATE INDEX gamification_facts_of ON public.gamification_facts USING btree (merchant_id, customer_id, occurred_at);
+CREATE INDEX gamification_scores_ranked ON public.gamification_scores USING btree (merchant_id, board_id, cycle, score DESC, reached_at, customer_id);
+CREATE INDEX gamification_skips_by_age ON public.gamification_skips USING btree (skipped_at);
+CREATE UNIQUE INDEX gamification_standings_of ON public.gamification_standings USING btree (merchant_id, customer_id, board_id, cycle);
 CREATE INDEX imports_by_age ON public.imports USING btree (created_at);
 CREATE INDEX inbox_by_age ON public.inbox USING btree (recorded_at);
 CREATE INDEX integrations_by_account ON public.integrations USING btree (provider, account);
@@ -1088,6 +1184,7 @@ ALTER INDEX public.points_transactions_reversing ATTACH PARTITION public.points_
 ALTER INDEX public.points_transactions_pkey ATTACH PARTITION public.points_transactions_p0_pkey;
 CREATE TRIGGER admin_flag_history_never_change BEFORE DELETE OR UPDATE ON public.admin_flag_history FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER audit_entries_never_change BEFORE DELETE OR UPDATE ON public.audit_entries FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
+CREATE TRIGGER gamification_definitions_never_change BEFORE DELETE OR UPDATE ON public.gamification_definitions FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER points_lot_movements_never_change BEFORE DELETE OR UPDATE ON public.points_lot_movements FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER points_postings_never_change BEFORE DELETE OR UPDATE ON public.points_postings FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER points_transactions_never_change BEFORE DELETE OR UPDATE ON public.points_transactions FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
@@ -1145,6 +1242,14 @@ ALTER TABLE public.customer_consents ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.customer_contacts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.customer_external_ids ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.customers ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.gamification_awards ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.gamification_closed_cycles ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.gamification_definitions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.gamification_facts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.gamification_scores ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.gamification_skips ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.gamification_standings ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.gamification_unlisted ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.idempotency_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.import_errors ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.import_parts ENABLE ROW LEVEL SECURITY;
@@ -1169,6 +1274,14 @@ CREATE POLICY of_merchant ON public.customer_consents USING (((merchant_id = ANY
 CREATE POLICY of_merchant ON public.customer_contacts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.customer_external_ids USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.customers USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.gamification_awards USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.gamification_closed_cycles USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.gamification_definitions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.gamification_facts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.gamification_scores USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.gamification_skips USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.gamification_standings USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.gamification_unlisted USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.idempotency_keys USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.import_errors USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.import_parts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -1256,6 +1369,14 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customer_consents TO loyalnest
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customer_contacts TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customer_external_ids TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customers TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.gamification_awards TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.gamification_closed_cycles TO loyalnest_app;
+GRANT SELECT,INSERT ON TABLE public.gamification_definitions TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.gamification_facts TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.gamification_scores TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.gamification_skips TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.gamification_standings TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.gamification_unlisted TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.import_errors TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.import_parts TO loyalnest_app;

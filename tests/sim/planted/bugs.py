@@ -28,7 +28,7 @@ import runtime.restarts
 from actors.admin_features.book import FlagBook
 from actors.admin_features.records import Snapshot
 from actors.auth.queries import USE_REFRESH
-from actors.gamification.facts import Fact, fact_of_order
+from actors.gamification.facts import fact_of_order
 from actors.points.queries import INSERT_LOT, INSERT_TRANSFER
 from actors.points.records import transfer_entry
 from actors.points.reward_records import redemption_writes
@@ -370,11 +370,6 @@ def orders_counted_as_often_as_told(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(actors.gamification.intake, "fact_of_order", told_again)
 
 
-def last_telling_believed(patch: pytest.MonkeyPatch) -> None:
-    """An order that is told of after its refund was never refunded."""
-    patch.setattr(Fact, "merged", lambda _known, told: told)
-
-
 def bug(plant: Patch, scenario: type[Scenario], *rules: str) -> Bug:
     return Bug(plant, scenario, frozenset(rules))
 
@@ -408,6 +403,5 @@ BUGS: Iterable[Bug] = (
     bug(logout_of_this_process_alone, SessionsScenario, OUT),
     bug(restarts_not_counted, ProductsScenario, "restart bounds"),
     bug(orders_counted_as_often_as_told, BadgesScenario, BADGES_EARNED),
-    bug(last_telling_believed, BadgesScenario, BADGES_EARNED),
     bug(tasks_left_behind, EntitiesScenario, "leaked task"),
 )
