@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import attrs
+import trio
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -24,32 +25,55 @@ def html_answer(page: str) -> Answer:
     return Answer(page.encode(), content_type=HTML, headers=headers)
 
 
+@attrs.frozen
+class Pages:
+    """What describes the API, ready to be sent."""
+
+    document: Answer
+    page: Answer
+    landing: Answer
+
+
 @attrs.define
 class Documents:
-    """The answers are made once, as soon as all routes are known."""
+    """The answers are made once, when somebody asks for one of them. That takes tens of
+    milliseconds, and therefore a thread."""
 
     _registry: CollectorRegistry
-    _document: Answer = attrs.field(init=False)
-    _page: Answer = attrs.field(init=False)
-    _landing: Answer = attrs.field(init=False)
+    _version: str
+    _routes: Sequence[Route] = ()
+    _pages: Pages | None = None
+    _making: trio.Lock = attrs.field(factory=trio.Lock)
 
-    def describe(self, routes: Sequence[Route], version: str) -> None:
-        document = openapi(routes, version)
-        self._document = Answer(encode_json(document))
-        self._page = html_answer(docs_page(document))
-        self._landing = html_answer(landing_page(document["info"]["title"]))
+    def describe(self, routes: Sequence[Route]) -> None:
+        """All routes that there are."""
+        self._routes = routes
 
     async def metrics(self, request: ApiRequest) -> Answer:
         return exposition(self._registry)
 
     async def openapi(self, request: ApiRequest) -> Answer:
-        return self._document
+        return (await self._made()).document
 
     async def page(self, request: ApiRequest) -> Answer:
-        return self._page
+        return (await self._made()).page
 
     async def landing(self, request: ApiRequest) -> Answer:
-        return self._landing
+        return (await self._made()).landing
+
+    async def _made(self) -> Pages:
+        async with self._making:
+            if self._pages is None:
+                self._pages = await trio.to_thread.run_sync(self._make)
+            return self._pages
+
+    def _make(self) -> Pages:
+        document = openapi(self._routes, self._version)
+        return Pages(
+            Answer(encode_json(document)),
+            html_answer(docs_page(document)),
+            html_answer(landing_page(document["info"]["title"])),
+        )
 
 
 def _document(
@@ -72,7 +96,7 @@ def document_routes(
     routes: Sequence[Route], settings: GatewaySettings, registry: CollectorRegistry
 ) -> tuple[Route, ...]:
     """The routes of this area, which describe `routes` and themselves."""
-    documents = Documents(registry)
+    documents = Documents(registry, settings.version)
     own = (
         _document(
             "/metrics",
@@ -97,5 +121,5 @@ def document_routes(
             "/", documents.landing, "Where to go from here", Response("A page", content_type=HTML)
         ),
     )
-    documents.describe([*routes, *own], settings.version)
+    documents.describe([*routes, *own])
     return own

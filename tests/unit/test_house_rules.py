@@ -84,6 +84,7 @@ ADAPTERS = {
     "actors.core.data_keys": "the file of the keys of personal data",
     "actors.gamification.pattern_worker": "the process beside ours that matches patterns",
     "actors.key_files": "the files of keys, as they are written",
+    "gateway.documents": "the edge: the description of all routes is made in a thread",
     "gateway.door": "the edge: simulations end where the network begins",
     "gateway.listener": "the edge",
     "gateway.visitors": "the edge",
