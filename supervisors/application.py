@@ -37,6 +37,7 @@ from actors.core.supervisor import MIGRATIONS as CORE_MIGRATIONS
 from actors.core.supervisor import core_children, data_key_store
 from actors.gamification.matching import Patterns
 from actors.gamification.messages import INTAKE as GAMIFICATION_INTAKE
+from actors.gamification.messages import REFERRAL_REWARDED
 from actors.gamification.supervisor import MIGRATIONS as GAMIFICATION_MIGRATIONS
 from actors.gamification.supervisor import (
     StartPatterns,
@@ -44,7 +45,7 @@ from actors.gamification.supervisor import (
     gamification_jobs,
 )
 from actors.points.deferrals import OpenSpool
-from actors.points.messages import INTAKE, MERGERS, ORDER_REFUNDS
+from actors.points.messages import INTAKE, MERGERS, ORDER_REFUNDS, POINTS_POSTED
 from actors.points.supervisor import MIGRATIONS as POINTS_MIGRATIONS
 from actors.points.supervisor import deferral_spool, points_children
 from actors.products.supervisor import MIGRATIONS as PRODUCTS_MIGRATIONS
@@ -67,6 +68,8 @@ SUBSCRIPTIONS = {
     ORDER_RECORDED: (INTAKE, GAMIFICATION_INTAKE),
     ORDER_REFUNDED: (ORDER_REFUNDS, GAMIFICATION_INTAKE),
     CUSTOMERS_MERGED: (MERGERS, GAMIFICATION_INTAKE),
+    POINTS_POSTED: (GAMIFICATION_INTAKE,),
+    REFERRAL_REWARDED: (GAMIFICATION_INTAKE,),
     AUDITED: (AUDIT,),
     FLAG_CHANGED: (KEEPER,),
     PRIVACY_REQUESTED: (PRIVACY,),

@@ -13,11 +13,14 @@ from actors.gamification.messages import (
     MAX_DEFINITIONS,
     SCORE,
     AchievementTerms,
+    BoardTerms,
     Definition,
     GetDefinition,
     Kind,
     ListDefinitions,
+    Metric,
     PutDefinition,
+    Terms,
 )
 from actors.gamification.queries import (
     COUNT_DEFINITIONS,
@@ -29,6 +32,7 @@ from actors.gamification.queries import (
 from actors.gamification.records import definition_of, kind_of
 from actors.gamification.rulebook import Rulebook
 from actors.paging import clamp_limit, decode_cursor, page
+from actors.points.messages import FOLLOWING, FollowPoints
 from actors.vocabulary import Page, Refusal, RefusalKind
 from runtime import ActorError, Workers
 from runtime.context import current_trace_id
@@ -93,6 +97,8 @@ class Definitions(Workers):
             return refusal
         if current is not None and current.terms == terms and current.version:
             return current
+        if _counts_points(terms):
+            await self.system.ref(FOLLOWING).ask(FollowPoints(merchant_id))
         now = self.system.clock.now()
         version = current.version + 1 if current is not None else 1
         definition = Definition(
@@ -157,3 +163,12 @@ class Definitions(Workers):
         if kind is Kind.SCORE:
             return None
         return recomputation(merchant_id, kind, definition.definition_id, definition.version, now)
+
+
+def _counts_points(terms: Terms) -> bool:
+    match terms:
+        case AchievementTerms():
+            return terms.rule.metric is Metric.POINTS
+        case BoardTerms():
+            return terms.metric is Metric.POINTS
+    return False

@@ -11,6 +11,8 @@ from enum import Enum
 import attrs
 
 from actors.core.messages import OrderLine, OrderRecorded, OrderRefunded
+from actors.gamification.messages import ReferralRewarded
+from actors.points.messages import PostedPoints
 
 MAX_ITEMS = 100
 """Different articles of one order that are kept."""
@@ -29,7 +31,9 @@ Items = tuple[tuple[str, int], ...]
 @attrs.frozen(kw_only=True)
 class Fact:
     """`amount` in minor units or points, `taken` how much of it was taken back since; it is `void`
-    where nothing of it is left to count."""
+    where nothing of it is left to count. `corrects` names the earlier fact that this takes
+    something back of: it counts at the time of that one, and not at all where that one does not.
+    """
 
     fact_id: str
     kind: FactKind
@@ -39,6 +43,7 @@ class Fact:
     void: bool = False
     currency: str | None = None
     items: Items = ()
+    corrects: str | None = None
 
     @property
     def left(self) -> int:
@@ -80,3 +85,25 @@ def fact_of_refund(refund: OrderRefunded) -> Fact:
     of a free one that was cancelled neither."""
     whole = refund.refunded_minor >= refund.order.total_minor
     return attrs.evolve(fact_of_order(refund.order), taken=refund.refunded_minor, void=whole)
+
+
+def fact_of_points(posting: PostedPoints) -> Fact:
+    earning = f"points:{posting.earned_by}"
+    return Fact(
+        fact_id=f"points:{posting.transaction_id}" if posting.taken_back else earning,
+        kind=FactKind.POINTS,
+        occurred_at=posting.effective_at,
+        amount=posting.amount,
+        corrects=earning if posting.taken_back else None,
+    )
+
+
+def fact_of_referral(referral: ReferralRewarded) -> Fact:
+    return Fact(
+        fact_id=f"referral:{referral.referral_id}",
+        kind=FactKind.REFERRAL,
+        occurred_at=referral.rewarded_at,
+        amount=1,
+        taken=int(referral.reversed),
+        void=referral.reversed,
+    )

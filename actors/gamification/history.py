@@ -61,7 +61,7 @@ class History:
         """A history that knows these as well, and what is new about it."""
         changed: dict[str, Fact] = {}
         less = False
-        for fact in told:
+        for fact in filter(None, (self._placed(each, changed) for each in told)):
             known = changed.get(fact.fact_id) or self.facts.get(fact.fact_id)
             merged = known.merged(fact) if known is not None else fact
             if merged is not known:
@@ -75,6 +75,15 @@ class History:
         days = frozenset(after._days[fact_id] for fact_id in changed)
         after._forget_the_oldest()
         return after, Changed(tuple(changed.values()), days, less)
+
+    def _placed(self, fact: Fact, changed: Mapping[str, Fact]) -> Fact | None:
+        """At the time of what it corrects; None where that does not count here."""
+        if fact.corrects is None:
+            return fact
+        corrected = changed.get(fact.corrects) or self.facts.get(fact.corrects)
+        if corrected is None:
+            return None
+        return attrs.evolve(fact, occurred_at=corrected.occurred_at, corrects=None)
 
     def _put(self, fact: Fact) -> None:
         self.facts[fact.fact_id] = fact

@@ -16,10 +16,22 @@ from actors.core.messages import (
     OrderRecorded,
     OrderRefunded,
 )
-from actors.gamification.facts import Fact, fact_of_order, fact_of_refund
+from actors.gamification.facts import (
+    Fact,
+    fact_of_order,
+    fact_of_points,
+    fact_of_referral,
+    fact_of_refund,
+)
 from actors.gamification.inside import Forget, MoveTo, Observe, Recompute
-from actors.gamification.messages import PLAYERS, PlayerKey
+from actors.gamification.messages import (
+    PLAYERS,
+    REFERRAL_REWARDED,
+    PlayerKey,
+    ReferralRewarded,
+)
 from actors.gamification.rulebook import Rulebook
+from actors.points.messages import POINTS_POSTED, PointsPosted
 from runtime import ActorError, Workers, ask_all
 from runtime.outbox import Deliver, OutboxEvent
 from runtime.storage import StorageError
@@ -37,6 +49,12 @@ def told_by(event: OutboxEvent) -> Iterable[Told]:
         case topic if topic == ORDER_REFUNDED:
             refund = msgspec.convert(event.payload, OrderRefunded)
             return ((refund.order.customer_id, fact_of_refund(refund)),)
+        case topic if topic == POINTS_POSTED:
+            posted = msgspec.convert(event.payload, PointsPosted)
+            return [(posted.customer_id, fact_of_points(each)) for each in posted.postings]
+        case topic if topic == REFERRAL_REWARDED:
+            referral = msgspec.convert(event.payload, ReferralRewarded)
+            return ((referral.customer_id, fact_of_referral(referral)),)
     return ()
 
 

@@ -26,7 +26,7 @@ from actors.gamification import messages as gamification
 from actors.gamification.matching import PATTERNS
 from actors.points.deferrals import OpenSpool
 from actors.points.loading import LOADER
-from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE, MERGERS, ORDER_REFUNDS
+from actors.points.messages import ACCOUNTS, DEFERRALS, FOLLOWING, INTAKE, MERGERS, ORDER_REFUNDS
 from actors.points.messages import QUERIES as POINTS_QUERIES
 from actors.points.program_messages import PROGRAM
 from actors.points.tier_messages import TIERS
@@ -62,6 +62,7 @@ POINTS_ACTORS = (
     INTAKE,
     ORDER_REFUNDS,
     MERGERS,
+    FOLLOWING,
     "points.expiry",
     DEFERRALS,
 )

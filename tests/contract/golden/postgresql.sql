@@ -578,6 +578,10 @@ CREATE TABLE public.points_earn_rules (
     CONSTRAINT points_earn_rules_rounding_check CHECK ((rounding = ANY (ARRAY['down_per_order'::text, 'half_up'::text, 'up'::text]))),
     CONSTRAINT points_earn_rules_version_check CHECK ((version >= 1))
 );
+CREATE TABLE public.points_followers (
+    merchant_id text NOT NULL,
+    since timestamp with time zone NOT NULL
+);
 CREATE TABLE public.points_holds (
     merchant_id text NOT NULL,
     hold_id text NOT NULL,
@@ -1034,6 +1038,8 @@ ALTER TABLE ONLY public.points_deferrals
     ADD CONSTRAINT points_deferrals_pkey PRIMARY KEY (merchant_id, deferral_id);
 ALTER TABLE ONLY public.points_earn_rules
     ADD CONSTRAINT points_earn_rules_pkey PRIMARY KEY (merchant_id, currency, version);
+ALTER TABLE ONLY public.points_followers
+    ADD CONSTRAINT points_followers_pkey PRIMARY KEY (merchant_id);
 ALTER TABLE ONLY public.points_holds
     ADD CONSTRAINT points_holds_pkey PRIMARY KEY (merchant_id, hold_id);
 ALTER TABLE ONLY public.points_lot_movements
@@ -1303,6 +1309,7 @@ CREATE POLICY of_merchant ON public.plans USING (((merchant_id = ANY (( SELECT s
 CREATE POLICY of_merchant ON public.points_accounts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_deferrals USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_earn_rules USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.points_followers USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_holds USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_lot_movements USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_lots USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -1334,6 +1341,7 @@ ALTER TABLE public.plans ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_accounts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_deferrals ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_earn_rules ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.points_followers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_holds ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_lot_movements ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_lots ENABLE ROW LEVEL SECURITY;
@@ -1399,6 +1407,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.plans TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_accounts TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_deferrals TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_earn_rules TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_followers TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_holds TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.points_lot_movements TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_lots TO loyalnest_app;

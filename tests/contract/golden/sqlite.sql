@@ -536,6 +536,12 @@ CREATE TABLE points_earn_rules (
     PRIMARY KEY (merchant_id, currency, version)
 );
 
+CREATE TABLE points_followers (
+    merchant_id TEXT NOT NULL,
+    since TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id)
+);
+
 CREATE TABLE points_holds (
     merchant_id TEXT NOT NULL,
     hold_id TEXT NOT NULL,

@@ -2,6 +2,7 @@
 
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 import trio
 
@@ -16,18 +17,26 @@ from actors.core.messages import (
 from actors.gamification.facts import Fact, FactKind
 from actors.gamification.inside import Observe
 from actors.gamification.messages import (
+    INTAKE,
     PLAYERS,
+    REFERRAL_REWARDED,
     AchievementTerms,
     BadgeState,
     BadgeTerms,
+    Calendar,
     Definition,
     Metric,
     PlayerKey,
+    Recurrence,
+    ReferralRewarded,
     Rule,
     Status,
+    Window,
 )
+from actors.points.messages import Reverse
 from actors.vocabulary import Refusal
 from runtime import host
+from runtime.outbox import Deliver, OutboxEvent
 from tests.integration.gamification.playing import (
     awards,
     badges,
@@ -41,7 +50,7 @@ from tests.integration.gamification.playing import (
     record,
     refund,
 )
-from tests.trees import MERCHANT, running_tree
+from tests.trees import MERCHANT, START, key, running_tree
 
 pytestmark = pytest.mark.trio(run=host.run)
 
@@ -67,8 +76,8 @@ async def test_a_badge_is_awarded_once_in_each_period(store_url: str) -> None:
         assert (shown.period, shown.counts_from) == ("2026-03", "2026-03-01")
 
 
-async def test_what_is_told_again_counts_once(store_url: str) -> None:
-    async with running_tree(store_url) as tree:
+async def test_what_is_told_again_counts_once() -> None:
+    async with running_tree() as tree:
         await tree.create("ann")
         await monthly_orders(tree, 2)
         player = tree.system.entities(PLAYERS).ref(PlayerKey(MERCHANT, "ann"))
@@ -102,8 +111,8 @@ async def test_a_refund_takes_a_badge_back_and_another_order_brings_it_again(
         assert big.revoked_at is None
 
 
-async def test_a_refund_that_is_told_of_before_its_order_counts(store_url: str) -> None:
-    async with running_tree(store_url) as tree:
+async def test_a_refund_that_is_told_of_before_its_order_counts() -> None:
+    async with running_tree() as tree:
         await tree.create("ann")
         await monthly_orders(tree, 1)
         player = tree.system.entities(PLAYERS).ref(PlayerKey(MERCHANT, "ann"))
@@ -122,9 +131,9 @@ async def test_a_refund_that_is_told_of_before_its_order_counts(store_url: str) 
         assert (await progress(tree))["regular"].value == 0
 
 
-async def test_days_are_those_of_the_merchants_zone(store_url: str) -> None:
+async def test_days_are_those_of_the_merchants_zone() -> None:
     """23:30 in UTC on the last of February is March in Tokyo."""
-    async with running_tree(store_url) as tree:
+    async with running_tree() as tree:
         await tree.create("ann")
         settings = MerchantSettings(time_zone="Asia/Tokyo")
         changed = ChangeSettings(MERCHANT, settings, 0, "owner")
@@ -136,16 +145,16 @@ async def test_days_are_those_of_the_merchants_zone(store_url: str) -> None:
         assert await badges(tree) == {("regular", "2026-03")}
 
 
-async def test_what_a_merchant_has_not_defined_keeps_nothing(store_url: str) -> None:
-    async with running_tree(store_url) as tree:
+async def test_what_a_merchant_has_not_defined_keeps_nothing() -> None:
+    async with running_tree() as tree:
         await tree.create("ann")
         await record(tree, ordered("1"))
         assert await tree.database.fetch_value(FACTS, MERCHANT) == 0
         assert await progress(tree) == {}
 
 
-async def test_definitions_have_versions_and_must_fit(store_url: str) -> None:
-    async with running_tree(store_url) as tree:
+async def test_definitions_have_versions_and_must_fit() -> None:
+    async with running_tree() as tree:
         await tree.create()
         first = await put(tree, "b", BadgeTerms(name="One"))
         again = await put(tree, "b", BadgeTerms(name="One"))
@@ -177,8 +186,8 @@ async def test_two_customers_who_become_one_have_what_both_did(store_url: str) -
         assert await badges(tree, "bob") == set()
 
 
-async def test_nothing_is_kept_of_a_customer_who_was_erased(store_url: str) -> None:
-    async with running_tree(store_url) as tree:
+async def test_nothing_is_kept_of_a_customer_who_was_erased() -> None:
+    async with running_tree() as tree:
         await tree.create("ann")
         await define(tree, "one", Rule(metric=Metric.ORDERS, target=1))
         await record(tree, ordered("1"))
@@ -189,3 +198,38 @@ async def test_nothing_is_kept_of_a_customer_who_was_erased(store_url: str) -> N
             while await tree.database.fetch_value(FACTS, MERCHANT):
                 await trio.lowlevel.checkpoint()
         assert await badges(tree) == set()
+
+
+async def test_points_count_from_when_a_rule_asks_for_them(store_url: str) -> None:
+    """What is taken back counts in the month in which it was earned."""
+    async with running_tree(store_url) as tree:
+        await tree.create("ann")
+        await tree.earn(500)
+        monthly = Window(calendar=Calendar.MONTH)
+        rule = Rule(metric=Metric.POINTS, target=100, window=monthly)
+        await define(tree, "points", rule, recurrence=Recurrence.EACH_PERIOD)
+        await tree.earn(60)
+        told = await tree.earn(50, effective_at=days_ago(0))
+        february = await tree.earn(100, effective_at=days_ago(10))
+        await tree.delivered()
+        assert await badges(tree) == {("points", "2026-03"), ("points", "2026-02")}
+        for receipt, amount in ((told, 20), (february, 30)):
+            undo = Reverse(idempotency=key(), transaction_id=receipt.transaction_id, amount=amount)
+            await tree.apply(undo)
+        await tree.delivered()
+        assert await badges(tree) == set()
+        assert (await progress(tree))["points"].value == 90
+
+
+async def test_referrals_count_for_the_advocate() -> None:
+    async with running_tree() as tree:
+        await tree.create("ann")
+        await define(tree, "friend", Rule(metric=Metric.REFERRALS, target=1))
+        for taken_back, expected in ((False, {("friend", "once")}), (True, set())):
+            told = ReferralRewarded(
+                referral_id="r1", customer_id="ann", rewarded_at=START, reversed=taken_back
+            )
+            payload = msgspec.to_builtins(told)
+            event = OutboxEvent(MERCHANT, "ev_1", REFERRAL_REWARDED, "ann", payload, START)
+            await tree.system.ref(INTAKE).ask(Deliver((event, event)))
+            assert await badges(tree) == expected

@@ -86,8 +86,8 @@ async def test_ranks_follow_the_score_then_the_time_then_the_id(store_url: str) 
 
 
 @pytest.mark.trio(run=host.run)
-async def test_who_does_not_want_to_be_on_it_is_not(store_url: str) -> None:
-    async with running_tree(store_url) as tree:
+async def test_who_does_not_want_to_be_on_it_is_not() -> None:
+    async with running_tree() as tree:
         await fill(tree)
         boards = tree.system.ref(BOARDS)
         assert await boards.ask(GetListing(MERCHANT, "bob"))
