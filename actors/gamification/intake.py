@@ -30,6 +30,7 @@ from actors.gamification.messages import (
     PlayerKey,
     ReferralRewarded,
 )
+from actors.gamification.metrics import gamification_metrics
 from actors.gamification.rulebook import Rulebook
 from actors.points.messages import POINTS_POSTED, PointsPosted
 from runtime import ActorError, Workers, ask_all
@@ -67,6 +68,9 @@ class Intake(Workers):
     def __init__(self, rulebook: Rulebook) -> None:
         super().__init__()
         self._rulebook = rulebook
+
+    async def started(self) -> None:
+        gamification_metrics(self.system.metrics.registry)
 
     async def receive(self, message: Any) -> object:
         if not isinstance(message, Deliver):
