@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-from actors.gamification.history import NO_MATCHES, History, Matches
+from actors.gamification.counting import NO_MATCHES, Matches
+from actors.gamification.history import History
 from actors.gamification.messages import Comparison, Metric, Recurrence, Rule
 from actors.gamification.periods import ONCE, Period, period_of, window_at
 from actors.gamification.readings import Reading, Runs

@@ -6,22 +6,22 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
+from actors.gamification.counting import (
+    NO_MATCHES,
+    Counted,
+    Matches,
+    counted_by,
+    kind_of,
+    reading_of,
+    with_fact,
+)
 from actors.gamification.facts import Fact, FactKind
-from actors.gamification.messages import Metric, Rule
+from actors.gamification.messages import Rule
 from actors.gamification.periods import local_day
-from actors.gamification.readings import Daily, Peaks, Reading, Runs, Sums
+from actors.gamification.readings import Reading
 
 FACTS_MAX: Final = 5_000
 """Of one customer, the latest ones: what is older does not count any more."""
-
-Matches = Mapping[str, bool]
-"""By article number, whether it matches a pattern."""
-
-NO_MATCHES: Final[Matches] = {}
-
-
-class NotMatched(Exception):
-    """It is not known yet whether an article matches the pattern of a rule."""
 
 
 @attrs.frozen
@@ -44,7 +44,7 @@ class History:
     zone: ZoneInfo
     facts: dict[str, Fact] = attrs.field(factory=dict)
     _days: dict[str, int] = attrs.field(factory=dict)
-    _readings: dict[object, Reading] = attrs.field(factory=dict)
+    _readings: dict[Counted, Reading] = attrs.field(factory=dict)
 
     @staticmethod
     def of(zone: ZoneInfo, facts: Iterable[Fact]) -> "History":
@@ -73,7 +73,10 @@ class History:
         for fact in changed.values():
             after._put(fact)
         days = frozenset(after._days[fact_id] for fact_id in changed)
-        after._forget_the_oldest()
+        if len(after.facts) > FACTS_MAX:
+            after._forget_the_oldest()
+        else:
+            after._read_on(self, changed)
         return after, Changed(tuple(changed.values()), days, less)
 
     def _placed(self, fact: Fact, changed: Mapping[str, Fact]) -> Fact | None:
@@ -90,8 +93,6 @@ class History:
         self._days[fact.fact_id] = local_day(fact.occurred_at, self.zone)
 
     def _forget_the_oldest(self) -> None:
-        if len(self.facts) <= FACTS_MAX:
-            return
         oldest = sorted(self.facts.values(), key=lambda fact: (fact.occurred_at, fact.fact_id))
         for fact in oldest[: len(self.facts) - FACTS_MAX]:
             del self.facts[fact.fact_id], self._days[fact.fact_id]
@@ -119,48 +120,22 @@ class History:
 
     def reading(self, rule: Rule, matches: Matches = NO_MATCHES) -> Reading:
         """What the rule's metric reads. Raises `NotMatched` where `matches` lacks an article."""
-        key = (rule.metric, rule.currency, rule.sku_pattern, rule.grace_days)
-        found = self._readings.get(key)
+        counted = counted_by(rule)
+        found = self._readings.get(counted)
         if found is None:
-            found = self._readings[key] = self._read(rule, matches)
+            dated = self.counting(kind_of(rule.metric))
+            found = self._readings[counted] = reading_of(counted, dated, matches)
         return found
 
-    def _read(self, rule: Rule, matches: Matches) -> Reading:
-        match rule.metric:
-            case Metric.LARGEST_ORDER:
-                return Peaks.of(self._money(rule.currency))
-            case Metric.STREAK:
-                days = [day for day, _ in self.counting(FactKind.ORDER)]
-                return Runs.of(days, rule.grace_days)
-            case Metric.ACTIVE_DAYS:
-                return Sums.of((day, 1) for day in {d for d, _ in self.counting(FactKind.ORDER)})
-        return Sums.of(self._amounts(rule, matches))
-
-    def _amounts(self, rule: Rule, matches: Matches) -> Daily:
-        match rule.metric:
-            case Metric.ORDERS:
-                return ((day, 1) for day, _ in self.counting(FactKind.ORDER))
-            case Metric.SPEND:
-                return self._money(rule.currency)
-            case Metric.ITEMS if rule.sku_pattern is not None:
-                return self._matching(matches)
-            case Metric.ITEMS:
-                return ((day, fact.quantity) for day, fact in self.counting(FactKind.ORDER))
-            case Metric.POINTS:
-                return ((day, fact.left) for day, fact in self.counting(FactKind.POINTS))
-            case Metric.REFERRALS:
-                return ((day, 1) for day, _ in self.counting(FactKind.REFERRAL))
-        raise ValueError(f"{rule.metric} does not add up")
-
-    def _money(self, currency: str | None) -> Daily:
-        orders = self.counting(FactKind.ORDER)
-        return ((day, fact.left) for day, fact in orders if fact.currency == currency)
-
-    def _matching(self, matches: Matches) -> Daily:
-        for day, fact in self.counting(FactKind.ORDER):
-            try:
-                quantity = sum(number for sku, number in fact.items if matches[sku])
-            except KeyError as error:
-                raise NotMatched(f"not known whether {error.args[0]} matches") from None
-            if quantity:
-                yield day, quantity
+    def _read_on(self, before: "History", changed: Mapping[str, Fact]) -> None:
+        """Keep the readings that only have to be lengthened."""
+        if any(fact_id in before.facts for fact_id in changed):
+            return
+        news = sorted((self._days[fact_id], fact_id) for fact_id in changed)
+        for counted, known in before._readings.items():
+            reading: Reading | None = known
+            for day, fact_id in news:
+                if reading is not None:
+                    reading = with_fact(counted, reading, day, changed[fact_id])
+            if reading is not None:
+                self._readings[counted] = reading

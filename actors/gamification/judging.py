@@ -8,8 +8,9 @@ import trio
 from trio.lowlevel import checkpoint
 
 from actors.gamification.awarding import Achievement, Judged
+from actors.gamification.counting import NO_MATCHES, Matches
 from actors.gamification.evaluation import Reach, reached
-from actors.gamification.history import NO_MATCHES, History, Matches
+from actors.gamification.history import History
 from actors.gamification.known_matches import KnownMatches
 from actors.gamification.limits import EVENT_LIMIT_S
 from actors.gamification.messages import Recurrence, Rule

@@ -6,7 +6,7 @@ from typing import Final
 
 import attrs
 
-from actors.gamification.history import Matches
+from actors.gamification.counting import Matches
 from actors.gamification.limits import EVENT_LIMIT_S
 from actors.gamification.matching import PATTERNS, Match
 from runtime.parking import monotonic

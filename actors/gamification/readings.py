@@ -30,6 +30,9 @@ class Reading(Protocol):
     def between(self, first: int, last: int) -> int:
         """Its value over these days, both included."""
 
+    def plus(self, day: int, amount: int) -> "Reading | None":
+        """With an amount on the last day or a later one; None for an earlier day."""
+
 
 @attrs.frozen
 class Sums:
@@ -46,6 +49,13 @@ class Sums:
     def between(self, first: int, last: int) -> int:
         start, end = bisect_left(self.days, first), bisect_right(self.days, last)
         return self.sums[end] - self.sums[start]
+
+    def plus(self, day: int, amount: int) -> "Sums | None":
+        if not self.days or day > self.days[-1]:
+            return Sums([*self.days, day], [*self.sums, self.sums[-1] + amount])
+        if day == self.days[-1]:
+            return Sums(self.days, [*self.sums[:-1], self.sums[-1] + amount])
+        return None
 
     def latest(self, first: int, last: int) -> int | None:
         """The last day in the span."""
@@ -67,6 +77,13 @@ class Peaks:
     def between(self, first: int, last: int) -> int:
         start, end = bisect_left(self.days, first), bisect_right(self.days, last)
         return max(self.highest[start:end], default=0)
+
+    def plus(self, day: int, amount: int) -> "Peaks | None":
+        if not self.days or day > self.days[-1]:
+            return Peaks([*self.days, day], [*self.highest, amount])
+        if day == self.days[-1]:
+            return Peaks(self.days, [*self.highest[:-1], max(self.highest[-1], amount)])
+        return None
 
 
 @attrs.frozen
@@ -107,6 +124,21 @@ class Runs:
                 break
             longest = max(longest, self._inside(run, first, last))
         return longest
+
+    def plus(self, day: int, amount: int) -> "Runs | None":
+        if not self.days:
+            return Runs.of([day], self.grace_days)
+        gap = day - self.days[-1]
+        if gap <= 0:
+            return self if gap == 0 else None
+        last = self.runs[-1]
+        if gap > 1 + self.grace_days:
+            runs, starts = [*self.runs, Run(day, day, 1)], [*self.starts, day]
+        else:
+            last = Run(last.first, day, last.length + 1)
+            runs, starts = [*self.runs[:-1], last], self.starts
+        longest = max(self.longest, runs[-1].length)
+        return Runs([*self.days, day], self.grace_days, runs, starts, longest)
 
     def _inside(self, run: Run, first: int, last: int) -> int:
         if first <= run.first and run.last <= last:

@@ -6,14 +6,11 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
-from actors.gamification.facts import FactKind
+from actors.gamification.counting import kind_of
 from actors.gamification.history import History
-from actors.gamification.messages import BoardTerms, CycleState, Metric, Rule
+from actors.gamification.messages import BoardTerms, CycleState, Rule
 from actors.gamification.periods import Period, ends_at, period_of
 from actors.gamification.rulebook import Board
-
-COUNTED = {Metric.POINTS: FactKind.POINTS, Metric.REFERRALS: FactKind.REFERRAL}
-"""What a metric counts, where it is not orders."""
 
 NOTHING_LEFT = datetime(1970, 1, 1, tzinfo=UTC)
 """Stands for the time of a score of which everything was taken back."""
@@ -60,7 +57,7 @@ def scores_of(
 def _score(board: Board, cycle: Period, history: History) -> Score:
     terms = board.terms
     reading = history.reading(Rule(metric=terms.metric, target=1, currency=terms.currency))
-    kind = COUNTED.get(terms.metric, FactKind.ORDER)
+    kind = kind_of(terms.metric)
     latest = history.latest(kind, cycle.first, cycle.last)
     score = reading.between(cycle.first, cycle.last)
     return Score(

@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 import trio
 
+from actors.gamification.counting import NO_MATCHES, Matches
 from actors.gamification.enqueueing import SWEEP
 from actors.gamification.evaluation import Reach, reached
-from actors.gamification.history import NO_MATCHES, History, Matches
+from actors.gamification.history import History
 from actors.gamification.jobs import STALE_AFTER
 from actors.gamification.messages import (
     Metric,

@@ -8,10 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.gamification.counting import NotMatched
 from actors.gamification.evaluation import Reach, reached, value_now
 from actors.gamification.facts import Fact, FactKind
-from actors.gamification.history import FACTS_MAX, History, NotMatched
-from actors.gamification.messages import Calendar, Comparison, Metric, Recurrence, Rule, Window
+from actors.gamification.history import FACTS_MAX, History
+from actors.gamification.messages import (
+    MONEY,
+    Calendar,
+    Comparison,
+    Metric,
+    Recurrence,
+    Rule,
+    Window,
+)
 from actors.gamification.periods import FIRST_DAY, LAST_DAY, period_of
 from actors.gamification.readings import Runs
 from tests.unit.gamification.examples import (
@@ -118,10 +127,42 @@ def test_events_in_any_order_reach_what_all_of_them_do(
         seen |= {reach.period for reach in reached(rule, ONCE, told, changed.days)}
         if window.calendar is not None:
             seen |= {reach.period for reach in reached(rule, EACH, told, changed.days)}
-    whole = {reach.period for reach in reached(rule, ONCE, told)}
+    afresh = History.of(UTC_ZONE, told.facts.values())
+    whole = {reach.period for reach in reached(rule, ONCE, afresh)}
     if window.calendar is not None:
-        whole |= {reach.period for reach in reached(rule, EACH, told)}
+        whole |= {reach.period for reach in reached(rule, EACH, afresh)}
     assert seen == whole
+
+
+FACTS = st.builds(
+    lambda number, amount, currency, void: bought(
+        number, amount, currency=currency, void=void, items=(("ROSES", amount % 3),)
+    ),
+    st.integers(0, 12),
+    st.integers(0, 500),
+    st.sampled_from(["EUR", "USD"]),
+    st.booleans(),
+)
+
+
+@given(st.lists(st.lists(FACTS, max_size=3), max_size=8))
+def test_readings_that_grew_are_those_that_are_made_afresh(tellings: list[list[Fact]]) -> None:
+    rules = [
+        Rule(
+            metric=metric,
+            target=1,
+            currency="EUR" if metric in MONEY else None,
+            grace_days=grace if metric is Metric.STREAK else 0,
+        )
+        for metric in Metric
+        for grace in (0, 2)
+    ]
+    told = History(UTC_ZONE)
+    for facts in tellings:
+        told, _ = told.with_facts(facts)
+        afresh = History.of(UTC_ZONE, told.facts.values())
+        for rule in rules:
+            assert told.reading(rule) == afresh.reading(rule)
 
 
 def longest_by_hand(days: list[int], grace: int) -> int:
