@@ -43,12 +43,10 @@ from supervisors.simulation.parts import (
     CURRENCY,
     MERCHANT,
     OPERATOR,
+    PLAYERS,
     ApplicationScenario,
     Part,
 )
-
-PLAYERS = ("gil", "hal")
-"""Customers who do nothing but order, so that what they have earned is known."""
 
 EARNED, ONCE = "badges are what was earned", "no badge is awarded twice"
 
