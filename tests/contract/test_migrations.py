@@ -93,6 +93,7 @@ async def test_the_applications_own_migrations_apply_to_an_empty_store(database:
         "admin_features",
         "auth",
         "core",
+        "gamification",
         "jobs",
         "points",
         "products",

@@ -52,7 +52,7 @@ from tests.integration.gamification.playing import (
 )
 from tests.trees import MERCHANT, START, key, running_tree
 
-pytestmark = pytest.mark.trio(run=host.run)
+pytestmark = [pytest.mark.trio(run=host.run), pytest.mark.slow]
 
 FACTS = "SELECT count(*) FROM gamification_facts WHERE merchant_id = $1"
 

@@ -44,6 +44,8 @@ from tests.integration.gamification.playing import (
 from tests.trees import MERCHANT, START, Tree, running_tree
 from tests.virtual import run_virtually
 
+pytestmark = pytest.mark.slow
+
 FEBRUARY = days_ago(10)
 
 

@@ -32,7 +32,7 @@ from tests.integration.gamification.playing import (
 from tests.trees import MERCHANT, running_tree
 from tests.virtual import run_virtually
 
-pytestmark = pytest.mark.trio(run=run_virtually)
+pytestmark = [pytest.mark.trio(run=run_virtually), pytest.mark.slow]
 
 CANCEL_JOBS = (
     "UPDATE jobs SET state = 'cancelled', finished_at = created_at"
@@ -138,6 +138,7 @@ async def test_what_the_queue_gave_up_on_is_tried_again_every_day() -> None:
         await settled(tree)
         await record(tree, ordered("1", 600))
         await tree.database.execute(CANCEL_JOBS, MERCHANT)
+        await trio.sleep(5)
         judge.broken = False
         await trio.sleep(LATER_S)
         assert await badges(tree) == set()
