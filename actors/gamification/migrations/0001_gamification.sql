@@ -65,6 +65,9 @@ CREATE TABLE gamification_scores (
 CREATE INDEX gamification_scores_ranked
     ON gamification_scores (merchant_id, board_id, cycle, score DESC, reached_at, customer_id);
 
+CREATE INDEX gamification_scores_of
+    ON gamification_scores (merchant_id, customer_id);
+
 CREATE TABLE gamification_standings (
     merchant_id TEXT NOT NULL,
     board_id TEXT NOT NULL,

@@ -1113,6 +1113,7 @@ CREATE UNIQUE INDEX customer_contacts_once ON public.customer_contacts USING btr
 CREATE INDEX customer_external_ids_of ON public.customer_external_ids USING btree (merchant_id, customer_id);
 CREATE INDEX customers_merged ON public.customers USING btree (merchant_id, merged_into) WHERE (merged_into IS NOT NULL);
 CREATE INDEX gamification_facts_of ON public.gamification_facts USING btree (merchant_id, customer_id, occurred_at);
+CREATE INDEX gamification_scores_of ON public.gamification_scores USING btree (merchant_id, customer_id);
 CREATE INDEX gamification_scores_ranked ON public.gamification_scores USING btree (merchant_id, board_id, cycle, score DESC, reached_at, customer_id);
 CREATE INDEX gamification_skips_by_age ON public.gamification_skips USING btree (skipped_at);
 CREATE UNIQUE INDEX gamification_standings_of ON public.gamification_standings USING btree (merchant_id, customer_id, board_id, cycle);

@@ -871,6 +871,9 @@ CREATE INDEX customers_merged ON customers (merchant_id, merged_into)
 CREATE INDEX gamification_facts_of
     ON gamification_facts (merchant_id, customer_id, occurred_at);
 
+CREATE INDEX gamification_scores_of
+    ON gamification_scores (merchant_id, customer_id);
+
 CREATE INDEX gamification_scores_ranked
     ON gamification_scores (merchant_id, board_id, cycle, score DESC, reached_at, customer_id);
 
