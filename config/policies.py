@@ -66,6 +66,7 @@ AUTH, CORE, PRODUCTS, POINTS = "auth", "core", "products", "points"
 DEFERRALS, PLATFORM = "deferrals", "platform"
 ADMIN_CORE, CONTROLS, LOGINS = "admin_core", "controls", "logins"
 ADMIN_FEATURES, GAMIFICATION = "admin_features", "gamification"
+RFM_ANALYTICS = "rfm_analytics"
 
 DOMAIN = {
     "attempt_s": "3",
@@ -107,6 +108,7 @@ DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
     CORE: DOMAIN,
     PRODUCTS: {**DOMAIN, "attempt_s": "0.25"},
     POINTS: DOMAIN,
+    RFM_ANALYTICS: DOMAIN,
     DEFERRALS: DOMAIN,
     GAMIFICATION: DOMAIN,
     PLATFORM: DOMAIN,

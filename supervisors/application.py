@@ -50,6 +50,9 @@ from actors.points.supervisor import MIGRATIONS as POINTS_MIGRATIONS
 from actors.points.supervisor import deferral_spool, points_children
 from actors.products.supervisor import MIGRATIONS as PRODUCTS_MIGRATIONS
 from actors.products.supervisor import products_children
+from actors.rfm_analytics.steps import SLICE
+from actors.rfm_analytics.supervisor import MIGRATIONS as RFM_ANALYTICS_MIGRATIONS
+from actors.rfm_analytics.supervisor import rfm_analytics_children, rfm_analytics_jobs
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
 from runtime.cache import CacheHandle, open_cache
 from runtime.jobs import JOBS_MIGRATIONS, JobsSpec, combined_jobs
@@ -87,6 +90,7 @@ MIGRATIONS = (
     POINTS_MIGRATIONS,
     PRODUCTS_MIGRATIONS,
     GAMIFICATION_MIGRATIONS,
+    RFM_ANALYTICS_MIGRATIONS,
 )
 
 DEFERRED = "deferred"
@@ -124,6 +128,7 @@ class ApplicationSpec:
     data, unless `keys` and `data_keys` say where those are, and earnings that wait for it.
     Without a `redis_url` the cache is in the process. `jobs` are those that domains do not bring
     along. `flags` are those of the process, for those outside the tree that want to evaluate them.
+    `rfm_slice` customers are scored in one step.
     """
 
     database: DatabaseSpec
@@ -136,6 +141,7 @@ class ApplicationSpec:
     secrets: tuple[WatchedSecret, ...] = ()
     outside: Outside = Outside()
     flags: FlagBook = attrs.field(factory=FlagBook)
+    rfm_slice: int = SLICE
 
 
 def application(
@@ -152,6 +158,7 @@ def application(
         core_jobs(handle.share("core_jobs"), vault),
         admin_core_jobs(),
         gamification_jobs(handle.share("gamification_jobs")),
+        rfm_analytics_jobs(handle.share("rfm_analytics_jobs"), spec.rfm_slice),
     )
 
     def root() -> Supervisor:
@@ -199,6 +206,7 @@ def domains(
                     handle.share("gamification"), spec.outside.start_patterns
                 ),
             ),
+            _domain("rfm_analytics", lambda: rfm_analytics_children(handle.share("rfm_analytics"))),
         ),
         intensity=DOMAIN_INTENSITY,
         period_s=DOMAIN_PERIOD_S,

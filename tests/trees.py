@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -44,9 +45,11 @@ from actors.points.messages import (
 )
 from actors.points.supervisor import points_children
 from actors.products.supervisor import products_children
+from actors.rfm_analytics.supervisor import rfm_analytics_children, rfm_analytics_jobs
 from actors.vocabulary import Idempotency
 from runtime import INFINITE, ActorSystem, ChildSpec, EntityRef, Supervisor
 from runtime.cache import CacheHandle
+from runtime.jobs import JobsSpec, Leases, combined_jobs
 from runtime.outbox import RELAY, GetBacklog, ListDeadEvents, PutBackEvent
 from runtime.ownership import Ownership
 from runtime.ports import Ports, seeded_ports
@@ -141,15 +144,21 @@ async def running_tree(
     handle: DatabaseHandle | None = None,
     disk: MemoryDisk | None = None,
     disk_limits: SpoolLimits | None = None,
+    rfm_slice: int | None = None,
+    leases: Leases | None = None,
     judge: Judge = reached,
 ) -> AsyncIterator[Tree]:
     """In memory and with seeded ports the tree runs in virtual time. `disk` is for deferred
-    earnings, `judge` evaluates the rules of gamification."""
+    earnings. With `rfm_slice` there are segments too, scored so many customers at a time. `judge`
+    evaluates the rules of gamification."""
     disk = disk if disk is not None else MemoryDisk()
     handle = handle if handle is not None else DatabaseHandle()
     spec, ownership = DatabaseSpec(url), Ownership(on_loss=handle.retire)
 
     cache = CacheHandle()
+    jobs = combined_jobs(JobsSpec(leases=leases or Leases()), gamification_jobs(handle))
+    if rfm_slice is not None:
+        jobs = combined_jobs(jobs, rfm_analytics_jobs(handle, rfm_slice))
 
     async def spool() -> MemorySpool:
         return await MemorySpool.open(disk, disk_limits)
@@ -157,7 +166,7 @@ async def running_tree(
     def games() -> tuple[ChildSpec, ...]:
         return gamification_children(handle, PatternsInPlace, judge)
 
-    children = (
+    children: tuple[ChildSpec, ...] = (
         _supervisor(
             "platform",
             lambda: platform(
@@ -167,7 +176,7 @@ async def running_tree(
                 SUBSCRIPTIONS,
                 ownership,
                 cache_child(None, cache),
-                gamification_jobs(handle),
+                jobs,
             ),
         ),
         _supervisor("core", lambda: Supervisor(core_children(handle, cache, Vault(), data_keys))),
@@ -175,6 +184,9 @@ async def running_tree(
         _supervisor("points", lambda: Supervisor(points_children(handle, spool), intensity=5)),
         _supervisor("games", lambda: Supervisor(games(), intensity=5)),
     )
+    if rfm_slice is not None:
+        segments = partial(Supervisor, rfm_analytics_children(handle))
+        children = (*children, _supervisor("rfm_analytics", segments))
     root = _supervisor("test", lambda: Supervisor(children))
     system = ActorSystem(ports if ports is not None else seeded_ports(1, START))
     async with system.run(root):

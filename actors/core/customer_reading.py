@@ -1,5 +1,6 @@
 """What is answered about customers."""
 
+from actors.core.buyers import summarise_buyers
 from actors.core.cipher import Vault
 from actors.core.contacts import ContactKind, check_external_id, contact_key, search_name
 from actors.core.customer_queries import (
@@ -21,6 +22,7 @@ from actors.core.messages import (
     HasCustomer,
     ListCustomers,
     SearchCustomers,
+    SummariseBuyers,
 )
 from actors.core.mirrors import NEWEST
 from actors.core.profiles import CachedCustomers, cached_customer, load_customers
@@ -41,7 +43,9 @@ ONE_THING = Refusal(
 """More would be a question that no index answers."""
 
 
-CustomerQuestion = GetCustomer | HasCustomer | ListCustomers | SearchCustomers | ExportCustomer
+CustomerQuestion = (
+    GetCustomer | HasCustomer | ListCustomers | SearchCustomers | ExportCustomer | SummariseBuyers
+)
 
 
 class CustomerReading:
@@ -68,6 +72,8 @@ class CustomerReading:
                 return await self._search(question)
             case ExportCustomer():
                 return await self._export(question)
+            case SummariseBuyers():
+                return await summarise_buyers(self._database, question)
 
     async def _get(self, merchant_id: str, customer_id: str) -> Customer | None:
         found = await cached_customer(self._cached, self._database, merchant_id, customer_id)

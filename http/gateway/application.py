@@ -22,6 +22,7 @@ from gateway import (
     api_privacy,
     api_refunds,
     api_rewards,
+    api_rfm,
     api_sessions,
     api_tiers,
 )
@@ -88,6 +89,7 @@ def domain_routes(settings: GatewaySettings) -> tuple[Route, ...]:
         *api_privacy.ROUTES,
         *api_actors.ROUTES,
         *api_flags.ROUTES,
+        *api_rfm.ROUTES,
     )
     routes = (*routes, *api_key_routes(routes))
     return (*routes, *role_routes(routes))

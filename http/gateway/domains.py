@@ -15,6 +15,7 @@ from actors.points import messages as points
 from actors.points.program_messages import PROGRAM
 from actors.points.tier_messages import TIERS
 from actors.products import messages as products
+from actors.rfm_analytics import messages as rfm_analytics
 from config.policies import (
     ADMIN_CORE,
     ADMIN_FEATURES,
@@ -27,6 +28,7 @@ from config.policies import (
     PLATFORM,
     POINTS,
     PRODUCTS,
+    RFM_ANALYTICS,
 )
 from gateway.introspection_messages import INTROSPECTION
 from gateway.switch_messages import SWITCHBOARD
@@ -72,6 +74,8 @@ DOMAIN_OF: Final[Mapping[str, str]] = {
     gamification.BOARDS: GAMIFICATION,
     products.CATALOGUE: PRODUCTS,
     products.QUERIES: PRODUCTS,
+    rfm_analytics.RUNS: RFM_ANALYTICS,
+    rfm_analytics.QUERIES: RFM_ANALYTICS,
     JOBS: PLATFORM,
     RELAY: PLATFORM,
     SWITCHBOARD: CONTROLS,

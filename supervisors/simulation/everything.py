@@ -12,6 +12,7 @@ from supervisors.simulation.points import Points
 from supervisors.simulation.products import Products
 from supervisors.simulation.returns import Returns
 from supervisors.simulation.rewards import Rewards
+from supervisors.simulation.segments import Segments
 from supervisors.simulation.sessions import Sessions
 from supervisors.simulation.transfers import Transfers
 
@@ -34,5 +35,6 @@ class EverythingScenario(ApplicationScenario):
         Rewards,
         Flags,
         Badges,
+        Segments,
     )
     operations = 60

@@ -18,6 +18,7 @@ from supervisors.simulation.points import PointsScenario
 from supervisors.simulation.products import ProductsScenario
 from supervisors.simulation.returns import ReturnsScenario
 from supervisors.simulation.rewards import RewardsScenario
+from supervisors.simulation.segments import SegmentsScenario
 from supervisors.simulation.sessions import SessionsScenario
 from supervisors.simulation.transfers import TransfersScenario
 
@@ -36,6 +37,7 @@ ALL = (
     ProductsScenario,
     ReturnsScenario,
     RewardsScenario,
+    SegmentsScenario,
     SessionsScenario,
     TransfersScenario,
 )

@@ -32,6 +32,8 @@ from actors.points.program_messages import PROGRAM
 from actors.points.tier_messages import TIERS
 from actors.products.messages import CATALOGUE
 from actors.products.messages import QUERIES as PRODUCT_QUERIES
+from actors.rfm_analytics.messages import QUERIES as RFM_QUERIES
+from actors.rfm_analytics.messages import RUNS as RFM_RUNS
 from runtime import ActorSystem, Backoff, ChildSpec, Supervisor
 from runtime.cache import Cache, CacheHandle
 from runtime.jobs import JOBS_MIGRATIONS, JobsSpec
@@ -80,6 +82,7 @@ AUTH_ACTORS = (
     auth.ACCOUNTS,
     auth.QUERIES,
 )
+RFM_ACTORS = (RFM_RUNS, RFM_QUERIES)
 PRODUCTS_ACTORS = (CATALOGUE, PRODUCT_QUERIES)
 GAMIFICATION_ACTORS = (
     PATTERNS,
@@ -96,6 +99,7 @@ DOMAIN_SUPERVISORS = (
     "domain.products",
     "domain.points",
     "domain.gamification",
+    "domain.rfm_analytics",
 )
 
 TARGETS = (
@@ -104,6 +108,7 @@ TARGETS = (
     *POINTS_ACTORS,
     *PRODUCTS_ACTORS,
     *AUDIT_ACTORS,
+    *RFM_ACTORS,
     *FLAG_ACTORS,
     *AUTH_ACTORS,
     *GAMIFICATION_ACTORS,
@@ -112,6 +117,9 @@ TARGETS = (
 """Whom a fault plan may kill."""
 
 SEED_BYTES = 32
+
+RFM_SLICE = 1
+"""Customers of a step: few, so that runs have many."""
 
 
 def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None) -> ChildSpec:
@@ -157,6 +165,7 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
         Path("simulated"),
         jobs=jobs,
         outside=outside,
+        rfm_slice=RFM_SLICE,
     )
     cache = CacheHandle(ports=life.ports, metrics=life.system.metrics)
     return application(spec, simulated_handle(life), cache)

@@ -97,6 +97,7 @@ async def test_the_applications_own_migrations_apply_to_an_empty_store(database:
         "jobs",
         "points",
         "products",
+        "rfm_analytics",
     }
     assert await migrate(database, MIGRATIONS, NOW) == []
 

@@ -91,12 +91,14 @@ from actors.core.messages.merchants import (
     SettingsVersion,
 )
 from actors.core.messages.orders import (
+    MAX_BUYERS,
     MAX_ORDERS,
     MAX_REFUNDS,
     ORDER_RECORDED,
     ORDER_REFUNDED,
     ORDERS,
     QUERIES,
+    BuyerSummary,
     CancelOrder,
     CreditState,
     GetOrder,
@@ -116,6 +118,7 @@ from actors.core.messages.orders import (
     Refund,
     RefundOrder,
     RefundResult,
+    SummariseBuyers,
 )
 
 __all__ = [
@@ -125,6 +128,7 @@ __all__ = [
     "IMPORTS",
     "INTEGRATIONS",
     "KEEP",
+    "MAX_BUYERS",
     "MAX_EXPORTED_ORDERS",
     "MAX_IMPORT_ERRORS",
     "MAX_OPEN_IMPORTS",
@@ -140,6 +144,7 @@ __all__ = [
     "PRIVACY_REQUESTED",
     "QUERIES",
     "AddPart",
+    "BuyerSummary",
     "CancelImport",
     "CancelOrder",
     "ChangeCustomer",
@@ -220,6 +225,7 @@ __all__ = [
     "SetConsent",
     "SettingsVersion",
     "StartImport",
+    "SummariseBuyers",
     "UpsertCustomers",
     "UpsertStatus",
     "Upserted",

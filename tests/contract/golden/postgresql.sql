@@ -904,6 +904,144 @@ CREATE TABLE public.revocations (
     recorded_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL
 );
+CREATE TABLE public.rfm_cells (
+    merchant_id text NOT NULL,
+    run bigint NOT NULL,
+    scoring text NOT NULL,
+    recency_score bigint NOT NULL,
+    frequency_score bigint NOT NULL,
+    monetary_score bigint NOT NULL,
+    segment text NOT NULL,
+    rule bigint NOT NULL,
+    customers bigint DEFAULT 0 NOT NULL,
+    orders bigint DEFAULT 0 NOT NULL,
+    revenue_minor bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT rfm_cells_customers_check CHECK ((customers >= 0)),
+    CONSTRAINT rfm_cells_frequency_score_check CHECK (((frequency_score >= 1) AND (frequency_score <= 5))),
+    CONSTRAINT rfm_cells_monetary_score_check CHECK (((monetary_score >= 1) AND (monetary_score <= 5))),
+    CONSTRAINT rfm_cells_orders_check CHECK ((orders >= 0)),
+    CONSTRAINT rfm_cells_recency_score_check CHECK (((recency_score >= 1) AND (recency_score <= 5))),
+    CONSTRAINT rfm_cells_revenue_minor_check CHECK ((revenue_minor >= 0)),
+    CONSTRAINT rfm_cells_rule_check CHECK ((rule >= 1)),
+    CONSTRAINT rfm_cells_scoring_check CHECK ((scoring = ANY (ARRAY['quintile'::text, 'threshold'::text])))
+);
+CREATE TABLE public.rfm_configs (
+    merchant_id text NOT NULL,
+    version bigint NOT NULL,
+    terms jsonb NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT rfm_configs_version_check CHECK ((version >= 1))
+);
+CREATE TABLE public.rfm_history (
+    merchant_id text NOT NULL,
+    customer_id text NOT NULL,
+    run bigint NOT NULL,
+    previous_segment text,
+    segment text NOT NULL,
+    rule bigint,
+    recency_score bigint,
+    frequency_score bigint,
+    monetary_score bigint
+)
+PARTITION BY HASH (merchant_id);
+CREATE TABLE public.rfm_history_p0 (
+    merchant_id text CONSTRAINT rfm_history_merchant_id_not_null NOT NULL,
+    customer_id text CONSTRAINT rfm_history_customer_id_not_null NOT NULL,
+    run bigint CONSTRAINT rfm_history_run_not_null NOT NULL,
+    previous_segment text,
+    segment text CONSTRAINT rfm_history_segment_not_null NOT NULL,
+    rule bigint,
+    recency_score bigint,
+    frequency_score bigint,
+    monetary_score bigint
+);
+CREATE TABLE public.rfm_runs (
+    merchant_id text NOT NULL,
+    run_id text NOT NULL,
+    number bigint NOT NULL,
+    state text NOT NULL,
+    started_by text NOT NULL,
+    as_of timestamp with time zone NOT NULL,
+    currency text NOT NULL,
+    config_version bigint NOT NULL,
+    terms jsonb NOT NULL,
+    job_id text,
+    created_at timestamp with time zone NOT NULL,
+    begun_at timestamp with time zone,
+    published_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    reason text,
+    attempts bigint DEFAULT 0 NOT NULL,
+    step bigint DEFAULT 0 NOT NULL,
+    cursor text DEFAULT ''::text NOT NULL,
+    compared_with bigint DEFAULT 0 NOT NULL,
+    cuts jsonb,
+    customers bigint DEFAULT 0 NOT NULL,
+    scored bigint DEFAULT 0 NOT NULL,
+    orders bigint DEFAULT 0 NOT NULL,
+    revenue_minor bigint DEFAULT 0 NOT NULL,
+    foreign_orders bigint DEFAULT 0 NOT NULL,
+    told_to text DEFAULT ''::text NOT NULL,
+    kept text NOT NULL,
+    CONSTRAINT rfm_runs_check CHECK (((published_at IS NULL) = (state <> 'published'::text))),
+    CONSTRAINT rfm_runs_check1 CHECK (((ended_at IS NULL) = (state = ANY (ARRAY['queued'::text, 'running'::text])))),
+    CONSTRAINT rfm_runs_config_version_check CHECK ((config_version >= 0)),
+    CONSTRAINT rfm_runs_currency_check CHECK ((length(currency) = 3)),
+    CONSTRAINT rfm_runs_kept_check CHECK ((kept = ANY (ARRAY['all'::text, 'going'::text, 'gone'::text]))),
+    CONSTRAINT rfm_runs_number_check CHECK ((number >= 1)),
+    CONSTRAINT rfm_runs_started_by_check CHECK ((started_by = ANY (ARRAY['request'::text, 'schedule'::text, 'catch_up'::text]))),
+    CONSTRAINT rfm_runs_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'published'::text, 'failed'::text, 'skipped'::text])))
+);
+CREATE TABLE public.rfm_schedules (
+    merchant_id text NOT NULL,
+    next_at timestamp with time zone,
+    as_of timestamp with time zone
+);
+CREATE TABLE public.rfm_scores (
+    merchant_id text NOT NULL,
+    run bigint NOT NULL,
+    customer_id text NOT NULL,
+    orders bigint NOT NULL,
+    last_ordered_at timestamp with time zone,
+    recency_days bigint,
+    monetary_minor bigint NOT NULL,
+    recency_score bigint,
+    frequency_score bigint,
+    monetary_score bigint,
+    segment text,
+    rule bigint,
+    CONSTRAINT rfm_scores_check CHECK (((orders = 0) = (recency_days IS NULL))),
+    CONSTRAINT rfm_scores_frequency_score_check CHECK (((frequency_score >= 1) AND (frequency_score <= 5))),
+    CONSTRAINT rfm_scores_monetary_minor_check CHECK ((monetary_minor >= 0)),
+    CONSTRAINT rfm_scores_monetary_score_check CHECK (((monetary_score >= 1) AND (monetary_score <= 5))),
+    CONSTRAINT rfm_scores_orders_check CHECK ((orders >= 0)),
+    CONSTRAINT rfm_scores_recency_days_check CHECK ((recency_days >= 0)),
+    CONSTRAINT rfm_scores_recency_score_check CHECK (((recency_score >= 1) AND (recency_score <= 5))),
+    CONSTRAINT rfm_scores_rule_check CHECK ((rule >= 1))
+)
+PARTITION BY HASH (merchant_id);
+CREATE TABLE public.rfm_scores_p0 (
+    merchant_id text CONSTRAINT rfm_scores_merchant_id_not_null NOT NULL,
+    run bigint CONSTRAINT rfm_scores_run_not_null NOT NULL,
+    customer_id text CONSTRAINT rfm_scores_customer_id_not_null NOT NULL,
+    orders bigint CONSTRAINT rfm_scores_orders_not_null NOT NULL,
+    last_ordered_at timestamp with time zone,
+    recency_days bigint,
+    monetary_minor bigint CONSTRAINT rfm_scores_monetary_minor_not_null NOT NULL,
+    recency_score bigint,
+    frequency_score bigint,
+    monetary_score bigint,
+    segment text,
+    rule bigint,
+    CONSTRAINT rfm_scores_check CHECK (((orders = 0) = (recency_days IS NULL))),
+    CONSTRAINT rfm_scores_frequency_score_check CHECK (((frequency_score >= 1) AND (frequency_score <= 5))),
+    CONSTRAINT rfm_scores_monetary_minor_check CHECK ((monetary_minor >= 0)),
+    CONSTRAINT rfm_scores_monetary_score_check CHECK (((monetary_score >= 1) AND (monetary_score <= 5))),
+    CONSTRAINT rfm_scores_orders_check CHECK ((orders >= 0)),
+    CONSTRAINT rfm_scores_recency_days_check CHECK ((recency_days >= 0)),
+    CONSTRAINT rfm_scores_recency_score_check CHECK (((recency_score >= 1) AND (recency_score <= 5))),
+    CONSTRAINT rfm_scores_rule_check CHECK ((rule >= 1))
+);
 CREATE TABLE public.schema_migrations (
     component text NOT NULL,
     number bigint NOT NULL,
@@ -956,6 +1094,8 @@ ALTER TABLE ONLY public.points_lot_movements ATTACH PARTITION public.points_lot_
 ALTER TABLE ONLY public.points_lots ATTACH PARTITION public.points_lots_p0 FOR VALUES WITH (modulus 8, remainder 0);
 ALTER TABLE ONLY public.points_postings ATTACH PARTITION public.points_postings_p0 FOR VALUES WITH (modulus 8, remainder 0);
 ALTER TABLE ONLY public.points_transactions ATTACH PARTITION public.points_transactions_p0 FOR VALUES WITH (modulus 8, remainder 0);
+ALTER TABLE ONLY public.rfm_history ATTACH PARTITION public.rfm_history_p0 FOR VALUES WITH (modulus 8, remainder 0);
+ALTER TABLE ONLY public.rfm_scores ATTACH PARTITION public.rfm_scores_p0 FOR VALUES WITH (modulus 8, remainder 0);
 ALTER TABLE ONLY public.access_roles
     ADD CONSTRAINT access_roles_pkey PRIMARY KEY (merchant_id, role_id);
 ALTER TABLE ONLY public.accounts
@@ -1090,6 +1230,24 @@ ALTER TABLE ONLY public.refunds
     ADD CONSTRAINT refunds_pkey PRIMARY KEY (merchant_id, order_id, refund_id);
 ALTER TABLE ONLY public.revocations
     ADD CONSTRAINT revocations_pkey PRIMARY KEY (merchant_id, revoked_id);
+ALTER TABLE ONLY public.rfm_cells
+    ADD CONSTRAINT rfm_cells_pkey PRIMARY KEY (merchant_id, run, scoring, recency_score, frequency_score, monetary_score);
+ALTER TABLE ONLY public.rfm_configs
+    ADD CONSTRAINT rfm_configs_pkey PRIMARY KEY (merchant_id, version);
+ALTER TABLE ONLY public.rfm_history
+    ADD CONSTRAINT rfm_history_pkey PRIMARY KEY (merchant_id, customer_id, run);
+ALTER TABLE ONLY public.rfm_history_p0
+    ADD CONSTRAINT rfm_history_p0_pkey PRIMARY KEY (merchant_id, customer_id, run);
+ALTER TABLE ONLY public.rfm_runs
+    ADD CONSTRAINT rfm_runs_merchant_id_number_key UNIQUE (merchant_id, number);
+ALTER TABLE ONLY public.rfm_runs
+    ADD CONSTRAINT rfm_runs_pkey PRIMARY KEY (merchant_id, run_id);
+ALTER TABLE ONLY public.rfm_schedules
+    ADD CONSTRAINT rfm_schedules_pkey PRIMARY KEY (merchant_id);
+ALTER TABLE ONLY public.rfm_scores
+    ADD CONSTRAINT rfm_scores_pkey PRIMARY KEY (merchant_id, run, customer_id);
+ALTER TABLE ONLY public.rfm_scores_p0
+    ADD CONSTRAINT rfm_scores_p0_pkey PRIMARY KEY (merchant_id, run, customer_id);
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (component, number);
 ALTER TABLE ONLY public.sessions
@@ -1172,6 +1330,15 @@ CREATE INDEX refresh_tokens_of_session ON public.refresh_tokens USING btree (mer
 CREATE INDEX revocations_by_end ON public.revocations USING btree (expires_at);
 CREATE INDEX revocations_by_id ON public.revocations USING btree (revoked_id);
 CREATE INDEX revocations_by_time ON public.revocations USING btree (recorded_at);
+CREATE INDEX rfm_history_of_run ON ONLY public.rfm_history USING btree (merchant_id, run, customer_id);
+CREATE INDEX rfm_history_p0_merchant_id_run_customer_id_idx ON public.rfm_history_p0 USING btree (merchant_id, run, customer_id);
+CREATE INDEX rfm_runs_kept ON public.rfm_runs USING btree (merchant_id, number) WHERE (kept <> 'gone'::text);
+CREATE UNIQUE INDEX rfm_runs_one_at_a_time ON public.rfm_runs USING btree (merchant_id) WHERE (state = ANY (ARRAY['queued'::text, 'running'::text]));
+CREATE INDEX rfm_runs_published ON public.rfm_runs USING btree (merchant_id, number) WHERE (published_at IS NOT NULL);
+CREATE INDEX rfm_schedules_by_age ON public.rfm_schedules USING btree (as_of) WHERE ((next_at IS NOT NULL) AND (as_of IS NOT NULL));
+CREATE INDEX rfm_schedules_due ON public.rfm_schedules USING btree (next_at) WHERE (next_at IS NOT NULL);
+CREATE INDEX rfm_scores_by_segment ON ONLY public.rfm_scores USING btree (merchant_id, run, segment, customer_id) WHERE (segment IS NOT NULL);
+CREATE INDEX rfm_scores_p0_merchant_id_run_segment_customer_id_idx ON public.rfm_scores_p0 USING btree (merchant_id, run, segment, customer_id) WHERE (segment IS NOT NULL);
 CREATE INDEX sessions_by_end ON public.sessions USING btree (expires_at);
 CREATE INDEX sessions_of_account ON public.sessions USING btree (merchant_id, account_id, created_at);
 CREATE UNIQUE INDEX subscriptions_in_force ON public.subscriptions USING btree (merchant_id) WHERE (ends_at IS NULL);
@@ -1191,6 +1358,10 @@ ALTER INDEX public.points_transactions_once ATTACH PARTITION public.points_trans
 ALTER INDEX public.points_transactions_in_order ATTACH PARTITION public.points_transactions_p0_merchant_id_customer_id_asset_sequen_idx;
 ALTER INDEX public.points_transactions_reversing ATTACH PARTITION public.points_transactions_p0_merchant_id_reverses_idx;
 ALTER INDEX public.points_transactions_pkey ATTACH PARTITION public.points_transactions_p0_pkey;
+ALTER INDEX public.rfm_history_of_run ATTACH PARTITION public.rfm_history_p0_merchant_id_run_customer_id_idx;
+ALTER INDEX public.rfm_history_pkey ATTACH PARTITION public.rfm_history_p0_pkey;
+ALTER INDEX public.rfm_scores_by_segment ATTACH PARTITION public.rfm_scores_p0_merchant_id_run_segment_customer_id_idx;
+ALTER INDEX public.rfm_scores_pkey ATTACH PARTITION public.rfm_scores_p0_pkey;
 CREATE TRIGGER admin_flag_history_never_change BEFORE DELETE OR UPDATE ON public.admin_flag_history FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER audit_entries_never_change BEFORE DELETE OR UPDATE ON public.audit_entries FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER gamification_definitions_never_change BEFORE DELETE OR UPDATE ON public.gamification_definitions FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
@@ -1332,6 +1503,12 @@ CREATE POLICY of_merchant ON public.reconciliations USING (((merchant_id = ANY (
 CREATE POLICY of_merchant ON public.refresh_tokens USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.refunds USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.revocations USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.rfm_cells USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.rfm_configs USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.rfm_history USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.rfm_runs USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.rfm_schedules USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.rfm_scores USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.sessions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.subscriptions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.suspensions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -1364,6 +1541,12 @@ ALTER TABLE public.reconciliations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.refresh_tokens ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.refunds ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.revocations ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.rfm_cells ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.rfm_configs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.rfm_history ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.rfm_runs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.rfm_schedules ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.rfm_scores ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.sessions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.subscriptions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.suspensions ENABLE ROW LEVEL SECURITY;
@@ -1430,6 +1613,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.reconciliations TO loyalnest_a
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refresh_tokens TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refunds TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.revocations TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rfm_cells TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rfm_configs TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rfm_history TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rfm_runs TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rfm_schedules TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rfm_scores TO loyalnest_app;
 GRANT SELECT ON TABLE public.schema_migrations TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.subscriptions TO loyalnest_app;

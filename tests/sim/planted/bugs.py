@@ -20,6 +20,8 @@ import actors.points.records
 import actors.points.transferring
 import actors.products.catalogue
 import actors.products.readers
+import actors.rfm_analytics.beginning
+import actors.rfm_analytics.steps
 import runtime.delivery
 import runtime.inbox
 import runtime.jobs.store
@@ -57,6 +59,7 @@ from supervisors.simulation.outbox import OutboxScenario
 from supervisors.simulation.points import PointsScenario
 from supervisors.simulation.products import ProductsScenario
 from supervisors.simulation.rewards import RewardsScenario
+from supervisors.simulation.segments import SegmentsScenario
 from supervisors.simulation.sessions import OUT, WORKS_ONCE, SessionsScenario
 from supervisors.simulation.transfers import TransfersScenario
 
@@ -338,6 +341,18 @@ def logout_of_this_process_alone(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(actors.auth.sessions, "session_end", ending_alone)
 
 
+def slice_in_two_entries(patch: pytest.MonkeyPatch) -> None:
+    """A run notes that a slice is done, and then does it."""
+    append = actors.rfm_analytics.beginning.append
+
+    async def in_two(system: Any, entry: Entry) -> None:
+        await append(system, entry[:1])
+        if entry[1:]:
+            await append(system, entry[1:])
+
+    patch.setattr(actors.rfm_analytics.steps, "append", in_two)
+
+
 def restarts_not_counted(patch: pytest.MonkeyPatch) -> None:
     """A supervisor goes on whatever happens; here somebody crashes at every reading."""
 
@@ -401,6 +416,7 @@ BUGS: Iterable[Bug] = (
     bug(price_not_outdated, ProductsScenario, "who writes reads it back"),
     bug(refresh_token_works_twice, SessionsScenario, WORKS_ONCE),
     bug(logout_of_this_process_alone, SessionsScenario, OUT),
+    bug(slice_in_two_entries, SegmentsScenario, "runs are whole", "runs end well"),
     bug(restarts_not_counted, ProductsScenario, "restart bounds"),
     bug(orders_counted_as_often_as_told, BadgesScenario, BADGES_EARNED),
     bug(tasks_left_behind, EntitiesScenario, "leaked task"),
