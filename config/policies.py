@@ -65,7 +65,7 @@ DATABASE, REDIS = "database", "redis"
 AUTH, CORE, PRODUCTS, POINTS = "auth", "core", "products", "points"
 DEFERRALS, PLATFORM = "deferrals", "platform"
 ADMIN_CORE, CONTROLS, LOGINS = "admin_core", "controls", "logins"
-ADMIN_FEATURES, GAMIFICATION = "admin_features", "gamification"
+ADMIN_FEATURES, CAMPAIGN, GAMIFICATION = "admin_features", "campaign", "gamification"
 RFM_ANALYTICS = "rfm_analytics"
 
 DOMAIN = {
@@ -105,6 +105,7 @@ DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
     ADMIN_CORE: DOMAIN,
     ADMIN_FEATURES: DOMAIN,
     AUTH: DOMAIN,
+    CAMPAIGN: DOMAIN,
     CORE: DOMAIN,
     PRODUCTS: {**DOMAIN, "attempt_s": "0.25"},
     POINTS: DOMAIN,

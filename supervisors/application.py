@@ -22,6 +22,10 @@ from actors.auth.keys import KeyStore
 from actors.auth.messages import ACCOUNTS
 from actors.auth.supervisor import MIGRATIONS as AUTH_MIGRATIONS
 from actors.auth.supervisor import StartHashing, auth_children
+from actors.campaign.rfm_segments import RfmSegments
+from actors.campaign.segments import SegmentSource
+from actors.campaign.supervisor import MIGRATIONS as CAMPAIGN_MIGRATIONS
+from actors.campaign.supervisor import campaign_children, campaign_jobs
 from actors.core.cipher import Vault
 from actors.core.data_keyring import ReadDataKeysFrom, data_keys_from
 from actors.core.data_keys import DataKeyStore
@@ -90,6 +94,7 @@ MIGRATIONS = (
     POINTS_MIGRATIONS,
     PRODUCTS_MIGRATIONS,
     GAMIFICATION_MIGRATIONS,
+    CAMPAIGN_MIGRATIONS,
     RFM_ANALYTICS_MIGRATIONS,
 )
 
@@ -141,6 +146,7 @@ class ApplicationSpec:
     secrets: tuple[WatchedSecret, ...] = ()
     outside: Outside = Outside()
     flags: FlagBook = attrs.field(factory=FlagBook)
+    segments: SegmentSource = attrs.field(factory=RfmSegments)
     rfm_slice: int = SLICE
 
 
@@ -158,6 +164,7 @@ def application(
         core_jobs(handle.share("core_jobs"), vault),
         admin_core_jobs(),
         gamification_jobs(handle.share("gamification_jobs")),
+        campaign_jobs(handle.share("campaign_jobs"), spec.segments),
         rfm_analytics_jobs(handle.share("rfm_analytics_jobs"), spec.rfm_slice),
     )
 
@@ -199,6 +206,7 @@ def domains(
             _domain("admin_features", lambda: _admin_features(spec, handle, cache)),
             _domain("core", lambda: _core(spec, handle, cache, vault)),
             _domain("products", lambda: products_children(handle.share("products"), cache)),
+            _domain("campaign", lambda: campaign_children(handle.share("campaign"))),
             _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),
             _domain(
                 "gamification",

@@ -9,6 +9,8 @@ from typing import Any
 
 import attrs
 
+from actors.campaign.segments import SegmentSource
+from actors.campaign.supervisor import campaign_children, campaign_jobs
 from actors.core.cipher import KEY_BYTES, DataKeys, Vault
 from actors.core.messages import (
     CUSTOMERS,
@@ -144,13 +146,14 @@ async def running_tree(
     handle: DatabaseHandle | None = None,
     disk: MemoryDisk | None = None,
     disk_limits: SpoolLimits | None = None,
+    segments: SegmentSource | None = None,
     rfm_slice: int | None = None,
     leases: Leases | None = None,
     judge: Judge = reached,
 ) -> AsyncIterator[Tree]:
     """In memory and with seeded ports the tree runs in virtual time. `disk` is for deferred
-    earnings. With `rfm_slice` there are segments too, scored so many customers at a time. `judge`
-    evaluates the rules of gamification."""
+    earnings. With `segments` there are the jobs of campaigns, with `rfm_slice` there are segments
+    too, scored so many customers at a time. `judge` evaluates the rules of gamification."""
     disk = disk if disk is not None else MemoryDisk()
     handle = handle if handle is not None else DatabaseHandle()
     spec, ownership = DatabaseSpec(url), Ownership(on_loss=handle.retire)
@@ -159,6 +162,8 @@ async def running_tree(
     jobs = combined_jobs(JobsSpec(leases=leases or Leases()), gamification_jobs(handle))
     if rfm_slice is not None:
         jobs = combined_jobs(jobs, rfm_analytics_jobs(handle, rfm_slice))
+    if segments is not None:
+        jobs = combined_jobs(jobs, campaign_jobs(handle, segments))
 
     async def spool() -> MemorySpool:
         return await MemorySpool.open(disk, disk_limits)
@@ -183,10 +188,11 @@ async def running_tree(
         _supervisor("products", lambda: Supervisor(products_children(handle, cache))),
         _supervisor("points", lambda: Supervisor(points_children(handle, spool), intensity=5)),
         _supervisor("games", lambda: Supervisor(games(), intensity=5)),
+        _supervisor("campaign", lambda: Supervisor(campaign_children(handle))),
     )
     if rfm_slice is not None:
-        segments = partial(Supervisor, rfm_analytics_children(handle))
-        children = (*children, _supervisor("rfm_analytics", segments))
+        scoring = partial(Supervisor, rfm_analytics_children(handle))
+        children = (*children, _supervisor("rfm_analytics", scoring))
     root = _supervisor("test", lambda: Supervisor(children))
     system = ActorSystem(ports if ports is not None else seeded_ports(1, START))
     async with system.run(root):

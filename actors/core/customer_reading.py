@@ -3,6 +3,7 @@
 from actors.core.buyers import summarise_buyers
 from actors.core.cipher import Vault
 from actors.core.contacts import ContactKind, check_external_id, contact_key, search_name
+from actors.core.customer_figures import find_customers, list_figures
 from actors.core.customer_queries import (
     CUSTOMER_EXISTS,
     LIST_CUSTOMERS,
@@ -18,9 +19,11 @@ from actors.core.messages import (
     Customer,
     CustomerExport,
     ExportCustomer,
+    FindCustomers,
     GetCustomer,
     HasCustomer,
     ListCustomers,
+    ListFigures,
     SearchCustomers,
     SummariseBuyers,
 )
@@ -44,7 +47,14 @@ ONE_THING = Refusal(
 
 
 CustomerQuestion = (
-    GetCustomer | HasCustomer | ListCustomers | SearchCustomers | ExportCustomer | SummariseBuyers
+    GetCustomer
+    | HasCustomer
+    | ListCustomers
+    | SearchCustomers
+    | ExportCustomer
+    | FindCustomers
+    | ListFigures
+    | SummariseBuyers
 )
 
 
@@ -72,6 +82,10 @@ class CustomerReading:
                 return await self._search(question)
             case ExportCustomer():
                 return await self._export(question)
+            case FindCustomers():
+                return await find_customers(self._database, question)
+            case ListFigures():
+                return await list_figures(self._database, question)
             case SummariseBuyers():
                 return await summarise_buyers(self._database, question)
 

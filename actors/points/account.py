@@ -168,7 +168,7 @@ class Account(Transferring):
         """Make a plan durable; false when the store holds something that contradicts it."""
         if not plan.events:
             return True
-        entry = entry_of(plan.state, plan.events, plan.answers, plan.taken, plan.changes)
+        entry = entry_of(plan.state, plan.events, plan.answers, plan.taken, plan.changes, plan.uses)
         told = None
         if self._followers.has(self.key.merchant_id):
             told = told_of(plan.events, self.system.ids)

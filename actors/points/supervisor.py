@@ -4,6 +4,7 @@ from pathlib import Path
 
 from actors.admin_features.messages import Defaults, Flags
 from actors.points.account import Account
+from actors.points.campaign_rules import LastRules
 from actors.points.deferrals import Deferrals, OpenSpool
 from actors.points.expiry import Expiry
 from actors.points.following import Followers, Following
@@ -49,6 +50,7 @@ def points_children(
     while the database is away; `flags` switch what may be switched, else the defaults hold."""
     known = flags if flags is not None else Defaults()
     followers = Followers()
+    heard = LastRules()
     return (
         ChildSpec(
             "loader",
@@ -61,8 +63,10 @@ def points_children(
         ChildSpec(
             "accounts", lambda: _accounts(database, followers), name=ACCOUNTS, shutdown_s=10.0
         ),
-        ChildSpec("intake", lambda: Intake(database, known), name=INTAKE, mailbox=REFUSING),
-        ChildSpec("refunds", lambda: OrderRefunds(database), name=ORDER_REFUNDS, mailbox=REFUSING),
+        ChildSpec("intake", lambda: Intake(database, known, heard), name=INTAKE, mailbox=REFUSING),
+        ChildSpec(
+            "refunds", lambda: OrderRefunds(database, heard), name=ORDER_REFUNDS, mailbox=REFUSING
+        ),
         ChildSpec("mergers", Mergers, name=MERGERS, mailbox=REFUSING),
         ChildSpec("tiers", lambda: Tiers(database, known), name=TIERS, mailbox=REFUSING),
         ChildSpec("following", lambda: Following(followers), name=FOLLOWING, mailbox=REFUSING),

@@ -9,6 +9,7 @@ import attrs
 from actors.admin_core import messages as admin_core
 from actors.admin_features import messages as admin_features
 from actors.auth import messages as auth
+from actors.campaign import messages as campaign
 from actors.core import messages as core
 from actors.gamification import messages as gamification
 from actors.points import messages as points
@@ -20,6 +21,7 @@ from config.policies import (
     ADMIN_CORE,
     ADMIN_FEATURES,
     AUTH,
+    CAMPAIGN,
     CONTROLS,
     CORE,
     DEFERRALS,
@@ -72,6 +74,8 @@ DOMAIN_OF: Final[Mapping[str, str]] = {
     gamification.DEFINITIONS: GAMIFICATION,
     gamification.PLAYERS: GAMIFICATION,
     gamification.BOARDS: GAMIFICATION,
+    campaign.CAMPAIGNS: CAMPAIGN,
+    campaign.QUERIES: CAMPAIGN,
     products.CATALOGUE: PRODUCTS,
     products.QUERIES: PRODUCTS,
     rfm_analytics.RUNS: RFM_ANALYTICS,

@@ -3,6 +3,7 @@
 from supervisors.simulation.audit import Audit
 from supervisors.simulation.auth import Auth
 from supervisors.simulation.badges import Badges
+from supervisors.simulation.campaigns import Campaigns
 from supervisors.simulation.deferrals import Deferrals
 from supervisors.simulation.flags import Flags
 from supervisors.simulation.jobs import Jobs
@@ -35,6 +36,7 @@ class EverythingScenario(ApplicationScenario):
         Rewards,
         Flags,
         Badges,
+        Campaigns,
         Segments,
     )
     operations = 60

@@ -7,6 +7,7 @@ from runtime.sim import Scenario
 from supervisors.simulation.audit import AuditScenario
 from supervisors.simulation.auth import AuthScenario
 from supervisors.simulation.badges import BadgesScenario
+from supervisors.simulation.campaigns import CampaignsScenario
 from supervisors.simulation.deferrals import DeferralsScenario
 from supervisors.simulation.entities import EntitiesScenario
 from supervisors.simulation.everything import EverythingScenario
@@ -26,6 +27,7 @@ ALL = (
     AuditScenario,
     AuthScenario,
     BadgesScenario,
+    CampaignsScenario,
     DeferralsScenario,
     EntitiesScenario,
     EverythingScenario,

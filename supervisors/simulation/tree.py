@@ -17,6 +17,8 @@ from actors.auth import messages as auth
 from actors.auth.inside import HASHING
 from actors.auth.keyring import ReadKeys
 from actors.auth.keys import KeySet, KeyStore, SigningKey, signing_key
+from actors.campaign import messages as campaign
+from actors.campaign.due import CLOCK
 from actors.core.cipher import KEY_BYTES, DataKeys
 from actors.core.data_keyring import ReadDataKeys
 from actors.core.data_keys import DataKeyStore
@@ -91,6 +93,7 @@ GAMIFICATION_ACTORS = (
     gamification.INTAKE,
     gamification.BOARDS,
 )
+CAMPAIGN_ACTORS = (campaign.RULES, campaign.QUERIES, campaign.CAMPAIGNS, CLOCK)
 DOMAIN_SUPERVISORS = (
     "domain.auth",
     "domain.admin_core",
@@ -99,6 +102,7 @@ DOMAIN_SUPERVISORS = (
     "domain.products",
     "domain.points",
     "domain.gamification",
+    "domain.campaign",
     "domain.rfm_analytics",
 )
 
@@ -112,6 +116,7 @@ TARGETS = (
     *FLAG_ACTORS,
     *AUTH_ACTORS,
     *GAMIFICATION_ACTORS,
+    *CAMPAIGN_ACTORS,
     *DOMAIN_SUPERVISORS,
 )
 """Whom a fault plan may kill."""

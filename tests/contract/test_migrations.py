@@ -92,6 +92,7 @@ async def test_the_applications_own_migrations_apply_to_an_empty_store(database:
         "admin_core",
         "admin_features",
         "auth",
+        "campaign",
         "core",
         "gamification",
         "jobs",

@@ -1,3 +1,66 @@
+CREATE FUNCTION public.campaigns_check_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF NEW.state <> OLD.state AND NOT (
+        (OLD.state = 'draft' AND NEW.state IN ('scheduled', 'running', 'cancelled'))
+        OR (OLD.state = 'scheduled' AND NEW.state IN ('running', 'cancelled'))
+        OR (OLD.state = 'running' AND NEW.state IN ('paused', 'completed', 'cancelled'))
+        OR (OLD.state = 'paused' AND NEW.state IN ('running', 'completed', 'cancelled'))
+    ) THEN
+        PERFORM campaigns_refuse('a campaign cannot move like this');
+    END IF;
+    IF NEW.kind <> OLD.kind THEN
+        PERFORM campaigns_refuse('the kind of a campaign stays');
+    END IF;
+    IF NEW.version <> OLD.version AND OLD.state NOT IN ('draft', 'scheduled', 'paused') THEN
+        PERFORM campaigns_refuse('a campaign is not changed in this state');
+    END IF;
+    IF OLD.audience_state = 'frozen' AND (
+        NEW.audience_state <> 'frozen' OR NEW.audience_members <> OLD.audience_members
+    ) THEN
+        PERFORM campaigns_refuse('an audience that is frozen stays');
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION public.campaigns_check_member() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM campaigns WHERE merchant_id = NEW.merchant_id
+        AND campaign_id = NEW.campaign_id AND audience_state = 'freezing'
+    ) THEN
+        PERFORM campaigns_refuse('an audience that is frozen stays');
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION public.campaigns_check_new() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF NEW.state <> 'draft' OR NEW.version <> 1 OR NEW.audience_state <> 'open' THEN
+        PERFORM campaigns_refuse('a campaign begins as a draft');
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION public.campaigns_never_go() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'campaigns stay' USING ERRCODE = 'check_violation';
+END
+$$;
+CREATE FUNCTION public.campaigns_refuse(reason text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION '%', reason USING ERRCODE = 'check_violation';
+END
+$$;
 CREATE FUNCTION public.core_subscriptions_do_not_overlap() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -159,6 +222,78 @@ CREATE TABLE public.audit_entries (
     hash text NOT NULL,
     CONSTRAINT audit_entries_hash_check CHECK ((length(hash) = 64)),
     CONSTRAINT audit_entries_sequence_check CHECK ((sequence >= 1))
+);
+CREATE TABLE public.campaign_changes (
+    merchant_id text NOT NULL,
+    campaign_id text NOT NULL,
+    revision bigint NOT NULL,
+    from_state text NOT NULL,
+    to_state text NOT NULL,
+    version bigint NOT NULL,
+    changed_by text NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT campaign_changes_revision_check CHECK ((revision >= 1))
+);
+CREATE TABLE public.campaign_members (
+    merchant_id text NOT NULL,
+    campaign_id text NOT NULL,
+    customer_id text NOT NULL
+);
+CREATE TABLE public.campaign_rulebooks (
+    merchant_id text NOT NULL,
+    version bigint NOT NULL,
+    CONSTRAINT campaign_rulebooks_version_check CHECK ((version >= 1))
+);
+CREATE TABLE public.campaign_runs (
+    merchant_id text NOT NULL,
+    campaign_id text NOT NULL,
+    number bigint NOT NULL,
+    version bigint NOT NULL,
+    begins timestamp with time zone NOT NULL,
+    ends timestamp with time zone,
+    void boolean DEFAULT false NOT NULL,
+    CONSTRAINT campaign_runs_check CHECK (((ends IS NULL) OR (begins <= ends))),
+    CONSTRAINT campaign_runs_number_check CHECK ((number >= 1))
+);
+CREATE TABLE public.campaign_versions (
+    merchant_id text NOT NULL,
+    campaign_id text NOT NULL,
+    version bigint NOT NULL,
+    definition jsonb NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT campaign_versions_version_check CHECK ((version >= 1))
+);
+CREATE TABLE public.campaigns (
+    merchant_id text NOT NULL,
+    campaign_id text NOT NULL,
+    kind text NOT NULL,
+    state text NOT NULL,
+    version bigint NOT NULL,
+    revision bigint NOT NULL,
+    starts_at timestamp with time zone,
+    ends_at timestamp with time zone,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    next_due_at timestamp with time zone,
+    held text,
+    audience_state text DEFAULT 'open'::text NOT NULL,
+    audience_members bigint DEFAULT 0 NOT NULL,
+    audience_step bigint DEFAULT 0 NOT NULL,
+    audience_done boolean DEFAULT false NOT NULL,
+    audience_after text DEFAULT ''::text NOT NULL,
+    frozen_at timestamp with time zone,
+    source_run text,
+    source_as_of timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT campaigns_audience_members_check CHECK ((audience_members >= 0)),
+    CONSTRAINT campaigns_audience_state_check CHECK ((audience_state = ANY (ARRAY['open'::text, 'freezing'::text, 'frozen'::text]))),
+    CONSTRAINT campaigns_check CHECK (((starts_at IS NULL) OR (ends_at IS NULL) OR (starts_at < ends_at))),
+    CONSTRAINT campaigns_kind_check CHECK ((kind = ANY (ARRAY['multiplier'::text, 'fixed_bonus'::text, 'goal'::text, 'broadcast'::text, 'automation'::text]))),
+    CONSTRAINT campaigns_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT campaigns_state_check CHECK ((state = ANY (ARRAY['draft'::text, 'scheduled'::text, 'running'::text, 'paused'::text, 'completed'::text, 'cancelled'::text]))),
+    CONSTRAINT campaigns_version_check CHECK ((version >= 1))
 );
 CREATE TABLE public.captcha_uses (
     merchant_id text NOT NULL,
@@ -546,6 +681,27 @@ CREATE TABLE public.points_accounts (
     CONSTRAINT points_accounts_hold_check CHECK ((hold >= 0)),
     CONSTRAINT points_accounts_pending_check CHECK ((pending >= 0)),
     CONSTRAINT points_accounts_sequence_check CHECK ((sequence >= 1))
+);
+CREATE TABLE public.points_campaign_use (
+    merchant_id text NOT NULL,
+    campaign_id text NOT NULL,
+    customer_id text NOT NULL,
+    points bigint NOT NULL,
+    money_minor bigint NOT NULL,
+    times bigint NOT NULL,
+    progress bigint NOT NULL,
+    reached bigint NOT NULL,
+    points_max bigint,
+    money_minor_max bigint,
+    times_max bigint,
+    CONSTRAINT points_campaign_use_in_money CHECK ((money_minor <= money_minor_max)),
+    CONSTRAINT points_campaign_use_in_points CHECK ((points <= points_max)),
+    CONSTRAINT points_campaign_use_in_times CHECK ((times <= times_max)),
+    CONSTRAINT points_campaign_use_money_minor_check CHECK ((money_minor >= 0)),
+    CONSTRAINT points_campaign_use_points_check CHECK ((points >= 0)),
+    CONSTRAINT points_campaign_use_progress_check CHECK ((progress >= 0)),
+    CONSTRAINT points_campaign_use_reached_check CHECK ((reached >= 0)),
+    CONSTRAINT points_campaign_use_times_check CHECK ((times >= 0))
 );
 CREATE TABLE public.points_deferrals (
     merchant_id text NOT NULL,
@@ -1108,6 +1264,18 @@ ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (merchant_id, key_id);
 ALTER TABLE ONLY public.audit_entries
     ADD CONSTRAINT audit_entries_pkey PRIMARY KEY (merchant_id, sequence);
+ALTER TABLE ONLY public.campaign_changes
+    ADD CONSTRAINT campaign_changes_pkey PRIMARY KEY (merchant_id, campaign_id, revision);
+ALTER TABLE ONLY public.campaign_members
+    ADD CONSTRAINT campaign_members_pkey PRIMARY KEY (merchant_id, campaign_id, customer_id);
+ALTER TABLE ONLY public.campaign_rulebooks
+    ADD CONSTRAINT campaign_rulebooks_pkey PRIMARY KEY (merchant_id);
+ALTER TABLE ONLY public.campaign_runs
+    ADD CONSTRAINT campaign_runs_pkey PRIMARY KEY (merchant_id, campaign_id, number);
+ALTER TABLE ONLY public.campaign_versions
+    ADD CONSTRAINT campaign_versions_pkey PRIMARY KEY (merchant_id, campaign_id, version);
+ALTER TABLE ONLY public.campaigns
+    ADD CONSTRAINT campaigns_pkey PRIMARY KEY (merchant_id, campaign_id);
 ALTER TABLE ONLY public.captcha_uses
     ADD CONSTRAINT captcha_uses_pkey PRIMARY KEY (merchant_id, challenge);
 ALTER TABLE ONLY public.customer_consents
@@ -1174,6 +1342,8 @@ ALTER TABLE ONLY public.plans
     ADD CONSTRAINT plans_pkey PRIMARY KEY (merchant_id, plan_id);
 ALTER TABLE ONLY public.points_accounts
     ADD CONSTRAINT points_accounts_pkey PRIMARY KEY (merchant_id, customer_id, asset);
+ALTER TABLE ONLY public.points_campaign_use
+    ADD CONSTRAINT points_campaign_use_pkey PRIMARY KEY (merchant_id, campaign_id, customer_id);
 ALTER TABLE ONLY public.points_deferrals
     ADD CONSTRAINT points_deferrals_pkey PRIMARY KEY (merchant_id, deferral_id);
 ALTER TABLE ONLY public.points_earn_rules
@@ -1265,6 +1435,10 @@ CREATE UNIQUE INDEX api_keys_by_hash ON public.api_keys USING btree (key_hash);
 CREATE INDEX audit_entries_by_time ON public.audit_entries USING btree (happened_at, entry_id);
 CREATE INDEX audit_entries_of_merchant ON public.audit_entries USING btree (merchant_id, happened_at, entry_id);
 CREATE UNIQUE INDEX audit_entries_once ON public.audit_entries USING btree (merchant_id, entry_id);
+CREATE INDEX campaign_runs_by_end ON public.campaign_runs USING btree (merchant_id, ends);
+CREATE INDEX campaigns_by_state ON public.campaigns USING btree (merchant_id, state);
+CREATE INDEX campaigns_by_time ON public.campaigns USING btree (merchant_id, created_at, campaign_id);
+CREATE INDEX campaigns_due ON public.campaigns USING btree (next_due_at) WHERE (next_due_at IS NOT NULL);
 CREATE INDEX captcha_uses_by_end ON public.captcha_uses USING btree (expires_at);
 CREATE INDEX customer_contacts_by_key ON public.customer_contacts USING btree (key_version);
 CREATE UNIQUE INDEX customer_contacts_once ON public.customer_contacts USING btree (merchant_id, kind, blind_index);
@@ -1364,6 +1538,13 @@ ALTER INDEX public.rfm_scores_by_segment ATTACH PARTITION public.rfm_scores_p0_m
 ALTER INDEX public.rfm_scores_pkey ATTACH PARTITION public.rfm_scores_p0_pkey;
 CREATE TRIGGER admin_flag_history_never_change BEFORE DELETE OR UPDATE ON public.admin_flag_history FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER audit_entries_never_change BEFORE DELETE OR UPDATE ON public.audit_entries FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
+CREATE TRIGGER campaign_changes_never_change BEFORE DELETE OR UPDATE ON public.campaign_changes FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
+CREATE TRIGGER campaign_members_never_change BEFORE DELETE OR UPDATE ON public.campaign_members FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
+CREATE TRIGGER campaign_members_only_while_freezing BEFORE INSERT ON public.campaign_members FOR EACH ROW EXECUTE FUNCTION public.campaigns_check_member();
+CREATE TRIGGER campaign_versions_never_change BEFORE DELETE OR UPDATE ON public.campaign_versions FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
+CREATE TRIGGER campaigns_begin_as_drafts BEFORE INSERT ON public.campaigns FOR EACH ROW EXECUTE FUNCTION public.campaigns_check_new();
+CREATE TRIGGER campaigns_move_as_they_may BEFORE UPDATE ON public.campaigns FOR EACH ROW EXECUTE FUNCTION public.campaigns_check_change();
+CREATE TRIGGER campaigns_never_go BEFORE DELETE ON public.campaigns FOR EACH ROW EXECUTE FUNCTION public.campaigns_never_go();
 CREATE TRIGGER gamification_definitions_never_change BEFORE DELETE OR UPDATE ON public.gamification_definitions FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER points_lot_movements_never_change BEFORE DELETE OR UPDATE ON public.points_lot_movements FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER points_postings_never_change BEFORE DELETE OR UPDATE ON public.points_postings FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
@@ -1417,6 +1598,12 @@ ALTER TABLE public.admin_flag_history ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.admin_flags ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.api_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.audit_entries ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.campaign_changes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.campaign_members ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.campaign_rulebooks ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.campaign_runs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.campaign_versions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.campaigns ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.captcha_uses ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.customer_consents ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.customer_contacts ENABLE ROW LEVEL SECURITY;
@@ -1449,6 +1636,12 @@ CREATE POLICY of_merchant ON public.admin_flag_history USING (((merchant_id = AN
 CREATE POLICY of_merchant ON public.admin_flags USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.api_keys USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.audit_entries USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.campaign_changes USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.campaign_members USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.campaign_rulebooks USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.campaign_runs USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.campaign_versions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.campaigns USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.captcha_uses USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.customer_consents USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.customer_contacts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -1479,6 +1672,7 @@ CREATE POLICY of_merchant ON public.orders USING (((merchant_id = ANY (( SELECT 
 CREATE POLICY of_merchant ON public.outbox USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.plans USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_accounts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.points_campaign_use USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_deferrals USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_earn_rules USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_followers USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -1517,6 +1711,7 @@ ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.plans ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_accounts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.points_campaign_use ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_deferrals ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_earn_rules ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_followers ENABLE ROW LEVEL SECURITY;
@@ -1558,6 +1753,12 @@ GRANT SELECT,INSERT ON TABLE public.admin_flag_history TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.admin_flags TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_keys TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.audit_entries TO loyalnest_app;
+GRANT SELECT,INSERT ON TABLE public.campaign_changes TO loyalnest_app;
+GRANT SELECT,INSERT ON TABLE public.campaign_members TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_rulebooks TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_runs TO loyalnest_app;
+GRANT SELECT,INSERT ON TABLE public.campaign_versions TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaigns TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.captcha_uses TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customer_consents TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customer_contacts TO loyalnest_app;
@@ -1589,6 +1790,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.orders TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.outbox TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.plans TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_accounts TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_campaign_use TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_deferrals TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_earn_rules TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_followers TO loyalnest_app;

@@ -10,6 +10,61 @@ BEGIN SELECT RAISE(ABORT, 'audit entries never change'); END;
 CREATE TRIGGER audit_entries_never_go BEFORE DELETE ON audit_entries
 BEGIN SELECT RAISE(ABORT, 'audit entries never change'); END;
 
+CREATE TRIGGER campaign_changes_never_change BEFORE UPDATE ON campaign_changes
+BEGIN SELECT RAISE(ABORT, 'the past of campaigns never changes'); END;
+
+CREATE TRIGGER campaign_changes_never_go BEFORE DELETE ON campaign_changes
+BEGIN SELECT RAISE(ABORT, 'the past of campaigns never changes'); END;
+
+CREATE TRIGGER campaign_members_never_change BEFORE UPDATE ON campaign_members
+BEGIN SELECT RAISE(ABORT, 'an audience that is frozen stays'); END;
+
+CREATE TRIGGER campaign_members_never_go BEFORE DELETE ON campaign_members
+BEGIN SELECT RAISE(ABORT, 'an audience that is frozen stays'); END;
+
+CREATE TRIGGER campaign_members_only_while_freezing BEFORE INSERT ON campaign_members
+WHEN NOT EXISTS (
+    SELECT 1 FROM campaigns WHERE merchant_id = NEW.merchant_id
+    AND campaign_id = NEW.campaign_id AND audience_state = 'freezing'
+)
+BEGIN SELECT RAISE(ABORT, 'an audience that is frozen stays'); END;
+
+CREATE TRIGGER campaign_versions_never_change BEFORE UPDATE ON campaign_versions
+BEGIN SELECT RAISE(ABORT, 'versions of campaigns never change'); END;
+
+CREATE TRIGGER campaign_versions_never_go BEFORE DELETE ON campaign_versions
+BEGIN SELECT RAISE(ABORT, 'versions of campaigns never change'); END;
+
+CREATE TRIGGER campaigns_begin_as_drafts BEFORE INSERT ON campaigns
+WHEN NEW.state <> 'draft' OR NEW.version <> 1 OR NEW.audience_state <> 'open'
+BEGIN SELECT RAISE(ABORT, 'a campaign begins as a draft'); END;
+
+CREATE TRIGGER campaigns_change_while_they_may BEFORE UPDATE ON campaigns
+WHEN NEW.version <> OLD.version AND OLD.state NOT IN ('draft', 'scheduled', 'paused')
+BEGIN SELECT RAISE(ABORT, 'a campaign is not changed in this state'); END;
+
+CREATE TRIGGER campaigns_keep_their_kind BEFORE UPDATE ON campaigns
+WHEN NEW.kind <> OLD.kind
+BEGIN SELECT RAISE(ABORT, 'the kind of a campaign stays'); END;
+
+CREATE TRIGGER campaigns_move_as_they_may BEFORE UPDATE ON campaigns
+WHEN NEW.state <> OLD.state AND NOT (
+    (OLD.state = 'draft' AND NEW.state IN ('scheduled', 'running', 'cancelled'))
+    OR (OLD.state = 'scheduled' AND NEW.state IN ('running', 'cancelled'))
+    OR (OLD.state = 'running' AND NEW.state IN ('paused', 'completed', 'cancelled'))
+    OR (OLD.state = 'paused' AND NEW.state IN ('running', 'completed', 'cancelled'))
+)
+BEGIN SELECT RAISE(ABORT, 'a campaign cannot move like this'); END;
+
+CREATE TRIGGER campaigns_never_go BEFORE DELETE ON campaigns
+BEGIN SELECT RAISE(ABORT, 'campaigns stay'); END;
+
+CREATE TRIGGER campaigns_stay_frozen BEFORE UPDATE ON campaigns
+WHEN OLD.audience_state = 'frozen' AND (
+    NEW.audience_state <> 'frozen' OR NEW.audience_members <> OLD.audience_members
+)
+BEGIN SELECT RAISE(ABORT, 'an audience that is frozen stays'); END;
+
 CREATE TRIGGER customers_merge_into_one_of_their_own BEFORE UPDATE OF merged_into ON customers
 WHEN NEW.merged_into IS NOT NULL AND NOT EXISTS (SELECT 1 FROM customers AS other
     WHERE other.merchant_id = NEW.merchant_id AND other.customer_id = NEW.merged_into)
@@ -136,6 +191,83 @@ CREATE TABLE audit_entries (
     trace_id TEXT,
     hash TEXT NOT NULL CHECK (length(hash) = 64),
     PRIMARY KEY (merchant_id, sequence)
+);
+
+CREATE TABLE campaign_changes (
+    merchant_id TEXT NOT NULL,
+    campaign_id TEXT NOT NULL,
+    revision BIGINT NOT NULL CHECK (revision >= 1),
+    from_state TEXT NOT NULL,
+    to_state TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    changed_by TEXT NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, campaign_id, revision)
+);
+
+CREATE TABLE campaign_members (
+    merchant_id TEXT NOT NULL,
+    campaign_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    PRIMARY KEY (merchant_id, campaign_id, customer_id)
+);
+
+CREATE TABLE campaign_rulebooks (
+    merchant_id TEXT NOT NULL,
+    version BIGINT NOT NULL CHECK (version >= 1),
+    PRIMARY KEY (merchant_id)
+);
+
+CREATE TABLE campaign_runs (
+    merchant_id TEXT NOT NULL,
+    campaign_id TEXT NOT NULL,
+    number BIGINT NOT NULL CHECK (number >= 1),
+    version BIGINT NOT NULL,
+    begins TIMESTAMPTZ NOT NULL,
+    ends TIMESTAMPTZ,
+    void BOOLEAN NOT NULL DEFAULT false,
+    PRIMARY KEY (merchant_id, campaign_id, number),
+    CHECK (ends IS NULL OR begins <= ends)
+);
+
+CREATE TABLE campaign_versions (
+    merchant_id TEXT NOT NULL,
+    campaign_id TEXT NOT NULL,
+    version BIGINT NOT NULL CHECK (version >= 1),
+    definition JSONB NOT NULL,
+    created_by TEXT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, campaign_id, version)
+);
+
+CREATE TABLE campaigns (
+    merchant_id TEXT NOT NULL,
+    campaign_id TEXT NOT NULL,
+    kind TEXT NOT NULL
+        CHECK (kind IN ('multiplier', 'fixed_bonus', 'goal', 'broadcast', 'automation')),
+    state TEXT NOT NULL
+        CHECK (state IN ('draft', 'scheduled', 'running', 'paused', 'completed', 'cancelled')),
+    version BIGINT NOT NULL CHECK (version >= 1),
+    revision BIGINT NOT NULL CHECK (revision >= 1),
+    starts_at TIMESTAMPTZ,
+    ends_at TIMESTAMPTZ,
+    started_at TIMESTAMPTZ,
+    ended_at TIMESTAMPTZ,
+    next_due_at TIMESTAMPTZ,
+    held TEXT,
+    audience_state TEXT NOT NULL DEFAULT 'open'
+        CHECK (audience_state IN ('open', 'freezing', 'frozen')),
+    audience_members BIGINT NOT NULL DEFAULT 0 CHECK (audience_members >= 0),
+    audience_step BIGINT NOT NULL DEFAULT 0,
+    audience_done BOOLEAN NOT NULL DEFAULT false,
+    audience_after TEXT NOT NULL DEFAULT '',
+    frozen_at TIMESTAMPTZ,
+    source_run TEXT,
+    source_as_of TIMESTAMPTZ,
+    created_at TIMESTAMPTZ NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, campaign_id),
+    CHECK (starts_at IS NULL OR ends_at IS NULL OR starts_at < ends_at)
 );
 
 CREATE TABLE captcha_uses (
@@ -508,6 +640,24 @@ CREATE TABLE points_accounts (
     recorded_at TIMESTAMPTZ NOT NULL,
     next_due_at TIMESTAMPTZ,
     PRIMARY KEY (merchant_id, customer_id, asset)
+);
+
+CREATE TABLE points_campaign_use (
+    merchant_id TEXT NOT NULL,
+    campaign_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    points BIGINT NOT NULL CHECK (points >= 0),
+    money_minor BIGINT NOT NULL CHECK (money_minor >= 0),
+    times BIGINT NOT NULL CHECK (times >= 0),
+    progress BIGINT NOT NULL CHECK (progress >= 0),
+    reached BIGINT NOT NULL CHECK (reached >= 0),
+    points_max BIGINT,
+    money_minor_max BIGINT,
+    times_max BIGINT,
+    PRIMARY KEY (merchant_id, campaign_id, customer_id),
+    CONSTRAINT points_campaign_use_in_points CHECK (points <= points_max),
+    CONSTRAINT points_campaign_use_in_money CHECK (money_minor <= money_minor_max),
+    CONSTRAINT points_campaign_use_in_times CHECK (times <= times_max)
 );
 
 CREATE TABLE points_deferrals (
@@ -950,6 +1100,14 @@ CREATE INDEX audit_entries_by_time ON audit_entries (happened_at, entry_id);
 CREATE INDEX audit_entries_of_merchant ON audit_entries (merchant_id, happened_at, entry_id);
 
 CREATE UNIQUE INDEX audit_entries_once ON audit_entries (merchant_id, entry_id);
+
+CREATE INDEX campaign_runs_by_end ON campaign_runs (merchant_id, ends);
+
+CREATE INDEX campaigns_by_state ON campaigns (merchant_id, state);
+
+CREATE INDEX campaigns_by_time ON campaigns (merchant_id, created_at, campaign_id);
+
+CREATE INDEX campaigns_due ON campaigns (next_due_at) WHERE next_due_at IS NOT NULL;
 
 CREATE INDEX captcha_uses_by_end ON captcha_uses (expires_at);
 

@@ -14,6 +14,7 @@ import actors.auth.writing
 import actors.core.orders
 import actors.gamification.intake
 import actors.points.account
+import actors.points.campaign_rules
 import actors.points.deferral_replay
 import actors.points.loading
 import actors.points.records
@@ -30,7 +31,10 @@ import runtime.restarts
 from actors.admin_features.book import FlagBook
 from actors.admin_features.records import Snapshot
 from actors.auth.queries import USE_REFRESH
+from actors.campaign.messages import Rule
 from actors.gamification.facts import fact_of_order
+from actors.points.promotion_records import use_writes
+from actors.points.promotions import UseChange, concerning
 from actors.points.queries import INSERT_LOT, INSERT_TRANSFER
 from actors.points.records import transfer_entry
 from actors.points.reward_records import redemption_writes
@@ -50,6 +54,7 @@ from runtime.storage.idempotency import INSERT_KEY
 from runtime.storage.outbox import INSERT_EVENT
 from supervisors.simulation.badges import EARNED as BADGES_EARNED
 from supervisors.simulation.badges import BadgesScenario
+from supervisors.simulation.campaigns import IN_BUDGET, STACKING, CampaignsScenario
 from supervisors.simulation.deferrals import DeferralsScenario
 from supervisors.simulation.entities import EntitiesScenario
 from supervisors.simulation.flags import FlagsScenario
@@ -200,6 +205,24 @@ def lot_twice(patch: pytest.MonkeyPatch) -> None:
         return (*entry, *again)
 
     patch.setattr(actors.points.account, "entry_of", twice)
+
+
+def budget_looked_at_and_not_taken(patch: pytest.MonkeyPatch) -> None:
+    """What a campaign gives is counted for each member alone."""
+
+    def of_the_member(merchant_id: str, customer_id: str, use: UseChange) -> tuple[Write, ...]:
+        return use_writes(merchant_id, customer_id, use)[:1]
+
+    patch.setattr(actors.points.records, "use_writes", of_the_member)
+
+
+def group_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """Campaigns of one group take effect together."""
+
+    def without_groups(*arguments: Any) -> tuple[Rule, ...]:
+        return tuple(attrs.evolve(rule, group=None) for rule in concerning(*arguments))
+
+    patch.setattr(actors.points.campaign_rules, "concerning", without_groups)
 
 
 def transfer_in_two_entries(patch: pytest.MonkeyPatch) -> None:
@@ -406,6 +429,8 @@ BUGS: Iterable[Bug] = (
     bug(lot_twice, PointsScenario, "ledger conservation"),
     bug(transfer_in_two_entries, TransfersScenario, "ledger conservation"),
     bug(transfer_key_forgotten, TransfersScenario, ONCE),
+    bug(budget_looked_at_and_not_taken, CampaignsScenario, IN_BUDGET),
+    bug(group_forgotten, CampaignsScenario, STACKING),
     bug(stock_not_given_back, RewardsScenario, "stock is what is left", "ledger verifies"),
     bug(older_flags_taken, FlagsScenario, "converges", "versions never go back"),
     bug(answers_forgotten, PointsScenario, "answered at last", "answers when all is well"),

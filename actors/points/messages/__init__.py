@@ -5,7 +5,13 @@ from enum import Enum
 
 import attrs
 
+from actors.campaign.messages import Rule, Spent
 from actors.core.messages import CreditState, OrderRecorded
+from actors.points.messages.following import FOLLOWING as FOLLOWING
+from actors.points.messages.following import POINTS_POSTED as POINTS_POSTED
+from actors.points.messages.following import FollowPoints as FollowPoints
+from actors.points.messages.following import PointsPosted as PointsPosted
+from actors.points.messages.following import PostedPoints as PostedPoints
 from actors.vocabulary import Idempotency, Page, Refusal
 from runtime.message import Call
 
@@ -26,13 +32,6 @@ MERGERS = "points.mergers"
 
 ORDER_REFUNDS = "points.order_refunds"
 """Name of the actor that takes points back for refunds and cancellations."""
-
-FOLLOWING = "points.following"
-"""Name of the actor that notes for which merchants to tell of points."""
-
-POINTS_POSTED = "points.posted"
-"""Topic of the outbox event that tells of points that were earned, or taken back again, for
-merchants that are followed; payload: `PointsPosted`."""
 
 DEFAULT_ASSET = "points"
 
@@ -103,14 +102,29 @@ class EarnRule:
     rounding: Rounding = Rounding.DOWN_PER_ORDER
 
 
+@attrs.frozen
+class Promotions:
+    """The rules of running campaigns that concern an order, in the order of their effect.
+
+    They are those of `version` of the merchant's rules, and had been heard of `age_s` before.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    version: int = 0
+    age_s: int = 0
+
+
+NO_PROMOTIONS = Promotions()
+
+
 @attrs.frozen(kw_only=True)
 class EarnForOrder:
     """Earn by rule for an order that core recorded. The order is its own idempotency key.
 
-    The intake puts in the rule in force; an account that gets none uses the built-in one. An
-    order that earns 0 points writes nothing: its receipt has the kind `NOTHING` and no
-    transaction id. `event_id` is the outbox event that told of it; it is recorded in the inbox
-    with the earning, and what was recorded before earns nothing again.
+    The intake puts in the rule in force, and what running campaigns add; an account that gets no
+    rule uses the built-in one. An order that earns 0 points writes nothing: its receipt has the
+    kind `NOTHING` and no transaction id. `event_id` is the outbox event that told of it; it is
+    recorded in the inbox with the earning, and what was recorded before earns nothing again.
     """
 
     order_id: str
@@ -119,6 +133,7 @@ class EarnForOrder:
     ordered_at: datetime
     rule: EarnRule | None = None
     event_id: str | None = None
+    promotions: Promotions = NO_PROMOTIONS
 
 
 @attrs.frozen(kw_only=True)
@@ -454,28 +469,22 @@ class CheckCredits(Call[tuple[CreditState, ...]]):
 
 
 @attrs.frozen
-class FollowPoints(Call[None]):
-    """To `FOLLOWING`: tell of this merchant's points from now on. Again is harmless."""
+class ListTierMembers(Call[tuple[str, ...]]):
+    """To `QUERIES`: members who have one of the tiers, by their ids, after the id `after`; fewer
+    than `limit` at the end."""
 
     merchant_id: str
+    tiers: tuple[str, ...]
+    after: str = ""
+    limit: int = 500
 
 
-@attrs.frozen(kw_only=True)
-class PostedPoints:
-    """`amount` is signed. `earned_by` is the earning that this is, or, where points were
-    `taken_back`, the one that they had come from."""
-
-    transaction_id: str
-    earned_by: str
-    amount: int
-    taken_back: bool
-    effective_at: datetime
+MAX_TIER_MEMBERS = 1_000
 
 
 @attrs.frozen
-class PointsPosted:
-    """Payload of the outbox event: what one entry did. Events of a customer come in the order of
-    the ledger."""
+class GetCampaignSpent(Call[Spent]):
+    """To `QUERIES`: what a campaign has given so far."""
 
-    customer_id: str
-    postings: tuple[PostedPoints, ...]
+    merchant_id: str
+    campaign_id: str
