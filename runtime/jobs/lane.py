@@ -3,22 +3,10 @@
 import attrs
 import trio
 
-from runtime.jobs.model import Job, QueuePolicy, Token
+from runtime.jobs.model import Job, Leases, QueuePolicy, Token
 
 CLAIM_BATCH = 32
 """Jobs claimed at once."""
-
-
-@attrs.frozen
-class Leases:
-    """How long a claimed job is its worker's alone, and how often that is renewed.
-
-    A runner looks every `rescue_s` for jobs whose worker is gone.
-    """
-
-    lease_s: float = 30.0
-    heartbeat_s: float = 10.0
-    rescue_s: float = 5.0
 
 
 @attrs.define(eq=False)
@@ -52,6 +40,7 @@ class Lane:
     """The bulkhead of one queue in this process."""
 
     policy: QueuePolicy
+    leases: Leases
     attempts: dict[Token, Attempt] = attrs.field(factory=dict)
     claiming: trio.Lock = attrs.field(factory=trio.Lock)
     _changed: trio.Event = attrs.field(factory=trio.Event)

@@ -23,7 +23,7 @@ from runtime.jobs.endings import (
     verdict_of,
 )
 from runtime.jobs.handlers import JobHandler
-from runtime.jobs.lane import Attempt, Lane, Leases
+from runtime.jobs.lane import Attempt, Lane
 from runtime.jobs.messages import (
     CHANNEL,
     JOBS,
@@ -33,7 +33,7 @@ from runtime.jobs.messages import (
     RunnerStatistics,
 )
 from runtime.jobs.metrics import JobMetrics, job_metrics
-from runtime.jobs.model import Job, JobState, QueuePolicy
+from runtime.jobs.model import Job, JobState, Leases, QueuePolicy
 from runtime.jobs.queries import INSERT_JOB
 from runtime.jobs.rescue import Rescuer
 from runtime.jobs.settling import COMMIT_TIMEOUT_S, Settler
@@ -72,9 +72,12 @@ class JobRunner(Actor):
     ) -> None:
         self._database = database
         self._store = JobStore(database)
-        self._lanes = {policy.name: Lane(policy) for policy in policies}
+        usual = leases if leases is not None else Leases()
+        self._lanes = {
+            policy.name: Lane(policy, policy.leases if policy.leases is not None else usual)
+            for policy in policies
+        }
         self._handlers = handlers
-        self._leases = leases if leases is not None else Leases()
         self._backoff = Backoff()
         self._stopping = False
         self._worker = ""
@@ -157,7 +160,7 @@ class JobRunner(Actor):
         room = lane.room
         if room <= 0:
             return False
-        lease_s = self._leases.lease_s
+        lease_s = lane.leases.lease_s
         # A journal that cannot commit (its partition was taken over) could not end a job either.
         await self.system.ref(JOURNAL).ask(Append(()), timeout_s=COMMIT_TIMEOUT_S)
         async with lane.claiming:
@@ -281,7 +284,7 @@ class JobRunner(Actor):
     async def _keep_leases(self, lane: Lane) -> None:
         trouble = Trouble(log, "heartbeat_failed", "heartbeat_works_again")
         while True:
-            await trio.sleep(self._leases.heartbeat_s)
+            await trio.sleep(lane.leases.heartbeat_s)
             try:
                 await self._beat(lane)
                 trouble.ended(queue=lane.policy.name)
@@ -291,7 +294,7 @@ class JobRunner(Actor):
     async def _beat(self, lane: Lane) -> None:
         if not lane.attempts:
             return
-        lease_s = self._leases.lease_s
+        lease_s = lane.leases.lease_s
         asked_at = monotonic()
         until = await self._store_now() + timedelta(seconds=lease_s)
         renewed = await self._store.beat(lane.policy.name, worker=self._worker, until=until)
@@ -306,4 +309,4 @@ class JobRunner(Actor):
                 trouble.ended(queue=lane.policy.name)
             except StorageError as error:
                 trouble.failed(error, queue=lane.policy.name)
-            await trio.sleep(self._leases.rescue_s)
+            await trio.sleep(lane.leases.rescue_s)

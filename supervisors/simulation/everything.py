@@ -5,12 +5,14 @@ from supervisors.simulation.auth import Auth
 from supervisors.simulation.badges import Badges
 from supervisors.simulation.campaigns import Campaigns
 from supervisors.simulation.deferrals import Deferrals
+from supervisors.simulation.deliveries import Deliveries
 from supervisors.simulation.flags import Flags
 from supervisors.simulation.jobs import Jobs
 from supervisors.simulation.orders import Orders
 from supervisors.simulation.parts import ApplicationScenario
 from supervisors.simulation.points import Points
 from supervisors.simulation.products import Products
+from supervisors.simulation.referrals import Referrals
 from supervisors.simulation.returns import Returns
 from supervisors.simulation.rewards import Rewards
 from supervisors.simulation.segments import Segments
@@ -36,6 +38,8 @@ class EverythingScenario(ApplicationScenario):
         Rewards,
         Flags,
         Badges,
+        Deliveries,
+        Referrals,
         Campaigns,
         Segments,
     )

@@ -9,6 +9,7 @@ from supervisors.simulation.auth import AuthScenario
 from supervisors.simulation.badges import BadgesScenario
 from supervisors.simulation.campaigns import CampaignsScenario
 from supervisors.simulation.deferrals import DeferralsScenario
+from supervisors.simulation.deliveries import DeliveriesScenario
 from supervisors.simulation.entities import EntitiesScenario
 from supervisors.simulation.everything import EverythingScenario
 from supervisors.simulation.flags import FlagsScenario
@@ -17,6 +18,7 @@ from supervisors.simulation.orders import OrdersScenario
 from supervisors.simulation.outbox import OutboxScenario
 from supervisors.simulation.points import PointsScenario
 from supervisors.simulation.products import ProductsScenario
+from supervisors.simulation.referrals import ReferralsScenario
 from supervisors.simulation.returns import ReturnsScenario
 from supervisors.simulation.rewards import RewardsScenario
 from supervisors.simulation.segments import SegmentsScenario
@@ -29,6 +31,7 @@ ALL = (
     BadgesScenario,
     CampaignsScenario,
     DeferralsScenario,
+    DeliveriesScenario,
     EntitiesScenario,
     EverythingScenario,
     FlagsScenario,
@@ -37,6 +40,7 @@ ALL = (
     OutboxScenario,
     PointsScenario,
     ProductsScenario,
+    ReferralsScenario,
     ReturnsScenario,
     RewardsScenario,
     SegmentsScenario,

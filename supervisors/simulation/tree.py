@@ -18,14 +18,18 @@ from actors.auth.inside import HASHING
 from actors.auth.keyring import ReadKeys
 from actors.auth.keys import KeySet, KeyStore, SigningKey, signing_key
 from actors.campaign import messages as campaign
+from actors.campaign.delivery_messages import BROADCASTS
 from actors.campaign.due import CLOCK
+from actors.campaign.sending import Providers
 from actors.core.cipher import KEY_BYTES, DataKeys
 from actors.core.data_keyring import ReadDataKeys
 from actors.core.data_keys import DataKeyStore
-from actors.core.messages import CUSTOMERS, IMPORTS, INTEGRATIONS, MERCHANTS, ORDERS
+from actors.core.messages import CONTACTS, CUSTOMERS, IMPORTS, INTEGRATIONS, MERCHANTS, ORDERS
 from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.gamification import messages as gamification
 from actors.gamification.matching import PATTERNS
+from actors.outgoing.absent import NoTexter
+from actors.outgoing.ports import Texter
 from actors.points.deferrals import OpenSpool
 from actors.points.loading import LOADER
 from actors.points.messages import ACCOUNTS, DEFERRALS, FOLLOWING, INTAKE, MERGERS, ORDER_REFUNDS
@@ -34,6 +38,8 @@ from actors.points.program_messages import PROGRAM
 from actors.points.tier_messages import TIERS
 from actors.products.messages import CATALOGUE
 from actors.products.messages import QUERIES as PRODUCT_QUERIES
+from actors.referrals import messages as referrals
+from actors.referrals.sending import Couriers
 from actors.rfm_analytics.messages import QUERIES as RFM_QUERIES
 from actors.rfm_analytics.messages import RUNS as RFM_RUNS
 from runtime import ActorSystem, Backoff, ChildSpec, Supervisor
@@ -53,10 +59,11 @@ from supervisors.application import ApplicationSpec, Outside, application
 from supervisors.cache import CACHE, cache_child
 from supervisors.platform import DATABASE, DatabaseSpec, platform
 from supervisors.simulation.hashing import quick_hashing
+from supervisors.simulation.mailer import SimulatedMailer
 from supervisors.simulation.patterns import PatternsInPlace
 
 PLATFORM_ACTORS = (DATABASE, JOURNAL, RELAY, CACHE, JOBS, RUNNER, SCHEDULER)
-CORE_ACTORS = (MERCHANTS, CUSTOMERS, ORDERS, CORE_QUERIES, IMPORTS, INTEGRATIONS)
+CORE_ACTORS = (MERCHANTS, CUSTOMERS, ORDERS, CORE_QUERIES, IMPORTS, INTEGRATIONS, CONTACTS)
 POINTS_ACTORS = (
     LOADER,
     POINTS_QUERIES,
@@ -93,7 +100,14 @@ GAMIFICATION_ACTORS = (
     gamification.INTAKE,
     gamification.BOARDS,
 )
-CAMPAIGN_ACTORS = (campaign.RULES, campaign.QUERIES, campaign.CAMPAIGNS, CLOCK)
+REFERRALS_ACTORS = (
+    referrals.REFERRALS,
+    referrals.QUERIES,
+    referrals.ORDERS,
+    referrals.PEOPLE,
+    referrals.CALLBACKS,
+)
+CAMPAIGN_ACTORS = (campaign.RULES, campaign.QUERIES, campaign.CAMPAIGNS, CLOCK, BROADCASTS)
 DOMAIN_SUPERVISORS = (
     "domain.auth",
     "domain.admin_core",
@@ -102,6 +116,7 @@ DOMAIN_SUPERVISORS = (
     "domain.products",
     "domain.points",
     "domain.gamification",
+    "domain.referrals",
     "domain.campaign",
     "domain.rfm_analytics",
 )
@@ -111,6 +126,7 @@ TARGETS = (
     *CORE_ACTORS,
     *POINTS_ACTORS,
     *PRODUCTS_ACTORS,
+    *REFERRALS_ACTORS,
     *AUDIT_ACTORS,
     *RFM_ACTORS,
     *FLAG_ACTORS,
@@ -127,7 +143,9 @@ RFM_SLICE = 1
 """Customers of a step: few, so that runs have many."""
 
 
-def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None) -> ChildSpec:
+def simulated_application(
+    world: World, life: Life, jobs: JobsSpec | None = None, texter: Texter | None = None
+) -> ChildSpec:
     """The application's root for one process of `world`."""
 
     @asynccontextmanager
@@ -164,6 +182,9 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
         read_data_keys=read_data_keys,
         flag_file=lambda _path: FileInMemory(),
         start_patterns=PatternsInPlace,
+        providers=Providers(mailer=SimulatedMailer(world)),
+        couriers=Couriers(texter=texter or NoTexter(), public_url="https://simulated"),
+        signed=lambda signature, _url, _form: signature == "right",
     )
     spec = ApplicationSpec(
         simulated_database(world, life),

@@ -7,6 +7,8 @@ import attrs
 
 from actors.campaign.messages import Rule, Spent
 from actors.core.messages import CreditState, OrderRecorded
+from actors.points.expiring import ExpiringPoints as ExpiringPoints
+from actors.points.expiring import ListExpiring as ListExpiring
 from actors.points.messages.following import FOLLOWING as FOLLOWING
 from actors.points.messages.following import POINTS_POSTED as POINTS_POSTED
 from actors.points.messages.following import FollowPoints as FollowPoints

@@ -32,6 +32,7 @@ APPEND_ONLY = (
     "points_transfers",
     "points_transfer_parts",
     "gamification_definitions",
+    "referral_steps",
 )
 
 TABLES_OF_MERCHANTS = (
