@@ -93,11 +93,13 @@ async def test_the_applications_own_migrations_apply_to_an_empty_store(database:
         "admin_features",
         "auth",
         "campaign",
+        "campaign_deliveries",
         "core",
         "gamification",
         "jobs",
         "points",
         "products",
+        "referrals",
         "rfm_analytics",
     }
     assert await migrate(database, MIGRATIONS, NOW) == []
