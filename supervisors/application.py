@@ -53,9 +53,18 @@ from actors.event_tracking.supervisor import (
     event_tracking_children,
     spill_file,
 )
+from actors.gamification.matching import Patterns
+from actors.gamification.messages import INTAKE as GAMIFICATION_INTAKE
+from actors.gamification.messages import REFERRAL_REWARDED
+from actors.gamification.supervisor import MIGRATIONS as GAMIFICATION_MIGRATIONS
+from actors.gamification.supervisor import (
+    StartPatterns,
+    gamification_children,
+    gamification_jobs,
+)
 from actors.outgoing.absent import NoTexter
 from actors.points.deferrals import OpenSpool
-from actors.points.messages import INTAKE, MERGERS, ORDER_REFUNDS
+from actors.points.messages import INTAKE, MERGERS, ORDER_REFUNDS, POINTS_POSTED
 from actors.points.supervisor import MIGRATIONS as POINTS_MIGRATIONS
 from actors.points.supervisor import deferral_spool, points_children
 from actors.points.tier_messages import TIER_CHANGED
@@ -85,13 +94,15 @@ DOMAINS = "loyalnest.domains"
 """Name of the supervisor whose children are the domains."""
 
 SUBSCRIPTIONS = {
-    ORDER_RECORDED: (INTAKE, REFERRAL_ORDERS),
-    ORDER_REFUNDED: (ORDER_REFUNDS, REFERRAL_ORDERS),
-    CUSTOMERS_MERGED: (MERGERS, REFERRAL_PEOPLE, FORGETTER),
+    POINTS_POSTED: (GAMIFICATION_INTAKE,),
+    REFERRAL_REWARDED: (GAMIFICATION_INTAKE,),
+    ORDER_RECORDED: (INTAKE, GAMIFICATION_INTAKE, REFERRAL_ORDERS),
+    ORDER_REFUNDED: (ORDER_REFUNDS, GAMIFICATION_INTAKE, REFERRAL_ORDERS),
+    CUSTOMERS_MERGED: (MERGERS, GAMIFICATION_INTAKE, REFERRAL_PEOPLE, FORGETTER),
     AUDITED: (AUDIT,),
     FLAG_CHANGED: (KEEPER,),
     PRIVACY_REQUESTED: (PRIVACY,),
-    CUSTOMER_ERASED: (ACCOUNTS, REFERRAL_PEOPLE, BROADCASTS, FORGETTER),
+    CUSTOMER_ERASED: (ACCOUNTS, GAMIFICATION_INTAKE, REFERRAL_PEOPLE, BROADCASTS, FORGETTER),
     TIER_CHANGED: (BROADCASTS,),
     CAMPAIGN_CHANGED: (BROADCASTS,),
     BROADCAST_COMPLETED: (BROADCASTS,),
@@ -107,6 +118,7 @@ MIGRATIONS = (
     CORE_MIGRATIONS,
     POINTS_MIGRATIONS,
     PRODUCTS_MIGRATIONS,
+    GAMIFICATION_MIGRATIONS,
     REFERRALS_MIGRATIONS,
     CAMPAIGN_MIGRATIONS,
     DELIVERY_MIGRATIONS,
@@ -142,6 +154,7 @@ class Outside:
     read_keys: ReadFrom = keys_from
     start_hashing: StartHashing = Hashing
     read_data_keys: ReadDataKeysFrom = data_keys_from
+    start_patterns: StartPatterns = Patterns
     couriers: Couriers = attrs.field(factory=lambda: Couriers(texter=NoTexter()))
     signed: Signed = nobody_signs
     providers: Providers = attrs.field(factory=Providers)
@@ -188,6 +201,7 @@ def application(
         spec.jobs or JobsSpec(),
         core_jobs(handle.share("core_jobs"), vault),
         admin_core_jobs(),
+        gamification_jobs(handle.share("gamification_jobs")),
         referrals_jobs(handle.share("referrals_jobs"), spec.outside.couriers),
         campaign_jobs(handle.share("campaign_jobs"), spec.segments),
         delivery_jobs(handle.share("delivery_jobs"), spec.outside.providers),
@@ -235,6 +249,12 @@ def domains(
             _domain("referrals", lambda: _referrals(spec, handle)),
             _domain("campaign", lambda: campaign_children(handle.share("campaign"))),
             _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),
+            _domain(
+                "gamification",
+                lambda: gamification_children(
+                    handle.share("gamification"), spec.outside.start_patterns
+                ),
+            ),
             _domain("rfm_analytics", lambda: rfm_analytics_children(handle.share("rfm_analytics"))),
             _domain("event_tracking", lambda: _event_tracking(spec, handle)),
         ),

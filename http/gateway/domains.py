@@ -13,6 +13,7 @@ from actors.campaign import messages as campaign
 from actors.campaign.delivery_messages import BROADCASTS
 from actors.core import messages as core
 from actors.event_tracking import messages as event_tracking
+from actors.gamification import messages as gamification
 from actors.points import messages as points
 from actors.points.program_messages import PROGRAM
 from actors.points.tier_messages import TIERS
@@ -28,6 +29,7 @@ from config.policies import (
     CORE,
     DEFERRALS,
     EVENT_TRACKING,
+    GAMIFICATION,
     LOGINS,
     PLATFORM,
     POINTS,
@@ -74,6 +76,9 @@ DOMAIN_OF: Final[Mapping[str, str]] = {
     PROGRAM: POINTS,
     TIERS: POINTS,
     points.DEFERRALS: DEFERRALS,
+    gamification.DEFINITIONS: GAMIFICATION,
+    gamification.PLAYERS: GAMIFICATION,
+    gamification.BOARDS: GAMIFICATION,
     campaign.CAMPAIGNS: CAMPAIGN,
     campaign.QUERIES: CAMPAIGN,
     BROADCASTS: CAMPAIGN,

@@ -2,6 +2,7 @@
 
 from supervisors.simulation.audit import Audit
 from supervisors.simulation.auth import Auth
+from supervisors.simulation.badges import Badges
 from supervisors.simulation.campaigns import Campaigns
 from supervisors.simulation.deferrals import Deferrals
 from supervisors.simulation.deliveries import Deliveries
@@ -37,6 +38,7 @@ class EverythingScenario(ApplicationScenario):
         Transfers,
         Rewards,
         Flags,
+        Badges,
         Deliveries,
         Referrals,
         Campaigns,

@@ -39,6 +39,12 @@ RETURNER = "returner"
 COUNT_UNDELIVERED = AcrossMerchants(
     "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM late_deliveries)"
 )
+PLAYERS = ("gil", "hal")
+"""Customers who do nothing but order, so that the badges they have earned are known."""
+
+OF_OTHER_PARTS = frozenset({RETURNER, *PLAYERS})
+"""Customers that the orders of single parts create."""
+
 OPERATOR = "operator"
 
 LEASES = Leases(lease_s=9.0, heartbeat_s=3.0, rescue_s=3.0)

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from runtime.sim import Scenario
 from supervisors.simulation.audit import AuditScenario
 from supervisors.simulation.auth import AuthScenario
+from supervisors.simulation.badges import BadgesScenario
 from supervisors.simulation.campaigns import CampaignsScenario
 from supervisors.simulation.deferrals import DeferralsScenario
 from supervisors.simulation.deliveries import DeliveriesScenario
@@ -28,6 +29,7 @@ from supervisors.simulation.transfers import TransfersScenario
 ALL = (
     AuditScenario,
     AuthScenario,
+    BadgesScenario,
     CampaignsScenario,
     DeferralsScenario,
     DeliveriesScenario,

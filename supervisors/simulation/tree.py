@@ -30,11 +30,13 @@ from actors.event_tracking.messages import FORGETTER, TRACKER
 from actors.event_tracking.messages import QUERIES as EVENT_QUERIES
 from actors.event_tracking.stock import Stock
 from actors.event_tracking.supervisor import RETENTION, SPILLER, TrackingSpec, spill_limits
+from actors.gamification import messages as gamification
+from actors.gamification.matching import PATTERNS
 from actors.outgoing.absent import NoTexter
 from actors.outgoing.ports import Texter
 from actors.points.deferrals import OpenSpool
 from actors.points.loading import LOADER
-from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE, MERGERS, ORDER_REFUNDS
+from actors.points.messages import ACCOUNTS, DEFERRALS, FOLLOWING, INTAKE, MERGERS, ORDER_REFUNDS
 from actors.points.messages import QUERIES as POINTS_QUERIES
 from actors.points.program_messages import PROGRAM
 from actors.points.tier_messages import TIERS
@@ -62,6 +64,7 @@ from supervisors.cache import CACHE, cache_child
 from supervisors.platform import DATABASE, DatabaseSpec, platform
 from supervisors.simulation.hashing import quick_hashing
 from supervisors.simulation.mailer import SimulatedMailer
+from supervisors.simulation.patterns import PatternsInPlace
 
 PLATFORM_ACTORS = (DATABASE, JOURNAL, RELAY, CACHE, JOBS, RUNNER, SCHEDULER)
 CORE_ACTORS = (MERCHANTS, CUSTOMERS, ORDERS, CORE_QUERIES, IMPORTS, INTEGRATIONS, CONTACTS)
@@ -74,6 +77,7 @@ POINTS_ACTORS = (
     INTAKE,
     ORDER_REFUNDS,
     MERGERS,
+    FOLLOWING,
     "points.expiry",
     DEFERRALS,
 )
@@ -93,6 +97,13 @@ AUTH_ACTORS = (
 )
 RFM_ACTORS = (RFM_RUNS, RFM_QUERIES)
 PRODUCTS_ACTORS = (CATALOGUE, PRODUCT_QUERIES)
+GAMIFICATION_ACTORS = (
+    PATTERNS,
+    gamification.DEFINITIONS,
+    gamification.PLAYERS,
+    gamification.INTAKE,
+    gamification.BOARDS,
+)
 REFERRALS_ACTORS = (
     referrals.REFERRALS,
     referrals.QUERIES,
@@ -109,6 +120,7 @@ DOMAIN_SUPERVISORS = (
     "domain.core",
     "domain.products",
     "domain.points",
+    "domain.gamification",
     "domain.referrals",
     "domain.campaign",
     "domain.rfm_analytics",
@@ -125,6 +137,7 @@ TARGETS = (
     *RFM_ACTORS,
     *FLAG_ACTORS,
     *AUTH_ACTORS,
+    *GAMIFICATION_ACTORS,
     *CAMPAIGN_ACTORS,
     *EVENT_ACTORS,
     *DOMAIN_SUPERVISORS,
@@ -185,6 +198,7 @@ def simulated_application(
         start_hashing=quick_hashing,
         read_data_keys=read_data_keys,
         flag_file=lambda _path: FileInMemory(),
+        start_patterns=PatternsInPlace,
         providers=Providers(mailer=SimulatedMailer(world)),
         couriers=Couriers(texter=texter or NoTexter(), public_url="https://simulated"),
         signed=lambda signature, _url, _form: signature == "right",

@@ -11,6 +11,7 @@ from tests.bench.failing import failing
 from tests.bench.idling import idling
 from tests.bench.importing import importing
 from tests.bench.introspection import introspection
+from tests.bench.judging import judging
 from tests.bench.logins import logins
 from tests.bench.messaging import messaging
 from tests.bench.mutations import mutations
@@ -35,6 +36,7 @@ ALL = (
     simulating,
     roundtrips,
     policies,
+    judging,
     logins,
     durable,
     serving_on_postgresql,

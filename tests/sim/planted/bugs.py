@@ -16,6 +16,7 @@ import actors.campaign.pump
 import actors.core.orders
 import actors.event_tracking.draining
 import actors.event_tracking.storing
+import actors.gamification.intake
 import actors.points.account
 import actors.points.campaign_rules
 import actors.points.deferral_replay
@@ -39,6 +40,7 @@ from actors.auth.queries import USE_REFRESH
 from actors.campaign.delivery_messages import DeliveryState
 from actors.campaign.delivery_model import Leased, Settlement
 from actors.campaign.messages import Rule
+from actors.gamification.facts import fact_of_order
 from actors.points.promotion_records import use_writes
 from actors.points.promotions import UseChange, concerning
 from actors.points.queries import INSERT_LOT, INSERT_TRANSFER
@@ -59,6 +61,8 @@ from runtime.sim import Scenario
 from runtime.storage import Entry, Statement, Write, inbox
 from runtime.storage.idempotency import INSERT_KEY
 from runtime.storage.outbox import INSERT_EVENT
+from supervisors.simulation.badges import EARNED as BADGES_EARNED
+from supervisors.simulation.badges import BadgesScenario
 from supervisors.simulation.campaigns import IN_BUDGET, STACKING, CampaignsScenario
 from supervisors.simulation.deferrals import DeferralsScenario
 from supervisors.simulation.deliveries import DeliveriesScenario
@@ -458,6 +462,17 @@ def tasks_left_behind(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Journal, "receive_batch", receive_batch)
 
 
+def orders_counted_as_often_as_told(patch: pytest.MonkeyPatch) -> None:
+    """An order is another one whenever an event tells of it."""
+    number = count(1)
+
+    def told_again(order: Any) -> Any:
+        fact = fact_of_order(order)
+        return attrs.evolve(fact, fact_id=f"{fact.fact_id}-{next(number)}")
+
+    patch.setattr(actors.gamification.intake, "fact_of_order", told_again)
+
+
 def bug(plant: Patch, scenario: type[Scenario], *rules: str) -> Bug:
     return Bug(plant, scenario, frozenset(rules))
 
@@ -498,5 +513,6 @@ BUGS: Iterable[Bug] = (
     bug(text_sent_without_a_note, ReferralsScenario, "no text twice"),
     bug(slice_in_two_entries, SegmentsScenario, "runs are whole", "runs end well"),
     bug(restarts_not_counted, ProductsScenario, "restart bounds"),
+    bug(orders_counted_as_often_as_told, BadgesScenario, BADGES_EARNED),
     bug(tasks_left_behind, EntitiesScenario, "leaked task"),
 )
