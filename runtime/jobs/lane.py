@@ -1,9 +1,13 @@
 """A lane: the jobs of one queue that this process runs, and how many more it may take."""
 
 import attrs
+import structlog
 import trio
 
 from runtime.jobs.model import Job, QueuePolicy, Token
+from runtime.trouble import Trouble
+
+log = structlog.get_logger("loyalnest.jobs")
 
 CLAIM_BATCH = 32
 """Jobs claimed at once."""
@@ -47,6 +51,10 @@ class Attempt:
         self.scope.cancel()
 
 
+def _heartbeat() -> Trouble:
+    return Trouble(log, "heartbeat_failed", "heartbeat_works_again")
+
+
 @attrs.define(eq=False)
 class Lane:
     """The bulkhead of one queue in this process."""
@@ -54,6 +62,7 @@ class Lane:
     policy: QueuePolicy
     attempts: dict[Token, Attempt] = attrs.field(factory=dict)
     claiming: trio.Lock = attrs.field(factory=trio.Lock)
+    heartbeat: Trouble = attrs.field(factory=_heartbeat)
     _changed: trio.Event = attrs.field(factory=trio.Event)
 
     @property

@@ -47,7 +47,7 @@ from runtime.trouble import Trouble
 log = structlog.get_logger("loyalnest.jobs")
 
 POLL_S = 1.0
-"""How often a queue is looked at without a notice: a job starts at most so much too late."""
+"""How often the queues are looked at without a notice: a job starts at most so much too late."""
 
 GRACE_S = 2.0
 """How long a stop waits for handlers to end by themselves."""
@@ -89,10 +89,11 @@ class JobRunner(Actor):
         self._settler = Settler(self.system, self._store)
         self._rescuer = Rescuer(self.system, self._store, self._metrics)
         self.start_task(self._listen)
+        self.start_task(self._keep_looking)
+        self.start_task(self._keep_leases)
+        self.start_task(self._keep_rescuing)
         for lane in self._lanes.values():
             self.start_task(self._serve, lane)
-            self.start_task(self._keep_leases, lane)
-            self.start_task(self._keep_rescuing, lane)
 
     async def receive(self, message: Any) -> object:
         if not isinstance(message, GetRunnerStatistics):
@@ -149,8 +150,24 @@ class JobRunner(Actor):
                 await trio.sleep(self._backoff.delay_s(failures + 1, self.system.random))
                 continue
             if not more:
-                with trio.move_on_after(POLL_S):
-                    await changed.wait()
+                await changed.wait()
+
+    async def _keep_looking(self) -> None:
+        """Wake lanes that have something to claim: one question for all of them, since a claim of
+        each would be what a program without jobs does most."""
+        trouble = Trouble(log, "queues_not_looked_at", "queues_looked_at_again")
+        while True:
+            await trio.sleep(POLL_S)
+            lanes = {name: lane for name, lane in self._lanes.items() if lane.room > 0}
+            try:
+                now = await self._store_now()
+                due = await self._store.due(tuple(lanes), now=now, here=self.system.clock.now())
+                trouble.ended()
+            except StorageError as error:
+                trouble.failed(error)
+                continue
+            for name in due:
+                lanes[name].nudge()
 
     async def _claim(self, lane: Lane) -> bool:
         """Take jobs as far as there is room; whether there may be more of both."""
@@ -278,32 +295,34 @@ class JobRunner(Actor):
         if state is JobState.DEAD:
             self._metrics.died(job)
 
-    async def _keep_leases(self, lane: Lane) -> None:
-        trouble = Trouble(log, "heartbeat_failed", "heartbeat_works_again")
+    async def _keep_leases(self) -> None:
         while True:
             await trio.sleep(self._leases.heartbeat_s)
-            try:
-                await self._beat(lane)
-                trouble.ended(queue=lane.policy.name)
-            except StorageError as error:
-                trouble.failed(error, queue=lane.policy.name)
+            busy = [lane for lane in self._lanes.values() if lane.attempts]
+            if busy:
+                async with trio.open_nursery() as nursery:
+                    for lane in busy:
+                        nursery.start_soon(self._beat, lane)
 
     async def _beat(self, lane: Lane) -> None:
-        if not lane.attempts:
-            return
         lease_s = self._leases.lease_s
         asked_at = monotonic()
-        until = await self._store_now() + timedelta(seconds=lease_s)
-        renewed = await self._store.beat(lane.policy.name, worker=self._worker, until=until)
+        try:
+            until = await self._store_now() + timedelta(seconds=lease_s)
+            renewed = await self._store.beat(lane.policy.name, worker=self._worker, until=until)
+        except StorageError as error:
+            lane.heartbeat.failed(error, queue=lane.policy.name)
+            return
+        lane.heartbeat.ended(queue=lane.policy.name)
         for token in renewed & lane.attempts.keys():
             lane.attempts[token].renew(asked_at + lease_s)
 
-    async def _keep_rescuing(self, lane: Lane) -> None:
+    async def _keep_rescuing(self) -> None:
         trouble = Trouble(log, "rescue_failed", "rescue_works_again")
         while True:
             try:
-                await self._rescuer.rescue(lane, await self._store_now())
-                trouble.ended(queue=lane.policy.name)
+                await self._rescuer.rescue(tuple(self._lanes.values()), await self._store_now())
+                trouble.ended()
             except StorageError as error:
-                trouble.failed(error, queue=lane.policy.name)
+                trouble.failed(error)
             await trio.sleep(self._leases.rescue_s)
