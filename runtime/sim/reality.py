@@ -1,5 +1,6 @@
 """What is really in the simulated store, for those who look at it from outside of the processes."""
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -24,10 +25,13 @@ def _at_leisure() -> Iterator[None]:
 
 
 class Reality:
-    """A database in memory, without faults and without deadlines."""
+    """A database in memory, without faults and without deadlines. It begins as `template` is.
 
-    def __init__(self) -> None:
-        self._database: SqliteDatabase = open_sqlite_memory()
+    Nothing here is a checkpoint: what reaches it from the processes waited on the way.
+    """
+
+    def __init__(self, template: sqlite3.Connection | None = None) -> None:
+        self._database: SqliteDatabase = open_sqlite_memory(template, yields=False)
 
     async def fetch(self, sql: str, *values: Any) -> list[Row]:
         with _at_leisure():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
@@ -50,11 +51,18 @@ class SimulatedStore:
     """A database server. It keeps what was committed, whatever becomes of the processes.
 
     While `away`, nobody reaches it. `committed` is called with the entries of every commit of a
-    journal.
+    journal. It begins as `template` is, or empty.
     """
 
-    def __init__(self, nursery: trio.Nursery, luck: Luck, trace: Trace, findings: Findings) -> None:
-        self.real = Reality()
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        luck: Luck,
+        trace: Trace,
+        findings: Findings,
+        template: sqlite3.Connection | None = None,
+    ) -> None:
+        self.real = Reality(template)
         self.luck = luck
         self.trace = trace
         self.findings = findings

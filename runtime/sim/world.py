@@ -15,8 +15,10 @@ from runtime.sim.disk import SimulatedDisk
 from runtime.sim.findings import Findings
 from runtime.sim.life import Life
 from runtime.sim.provider import SimulatedProvider
+from runtime.sim.schemas import schema_of
 from runtime.sim.store import SimulatedStore
 from runtime.sim.trace import Trace
+from runtime.storage import Migrations
 
 
 class World:
@@ -27,7 +29,14 @@ class World:
     that one that is used more often changes nothing for the others.
     """
 
-    def __init__(self, seed: int, nursery: trio.Nursery, trace: Trace, findings: Findings) -> None:
+    def __init__(
+        self,
+        seed: int,
+        nursery: trio.Nursery,
+        trace: Trace,
+        findings: Findings,
+        schema: tuple[Migrations, ...] = (),
+    ) -> None:
         self.seed = seed
         self.nursery = nursery
         self.trace = trace
@@ -37,7 +46,8 @@ class World:
         self.cache = SimulatedCacheServer(self._luck("cache"), trace)
         self.disk = SimulatedDisk(self._luck("disk"), trace)
         self.provider = SimulatedProvider(self._luck("provider"), trace)
-        self.store = SimulatedStore(nursery, self._luck("store"), trace, findings)
+        template = schema_of(schema) if schema else None
+        self.store = SimulatedStore(nursery, self._luck("store"), trace, findings, template)
         self.cut_off = False
         self._lives = 0
 
@@ -79,7 +89,10 @@ class World:
 
 
 @asynccontextmanager
-async def world(seed: int, trace: Trace, findings: Findings) -> AsyncIterator[World]:
-    """A world without faults. Commits that are under way at the end of the block still happen."""
+async def world(
+    seed: int, trace: Trace, findings: Findings, schema: tuple[Migrations, ...] = ()
+) -> AsyncIterator[World]:
+    """A world without faults, whose store has had the migrations of `schema`. Commits that are
+    under way at the end of the block still happen."""
     async with trio.open_nursery() as nursery:
-        yield World(seed, nursery, trace, findings)
+        yield World(seed, nursery, trace, findings, schema)

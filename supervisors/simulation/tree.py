@@ -98,6 +98,9 @@ TARGETS = (
 )
 """Whom a fault plan may kill."""
 
+PLATFORM_MIGRATIONS = (RUNTIME_MIGRATIONS, JOBS_MIGRATIONS)
+"""Of the platform without domains."""
+
 SEED_BYTES = 32
 
 
@@ -116,17 +119,21 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
         return open_it
 
     def read_keys(_store: KeyStore) -> ReadKeys:
+        key = signing_key_of(world)
+        keys = KeySet(key, (key.verification_key(),))
+
         async def read(_now: datetime) -> KeySet:
             await checkpoint()
-            key = signing_key_of(world)
-            return KeySet(key, (key.verification_key(),))
+            return keys
 
         return read
 
     def read_data_keys(_store: DataKeyStore) -> ReadDataKeys:
+        keys = data_keys_of(world)
+
         async def read() -> DataKeys:
             await checkpoint()
-            return data_keys_of(world)
+            return keys
 
         return read
 
@@ -164,7 +171,7 @@ def simulated_platform(
             lambda: platform(
                 simulated_database(world, life),
                 handle,
-                (RUNTIME_MIGRATIONS, JOBS_MIGRATIONS),
+                PLATFORM_MIGRATIONS,
                 subscriptions,
                 Ownership(on_loss=handle.retire),
                 cache_child(None, cache),
