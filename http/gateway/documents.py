@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Final
 
 import attrs
+import trio
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from gateway.docs_page import CONTENT_SECURITY_POLICY, docs_page, landing_page
 from gateway.metrics import exposition
-from gateway.openapi import openapi
+from gateway.openapi import TITLE, openapi
 from gateway.routes import Answer, ApiRequest, Handler, Response, Route, encode_json
 from gateway.settings import GatewaySettings
 from runtime.policies import Priority
@@ -24,32 +25,49 @@ def html_answer(page: str) -> Answer:
     return Answer(page.encode(), content_type=HTML, headers=headers)
 
 
-@attrs.define
+@attrs.frozen
+class Described:
+    """What is answered about the API."""
+
+    document: Answer
+    page: Answer
+
+    @classmethod
+    def of(cls, routes: Sequence[Route], version: str) -> "Described":
+        document = openapi(routes, version)
+        return cls(Answer(encode_json(document)), html_answer(docs_page(document)))
+
+
+@attrs.define(eq=False)
 class Documents:
-    """The answers are made once, as soon as all routes are known."""
+    """The answers are made when somebody asks for the first time, in a thread: a tenth of a second
+    that neither a start nor other requests have to wait for."""
 
     _registry: CollectorRegistry
-    _document: Answer = attrs.field(init=False)
-    _page: Answer = attrs.field(init=False)
-    _landing: Answer = attrs.field(init=False)
+    _version: str
+    routes: Sequence[Route] = ()
+    _lock: trio.Lock = attrs.field(factory=trio.Lock)
+    _described: Described | None = None
 
-    def describe(self, routes: Sequence[Route], version: str) -> None:
-        document = openapi(routes, version)
-        self._document = Answer(encode_json(document))
-        self._page = html_answer(docs_page(document))
-        self._landing = html_answer(landing_page(document["info"]["title"]))
+    async def _description(self) -> Described:
+        async with self._lock:
+            if self._described is None:
+                self._described = await trio.to_thread.run_sync(
+                    Described.of, self.routes, self._version
+                )
+            return self._described
 
     async def metrics(self, request: ApiRequest) -> Answer:
         return exposition(self._registry)
 
     async def openapi(self, request: ApiRequest) -> Answer:
-        return self._document
+        return (await self._description()).document
 
     async def page(self, request: ApiRequest) -> Answer:
-        return self._page
+        return (await self._description()).page
 
     async def landing(self, request: ApiRequest) -> Answer:
-        return self._landing
+        return html_answer(landing_page(TITLE))
 
 
 def _document(
@@ -72,7 +90,7 @@ def document_routes(
     routes: Sequence[Route], settings: GatewaySettings, registry: CollectorRegistry
 ) -> tuple[Route, ...]:
     """The routes of this area, which describe `routes` and themselves."""
-    documents = Documents(registry)
+    documents = Documents(registry, settings.version)
     own = (
         _document(
             "/metrics",
@@ -97,5 +115,5 @@ def document_routes(
             "/", documents.landing, "Where to go from here", Response("A page", content_type=HTML)
         ),
     )
-    documents.describe([*routes, *own], settings.version)
+    documents.routes = (*routes, *own)
     return own

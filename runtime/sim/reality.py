@@ -1,6 +1,5 @@
 """What is really in the simulated store, for those who look at it from outside of the processes."""
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +9,7 @@ from runtime.parking import monotonic
 from runtime.storage import Entry, Row
 from runtime.storage.port import Query
 from runtime.storage.sqlite import SqliteDatabase, open_sqlite_memory
+from runtime.storage.sqlite_templates import Template
 
 LONG_S = 86_400.0
 
@@ -30,7 +30,7 @@ class Reality:
     Nothing here is a checkpoint: what reaches it from the processes waited on the way.
     """
 
-    def __init__(self, template: sqlite3.Connection | None = None) -> None:
+    def __init__(self, template: Template | None = None) -> None:
         self._database: SqliteDatabase = open_sqlite_memory(template, yields=False)
 
     async def fetch(self, sql: str, *values: Any) -> list[Row]:

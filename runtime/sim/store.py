@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
@@ -32,6 +31,7 @@ from runtime.storage.notices import Notices
 from runtime.storage.partitions import COUNT_COMMIT
 from runtime.storage.policies import DEPENDENCY
 from runtime.storage.port import ANNOUNCED_S, AcrossMerchants, Query
+from runtime.storage.sqlite_templates import Template
 
 Result = TypeVar("Result")
 
@@ -60,7 +60,7 @@ class SimulatedStore:
         luck: Luck,
         trace: Trace,
         findings: Findings,
-        template: sqlite3.Connection | None = None,
+        template: Template | None = None,
     ) -> None:
         self.real = Reality(template)
         self.luck = luck

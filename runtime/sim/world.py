@@ -15,10 +15,10 @@ from runtime.sim.disk import SimulatedDisk
 from runtime.sim.findings import Findings
 from runtime.sim.life import Life
 from runtime.sim.provider import SimulatedProvider
-from runtime.sim.schemas import schema_of
 from runtime.sim.store import SimulatedStore
 from runtime.sim.trace import Trace
 from runtime.storage import Migrations
+from runtime.storage.sqlite_templates import template_of
 
 
 class World:
@@ -46,7 +46,7 @@ class World:
         self.cache = SimulatedCacheServer(self._luck("cache"), trace)
         self.disk = SimulatedDisk(self._luck("disk"), trace)
         self.provider = SimulatedProvider(self._luck("provider"), trace)
-        template = schema_of(schema) if schema else None
+        template = template_of(schema) if schema else None
         self.store = SimulatedStore(nursery, self._luck("store"), trace, findings, template)
         self.cut_off = False
         self._lives = 0

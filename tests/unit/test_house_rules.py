@@ -83,6 +83,7 @@ ADAPTERS = {
     "actors.core.data_keyring": "the keys of personal data, where no other way to them is given",
     "actors.core.data_keys": "the file of the keys of personal data",
     "actors.key_files": "the files of keys, as they are written",
+    "gateway.documents": "the edge: it writes the document in a thread",
     "gateway.door": "the edge: simulations end where the network begins",
     "gateway.listener": "the edge",
     "gateway.visitors": "the edge",
@@ -100,6 +101,7 @@ ADAPTERS = {
     "runtime.storage.postgres_values": "an adapter of the database's port",
     "runtime.storage.schema": "it reads migrations from its own package",
     "runtime.storage.sqlite": "an adapter of the database's port; in memory without threads",
+    "runtime.storage.sqlite_templates": "an adapter of the database's port; in memory",
     "runtime.storage.sqlite_values": "an adapter of the database's port",
 }
 """Who reaches out of the process itself. Everybody else does so through a port, behind which
