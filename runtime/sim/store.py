@@ -21,6 +21,7 @@ from runtime.storage import (
     Database,
     Dialect,
     Entry,
+    Migrations,
     Row,
     StorageError,
     StorageFull,
@@ -31,7 +32,6 @@ from runtime.storage.notices import Notices
 from runtime.storage.partitions import COUNT_COMMIT
 from runtime.storage.policies import DEPENDENCY
 from runtime.storage.port import ANNOUNCED_S, AcrossMerchants, Query
-from runtime.storage.sqlite_templates import Template
 
 Result = TypeVar("Result")
 
@@ -51,7 +51,7 @@ class SimulatedStore:
     """A database server. It keeps what was committed, whatever becomes of the processes.
 
     While `away`, nobody reaches it. `committed` is called with the entries of every commit of a
-    journal. It begins as `template` is, or empty.
+    journal. It has had the migrations of `schema`.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class SimulatedStore:
         luck: Luck,
         trace: Trace,
         findings: Findings,
-        template: Template | None = None,
+        schema: tuple[Migrations, ...] = (),
     ) -> None:
-        self.real = Reality(template)
+        self.real = Reality(schema)
         self.luck = luck
         self.trace = trace
         self.findings = findings

@@ -18,7 +18,6 @@ from runtime.sim.provider import SimulatedProvider
 from runtime.sim.store import SimulatedStore
 from runtime.sim.trace import Trace
 from runtime.storage import Migrations
-from runtime.storage.sqlite_templates import template_of
 
 
 class World:
@@ -46,8 +45,7 @@ class World:
         self.cache = SimulatedCacheServer(self._luck("cache"), trace)
         self.disk = SimulatedDisk(self._luck("disk"), trace)
         self.provider = SimulatedProvider(self._luck("provider"), trace)
-        template = template_of(schema) if schema else None
-        self.store = SimulatedStore(nursery, self._luck("store"), trace, findings, template)
+        self.store = SimulatedStore(nursery, self._luck("store"), trace, findings, schema)
         self.cut_off = False
         self._lives = 0
 

@@ -28,6 +28,7 @@ DOORS = frozenset(
 
 GUARDED = {
     "runtime.storage.sqlite": DATABASE,
+    "runtime.storage.sqlite_templates": DATABASE,
     "runtime.storage.sqlite_values": DATABASE,
     "runtime.storage.postgres": DATABASE,
     "runtime.storage.postgres_batch": DATABASE,

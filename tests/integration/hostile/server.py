@@ -107,7 +107,7 @@ class Attacked:
 
     def client(self) -> httpx.AsyncClient:
         # Another address than the attacker's: connections are counted for each.
-        transport = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
+        transport = httpx.AsyncHTTPTransport(verify=False, local_address="127.0.0.2")
         return httpx.AsyncClient(
             base_url=self.url,
             transport=transport,
