@@ -7,9 +7,9 @@ counted, and reported in a line as soon as there is room.
 import json
 import logging
 import os
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -29,6 +29,11 @@ from runtime.tracing import trace_id_of
 SERVICE = "loyalnest"
 CAPACITY = 10_000
 """Lines that wait for a slow stderr."""
+
+WRITTEN_AT_ONCE = 100
+NAP_S = 0.01
+NAPS = 10
+"""So often it looks for lines by itself before somebody has to wake it."""
 
 CLOSE_TIMEOUT_S = 1.0
 """How long the end of the program waits for a stderr that nobody reads."""
@@ -61,16 +66,21 @@ class LogWriter:
         self._hold_s = hold_s
         self._released = threading.Event()
         self._discards = 0
-        self._lines: queue.Queue[_Line | None] = queue.Queue(CAPACITY)
+        self._lines: deque[_Line] = deque()
+        self._closing = False
+        self._asleep = False
+        self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
     def write(self, line: bytes) -> None:
         """Queue a line (without its newline); drop it when the queue is full."""
-        try:
-            self._lines.put_nowait(_Line(line, time.monotonic(), self._discards))
-        except queue.Full:
+        if len(self._lines) >= CAPACITY:
             self.dropped += 1
+            return
+        self._lines.append(_Line(line, time.monotonic(), self._discards))
+        if self._asleep:
+            self._wake.set()
 
     def release(self) -> None:
         """Write what was held back, and everything that follows."""
@@ -89,21 +99,47 @@ class LogWriter:
     def close(self) -> None:
         """Write what is queued, within `CLOSE_TIMEOUT_S`."""
         self._released.set()
-        try:
-            self._lines.put(None, timeout=CLOSE_TIMEOUT_S)
-        except queue.Full:
-            return
+        self._closing = True
+        self._wake.set()
         self._thread.join(CLOSE_TIMEOUT_S)
 
     def _run(self) -> None:
-        while (line := self._lines.get()) is not None:
+        while True:
+            closing = self._closing
+            while lines := self._next_lines():
+                self._write_all(lines)
+            if closing:
+                return
+            self._doze()
+
+    def _next_lines(self) -> list[bytes]:
+        """Those that may be written now."""
+        lines: list[bytes] = []
+        while self._lines and len(lines) < WRITTEN_AT_ONCE:
+            line = self._lines.popleft()
             self._hold_back(line)
-            if line.discards < self._discards:
-                continue
-            if self._write(line.text):
-                self._report()
-            else:
-                self.dropped += 1
+            if line.discards == self._discards:
+                lines.append(line.text)
+        return lines
+
+    def _write_all(self, lines: list[bytes]) -> None:
+        if self._write(b"\n".join(lines)):
+            self._report()
+        else:
+            self.dropped += len(lines)
+
+    def _doze(self) -> None:
+        """Wait for lines. To wake a thread costs who does it more than the line did, so while
+        there is much to write it looks by itself."""
+        for _ in range(NAPS):
+            time.sleep(NAP_S)
+            if self._lines or self._closing:
+                return
+        self._wake.clear()
+        self._asleep = True
+        if not self._lines and not self._closing:
+            self._wake.wait()
+        self._asleep = False
 
     def _hold_back(self, line: _Line) -> None:
         if self._hold_s is None:

@@ -152,6 +152,11 @@ class Actor:
         """Put what was stashed back in front of the mailbox, in its old order."""
         self._incarnation.unstash_all()
 
+    def post(self, notice: object | None) -> None:
+        """Leave an immutable value for those in this process who would otherwise have to ask,
+        instead of the one before."""
+        self._incarnation.cell.notice = notice
+
     def watch(self, ref: ActorRef) -> None:
         """Get `Down` when the actor at `ref` ends, at once if it is not running."""
         self._incarnation.watch(ref)

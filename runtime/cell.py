@@ -51,7 +51,7 @@ class Cell:
     `limit` is the number of unread messages up to which a message may simply be appended: the
     capacity while an actor is there, 0 while none is or while it rests, and 0 where a policy must
     look first. `life` is the incarnation here, which rests while there are no lanes. `batch` is
-    the one in hand if it may be cancelled, otherwise empty.
+    the one in hand if it may be cancelled, otherwise empty. `notice` is what it posted.
     """
 
     __slots__ = (
@@ -68,6 +68,7 @@ class Cell:
         "items",
         "life",
         "limit",
+        "notice",
         "parked",
         "room",
         "scope",
@@ -94,6 +95,7 @@ class Cell:
         self.in_hand: Envelope | None = None
         self.batch: Sequence[Envelope] = ()
         self.life: Life | None = None
+        self.notice: object | None = None
         self.scope: CancelScope | None = None
         self.cancelled = False
         self.configure(spec)
@@ -238,6 +240,7 @@ class Cell:
         self.cancelled = False
         self.batch = ()
         self.life = None
+        self.notice = None
         if self.in_hand is not None:
             in_hand = (self.in_hand, *in_hand)
             self.in_hand = None

@@ -70,6 +70,11 @@ class ActorRef:
         """Whether an actor is there to receive."""
         return self._cell.accepting
 
+    @property
+    def notice(self) -> object | None:
+        """What the actor there has posted."""
+        return self._cell.notice
+
     def tell(self, message: Message) -> bool:
         """Deliver without waiting and without an answer.
 

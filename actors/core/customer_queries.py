@@ -28,8 +28,14 @@ RENAME_CUSTOMER = Statement(
 
 MERGE_CUSTOMER = Statement(
     "core.merge_customer",
-    "UPDATE customers SET merged_into = $3"
-    " WHERE merchant_id = $1 AND (customer_id = $2 OR merged_into = $2)",
+    "UPDATE customers SET merged_into = $3 WHERE merchant_id = $1 AND customer_id = $2",
+    21,
+    exact=True,
+)
+
+MERGE_ON = Statement(
+    "core.merge_on",
+    "UPDATE customers SET merged_into = $3 WHERE merchant_id = $1 AND merged_into = $2",
     21,
 )
 
@@ -116,9 +122,9 @@ FORGET_REASON = Statement(
 )
 
 SELECT_REASONS = (
-    "SELECT refunds.order_id, refunds.refund_id FROM refunds JOIN orders"
-    " ON orders.merchant_id = refunds.merchant_id AND orders.order_id = refunds.order_id"
-    " WHERE refunds.merchant_id = $1 AND orders.customer_id IN (%s)"
+    "SELECT refunds.order_id, refunds.refund_id FROM orders CROSS JOIN refunds"
+    " WHERE orders.merchant_id = $1 AND orders.customer_id IN (%s)"
+    " AND refunds.merchant_id = orders.merchant_id AND refunds.order_id = orders.order_id"
     " AND refunds.reason IS NOT NULL"
 )
 
@@ -149,7 +155,7 @@ SELECT_ALL_CONSENTS = (
 
 SELECT_MERGED_INTO = (
     "SELECT customer_id FROM customers WHERE merchant_id = $1 AND merged_into = $2"
-    " ORDER BY customer_id LIMIT 1000"
+    " ORDER BY merged_into || customer_id LIMIT 1000"
 )
 
 ANY_MERGED = "SELECT 1 FROM customers WHERE merchant_id = $1 AND merged_into IS NOT NULL LIMIT 1"
@@ -169,24 +175,25 @@ SELECT_CUSTOMERS = (
 
 SELECT_CONTACTS = (
     "SELECT customer_id, kind, sealed, key_version, blind_index FROM customer_contacts"
-    " WHERE merchant_id = $1 AND customer_id IN (%s) ORDER BY kind"
+    " WHERE merchant_id = $1 AND customer_id IN (%s)"
 )
 
 SELECT_EXTERNAL_IDS = (
     "SELECT customer_id, source, external_id FROM customer_external_ids"
-    " WHERE merchant_id = $1 AND customer_id IN (%s) ORDER BY source, external_id"
+    " WHERE merchant_id = $1 AND customer_id IN (%s)"
 )
 
 SELECT_CONSENTS = (
     "SELECT customer_id, channel, granted, origin, changed_at FROM (SELECT customer_id, channel,"
     " granted, origin, changed_at, ROW_NUMBER() OVER (PARTITION BY customer_id, channel"
     " ORDER BY changed_at DESC) AS place FROM customer_consents WHERE merchant_id = $1"
-    " AND customer_id IN (%s)) AS numbered WHERE place = 1 ORDER BY channel"
+    " AND customer_id IN (%s)) AS numbered WHERE place = 1"
 )
 """The latest of each channel."""
 
 OF_CUSTOMERS = (SELECT_CUSTOMERS, SELECT_CONTACTS, SELECT_EXTERNAL_IDS, SELECT_CONSENTS)
-"""All that belongs to customers, whose ids are put in."""
+"""All that belongs to customers, whose ids are put in. Without an order: SQLite would take the
+index that has it, and read all that the merchant has."""
 
 CONTACT_OWNERS = (
     "SELECT kind, blind_index, customer_id FROM customer_contacts"

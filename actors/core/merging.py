@@ -11,6 +11,7 @@ from actors.core.customer_queries import (
     ERASE_CUSTOMER,
     FORGET_REASON,
     MERGE_CUSTOMER,
+    MERGE_ON,
     MOVE_EXTERNAL_IDS,
     PUT_CONTACT,
 )
@@ -31,6 +32,7 @@ def merge_writes(customer: StoredCustomer, into: StoredCustomer) -> Iterator[Wri
     """`customer` becomes a name of `into`, which gets what it has none of."""
     merchant_id, old, new = customer.merchant_id, customer.customer_id, into.customer_id
     yield Write(MERGE_CUSTOMER, (merchant_id, old, new))
+    yield Write(MERGE_ON, (merchant_id, old, new))
     yield Write(DELETE_CONTACTS, (merchant_id, old))
     for contact in customer.contacts:
         if into.contact(contact.kind) is None:

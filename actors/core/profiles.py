@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import attrs
@@ -144,6 +145,6 @@ def _customers(
 
 def _by_customer(rows: Iterable[Row]) -> dict[str, list[tuple[Any, ...]]]:
     grouped: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
-    for row in rows:
-        grouped[row[0]].append(tuple(row))
+    for row in sorted(map(tuple, rows), key=itemgetter(0, 1, 2)):
+        grouped[row[0]].append(row)
     return grouped

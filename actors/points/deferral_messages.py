@@ -69,6 +69,11 @@ class FoundDeferrals:
 
 
 @attrs.frozen
+class NothingDeferred:
+    """The notice of `DEFERRALS` while nothing is queued or about to be: nobody has to ask."""
+
+
+@attrs.frozen
 class FindDeferrals(Call[FoundDeferrals]):
     """To `DEFERRALS`: what is queued under these keys. Answered from memory."""
 

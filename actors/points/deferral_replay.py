@@ -1,7 +1,7 @@
 """Replays deferred earnings when the database is back: in order for each account, once."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -53,7 +53,8 @@ News = list[tuple[Waiting, Known]]
 
 @attrs.define(eq=False)
 class Replayer:
-    """Works on a backlog. `away` is whether the database did not answer when last looked at.
+    """Works on a backlog, a round at a time. `away` is whether the database did not answer when
+    last looked at.
 
     The account is asked with the key of the request, so that an earning that was committed
     before the database went is only recognised. The outcome is recorded before the earning is
@@ -65,6 +66,7 @@ class Replayer:
     _spool: Spool
     _backlog: Backlog
     _metrics: DeferralMetrics
+    _between_rounds: Callable[[], None]
     away: bool = False
     _in_doubt: bool = False
     _added: trio.Event = attrs.field(factory=trio.Event)
@@ -77,6 +79,7 @@ class Replayer:
         """Replay whatever is in the backlog, until cancelled."""
         failures, trouble = 0, Trouble(log, "replay_failed", "replay_works_again")
         while True:
+            self._between_rounds()
             await self._wait_for_work()
             try:
                 await self._round()

@@ -19,6 +19,7 @@ from actors.points.deferral_messages import (
     FindDeferrals,
     FoundDeferrals,
     GetDeferral,
+    NothingDeferred,
 )
 from actors.points.deferral_metrics import deferral_metrics
 from actors.points.deferral_records import DeferredRecord, decode_record, encode_record
@@ -134,8 +135,16 @@ class Deferrals(Actor):
             await spool.close()
             raise
         self._closed.ended()
-        replayer = Replayer(self.system, self._database, spool, backlog, self._metrics)
-        return Open(spool, backlog, replayer)
+        return Open(spool, backlog, self._replayer(spool, backlog))
+
+    def _replayer(self, spool: Spool, backlog: Backlog) -> Replayer:
+        return Replayer(
+            self.system, self._database, spool, backlog, self._metrics, self._post_whether_empty
+        )
+
+    def _post_whether_empty(self) -> None:
+        empty = self._open is not None and not self._open.backlog and not self._writing
+        self.post(NothingDeferred() if empty else None)
 
     async def _live(self) -> None:
         """Replay what is in the spool until the actor ends; without one, look for it."""
@@ -145,6 +154,7 @@ class Deferrals(Actor):
                     await self._open.replayer.run()
                 finally:
                     spool, self._open = self._open.spool, None
+                    self._post_whether_empty()
                     await spool.close()
             await trio.sleep(OPEN_AGAIN_S)
             self._open = await self._try_to_open()
@@ -264,6 +274,7 @@ class Deferrals(Actor):
         written = trio.Event()
         keys = [(record.merchant_id, record.earn.idempotency.key) for record in records]
         self._writing |= dict.fromkeys(keys, written)
+        self._post_whether_empty()
         try:
             sequences = await here.spool.append([encode_record(record) for record in records])
         except SpoolError as error:
@@ -274,8 +285,10 @@ class Deferrals(Actor):
             for key in keys:
                 del self._writing[key]
             written.set()
+            self._post_whether_empty()
         for sequence, record in zip(sequences, records, strict=True):
             here.backlog.add(sequence, record)
+        self._post_whether_empty()
         self._metrics.count("queued", len(records))
         here.replayer.added()
         return None

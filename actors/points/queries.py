@@ -266,8 +266,11 @@ EXPIRING_AS_RECORDED = (
     " AND t.transaction_id = m.transaction_id"
     " WHERE m.merchant_id = l.merchant_id AND m.lot_id = l.lot_id AND t.sequence <= $4"
     " AND t.customer_id = $2), 0) AS BIGINT) AS remaining_then"
-    " FROM points_lots l WHERE l.merchant_id = $1 AND l.customer_id = $2 AND l.asset = $3"
-    " AND l.sequence <= $4 AND l.expires_at IS NOT NULL ORDER BY l.expires_at, l.sequence"
+    " FROM points_transactions e CROSS JOIN points_lots l"
+    " WHERE e.merchant_id = $1 AND e.customer_id = $2 AND e.asset = $3 AND e.sequence <= $4"
+    " AND l.merchant_id = e.merchant_id AND l.lot_id = e.lot_id AND l.sequence = e.sequence"
+    " AND l.customer_id = e.customer_id AND l.expires_at IS NOT NULL"
+    " ORDER BY l.expires_at, l.sequence"
 )
 
 SELECT_DUE = AcrossMerchants(

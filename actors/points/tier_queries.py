@@ -50,7 +50,7 @@ SELECT_MEMBER = (
 
 SELECT_DUE = (
     "SELECT customer_id FROM points_tier_members WHERE merchant_id = $1 AND next_check_at <= $2"
-    " ORDER BY next_check_at, customer_id LIMIT $3"
+    " ORDER BY next_check_at LIMIT $3"
 )
 
 SELECT_MOVED = (

@@ -63,6 +63,7 @@ class Connections:
         self._limits = limits
         self._context = WorkerContext(max_requests=None)
         self._open: set[Visitor] = set()
+        self._servers: set[Server] = set()
         self._by_address: Counter[str] = Counter()
         self._addresses = ClientAddresses(limits.trusted_proxies)
         self._empty = trio.Event()
@@ -125,7 +126,7 @@ class Connections:
             visitor.close()
 
     async def _serve(self, stream: GuardedStream) -> None:
-        server: Any = Server(
+        server = Server(
             self._limits,
             self._app,
             self._config,
@@ -133,11 +134,17 @@ class Connections:
             ConnectionState({VISITOR: stream.visitor}),
             stream,
         )
-        await server.run()
+        self._servers.add(server)
+        try:
+            await server.run()
+        finally:
+            self._servers.discard(server)
 
     async def drain(self, drain_s: float) -> None:
         """Close idle connections and wait for the busy ones, at most `drain_s`."""
         await self._context.terminated.set()
+        for server in self._servers:
+            server.end_if_idle()
         self._empty = trio.Event()
         with trio.move_on_after(drain_s):
             while self._open:

@@ -15,6 +15,7 @@ from actors.points.deferral_messages import (
     FindDeferrals,
     FoundDeferrals,
     GetDeferral,
+    NothingDeferred,
 )
 from actors.points.messages import DEFERRALS, QUERIES, Receipt
 from actors.vocabulary import Idempotency, Refusal
@@ -79,7 +80,9 @@ def worth_putting_off(error: Exception) -> bool:
 
 
 async def find(request: ApiRequest, keys: Sequence[Idempotency]) -> FoundDeferrals:
-    """What is queued under these keys."""
+    """What is queued under these keys. Most of the time that is known without asking."""
+    if isinstance(request.notice(DEFERRALS), NothingDeferred):
+        return FoundDeferrals((None,) * len(keys), away=False)
     question = FindDeferrals(request.merchant_id, tuple(keys))
     try:
         return await request.ask(DEFERRALS, question, timeout_s=FIND_TIMEOUT_S)

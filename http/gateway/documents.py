@@ -10,7 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from gateway.docs_page import CONTENT_SECURITY_POLICY, docs_page, landing_page
 from gateway.metrics import exposition
-from gateway.openapi import TITLE, openapi
+from gateway.openapi import openapi
 from gateway.routes import Answer, ApiRequest, Handler, Response, Route, encode_json
 from gateway.settings import GatewaySettings
 from runtime.policies import Priority
@@ -26,48 +26,54 @@ def html_answer(page: str) -> Answer:
 
 
 @attrs.frozen
-class Described:
-    """What is answered about the API."""
+class Pages:
+    """What describes the API, ready to be sent."""
 
     document: Answer
     page: Answer
-
-    @classmethod
-    def of(cls, routes: Sequence[Route], version: str) -> "Described":
-        document = openapi(routes, version)
-        return cls(Answer(encode_json(document)), html_answer(docs_page(document)))
+    landing: Answer
 
 
-@attrs.define(eq=False)
+@attrs.define
 class Documents:
-    """The answers are made when somebody asks for the first time, in a thread: a tenth of a second
-    that neither a start nor other requests have to wait for."""
+    """The answers are made once, when somebody asks for one of them. That takes tens of
+    milliseconds, and therefore a thread."""
 
     _registry: CollectorRegistry
     _version: str
-    routes: Sequence[Route] = ()
-    _lock: trio.Lock = attrs.field(factory=trio.Lock)
-    _described: Described | None = None
+    _routes: Sequence[Route] = ()
+    _pages: Pages | None = None
+    _making: trio.Lock = attrs.field(factory=trio.Lock)
 
-    async def _description(self) -> Described:
-        async with self._lock:
-            if self._described is None:
-                self._described = await trio.to_thread.run_sync(
-                    Described.of, self.routes, self._version
-                )
-            return self._described
+    def describe(self, routes: Sequence[Route]) -> None:
+        """All routes that there are."""
+        self._routes = routes
 
     async def metrics(self, request: ApiRequest) -> Answer:
         return exposition(self._registry)
 
     async def openapi(self, request: ApiRequest) -> Answer:
-        return (await self._description()).document
+        return (await self._made()).document
 
     async def page(self, request: ApiRequest) -> Answer:
-        return (await self._description()).page
+        return (await self._made()).page
 
     async def landing(self, request: ApiRequest) -> Answer:
-        return html_answer(landing_page(TITLE))
+        return (await self._made()).landing
+
+    async def _made(self) -> Pages:
+        async with self._making:
+            if self._pages is None:
+                self._pages = await trio.to_thread.run_sync(self._make)
+            return self._pages
+
+    def _make(self) -> Pages:
+        document = openapi(self._routes, self._version)
+        return Pages(
+            Answer(encode_json(document)),
+            html_answer(docs_page(document)),
+            html_answer(landing_page(document["info"]["title"])),
+        )
 
 
 def _document(
@@ -115,5 +121,5 @@ def document_routes(
             "/", documents.landing, "Where to go from here", Response("A page", content_type=HTML)
         ),
     )
-    documents.routes = (*routes, *own)
+    documents.describe([*routes, *own])
     return own

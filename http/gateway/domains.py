@@ -130,6 +130,10 @@ class Domains:
 
         return await _through(self._pipeline(region), ask, timeout_s, None, repeatable, share)
 
+    def notice(self, name: str) -> object | None:
+        """What the actor called `name` has posted, if anything."""
+        return self._system.ref(name).notice
+
     async def recall(
         self, name: str, message: Call[Reply], *, share: str | None = None
     ) -> Answer[Reply]:

@@ -12,8 +12,6 @@ from gateway.routes import JSON, Keyed, Response, Route
 
 Json = dict[str, Any]
 
-TITLE: Final = "LoyalNest"
-
 HEADER: Final[Json] = {"type": "string", "pattern": "^[!-~]{1,255}$"}
 
 REF_PREFIX: Final = "#/components/schemas/"
@@ -66,7 +64,7 @@ def openapi(routes: Sequence[Route], version: str) -> Json:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
     return {
         "openapi": "3.1.0",
-        "info": {"title": TITLE, "version": version, "description": DESCRIPTION},
+        "info": {"title": "LoyalNest", "version": version, "description": DESCRIPTION},
         "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in routes)],
         "paths": paths,
         "components": {

@@ -109,6 +109,7 @@ class Http1(H11Protocol):
         self.connection = StrictConnection(limits.head_max_bytes)
         self._first = True
         self._refused = False
+        self._head = b""
 
     @property
     def awaits_head(self) -> bool:
@@ -117,18 +118,23 @@ class Http1(H11Protocol):
             return False
         if self.connection.their_state is not h11.IDLE:
             return False
-        return self._first or bool(self.connection.trailing_data[0])
+        return self._first or self.has_a_part
 
     @property
     def is_between_requests(self) -> bool:
         """Whether no byte of the next request is here."""
         if not isinstance(self.connection, StrictConnection):
             return False
-        return self.connection.their_state is h11.IDLE and not self.connection.trailing_data[0]
+        return self.connection.their_state is h11.IDLE and not self.has_a_part
+
+    @property
+    def has_a_part(self) -> bool:
+        """Whether something has come that no request is made of yet."""
+        return bool(self.connection.trailing_data[0])
 
     async def head_too_slow(self) -> None:
         """Say so, to a client that has begun."""
-        if self.connection.trailing_data[0]:
+        if self.has_a_part:
             await self._send_error_response(408)
 
     async def stream_send(self, event: Any) -> None:
@@ -140,6 +146,18 @@ class Http1(H11Protocol):
             await self._send_error_response(event.status_code)
         else:
             await super().stream_send(event)
+
+    async def _send_h11_event(self, event: Any) -> None:
+        """The head of an answer waits for what follows it: a short answer is a single send."""
+        try:
+            data = self._head + self.connection.send(event)
+        except h11.LocalProtocolError:
+            if self.connection.their_state is not h11.ERROR:
+                raise
+            return
+        self._head = data if isinstance(event, h11.Response) else b""
+        if data and not self._head:
+            await self.send(RawData(data))
 
     async def _check_protocol(self, event: h11.Request) -> None:
         self._first = False
@@ -170,6 +188,7 @@ class Http2(H2Protocol):
 
     awaits_head = False
     is_between_requests = False
+    has_a_part = False
 
     def __init__(self, limits: ProtocolLimits, **wiring: Any) -> None:
         super().__init__(**wiring)

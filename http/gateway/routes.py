@@ -93,6 +93,10 @@ class ApiRequest:
         """As `ask`; instead of no answer, the last one, marked, where the domain declares that."""
         return await self.domains.recall(name, message, share=self._share)
 
+    def notice(self, name: str) -> object | None:
+        """What an actor of a domain has posted."""
+        return self.domains.notice(name)
+
     @property
     def repeatable(self) -> bool:
         """Whether asking twice does no harm."""

@@ -83,7 +83,7 @@ ADAPTERS = {
     "actors.core.data_keyring": "the keys of personal data, where no other way to them is given",
     "actors.core.data_keys": "the file of the keys of personal data",
     "actors.key_files": "the files of keys, as they are written",
-    "gateway.documents": "the edge: it writes the document in a thread",
+    "gateway.documents": "the edge: the description of all routes is made in a thread",
     "gateway.door": "the edge: simulations end where the network begins",
     "gateway.listener": "the edge",
     "gateway.visitors": "the edge",

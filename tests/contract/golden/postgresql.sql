@@ -1004,6 +1004,7 @@ ALTER TABLE ONLY public.webhook_receipts
     ADD CONSTRAINT webhook_receipts_pkey PRIMARY KEY (merchant_id, provider, webhook_id);
 CREATE UNIQUE INDEX accounts_by_email ON public.accounts USING btree (merchant_id, email);
 CREATE UNIQUE INDEX accounts_by_id ON public.accounts USING btree (account_id);
+CREATE INDEX accounts_of_customer ON public.accounts USING btree (merchant_id, customer_id) WHERE (customer_id IS NOT NULL);
 CREATE UNIQUE INDEX api_keys_by_hash ON public.api_keys USING btree (key_hash);
 CREATE INDEX audit_entries_by_time ON public.audit_entries USING btree (happened_at, entry_id);
 CREATE INDEX audit_entries_of_merchant ON public.audit_entries USING btree (merchant_id, happened_at, entry_id);
@@ -1033,6 +1034,7 @@ CREATE INDEX late_deliveries_due_again ON public.late_deliveries USING btree (co
 CREATE INDEX late_deliveries_in_order ON public.late_deliveries USING btree (merchant_id, consumer, topic, key, event_id) WHERE (dead_at IS NULL);
 CREATE INDEX late_deliveries_of_event ON public.late_deliveries USING btree (merchant_id, event_id);
 CREATE INDEX late_deliveries_oldest ON public.late_deliveries USING btree (created_at) WHERE (dead_at IS NULL);
+CREATE INDEX login_attempts_by_account ON public.login_attempts USING btree (merchant_id, account_id) WHERE (account_id IS NOT NULL);
 CREATE INDEX login_attempts_by_time ON public.login_attempts USING btree (happened_at, attempt_id);
 CREATE INDEX login_attempts_of_account ON public.login_attempts USING btree (merchant_id, email_hash, happened_at);
 CREATE INDEX login_attempts_of_address ON public.login_attempts USING btree (address, happened_at);
@@ -1051,7 +1053,7 @@ CREATE INDEX points_lots_p0_merchant_id_customer_id_asset_idx ON public.points_l
 CREATE INDEX points_pending_open ON public.points_pending USING btree (merchant_id, customer_id, asset) WHERE (amount > 0);
 CREATE INDEX points_redemptions_by_time ON public.points_redemptions USING btree (merchant_id, redeemed_at, redemption_id);
 CREATE INDEX points_redemptions_of_customer ON public.points_redemptions USING btree (merchant_id, customer_id, reward_id);
-CREATE INDEX points_tier_members_due ON public.points_tier_members USING btree (next_check_at) WHERE (next_check_at IS NOT NULL);
+CREATE INDEX points_tier_members_due ON public.points_tier_members USING btree (merchant_id, next_check_at) WHERE (next_check_at IS NOT NULL);
 CREATE UNIQUE INDEX points_transactions_in_order ON ONLY public.points_transactions USING btree (merchant_id, customer_id, asset, sequence);
 CREATE UNIQUE INDEX points_transactions_once ON ONLY public.points_transactions USING btree (merchant_id, business_key) WHERE (business_key IS NOT NULL);
 CREATE UNIQUE INDEX points_transactions_p0_merchant_id_business_key_idx ON public.points_transactions_p0 USING btree (merchant_id, business_key) WHERE (business_key IS NOT NULL);

@@ -749,6 +749,9 @@ CREATE UNIQUE INDEX accounts_by_email ON accounts (merchant_id, email);
 
 CREATE UNIQUE INDEX accounts_by_id ON accounts (account_id);
 
+CREATE INDEX accounts_of_customer ON accounts (merchant_id, customer_id)
+    WHERE customer_id IS NOT NULL;
+
 CREATE UNIQUE INDEX api_keys_by_hash ON api_keys (key_hash);
 
 CREATE INDEX audit_entries_by_time ON audit_entries (happened_at, entry_id);
@@ -817,6 +820,9 @@ CREATE INDEX late_deliveries_of_event ON late_deliveries (merchant_id, event_id)
 
 CREATE INDEX late_deliveries_oldest ON late_deliveries (created_at) WHERE dead_at IS NULL;
 
+CREATE INDEX login_attempts_by_account ON login_attempts (merchant_id, account_id)
+    WHERE account_id IS NOT NULL;
+
 CREATE INDEX login_attempts_by_time ON login_attempts (happened_at, attempt_id);
 
 CREATE INDEX login_attempts_of_account ON login_attempts (merchant_id, email_hash, happened_at);
@@ -851,8 +857,8 @@ CREATE INDEX points_redemptions_by_time
 CREATE INDEX points_redemptions_of_customer
     ON points_redemptions (merchant_id, customer_id, reward_id);
 
-CREATE INDEX points_tier_members_due
-    ON points_tier_members (next_check_at) WHERE next_check_at IS NOT NULL;
+CREATE INDEX points_tier_members_due ON points_tier_members (merchant_id, next_check_at)
+    WHERE next_check_at IS NOT NULL;
 
 CREATE UNIQUE INDEX points_transactions_in_order
     ON points_transactions (merchant_id, customer_id, asset, sequence);

@@ -12,6 +12,7 @@ import trio
 from runtime import host
 from runtime.storage import Database, DatabaseHandle, Query, Row
 from tests.integration.gateway.helpers import CUSTOMER, Api, eventually, running_tree
+from tests.noise import noise
 from tests.servers import PostgresServer, RedisServer, running
 from tests.stores import patient_pipeline
 
@@ -130,11 +131,12 @@ async def _degraded(api: Api) -> None:
     await eventually(marked)
     shown = (await api.ask("GET", PATHS[2])).json()
     assert {"sku", "name", "price_minor", "currency", "degraded"} <= shown.keys()
-    began = trio.current_time()
-    await api.ask("GET", PATHS[2])
-    assert trio.current_time() - began <= 0.3
+    async with noise() as machine:
+        began = trio.current_time()
+        await api.ask("GET", PATHS[2])
+        assert trio.current_time() - began <= 0.3 + machine.lost_s
     quote = await api.ask("POST", "/v1/products/quote", json={"skus": ["ROSES-12"]})
-    assert quote.status_code in {200, 503}, quote.text
+    assert quote.status_code in {200, 503, 504}, quote.text
     rename = await api.ask("PATCH", PATHS[1], json={"display_name": "Bea"})
     assert rename.status_code == 503
 

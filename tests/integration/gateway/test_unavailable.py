@@ -35,6 +35,7 @@ from tests.integration.gateway.helpers import (
     running_tree,
     stub,
 )
+from tests.noise import noise
 
 pytestmark = pytest.mark.slow
 
@@ -74,11 +75,14 @@ async def test_a_full_mailbox_is_503_with_a_time_to_come_back(tmp_path: Path) ->
 
 async def test_a_slow_answer_is_504_and_may_have_happened(tmp_path: Path) -> None:
     settings = GatewaySettings(deadline_s=DEADLINE_S)
-    async with running_stubs(tmp_path, [accounts(forever)], settings) as api:
+    async with (
+        noise() as machine,
+        running_stubs(tmp_path, [accounts(forever)], settings) as api,
+    ):
         began = trio.current_time()
         answer = await api.earn()
         assert outcome_of(answer) == (504, "timeout_outcome_unknown")
-        assert trio.current_time() - began < DEADLINE_S + 0.5
+        assert trio.current_time() - began < DEADLINE_S + 0.05 + machine.lost_s
 
 
 async def test_what_was_never_begun_is_504_and_did_not_happen(tmp_path: Path) -> None:
@@ -97,7 +101,7 @@ async def test_what_was_never_begun_is_504_and_did_not_happen(tmp_path: Path) ->
 
 
 async def test_a_domain_that_is_down_takes_only_its_own_routes_along(tmp_path: Path) -> None:
-    async with running_tree(tmp_path) as api:
+    async with noise() as machine, running_tree(tmp_path) as api:
         await api.system.ref(DOMAINS).ask(TerminateChild("points"))
         began = trio.current_time()
         for answer in (
@@ -107,7 +111,7 @@ async def test_a_domain_that_is_down_takes_only_its_own_routes_along(tmp_path: P
         ):
             assert outcome_of(answer) == (503, "unavailable")
             assert answer.headers["retry-after"] == "1"
-        assert trio.current_time() - began < 1.0
+        assert trio.current_time() - began < 0.5 + machine.lost_s
         assert (await api.ask("GET", "/v1/customers")).status_code == 200
         assert (await api.ask("GET", "/v1/products")).status_code == 200
 
@@ -199,7 +203,7 @@ async def test_work_for_a_client_that_has_gone_is_cancelled(tmp_path: Path) -> N
                 nursery.start_soon(api.ask, "GET", "/v1/merchant")
                 await begun.wait()
                 nursery.cancel_scope.cancel()
-            with trio.fail_after(1.0):
+            with trio.fail_after(5.0):
                 await cancelled.wait()
 
             async def logged() -> bool:

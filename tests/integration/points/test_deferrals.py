@@ -10,6 +10,7 @@ import attrs
 import pytest
 import trio
 import trio.lowlevel
+import trio.testing
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
@@ -23,6 +24,7 @@ from actors.points.deferral_messages import (
     DeferredEarn,
     FindDeferrals,
     GetDeferral,
+    NothingDeferred,
 )
 from actors.points.deferral_replay import MAX_ATTEMPTS
 from actors.points.deferrals import OPEN_AGAIN_S, RETENTION, Prune
@@ -74,6 +76,10 @@ class Shop:
         assert recorded is not None
         assert from_memory in (recorded, None)
         return recorded
+
+    async def notice(self) -> object | None:
+        await trio.testing.wait_all_tasks_blocked()
+        return self.tree.system.ref(DEFERRALS).notice
 
     async def come_back(self) -> None:
         self.faults.away = False
@@ -177,6 +183,22 @@ async def test_the_same_request_is_answered_the_same_while_it_waits(
         assert isinstance(receipt, Receipt)
         assert receipt.replayed
         assert (await shop.tree.balance()).posted == 10
+
+
+async def test_its_notice_says_when_nobody_has_to_ask(autojump_clock: MockClock) -> None:
+    async with open_shop("ann") as shop:
+        seen = [await shop.notice()]
+        shop.faults.away = True
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(shop.put_off, 10)
+            while not shop.disk.records:
+                await trio.lowlevel.checkpoint()
+            seen.append(await shop.notice())  # it may be on the disk already
+        await trio.sleep(30)
+        seen.append(await shop.notice())
+        await shop.come_back()
+        seen.append(await shop.notice())
+        assert seen == [NothingDeferred(), None, None, NothingDeferred()]
 
 
 async def test_the_same_request_several_times_at_once_is_put_off_once(

@@ -15,7 +15,7 @@ import trio
 from cli.http_client import HttpAnswer, HttpClient
 from runtime import host
 from tests.integration.cli.program import Running, run, started
-from tests.integration.storage.far import noise
+from tests.noise import noise
 
 pytestmark = [pytest.mark.trio(run=host.run), pytest.mark.slow]
 

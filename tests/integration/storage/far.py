@@ -21,7 +21,6 @@ from tests.stores import unhurried
 CONNECTIONS = 6
 LOOK_EVERY_S = 0.005
 LOOK_TIMEOUT_S = 15.0
-TICK_S = 0.002
 
 ACTIVE = (
     "SELECT query FROM pg_stat_activity"
@@ -114,30 +113,6 @@ async def far_store(server: PostgresServer, direct_url: str) -> AsyncIterator[Fa
             proxy.heal()
             with trio.CancelScope(shield=True):
                 await far.close()
-
-
-@attrs.define
-class Noise:
-    """How late timers of this process were, at worst: what a bound may be missed by."""
-
-    worst_s: float = 0.0
-
-
-@asynccontextmanager
-async def noise() -> AsyncIterator[Noise]:
-    """Measures for the duration of the block."""
-    measured = Noise()
-
-    async def tick() -> None:
-        while True:
-            due = trio.current_time() + TICK_S
-            await trio.sleep_until(due)
-            measured.worst_s = max(measured.worst_s, trio.current_time() - due)
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(tick)
-        yield measured
-        nursery.cancel_scope.cancel()
 
 
 @contextmanager

@@ -28,9 +28,9 @@ from tests.integration.storage.far import (
     all_at_once,
     far_store,
     late_by,
-    noise,
     unavailable,
 )
+from tests.noise import noise
 from tests.proxy import BOTH_WAYS, Direction
 from tests.servers import PostgresServer, running
 

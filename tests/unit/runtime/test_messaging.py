@@ -589,6 +589,26 @@ async def test_dead_letters_keep_the_last_256_and_count_all() -> None:
         assert metric == 300
 
 
+async def test_notice_is_read_without_asking_and_ends_with_the_incarnation() -> None:
+    """Clause M9."""
+
+    async def post(actor: Any) -> None:
+        actor.post("open")
+        actor.post("closed")
+
+    async with running([probe()]) as system:
+        ref = system.ref("probe")
+        seen = [ref.notice]
+        await ref.ask(Run(post))
+        seen.append(ref.notice)
+        ref.tell(Crash())
+        await settle()
+        assert ref.alive
+        seen.append(ref.notice)
+        assert seen == [None, "closed", None]
+        assert system.ref("nobody").notice is None
+
+
 async def test_message_is_read_at_most_once_across_a_restart() -> None:
     """Clause M2: what was unread when the actor crashed does not come back."""
     diary: list[str] = []
