@@ -110,7 +110,7 @@ class Gateway(QuartTrio):
     """
 
     asgi_http_class = Connection
-    url_rule_class = MatchingRule
+    url_rule_class = MatchingRule  # type: ignore[assignment]
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         super().__init__("gateway", static_folder=None)
