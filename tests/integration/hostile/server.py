@@ -181,6 +181,8 @@ def attacked(directory: Path, flags: Sequence[str] = ()) -> Iterator[Attacked]:
     with started("serve", *arguments, *flags, cwd=directory, fresh=True) as process:
         url = process.url()
         data_dir = directory / "data"
+        # Who asks for it first waits until it is made, and too many of those are refused.
+        assert httpx.get(f"{url}/v1/openapi.json", verify=False).status_code == 200
         yield Attacked(process, url, data_dir, signed_token(data_dir, Role.OWNER))
 
 
