@@ -65,7 +65,8 @@ DATABASE, REDIS = "database", "redis"
 AUTH, CORE, PRODUCTS, POINTS = "auth", "core", "products", "points"
 DEFERRALS, PLATFORM = "deferrals", "platform"
 ADMIN_CORE, CONTROLS, LOGINS = "admin_core", "controls", "logins"
-ADMIN_FEATURES = "admin_features"
+ADMIN_FEATURES, CAMPAIGN = "admin_features", "campaign"
+RFM_ANALYTICS = "rfm_analytics"
 
 DOMAIN = {
     "attempt_s": "3",
@@ -104,9 +105,11 @@ DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
     ADMIN_CORE: DOMAIN,
     ADMIN_FEATURES: DOMAIN,
     AUTH: DOMAIN,
+    CAMPAIGN: DOMAIN,
     CORE: DOMAIN,
     PRODUCTS: {**DOMAIN, "attempt_s": "0.25"},
     POINTS: DOMAIN,
+    RFM_ANALYTICS: DOMAIN,
     DEFERRALS: DOMAIN,
     PLATFORM: DOMAIN,
     CONTROLS: DOMAIN,

@@ -22,6 +22,10 @@ from actors.auth.keys import KeyStore
 from actors.auth.messages import ACCOUNTS
 from actors.auth.supervisor import MIGRATIONS as AUTH_MIGRATIONS
 from actors.auth.supervisor import StartHashing, auth_children
+from actors.campaign.rfm_segments import RfmSegments
+from actors.campaign.segments import SegmentSource
+from actors.campaign.supervisor import MIGRATIONS as CAMPAIGN_MIGRATIONS
+from actors.campaign.supervisor import campaign_children, campaign_jobs
 from actors.core.cipher import Vault
 from actors.core.data_keyring import ReadDataKeysFrom, data_keys_from
 from actors.core.data_keys import DataKeyStore
@@ -41,6 +45,9 @@ from actors.points.supervisor import MIGRATIONS as POINTS_MIGRATIONS
 from actors.points.supervisor import deferral_spool, points_children
 from actors.products.supervisor import MIGRATIONS as PRODUCTS_MIGRATIONS
 from actors.products.supervisor import products_children
+from actors.rfm_analytics.steps import SLICE
+from actors.rfm_analytics.supervisor import MIGRATIONS as RFM_ANALYTICS_MIGRATIONS
+from actors.rfm_analytics.supervisor import rfm_analytics_children, rfm_analytics_jobs
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
 from runtime.cache import CacheHandle, open_cache
 from runtime.jobs import JOBS_MIGRATIONS, JobsSpec, combined_jobs
@@ -75,6 +82,8 @@ MIGRATIONS = (
     CORE_MIGRATIONS,
     POINTS_MIGRATIONS,
     PRODUCTS_MIGRATIONS,
+    CAMPAIGN_MIGRATIONS,
+    RFM_ANALYTICS_MIGRATIONS,
 )
 
 DEFERRED = "deferred"
@@ -111,6 +120,7 @@ class ApplicationSpec:
     data, unless `keys` and `data_keys` say where those are, and earnings that wait for it.
     Without a `redis_url` the cache is in the process. `jobs` are those that domains do not bring
     along. `flags` are those of the process, for those outside the tree that want to evaluate them.
+    `rfm_slice` customers are scored in one step.
     """
 
     database: DatabaseSpec
@@ -123,6 +133,8 @@ class ApplicationSpec:
     secrets: tuple[WatchedSecret, ...] = ()
     outside: Outside = Outside()
     flags: FlagBook = attrs.field(factory=FlagBook)
+    segments: SegmentSource = attrs.field(factory=RfmSegments)
+    rfm_slice: int = SLICE
 
 
 def application(
@@ -135,7 +147,11 @@ def application(
     shared = cache if cache is not None else CacheHandle()
     ownership, vault = Ownership(on_loss=handle.retire), Vault()
     jobs = combined_jobs(
-        spec.jobs or JobsSpec(), core_jobs(handle.share("core_jobs"), vault), admin_core_jobs()
+        spec.jobs or JobsSpec(),
+        core_jobs(handle.share("core_jobs"), vault),
+        admin_core_jobs(),
+        campaign_jobs(handle.share("campaign_jobs"), spec.segments),
+        rfm_analytics_jobs(handle.share("rfm_analytics_jobs"), spec.rfm_slice),
     )
 
     def root() -> Supervisor:
@@ -176,7 +192,9 @@ def domains(
             _domain("admin_features", lambda: _admin_features(spec, handle, cache)),
             _domain("core", lambda: _core(spec, handle, cache, vault)),
             _domain("products", lambda: products_children(handle.share("products"), cache)),
+            _domain("campaign", lambda: campaign_children(handle.share("campaign"))),
             _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),
+            _domain("rfm_analytics", lambda: rfm_analytics_children(handle.share("rfm_analytics"))),
         ),
         intensity=DOMAIN_INTENSITY,
         period_s=DOMAIN_PERIOD_S,

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import Final
 
+import attrs
+
 from config.policies import (
     ADMIN_CORE,
     ADMIN_FEATURES,
     AUTH,
+    CAMPAIGN,
     CONTROLS,
     CORE,
     DEFERRALS,
@@ -14,6 +17,7 @@ from config.policies import (
     PLATFORM,
     POINTS,
     PRODUCTS,
+    RFM_ANALYTICS,
 )
 from runtime import ActorDown, ActorError, AskTimeout, Expired
 from runtime.policies import (
@@ -36,9 +40,11 @@ MESSAGES_OF: Final[Mapping[str, tuple[str, ...]]] = {
     ADMIN_CORE: ("actors.admin_core.",),
     ADMIN_FEATURES: ("actors.admin_features.",),
     AUTH: ("actors.auth.",),
+    CAMPAIGN: ("actors.campaign.",),
     CORE: ("actors.core.",),
     PRODUCTS: ("actors.products.",),
     POINTS: ("actors.points.",),
+    RFM_ANALYTICS: ("actors.rfm_analytics.",),
     DEFERRALS: ("actors.points.",),
     PLATFORM: ("runtime.jobs.", "runtime.outbox"),
     CONTROLS: ("gateway.switch_messages", "gateway.introspection_messages"),
@@ -76,10 +82,17 @@ def judge_of(domain: str) -> Judge:
 
 LAST_KNOWN: Final = FallbackSpec(kind=FallbackKind.CACHED, max_age_s=900.0, keys_max=2_000)
 
-FALLBACKS: Final[Mapping[str, FallbackSpec]] = {CORE: LAST_KNOWN, PRODUCTS: LAST_KNOWN}
-"""What is better old, and marked as such, than missing: the catalogue, and single merchants and
-customers. All else has none: a balance that is to be spent and an authorisation never come from
-here."""
+SEGMENTS_MAX_AGE_S: Final = 172_800.0
+"""Segments say as of when they are, and are acted upon for two days."""
+
+FALLBACKS: Final[Mapping[str, FallbackSpec]] = {
+    CORE: LAST_KNOWN,
+    PRODUCTS: LAST_KNOWN,
+    RFM_ANALYTICS: attrs.evolve(LAST_KNOWN, max_age_s=SEGMENTS_MAX_AGE_S),
+}
+"""What is better old, and marked as such, than missing: the catalogue, segments, and single
+merchants and customers. All else has none: a balance that is to be spent and an authorisation
+never come from here."""
 
 DOMAIN_SPECS: Final[Mapping[str, PipelineSpec]] = {
     domain: PipelineSpec(

@@ -3,11 +3,14 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import Any
 
 import attrs
 
+from actors.campaign.segments import SegmentSource
+from actors.campaign.supervisor import campaign_children, campaign_jobs
 from actors.core.cipher import KEY_BYTES, DataKeys, Vault
 from actors.core.messages import (
     CUSTOMERS,
@@ -41,9 +44,11 @@ from actors.points.messages import (
 )
 from actors.points.supervisor import points_children
 from actors.products.supervisor import products_children
+from actors.rfm_analytics.supervisor import rfm_analytics_children, rfm_analytics_jobs
 from actors.vocabulary import Idempotency
 from runtime import INFINITE, ActorSystem, ChildSpec, EntityRef, Supervisor
 from runtime.cache import CacheHandle
+from runtime.jobs import JobsSpec, Leases, combined_jobs
 from runtime.outbox import RELAY, GetBacklog, ListDeadEvents, PutBackEvent
 from runtime.ownership import Ownership
 from runtime.ports import Ports, seeded_ports
@@ -137,19 +142,28 @@ async def running_tree(
     handle: DatabaseHandle | None = None,
     disk: MemoryDisk | None = None,
     disk_limits: SpoolLimits | None = None,
+    segments: SegmentSource | None = None,
+    rfm_slice: int | None = None,
+    leases: Leases | None = None,
 ) -> AsyncIterator[Tree]:
     """In memory and with seeded ports the tree runs in virtual time. `disk` is for deferred
-    earnings."""
+    earnings. With `segments` there are the jobs of campaigns, with `rfm_slice` there are segments
+    too, scored so many customers at a time."""
     disk = disk if disk is not None else MemoryDisk()
     handle = handle if handle is not None else DatabaseHandle()
     spec, ownership = DatabaseSpec(url), Ownership(on_loss=handle.retire)
 
     cache = CacheHandle()
+    jobs = JobsSpec(leases=leases or Leases())
+    if rfm_slice is not None:
+        jobs = combined_jobs(jobs, rfm_analytics_jobs(handle, rfm_slice))
+    if segments is not None:
+        jobs = combined_jobs(jobs, campaign_jobs(handle, segments))
 
     async def spool() -> MemorySpool:
         return await MemorySpool.open(disk, disk_limits)
 
-    children = (
+    children: tuple[ChildSpec, ...] = (
         _supervisor(
             "platform",
             lambda: platform(
@@ -159,12 +173,17 @@ async def running_tree(
                 SUBSCRIPTIONS,
                 ownership,
                 cache_child(None, cache),
+                jobs,
             ),
         ),
         _supervisor("core", lambda: Supervisor(core_children(handle, cache, Vault(), data_keys))),
         _supervisor("products", lambda: Supervisor(products_children(handle, cache))),
         _supervisor("points", lambda: Supervisor(points_children(handle, spool), intensity=5)),
+        _supervisor("campaign", lambda: Supervisor(campaign_children(handle))),
     )
+    if rfm_slice is not None:
+        scoring = partial(Supervisor, rfm_analytics_children(handle))
+        children = (*children, _supervisor("rfm_analytics", scoring))
     root = _supervisor("test", lambda: Supervisor(children))
     system = ActorSystem(ports if ports is not None else seeded_ports(1, START))
     async with system.run(root):

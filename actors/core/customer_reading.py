@@ -1,7 +1,9 @@
 """What is answered about customers."""
 
+from actors.core.buyers import summarise_buyers
 from actors.core.cipher import Vault
 from actors.core.contacts import ContactKind, check_external_id, contact_key, search_name
+from actors.core.customer_figures import find_customers, list_figures
 from actors.core.customer_queries import (
     CUSTOMER_EXISTS,
     LIST_CUSTOMERS,
@@ -17,10 +19,13 @@ from actors.core.messages import (
     Customer,
     CustomerExport,
     ExportCustomer,
+    FindCustomers,
     GetCustomer,
     HasCustomer,
     ListCustomers,
+    ListFigures,
     SearchCustomers,
+    SummariseBuyers,
 )
 from actors.core.mirrors import NEWEST
 from actors.core.profiles import CachedCustomers, cached_customer, load_customers
@@ -41,7 +46,16 @@ ONE_THING = Refusal(
 """More would be a question that no index answers."""
 
 
-CustomerQuestion = GetCustomer | HasCustomer | ListCustomers | SearchCustomers | ExportCustomer
+CustomerQuestion = (
+    GetCustomer
+    | HasCustomer
+    | ListCustomers
+    | SearchCustomers
+    | ExportCustomer
+    | FindCustomers
+    | ListFigures
+    | SummariseBuyers
+)
 
 
 class CustomerReading:
@@ -68,6 +82,12 @@ class CustomerReading:
                 return await self._search(question)
             case ExportCustomer():
                 return await self._export(question)
+            case FindCustomers():
+                return await find_customers(self._database, question)
+            case ListFigures():
+                return await list_figures(self._database, question)
+            case SummariseBuyers():
+                return await summarise_buyers(self._database, question)
 
     async def _get(self, merchant_id: str, customer_id: str) -> Customer | None:
         found = await cached_customer(self._cached, self._database, merchant_id, customer_id)

@@ -166,7 +166,7 @@ class Account(Transferring):
         """Make a plan durable; false when the store holds something that contradicts it."""
         if not plan.events:
             return True
-        entry = entry_of(plan.state, plan.events, plan.answers, plan.taken, plan.changes)
+        entry = entry_of(plan.state, plan.events, plan.answers, plan.taken, plan.changes, plan.uses)
         if not await self._hand_in(entry, plan.state):
             return False
         self._remember(plan.answers)

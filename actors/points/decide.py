@@ -52,6 +52,7 @@ from actors.points.messages import (
 )
 from actors.points.posting import Moment, fill, not_before_last, post
 from actors.points.program_messages import RefundPolicy
+from actors.points.promotions import bonuses
 from actors.points.reversals import post_cancellation, post_reversal
 from actors.points.rewards import check_cancel, post_reward, redemption_of
 from actors.points.rules import builtin_rule, expiry_of, points_for, rule_use
@@ -174,7 +175,9 @@ def _earn_for_order(state: AccountState, order: EarnForOrder, context: Context) 
     """Dated by the order, so that points of an old order may have expired already."""
     moment = context.moment
     rule = order.rule if order.rule is not None else builtin_rule(order.currency)
-    amount = points_for(rule, order.total_minor)
+    own = points_for(rule, order.total_minor)
+    promotions = bonuses(order.promotions.rules, own, order.total_minor, context.used)
+    amount = own + sum(use.bonus for use in promotions)
     if not amount:
         return None
     check_amount(amount)
@@ -191,7 +194,7 @@ def _earn_for_order(state: AccountState, order: EarnForOrder, context: Context) 
         expires_at=expiry_of(rule, earned_at),
         order_id=order.order_id,
         business_key=business_key(order.order_id),
-        rule=rule_use(rule, order),
+        rule=rule_use(rule, order, promotions),
     )
 
 

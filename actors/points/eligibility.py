@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 
 from actors.core.messages import OrderRecorded
+from actors.points.messages import EarnForOrder, EarnRule, Promotions
 from actors.products.messages import QUERIES, GetExclusions
 from runtime.system import ActorSystem
 
@@ -45,3 +46,22 @@ async def _exclusions(system: ActorSystem, told: Iterable[Told]) -> dict[str, fr
         merchant_id: await products.ask(GetExclusions(merchant_id, tuple(sorted(some))))
         for merchant_id, some in skus.items()
     }
+
+
+def earn_for(
+    order: OrderRecorded,
+    total_minor: int,
+    rule: EarnRule,
+    promotions: Promotions,
+    event_id: str | None = None,
+) -> EarnForOrder:
+    """What an account is asked for: `total_minor` is the part of the order that earns."""
+    return EarnForOrder(
+        order_id=order.order_id,
+        total_minor=total_minor,
+        currency=order.currency,
+        ordered_at=order.ordered_at,
+        rule=rule,
+        event_id=event_id,
+        promotions=promotions,
+    )

@@ -4,14 +4,16 @@ from actors.points.explanation_messages import (
     Explanation,
     LotMovementView,
     PostingView,
+    PromotionExplained,
     RuleExplained,
 )
-from actors.points.ledger import MultipliedRuleUse, RuleUse
+from actors.points.ledger import MultipliedRuleUse, PromotedRuleUse, PromotionUse, RuleUse
 from actors.points.messages import LedgerEntry, Rounding
+from actors.points.promotions import NO_LIMIT, recomputed_bonus
 from actors.points.queries import SELECT_BY_ID, SELECT_MOVEMENTS_BY_ID, SELECT_POSTINGS_OF, with_ids
 from actors.points.records import balance_of, rule_use_of
 from actors.points.rewards import redemption_of
-from actors.points.rules import PLAIN_PERCENT, recomputed
+from actors.points.rules import PLAIN_PERCENT, recomputed, recomputed_own
 from actors.points.transfers import transfer_of
 from runtime.storage import Database, Row
 
@@ -45,6 +47,8 @@ async def explain(database: Database, merchant_id: str, transaction_id: str) -> 
 
 
 def _rule(use: RuleUse) -> RuleExplained:
+    promoted = use if isinstance(use, PromotedRuleUse) else None
+    own = recomputed_own(use)
     return RuleExplained(
         version=use.version,
         currency=use.currency,
@@ -56,6 +60,27 @@ def _rule(use: RuleUse) -> RuleExplained:
         ),
         rounding=Rounding(use.rounding),
         recomputed=recomputed(use),
+        promotions=tuple(_promotion(each, own) for each in promoted.promotions) if promoted else (),
+        rules_version=promoted.rules_version if promoted else None,
+        rules_age_s=promoted.rules_age_s if promoted else 0,
+    )
+
+
+def _promotion(use: PromotionUse, own: int) -> PromotionExplained:
+    return PromotionExplained(
+        campaign_id=use.campaign_id,
+        version=use.version,
+        kind=use.kind,
+        percent=use.percent,
+        points=use.points,
+        target=use.target,
+        counted=use.counted,
+        before=use.before,
+        reached=use.reached,
+        left=use.left if use.left != NO_LIMIT else None,
+        bonus=use.bonus,
+        money_minor=use.money_minor,
+        recomputed=recomputed_bonus(use, own),
     )
 
 

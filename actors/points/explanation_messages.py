@@ -9,8 +9,34 @@ from runtime.message import Call
 
 
 @attrs.frozen(kw_only=True)
+class PromotionExplained:
+    """What a campaign added, by the version of it that was in force, and from what.
+
+    Of a multiplier `percent`; of the others `points`; of a goal, this order counted `counted` after
+    `before`, towards `target`. `left` is what budgets allowed at most, None without any.
+    `recomputed` is what all this makes now.
+    """
+
+    campaign_id: str
+    version: int
+    kind: str
+    percent: int
+    points: int
+    target: int
+    counted: int
+    before: int
+    reached: int
+    left: int | None
+    bonus: int
+    money_minor: int
+    recomputed: int
+
+
+@attrs.frozen(kw_only=True)
 class RuleExplained:
-    """Why an order earned what it did. `recomputed` is what rule and inputs make now."""
+    """Why an order earned what it did. `recomputed` is what rule and inputs make now, with what
+    campaigns added: the `promotions`, by rules of the version `rules_version`. Where campaigns
+    could not be asked, these had been heard of `rules_age_s` before; else that is 0."""
 
     version: int
     currency: str
@@ -20,6 +46,9 @@ class RuleExplained:
     multiplier_percent: int
     rounding: Rounding
     recomputed: int
+    promotions: tuple[PromotionExplained, ...] = ()
+    rules_version: int | None = None
+    rules_age_s: int = 0
 
 
 @attrs.frozen

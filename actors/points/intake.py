@@ -10,8 +10,9 @@ import structlog
 from actors.admin_features.messages import Flags
 from actors.core.messages import OrderRecorded
 from actors.points.away import database_away
+from actors.points.campaign_rules import LastRules, promotions_of
 from actors.points.deferral_messages import DATABASE_AWAY
-from actors.points.eligibility import eligible_totals
+from actors.points.eligibility import earn_for, eligible_totals
 from actors.points.features import check_transfer
 from actors.points.lookups import find_owners
 from actors.points.messages import (
@@ -51,10 +52,11 @@ class Intake(Workers):
 
     passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
 
-    def __init__(self, database: Database, flags: Flags) -> None:
+    def __init__(self, database: Database, flags: Flags, last_rules: LastRules) -> None:
         super().__init__()
         self._database = database
         self._flags = flags
+        self._last_rules = last_rules
 
     async def receive(self, message: Any) -> object:
         match message:
@@ -125,11 +127,13 @@ class Intake(Workers):
         """Returns when every order's points are durable. Raises `ActorError` when not sure."""
         orders = [(event, msgspec.convert(event.payload, OrderRecorded)) for event in events]
         rules = await self._rules({(event.merchant_id, order.currency) for event, order in orders})
-        totals = await eligible_totals(self.system, [(e.merchant_id, order) for e, order in orders])
+        told = [(event.merchant_id, order) for event, order in orders]
+        totals = await eligible_totals(self.system, told)
+        promotions = await promotions_of(self.system, self._last_rules, told)
         placed: dict[AccountKey, list[EarnForOrder]] = defaultdict(list)
-        for (event, order), total in zip(orders, totals, strict=True):
+        for (event, order), total, promoted in zip(orders, totals, promotions, strict=True):
             rule = rules[event.merchant_id, order.currency]
-            earning = _earning(order, total, rule, event.event_id)
+            earning = earn_for(order, total, rule, promoted, event.event_id)
             placed[AccountKey(event.merchant_id, order.customer_id)].append(earning)
         answers = await self._ask(placed)
         for earnings, results in zip(placed.values(), answers, strict=True):
@@ -159,17 +163,6 @@ def _unanswered(answer: Exception) -> Refusal:
         return DATABASE_AWAY
     detail = "the account did not answer; the same request with the same key is safe"
     return Refusal(RefusalKind.UNAVAILABLE, "account_unavailable", detail)
-
-
-def _earning(order: OrderRecorded, total_minor: int, rule: EarnRule, event_id: str) -> EarnForOrder:
-    return EarnForOrder(
-        order_id=order.order_id,
-        total_minor=total_minor,
-        currency=order.currency,
-        ordered_at=order.ordered_at,
-        rule=rule,
-        event_id=event_id,
-    )
 
 
 def _named(mutation: Mutation) -> str:

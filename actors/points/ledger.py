@@ -76,6 +76,38 @@ class MultipliedRuleUse(RuleUse, frozen=True, array_like=True):
     multiplier_percent: int
 
 
+class PromotionUse(msgspec.Struct, frozen=True, array_like=True):
+    """Why a campaign added what it did to an order's points: its rule and the rule's inputs.
+
+    Of a goal, the order counted `counted` after `before`, and the member had reached it `reached`
+    times. `left` is what budgets left for it (-1: they have no limits), `bonus` what it added,
+    which cost `money_minor`.
+    """
+
+    campaign_id: str
+    version: int
+    kind: str
+    percent: int
+    points: int
+    target: int
+    repeats_max: int
+    counted: int
+    before: int
+    reached: int
+    left: int
+    bonus: int
+    money_minor: int
+
+
+class PromotedRuleUse(MultipliedRuleUse, frozen=True, array_like=True):
+    """The same of an order that the rules of running campaigns were asked about, and had something
+    for, or were not known for sure: `rules_age_s` is how long before they had been heard of."""
+
+    rules_version: int
+    rules_age_s: int
+    promotions: tuple[PromotionUse, ...]
+
+
 class Transaction(msgspec.Struct, frozen=True, array_like=True):
     """One entry of an account's ledger. It never changes; corrections are new entries.
 

@@ -12,6 +12,7 @@ from actors.points.messages import (
     Balance,
     CancelRedemption,
     CaptureHold,
+    EarnForOrder,
     Mutation,
     Receipt,
     RedeemReward,
@@ -22,6 +23,8 @@ from actors.points.messages import (
 )
 from actors.points.plan import Answer, Facts, Key
 from actors.points.program_messages import Redemption, RefundPolicy, RefundRule, Reward
+from actors.points.promotion_records import find_used
+from actors.points.promotions import needs_use
 from actors.points.queries import (
     MAX_IDS,
     SELECT_BY_BUSINESS_KEY,
@@ -88,7 +91,15 @@ async def find_answers(
 
 def name_the_past(mutations: Iterable[Mutation]) -> bool:
     """Whether any of them needs facts."""
-    return not NAMING_THE_PAST.isdisjoint(map(type, mutations))
+    return any(type(m) in NAMING_THE_PAST or _used_by(m) for m in mutations)
+
+
+def _used_by(mutation: Mutation) -> tuple[str, ...]:
+    """The campaigns whose use so far decides what the mutation does."""
+    if not isinstance(mutation, EarnForOrder):
+        return ()
+    rules = mutation.promotions.rules
+    return tuple(rule.campaign_id for rule in rules if needs_use(rule))
 
 
 async def find_facts(
@@ -111,6 +122,9 @@ async def find_facts(
         rewards,
         had,
         redemptions,
+        await find_used(
+            database, merchant_id, customer_id, [one for m in mutations for one in _used_by(m)]
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from enum import Enum
 
 import attrs
 
+from actors.campaign.messages import Rule, Spent
 from actors.core.messages import CreditState, OrderRecorded
 from actors.vocabulary import Idempotency, Page, Refusal
 from runtime.message import Call
@@ -96,14 +97,29 @@ class EarnRule:
     rounding: Rounding = Rounding.DOWN_PER_ORDER
 
 
+@attrs.frozen
+class Promotions:
+    """The rules of running campaigns that concern an order, in the order of their effect.
+
+    They are those of `version` of the merchant's rules, and had been heard of `age_s` before.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    version: int = 0
+    age_s: int = 0
+
+
+NO_PROMOTIONS = Promotions()
+
+
 @attrs.frozen(kw_only=True)
 class EarnForOrder:
     """Earn by rule for an order that core recorded. The order is its own idempotency key.
 
-    The intake puts in the rule in force; an account that gets none uses the built-in one. An
-    order that earns 0 points writes nothing: its receipt has the kind `NOTHING` and no
-    transaction id. `event_id` is the outbox event that told of it; it is recorded in the inbox
-    with the earning, and what was recorded before earns nothing again.
+    The intake puts in the rule in force, and what running campaigns add; an account that gets no
+    rule uses the built-in one. An order that earns 0 points writes nothing: its receipt has the
+    kind `NOTHING` and no transaction id. `event_id` is the outbox event that told of it; it is
+    recorded in the inbox with the earning, and what was recorded before earns nothing again.
     """
 
     order_id: str
@@ -112,6 +128,7 @@ class EarnForOrder:
     ordered_at: datetime
     rule: EarnRule | None = None
     event_id: str | None = None
+    promotions: Promotions = NO_PROMOTIONS
 
 
 @attrs.frozen(kw_only=True)
@@ -444,3 +461,25 @@ class CheckCredits(Call[tuple[CreditState, ...]]):
 
     merchant_id: str
     orders: tuple[OrderRecorded, ...]
+
+
+@attrs.frozen
+class ListTierMembers(Call[tuple[str, ...]]):
+    """To `QUERIES`: members who have one of the tiers, by their ids, after the id `after`; fewer
+    than `limit` at the end."""
+
+    merchant_id: str
+    tiers: tuple[str, ...]
+    after: str = ""
+    limit: int = 500
+
+
+MAX_TIER_MEMBERS = 1_000
+
+
+@attrs.frozen
+class GetCampaignSpent(Call[Spent]):
+    """To `QUERIES`: what a campaign has given so far."""
+
+    merchant_id: str
+    campaign_id: str

@@ -6,15 +6,15 @@ import msgspec
 import structlog
 
 from actors.core.messages import OrderRefunded
+from actors.points.campaign_rules import LastRules, promotions_of
 from actors.points.decide import business_key
-from actors.points.eligibility import eligible_totals
+from actors.points.eligibility import earn_for, eligible_totals
 from actors.points.lookups import fetch_by_ids
 from actors.points.messages import (
     ACCOUNTS,
     QUERIES,
     AccountKey,
     Apply,
-    EarnForOrder,
     GetEarnRule,
     Result,
     Reverse,
@@ -47,9 +47,10 @@ class OrderRefunds(Workers):
 
     passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, last_rules: LastRules) -> None:
         super().__init__()
         self._database = database
+        self._last_rules = last_rules
 
     async def receive(self, message: Any) -> object:
         if not isinstance(message, Deliver):
@@ -87,15 +88,11 @@ class OrderRefunds(Workers):
         if found is not None:
             return found
         order = told.order
-        (eligible,) = await eligible_totals(self.system, [(merchant_id, order)])
+        told_of = [(merchant_id, order)]
+        (eligible,) = await eligible_totals(self.system, told_of)
+        (promotions,) = await promotions_of(self.system, self._last_rules, told_of)
         rule = await self.system.ref(QUERIES).ask(GetEarnRule(merchant_id, order.currency))
-        earn = EarnForOrder(
-            order_id=order.order_id,
-            total_minor=eligible,
-            currency=order.currency,
-            ordered_at=order.ordered_at,
-            rule=rule,
-        )
+        earn = earn_for(order, eligible, rule, promotions)
         key = AccountKey(merchant_id, order.customer_id)
         await self.system.entities(ACCOUNTS).ref(key).ask(Apply((earn,)))
         return await self._find(merchant_id, order.order_id)

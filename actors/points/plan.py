@@ -7,7 +7,7 @@ import attrs
 
 from actors.points.context import Context
 from actors.points.decide import business_key, decide, nothing
-from actors.points.ledger import KIND_REVERSAL, KIND_REWARD, Posted, Transaction
+from actors.points.ledger import KIND_EARN, KIND_REVERSAL, KIND_REWARD, Posted, Transaction
 from actors.points.messages import (
     CancelRedemption,
     CaptureHold,
@@ -21,6 +21,15 @@ from actors.points.messages import (
 )
 from actors.points.posting import Moment
 from actors.points.program_messages import Redemption, RefundPolicy, Reward
+from actors.points.promotions import (
+    NONE_USED,
+    NOTHING_USED,
+    CampaignUsed,
+    UseChange,
+    given_back,
+    plus,
+    taken,
+)
 from actors.points.reversals import Original, original_of
 from actors.points.rewards import Cancelled, Offer, Redeemed, RedemptionChange, redeemed
 from actors.points.settle import settle
@@ -50,7 +59,7 @@ class Facts:
     """What mutations name and the state does not hold.
 
     `histories`: by the id that a mutation names, the transaction and its reversals so far. `had`:
-    by reward, how many of it the customer has redeemed.
+    by reward, how many of it the customer has redeemed. `used`: by campaign, what it has given.
     """
 
     histories: Mapping[str, tuple[Transaction, ...]] = attrs.field(factory=dict)
@@ -59,6 +68,7 @@ class Facts:
     rewards: Mapping[str, Reward] = attrs.field(factory=dict)
     had: Mapping[str, int] = attrs.field(factory=dict)
     redemptions: Mapping[str, Redemption] = attrs.field(factory=dict)
+    used: Mapping[str, CampaignUsed] = NONE_USED
 
 
 NO_FACTS = Facts()
@@ -93,8 +103,8 @@ class Plan:
     """Takes mutations one after another. `state` is as if `events` were durable already.
 
     `known` are answers given before, `answers` the new ones, to be written with the events.
-    `seen` are the outbox events that took effect before, `taken` those that do now, and `changes`
-    what becomes of redemptions, to be written as well.
+    `seen` are the outbox events that took effect before, `taken` those that do now, `changes` what
+    becomes of redemptions, and `uses` of the budgets of campaigns, to be written as well.
     """
 
     state: AccountState
@@ -106,6 +116,7 @@ class Plan:
     seen: frozenset[str] = frozenset()
     taken: list[str] = attrs.field(factory=list)
     changes: list[RedemptionChange] = attrs.field(factory=list)
+    uses: list[UseChange] = attrs.field(factory=list)
 
     def apply(self, mutation: Mutation) -> Result:
         """Decide one mutation, or recognise it."""
@@ -141,7 +152,17 @@ class Plan:
             return Context(self.moment, offer=self._offer(mutation.reward_id))
         if isinstance(mutation, CancelRedemption):
             return self._cancelling(mutation.redemption_id)
+        if isinstance(mutation, EarnForOrder) and mutation.promotions.rules:
+            return Context(self.moment, used=self._used())
         return Context(self.moment)
+
+    def _used(self) -> Mapping[str, CampaignUsed]:
+        """What campaigns have given, with what is planned."""
+        used = dict(self.facts.used)
+        for use in self.uses:
+            before = used.get(use.campaign_id, NOTHING_USED)
+            used[use.campaign_id] = plus(before, use.change)
+        return used
 
     def _offer(self, reward_id: str) -> Offer | None:
         reward = self.facts.rewards.get(reward_id)
@@ -164,8 +185,14 @@ class Plan:
         return Context(self.moment, original=original, redemption=redemption)
 
     def _note_change(self, mutation: Mutation, events: Sequence[Posted]) -> None:
-        """Keep what `events` do to a redemption, if they do."""
-        if isinstance(mutation, RedeemReward):
+        """Keep what `events` do to a redemption, or to the budgets of campaigns, if they do."""
+        if isinstance(mutation, EarnForOrder):
+            if mutation.promotions.rules:
+                (earned,) = [e for e in events if e.transaction.kind == KIND_EARN]
+                self.uses += taken(mutation.promotions.rules, earned.transaction.rule)
+        elif isinstance(mutation, Reverse):
+            self._give_back(mutation.transaction_id, events)
+        elif isinstance(mutation, RedeemReward):
             (paid,) = [event for event in events if event.transaction.kind == KIND_REWARD]
             reward = self.facts.rewards[mutation.reward_id]
             self.changes.append(redeemed(mutation, reward, paid))
@@ -174,6 +201,17 @@ class Plan:
             (back,) = [event for event in events if event.transaction.kind == KIND_REVERSAL]
             t = back.transaction
             self.changes.append(Cancelled(redemption, t.transaction_id, t.recorded_at))
+
+    def _give_back(self, transaction_id: str, events: Sequence[Posted]) -> None:
+        """The share of what campaigns gave of a transaction that was taken back in part."""
+        original = self._original(transaction_id)
+        if original is None:
+            return
+        (back,) = [e for e in events if e.transaction.reverses == original.transaction_id]
+        rule = self.facts.histories[transaction_id][0].rule
+        after = original.reversed_amount
+        before = after - abs(back.transaction.amount)
+        self.uses += given_back(rule, original.amount, before, after)
 
     def _original(self, transaction_id: str) -> Original | None:
         history = self.facts.histories.get(transaction_id)

@@ -8,6 +8,7 @@ import structlog
 from actors.core.messages import MERCHANTS, GetMerchant, HasCustomer
 from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.paging import Moment, SequenceNumber, clamp_limit, decode_cursor, page
+from actors.points.campaign_questions import CampaignQuestion, answer_campaigns
 from actors.points.crediting import credit_states
 from actors.points.deferral_messages import Deferral, GetDeferral
 from actors.points.deferral_records import find_deferrals
@@ -98,6 +99,11 @@ class PointsReaders(Workers):
                 return await self._rule(message.merchant_id, message.currency)
             case SetEarnRule():
                 return await self._set_rule(message)
+        return await self._others(message)
+
+    async def _others(self, message: Any) -> object:
+        if isinstance(message, CampaignQuestion):
+            return await answer_campaigns(self._database, message)
         return await super().receive(message)
 
     async def _verify(self, merchant_id: str) -> Verification:

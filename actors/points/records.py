@@ -16,11 +16,14 @@ from actors.points.ledger import (
     MultipliedRuleUse,
     Posted,
     Posting,
+    PromotedRuleUse,
     RuleUse,
     Transaction,
 )
 from actors.points.messages import INTAKE, Balance, Receipt, Transfer
 from actors.points.plan import Answer, Key
+from actors.points.promotion_records import use_writes
+from actors.points.promotions import UseChange
 from actors.points.queries import (
     END_HOLD,
     INSERT_HOLD,
@@ -45,6 +48,11 @@ from runtime.storage import Entry, Row, Write
 from runtime.storage.idempotency import idempotency_write
 from runtime.storage.inbox import inbox_write
 
+RULE_USES = {
+    len(kind.__struct_fields__): kind for kind in (RuleUse, MultipliedRuleUse, PromotedRuleUse)
+}
+"""By how much an entry keeps of its rule."""
+
 
 def entry_of(
     state: AccountState,
@@ -52,11 +60,12 @@ def entry_of(
     answers: Mapping[Key, Answer],
     taken: Iterable[str] = (),
     changes: Iterable[RedemptionChange] = (),
+    uses: Iterable[UseChange] = (),
 ) -> Entry:
     """Everything to be written for `events`, after which the account is in `state`.
 
     `taken` are the outbox events that they are the effect of, `changes` what they do to
-    redemptions.
+    redemptions, `uses` what they take from the budgets of campaigns, or give back.
     """
     writes: list[Write] = []
     for event in events:
@@ -67,6 +76,8 @@ def entry_of(
     writes += [_inbox_write(state, event_id, events[-1]) for event_id in taken]
     for change in changes:
         writes += redemption_writes(state.merchant_id, change)
+    for use in uses:
+        writes += use_writes(state.merchant_id, state.customer_id, use)
     writes.append(_account_write(state))
     return tuple(writes)
 
@@ -243,8 +254,7 @@ def transaction_of(
 
 def rule_use_of(kept: list[Any]) -> RuleUse:
     """The use of a rule, from what an entry keeps of it."""
-    plain = len(kept) == len(RuleUse.__struct_fields__)
-    return msgspec.convert(kept, RuleUse if plain else MultipliedRuleUse)
+    return msgspec.convert(kept, RULE_USES[len(kept)])
 
 
 def movement_of(row: Row) -> LotMovement:

@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from actors.points.ledger import MultipliedRuleUse, RuleUse
+from actors.points.ledger import MultipliedRuleUse, PromotedRuleUse, PromotionUse, RuleUse
 from actors.points.messages import EarnForOrder, EarnRule, Rounding, SetEarnRule
+from actors.points.promotions import recomputed_bonus
 from actors.vocabulary import MAX_AMOUNT, Refusal, RefusalKind
 
 MAX_POINTS_PER_STEP = 10**6
@@ -86,7 +87,9 @@ def expiry_of(rule: EarnRule, earned_at: datetime) -> datetime | None:
     return earned_at + timedelta(days=rule.expires_after_days)
 
 
-def rule_use(rule: EarnRule, order: EarnForOrder) -> RuleUse:
+def rule_use(
+    rule: EarnRule, order: EarnForOrder, promotions: tuple[PromotionUse, ...] = ()
+) -> RuleUse:
     """What the entry keeps, so that it can be explained and computed again."""
     kept = (
         rule.version,
@@ -96,13 +99,26 @@ def rule_use(rule: EarnRule, order: EarnForOrder) -> RuleUse:
         rule.per_amount_minor,
         rule.rounding.value,
     )
+    asked = order.promotions
+    if promotions or asked.age_s:
+        return PromotedRuleUse(
+            *kept, rule.multiplier_percent, asked.version, asked.age_s, promotions
+        )
     if rule.multiplier_percent == PLAIN_PERCENT:
         return RuleUse(*kept)
     return MultipliedRuleUse(*kept, rule.multiplier_percent)
 
 
 def recomputed(use: RuleUse) -> int:
-    """The points that a kept rule and its inputs make."""
+    """The points that a kept rule and its inputs make, with what campaigns added."""
+    own = recomputed_own(use)
+    if not isinstance(use, PromotedRuleUse):
+        return own
+    return own + sum(recomputed_bonus(each, own) for each in use.promotions)
+
+
+def recomputed_own(use: RuleUse) -> int:
+    """The points of the merchant's own rule."""
     percent = use.multiplier_percent if isinstance(use, MultipliedRuleUse) else PLAIN_PERCENT
     rounding = Rounding(use.rounding)
     return _points(use.total_minor, use.points, use.per_amount_minor, percent, rounding)

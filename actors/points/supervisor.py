@@ -4,6 +4,7 @@ from pathlib import Path
 
 from actors.admin_features.messages import Defaults, Flags
 from actors.points.account import Account
+from actors.points.campaign_rules import LastRules
 from actors.points.deferrals import Deferrals, OpenSpool
 from actors.points.expiry import Expiry
 from actors.points.intake import Intake
@@ -39,6 +40,7 @@ def points_children(
     """The specifications, in the order of their start. `open_spool` opens what keeps earnings
     while the database is away; `flags` switch what may be switched, else the defaults hold."""
     known = flags if flags is not None else Defaults()
+    heard = LastRules()
     return (
         ChildSpec(
             "loader",
@@ -49,8 +51,10 @@ def points_children(
         ChildSpec("queries", lambda: PointsReaders(database), name=QUERIES, mailbox=REFUSING),
         ChildSpec("program", lambda: Program(database), name=PROGRAM, mailbox=REFUSING),
         ChildSpec("accounts", lambda: _accounts(database), name=ACCOUNTS, shutdown_s=10.0),
-        ChildSpec("intake", lambda: Intake(database, known), name=INTAKE, mailbox=REFUSING),
-        ChildSpec("refunds", lambda: OrderRefunds(database), name=ORDER_REFUNDS, mailbox=REFUSING),
+        ChildSpec("intake", lambda: Intake(database, known, heard), name=INTAKE, mailbox=REFUSING),
+        ChildSpec(
+            "refunds", lambda: OrderRefunds(database, heard), name=ORDER_REFUNDS, mailbox=REFUSING
+        ),
         ChildSpec("mergers", Mergers, name=MERGERS, mailbox=REFUSING),
         ChildSpec("tiers", lambda: Tiers(database, known), name=TIERS, mailbox=REFUSING),
         ChildSpec("expiry", lambda: Expiry(database), name="points.expiry"),

@@ -83,3 +83,8 @@ QUALIFYING_ORDERS = (
     " AS reversed FROM points_transactions t WHERE t.merchant_id = $1 AND t.customer_id = $2"
     " AND t.rule IS NOT NULL AND t.effective_at > $3 AND t.effective_at <= $4"
 )
+
+LIST_TIER_MEMBERS = (
+    "SELECT customer_id FROM points_tier_members WHERE merchant_id = $1 AND customer_id > $2"
+    " AND tier_id IN ({tiers}) ORDER BY customer_id LIMIT $3"
+)

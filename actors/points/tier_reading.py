@@ -4,6 +4,7 @@ from datetime import datetime
 
 import msgspec
 
+from actors.points.messages import MAX_TIER_MEMBERS, ListTierMembers
 from actors.points.records import rule_use_of
 from actors.points.tier_messages import (
     Metric,
@@ -13,7 +14,7 @@ from actors.points.tier_messages import (
     TierTerms,
 )
 from actors.points.tier_model import MemberTier, counts_from, place_of
-from actors.points.tier_queries import QUALIFYING_ORDERS, QUALIFYING_POINTS
+from actors.points.tier_queries import LIST_TIER_MEMBERS, QUALIFYING_ORDERS, QUALIFYING_POINTS
 from runtime.storage import Database, Row
 
 
@@ -27,6 +28,18 @@ async def find_qualifying(
         return max(0, points)
     rows = await database.fetch(QUALIFYING_ORDERS, *values)
     return sum(_spent(row, terms.currency) for row in rows)
+
+
+async def list_tier_members(database: Database, question: ListTierMembers) -> tuple[str, ...]:
+    """Members of any of the tiers, by id."""
+    tiers = sorted(set(question.tiers))
+    if not tiers:
+        return ()
+    limit = max(1, min(question.limit, MAX_TIER_MEMBERS))
+    places = ", ".join(f"${number}" for number in range(4, len(tiers) + 4))
+    sql = LIST_TIER_MEMBERS.replace("{tiers}", places)
+    rows = await database.fetch(sql, question.merchant_id, question.after, limit, *tiers)
+    return tuple(row["customer_id"] for row in rows)
 
 
 def program_of(version: int, program: object) -> TierProgram:

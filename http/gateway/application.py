@@ -9,6 +9,7 @@ from gateway import (
     api_admin,
     api_audit,
     api_auth,
+    api_campaigns,
     api_controls,
     api_customers,
     api_dead_events,
@@ -21,6 +22,7 @@ from gateway import (
     api_privacy,
     api_refunds,
     api_rewards,
+    api_rfm,
     api_sessions,
     api_tiers,
 )
@@ -67,6 +69,7 @@ def domain_routes(settings: GatewaySettings) -> tuple[Route, ...]:
         *points_routes(settings),
         *api_rewards.ROUTES,
         *api_tiers.ROUTES,
+        *api_campaigns.ROUTES,
         *api_customers.ROUTES,
         *order_routes(settings),
         *api_refunds.ROUTES,
@@ -86,6 +89,7 @@ def domain_routes(settings: GatewaySettings) -> tuple[Route, ...]:
         *api_privacy.ROUTES,
         *api_actors.ROUTES,
         *api_flags.ROUTES,
+        *api_rfm.ROUTES,
     )
     routes = (*routes, *api_key_routes(routes))
     return (*routes, *role_routes(routes))

@@ -20,6 +20,7 @@ ID_PATTERN = f"^{vocabulary.ID_PATTERN}{END}"
 TEXT_PATTERN = r"^[^\x00-\x1f\x7f]*" + END
 CURRENCY_PATTERN = f"^{vocabulary.CURRENCY_PATTERN}{END}"
 KEY_PATTERN = r"^[\x21-\x7e]{1,255}" + END
+PROSE_PATTERN = r"^[^\x00]*$"
 CURSOR_PATTERN = r"^[A-Za-z0-9_-]*" + END
 
 SKU_PATTERN = f"^{vocabulary.SKU_PATTERN}{END}"
@@ -30,6 +31,7 @@ PATTERN_RULES = {
         ID_PATTERN: "of 1 to 64 of A-Z a-z 0-9 . _ : @ -, the first a letter or digit",
         TEXT_PATTERN: "without control characters",
         CURRENCY_PATTERN: "of three capital letters, as in ISO 4217",
+        PROSE_PATTERN: "without the character NUL",
         KEY_PATTERN: "of 1 to 255 visible ASCII characters",
         CURSOR_PATTERN: "as it was given in `next_cursor`",
         SKU_PATTERN: "of 3 to 32 of A-Z 0-9 -, the first no hyphen",

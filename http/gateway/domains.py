@@ -9,15 +9,18 @@ import attrs
 from actors.admin_core import messages as admin_core
 from actors.admin_features import messages as admin_features
 from actors.auth import messages as auth
+from actors.campaign import messages as campaign
 from actors.core import messages as core
 from actors.points import messages as points
 from actors.points.program_messages import PROGRAM
 from actors.points.tier_messages import TIERS
 from actors.products import messages as products
+from actors.rfm_analytics import messages as rfm_analytics
 from config.policies import (
     ADMIN_CORE,
     ADMIN_FEATURES,
     AUTH,
+    CAMPAIGN,
     CONTROLS,
     CORE,
     DEFERRALS,
@@ -25,6 +28,7 @@ from config.policies import (
     PLATFORM,
     POINTS,
     PRODUCTS,
+    RFM_ANALYTICS,
 )
 from gateway.introspection_messages import INTROSPECTION
 from gateway.switch_messages import SWITCHBOARD
@@ -65,8 +69,12 @@ DOMAIN_OF: Final[Mapping[str, str]] = {
     PROGRAM: POINTS,
     TIERS: POINTS,
     points.DEFERRALS: DEFERRALS,
+    campaign.CAMPAIGNS: CAMPAIGN,
+    campaign.QUERIES: CAMPAIGN,
     products.CATALOGUE: PRODUCTS,
     products.QUERIES: PRODUCTS,
+    rfm_analytics.RUNS: RFM_ANALYTICS,
+    rfm_analytics.QUERIES: RFM_ANALYTICS,
     JOBS: PLATFORM,
     RELAY: PLATFORM,
     SWITCHBOARD: CONTROLS,

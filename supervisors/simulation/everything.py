@@ -2,6 +2,7 @@
 
 from supervisors.simulation.audit import Audit
 from supervisors.simulation.auth import Auth
+from supervisors.simulation.campaigns import Campaigns
 from supervisors.simulation.deferrals import Deferrals
 from supervisors.simulation.flags import Flags
 from supervisors.simulation.jobs import Jobs
@@ -11,6 +12,7 @@ from supervisors.simulation.points import Points
 from supervisors.simulation.products import Products
 from supervisors.simulation.returns import Returns
 from supervisors.simulation.rewards import Rewards
+from supervisors.simulation.segments import Segments
 from supervisors.simulation.sessions import Sessions
 from supervisors.simulation.transfers import Transfers
 
@@ -32,5 +34,7 @@ class EverythingScenario(ApplicationScenario):
         Transfers,
         Rewards,
         Flags,
+        Campaigns,
+        Segments,
     )
     operations = 60

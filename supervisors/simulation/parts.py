@@ -46,6 +46,8 @@ class Part(ABC):
     """What the clients of one domain do. `operations` are the classes of its operations."""
 
     operations: ClassVar[tuple[type[Operation], ...]]
+    hurries: ClassVar[bool] = False
+    """Whether the jobs of a process that crashed have to be back soon."""
 
     def jobs(self, world: World) -> JobsSpec:
         """Queues and handlers that a process has for it."""
@@ -86,7 +88,8 @@ class ApplicationScenario(Scenario):
 
     def tree(self, world: World, life: Life) -> ChildSpec:
         specs = [part.jobs(world) for part in self._parts]
-        leases = LEASES if any(spec.queues for spec in specs) else Leases()
+        hurry = any(spec.queues for spec in specs) or any(part.hurries for part in self._parts)
+        leases = LEASES if hurry else Leases()
         jobs = combined_jobs(JobsSpec(leases=leases), *specs)
         return simulated_application(world, life, jobs)
 

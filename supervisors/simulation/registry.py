@@ -6,6 +6,7 @@ from types import MappingProxyType
 from runtime.sim import Scenario
 from supervisors.simulation.audit import AuditScenario
 from supervisors.simulation.auth import AuthScenario
+from supervisors.simulation.campaigns import CampaignsScenario
 from supervisors.simulation.deferrals import DeferralsScenario
 from supervisors.simulation.entities import EntitiesScenario
 from supervisors.simulation.everything import EverythingScenario
@@ -17,12 +18,14 @@ from supervisors.simulation.points import PointsScenario
 from supervisors.simulation.products import ProductsScenario
 from supervisors.simulation.returns import ReturnsScenario
 from supervisors.simulation.rewards import RewardsScenario
+from supervisors.simulation.segments import SegmentsScenario
 from supervisors.simulation.sessions import SessionsScenario
 from supervisors.simulation.transfers import TransfersScenario
 
 ALL = (
     AuditScenario,
     AuthScenario,
+    CampaignsScenario,
     DeferralsScenario,
     EntitiesScenario,
     EverythingScenario,
@@ -34,6 +37,7 @@ ALL = (
     ProductsScenario,
     ReturnsScenario,
     RewardsScenario,
+    SegmentsScenario,
     SessionsScenario,
     TransfersScenario,
 )

@@ -17,6 +17,8 @@ from actors.auth import messages as auth
 from actors.auth.inside import HASHING
 from actors.auth.keyring import ReadKeys
 from actors.auth.keys import KeySet, KeyStore, SigningKey, signing_key
+from actors.campaign import messages as campaign
+from actors.campaign.due import CLOCK
 from actors.core.cipher import KEY_BYTES, DataKeys
 from actors.core.data_keyring import ReadDataKeys
 from actors.core.data_keys import DataKeyStore
@@ -30,6 +32,8 @@ from actors.points.program_messages import PROGRAM
 from actors.points.tier_messages import TIERS
 from actors.products.messages import CATALOGUE
 from actors.products.messages import QUERIES as PRODUCT_QUERIES
+from actors.rfm_analytics.messages import QUERIES as RFM_QUERIES
+from actors.rfm_analytics.messages import RUNS as RFM_RUNS
 from runtime import ActorSystem, Backoff, ChildSpec, Supervisor
 from runtime.cache import Cache, CacheHandle
 from runtime.jobs import JOBS_MIGRATIONS, JobsSpec
@@ -76,7 +80,9 @@ AUTH_ACTORS = (
     auth.ACCOUNTS,
     auth.QUERIES,
 )
+RFM_ACTORS = (RFM_RUNS, RFM_QUERIES)
 PRODUCTS_ACTORS = (CATALOGUE, PRODUCT_QUERIES)
+CAMPAIGN_ACTORS = (campaign.RULES, campaign.QUERIES, campaign.CAMPAIGNS, CLOCK)
 DOMAIN_SUPERVISORS = (
     "domain.auth",
     "domain.admin_core",
@@ -84,6 +90,8 @@ DOMAIN_SUPERVISORS = (
     "domain.core",
     "domain.products",
     "domain.points",
+    "domain.campaign",
+    "domain.rfm_analytics",
 )
 
 TARGETS = (
@@ -92,8 +100,10 @@ TARGETS = (
     *POINTS_ACTORS,
     *PRODUCTS_ACTORS,
     *AUDIT_ACTORS,
+    *RFM_ACTORS,
     *FLAG_ACTORS,
     *AUTH_ACTORS,
+    *CAMPAIGN_ACTORS,
     *DOMAIN_SUPERVISORS,
 )
 """Whom a fault plan may kill."""
@@ -102,6 +112,9 @@ PLATFORM_MIGRATIONS = (RUNTIME_MIGRATIONS, JOBS_MIGRATIONS)
 """Of the platform without domains."""
 
 SEED_BYTES = 32
+
+RFM_SLICE = 1
+"""Customers of a step: few, so that runs have many."""
 
 
 def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None) -> ChildSpec:
@@ -150,6 +163,7 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
         Path("simulated"),
         jobs=jobs,
         outside=outside,
+        rfm_slice=RFM_SLICE,
     )
     cache = CacheHandle(ports=life.ports, metrics=life.system.metrics)
     return application(spec, simulated_handle(life), cache)

@@ -17,6 +17,7 @@ from tests.bench.overload import overload
 from tests.bench.policies import policies
 from tests.bench.report import show, write
 from tests.bench.roundtrips import roundtrips
+from tests.bench.scoring import scoring
 from tests.bench.serving import serving
 from tests.bench.serving_on_postgresql import serving_on_postgresql
 from tests.bench.simulating import simulating
@@ -39,6 +40,7 @@ ALL = (
     bulkhead,
     failing,
     core,
+    scoring,
 )
 
 

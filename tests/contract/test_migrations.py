@@ -92,10 +92,12 @@ async def test_the_applications_own_migrations_apply_to_an_empty_store(database:
         "admin_core",
         "admin_features",
         "auth",
+        "campaign",
         "core",
         "jobs",
         "points",
         "products",
+        "rfm_analytics",
     }
     assert await migrate(database, MIGRATIONS, NOW) == []
 

@@ -186,6 +186,41 @@ class HasCustomer(Call[bool]):
 
 
 @attrs.frozen
+class FindCustomers(Call[tuple[str, ...]]):
+    """To `QUERIES`: those of the ids that a customer has who was neither merged into another nor
+    erased, in order. At most `MAX_FIGURES`."""
+
+    merchant_id: str
+    customer_ids: tuple[str, ...]
+
+
+@attrs.frozen
+class CustomerFigures:
+    """A customer in numbers. Of orders in the merchant's currency that were not cancelled: how
+    many there are, their totals net of refunds in minor units, and the time of the last one."""
+
+    customer_id: str
+    created_at: datetime
+    orders: int
+    spend_minor: int
+    last_ordered_at: datetime | None
+
+
+MAX_FIGURES = 500
+"""Customers in one answer."""
+
+
+@attrs.frozen
+class ListFigures(Call[tuple[CustomerFigures, ...]]):
+    """To `QUERIES`: customers after the id `after`, in the order of their ids, fewer than `limit`
+    at the end; without those merged into others, and those erased."""
+
+    merchant_id: str
+    after: str = ""
+    limit: int = MAX_FIGURES
+
+
+@attrs.frozen
 class ListCustomers(Call[Page[Customer] | Refusal]):
     """In the order of their ids; without those merged into others."""
 

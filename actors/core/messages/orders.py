@@ -229,3 +229,34 @@ class OrderTotals:
 @attrs.frozen
 class GetOrderTotals(Call[OrderTotals]):
     merchant_id: str
+
+
+@attrs.frozen
+class BuyerSummary:
+    """What a customer has bought, merged customers counted with the one they became.
+
+    `orders`, the last one's time (None without any) and `spent_minor`, net of refunds, are of
+    those in the currency asked for; `foreign_orders` counts the others.
+    """
+
+    customer_id: str
+    orders: int
+    last_ordered_at: datetime | None
+    spent_minor: int
+    foreign_orders: int
+
+
+@attrs.frozen
+class SummariseBuyers(Call[tuple[BuyerSummary, ...]]):
+    """To `QUERIES`: the next `limit` customers after the one given, by id, with their orders up to
+    `until`; fewer only at the end. Cancelled orders do not count, and erased customers are left
+    out. At most `MAX_BUYERS`."""
+
+    merchant_id: str
+    currency: str
+    until: datetime
+    after: str = ""
+    limit: int = 200
+
+
+MAX_BUYERS = 1_000

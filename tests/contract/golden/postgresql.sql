@@ -1,3 +1,66 @@
+CREATE FUNCTION public.campaigns_check_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF NEW.state <> OLD.state AND NOT (
+        (OLD.state = 'draft' AND NEW.state IN ('scheduled', 'running', 'cancelled'))
+        OR (OLD.state = 'scheduled' AND NEW.state IN ('running', 'cancelled'))
+        OR (OLD.state = 'running' AND NEW.state IN ('paused', 'completed', 'cancelled'))
+        OR (OLD.state = 'paused' AND NEW.state IN ('running', 'completed', 'cancelled'))
+    ) THEN
+        PERFORM campaigns_refuse('a campaign cannot move like this');
+    END IF;
+    IF NEW.kind <> OLD.kind THEN
+        PERFORM campaigns_refuse('the kind of a campaign stays');
+    END IF;
+    IF NEW.version <> OLD.version AND OLD.state NOT IN ('draft', 'scheduled', 'paused') THEN
+        PERFORM campaigns_refuse('a campaign is not changed in this state');
+    END IF;
+    IF OLD.audience_state = 'frozen' AND (
+        NEW.audience_state <> 'frozen' OR NEW.audience_members <> OLD.audience_members
+    ) THEN
+        PERFORM campaigns_refuse('an audience that is frozen stays');
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION public.campaigns_check_member() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM campaigns WHERE merchant_id = NEW.merchant_id
+        AND campaign_id = NEW.campaign_id AND audience_state = 'freezing'
+    ) THEN
+        PERFORM campaigns_refuse('an audience that is frozen stays');
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION public.campaigns_check_new() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF NEW.state <> 'draft' OR NEW.version <> 1 OR NEW.audience_state <> 'open' THEN
+        PERFORM campaigns_refuse('a campaign begins as a draft');
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION public.campaigns_never_go() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'campaigns stay' USING ERRCODE = 'check_violation';
+END
+$$;
+CREATE FUNCTION public.campaigns_refuse(reason text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION '%', reason USING ERRCODE = 'check_violation';
+END
+$$;
 CREATE FUNCTION public.core_subscriptions_do_not_overlap() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -159,6 +222,78 @@ CREATE TABLE public.audit_entries (
     hash text NOT NULL,
     CONSTRAINT audit_entries_hash_check CHECK ((length(hash) = 64)),
     CONSTRAINT audit_entries_sequence_check CHECK ((sequence >= 1))
+);
+CREATE TABLE public.campaign_changes (
+    merchant_id text NOT NULL,
+    campaign_id text NOT NULL,
+    revision bigint NOT NULL,
+    from_state text NOT NULL,
+    to_state text NOT NULL,
+    version bigint NOT NULL,
+    changed_by text NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT campaign_changes_revision_check CHECK ((revision >= 1))
+);
+CREATE TABLE public.campaign_members (
+    merchant_id text NOT NULL,
+    campaign_id text NOT NULL,
+    customer_id text NOT NULL
+);
+CREATE TABLE public.campaign_rulebooks (
+    merchant_id text NOT NULL,
+    version bigint NOT NULL,
+    CONSTRAINT campaign_rulebooks_version_check CHECK ((version >= 1))
+);
+CREATE TABLE public.campaign_runs (
+    merchant_id text NOT NULL,
+    campaign_id text NOT NULL,
+    number bigint NOT NULL,
+    version bigint NOT NULL,
+    begins timestamp with time zone NOT NULL,
+    ends timestamp with time zone,
+    void boolean DEFAULT false NOT NULL,
+    CONSTRAINT campaign_runs_check CHECK (((ends IS NULL) OR (begins <= ends))),
+    CONSTRAINT campaign_runs_number_check CHECK ((number >= 1))
+);
+CREATE TABLE public.campaign_versions (
+    merchant_id text NOT NULL,
+    campaign_id text NOT NULL,
+    version bigint NOT NULL,
+    definition jsonb NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT campaign_versions_version_check CHECK ((version >= 1))
+);
+CREATE TABLE public.campaigns (
+    merchant_id text NOT NULL,
+    campaign_id text NOT NULL,
+    kind text NOT NULL,
+    state text NOT NULL,
+    version bigint NOT NULL,
+    revision bigint NOT NULL,
+    starts_at timestamp with time zone,
+    ends_at timestamp with time zone,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    next_due_at timestamp with time zone,
+    held text,
+    audience_state text DEFAULT 'open'::text NOT NULL,
+    audience_members bigint DEFAULT 0 NOT NULL,
+    audience_step bigint DEFAULT 0 NOT NULL,
+    audience_done boolean DEFAULT false NOT NULL,
+    audience_after text DEFAULT ''::text NOT NULL,
+    frozen_at timestamp with time zone,
+    source_run text,
+    source_as_of timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT campaigns_audience_members_check CHECK ((audience_members >= 0)),
+    CONSTRAINT campaigns_audience_state_check CHECK ((audience_state = ANY (ARRAY['open'::text, 'freezing'::text, 'frozen'::text]))),
+    CONSTRAINT campaigns_check CHECK (((starts_at IS NULL) OR (ends_at IS NULL) OR (starts_at < ends_at))),
+    CONSTRAINT campaigns_kind_check CHECK ((kind = ANY (ARRAY['multiplier'::text, 'fixed_bonus'::text, 'goal'::text, 'broadcast'::text, 'automation'::text]))),
+    CONSTRAINT campaigns_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT campaigns_state_check CHECK ((state = ANY (ARRAY['draft'::text, 'scheduled'::text, 'running'::text, 'paused'::text, 'completed'::text, 'cancelled'::text]))),
+    CONSTRAINT campaigns_version_check CHECK ((version >= 1))
 );
 CREATE TABLE public.captcha_uses (
     merchant_id text NOT NULL,
@@ -470,6 +605,27 @@ CREATE TABLE public.points_accounts (
     CONSTRAINT points_accounts_hold_check CHECK ((hold >= 0)),
     CONSTRAINT points_accounts_pending_check CHECK ((pending >= 0)),
     CONSTRAINT points_accounts_sequence_check CHECK ((sequence >= 1))
+);
+CREATE TABLE public.points_campaign_use (
+    merchant_id text NOT NULL,
+    campaign_id text NOT NULL,
+    customer_id text NOT NULL,
+    points bigint NOT NULL,
+    money_minor bigint NOT NULL,
+    times bigint NOT NULL,
+    progress bigint NOT NULL,
+    reached bigint NOT NULL,
+    points_max bigint,
+    money_minor_max bigint,
+    times_max bigint,
+    CONSTRAINT points_campaign_use_in_money CHECK ((money_minor <= money_minor_max)),
+    CONSTRAINT points_campaign_use_in_points CHECK ((points <= points_max)),
+    CONSTRAINT points_campaign_use_in_times CHECK ((times <= times_max)),
+    CONSTRAINT points_campaign_use_money_minor_check CHECK ((money_minor >= 0)),
+    CONSTRAINT points_campaign_use_points_check CHECK ((points >= 0)),
+    CONSTRAINT points_campaign_use_progress_check CHECK ((progress >= 0)),
+    CONSTRAINT points_campaign_use_reached_check CHECK ((reached >= 0)),
+    CONSTRAINT points_campaign_use_times_check CHECK ((times >= 0))
 );
 CREATE TABLE public.points_deferrals (
     merchant_id text NOT NULL,
@@ -824,6 +980,144 @@ CREATE TABLE public.revocations (
     recorded_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL
 );
+CREATE TABLE public.rfm_cells (
+    merchant_id text NOT NULL,
+    run bigint NOT NULL,
+    scoring text NOT NULL,
+    recency_score bigint NOT NULL,
+    frequency_score bigint NOT NULL,
+    monetary_score bigint NOT NULL,
+    segment text NOT NULL,
+    rule bigint NOT NULL,
+    customers bigint DEFAULT 0 NOT NULL,
+    orders bigint DEFAULT 0 NOT NULL,
+    revenue_minor bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT rfm_cells_customers_check CHECK ((customers >= 0)),
+    CONSTRAINT rfm_cells_frequency_score_check CHECK (((frequency_score >= 1) AND (frequency_score <= 5))),
+    CONSTRAINT rfm_cells_monetary_score_check CHECK (((monetary_score >= 1) AND (monetary_score <= 5))),
+    CONSTRAINT rfm_cells_orders_check CHECK ((orders >= 0)),
+    CONSTRAINT rfm_cells_recency_score_check CHECK (((recency_score >= 1) AND (recency_score <= 5))),
+    CONSTRAINT rfm_cells_revenue_minor_check CHECK ((revenue_minor >= 0)),
+    CONSTRAINT rfm_cells_rule_check CHECK ((rule >= 1)),
+    CONSTRAINT rfm_cells_scoring_check CHECK ((scoring = ANY (ARRAY['quintile'::text, 'threshold'::text])))
+);
+CREATE TABLE public.rfm_configs (
+    merchant_id text NOT NULL,
+    version bigint NOT NULL,
+    terms jsonb NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT rfm_configs_version_check CHECK ((version >= 1))
+);
+CREATE TABLE public.rfm_history (
+    merchant_id text NOT NULL,
+    customer_id text NOT NULL,
+    run bigint NOT NULL,
+    previous_segment text,
+    segment text NOT NULL,
+    rule bigint,
+    recency_score bigint,
+    frequency_score bigint,
+    monetary_score bigint
+)
+PARTITION BY HASH (merchant_id);
+CREATE TABLE public.rfm_history_p0 (
+    merchant_id text CONSTRAINT rfm_history_merchant_id_not_null NOT NULL,
+    customer_id text CONSTRAINT rfm_history_customer_id_not_null NOT NULL,
+    run bigint CONSTRAINT rfm_history_run_not_null NOT NULL,
+    previous_segment text,
+    segment text CONSTRAINT rfm_history_segment_not_null NOT NULL,
+    rule bigint,
+    recency_score bigint,
+    frequency_score bigint,
+    monetary_score bigint
+);
+CREATE TABLE public.rfm_runs (
+    merchant_id text NOT NULL,
+    run_id text NOT NULL,
+    number bigint NOT NULL,
+    state text NOT NULL,
+    started_by text NOT NULL,
+    as_of timestamp with time zone NOT NULL,
+    currency text NOT NULL,
+    config_version bigint NOT NULL,
+    terms jsonb NOT NULL,
+    job_id text,
+    created_at timestamp with time zone NOT NULL,
+    begun_at timestamp with time zone,
+    published_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    reason text,
+    attempts bigint DEFAULT 0 NOT NULL,
+    step bigint DEFAULT 0 NOT NULL,
+    cursor text DEFAULT ''::text NOT NULL,
+    compared_with bigint DEFAULT 0 NOT NULL,
+    cuts jsonb,
+    customers bigint DEFAULT 0 NOT NULL,
+    scored bigint DEFAULT 0 NOT NULL,
+    orders bigint DEFAULT 0 NOT NULL,
+    revenue_minor bigint DEFAULT 0 NOT NULL,
+    foreign_orders bigint DEFAULT 0 NOT NULL,
+    told_to text DEFAULT ''::text NOT NULL,
+    kept text NOT NULL,
+    CONSTRAINT rfm_runs_check CHECK (((published_at IS NULL) = (state <> 'published'::text))),
+    CONSTRAINT rfm_runs_check1 CHECK (((ended_at IS NULL) = (state = ANY (ARRAY['queued'::text, 'running'::text])))),
+    CONSTRAINT rfm_runs_config_version_check CHECK ((config_version >= 0)),
+    CONSTRAINT rfm_runs_currency_check CHECK ((length(currency) = 3)),
+    CONSTRAINT rfm_runs_kept_check CHECK ((kept = ANY (ARRAY['all'::text, 'going'::text, 'gone'::text]))),
+    CONSTRAINT rfm_runs_number_check CHECK ((number >= 1)),
+    CONSTRAINT rfm_runs_started_by_check CHECK ((started_by = ANY (ARRAY['request'::text, 'schedule'::text, 'catch_up'::text]))),
+    CONSTRAINT rfm_runs_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'published'::text, 'failed'::text, 'skipped'::text])))
+);
+CREATE TABLE public.rfm_schedules (
+    merchant_id text NOT NULL,
+    next_at timestamp with time zone,
+    as_of timestamp with time zone
+);
+CREATE TABLE public.rfm_scores (
+    merchant_id text NOT NULL,
+    run bigint NOT NULL,
+    customer_id text NOT NULL,
+    orders bigint NOT NULL,
+    last_ordered_at timestamp with time zone,
+    recency_days bigint,
+    monetary_minor bigint NOT NULL,
+    recency_score bigint,
+    frequency_score bigint,
+    monetary_score bigint,
+    segment text,
+    rule bigint,
+    CONSTRAINT rfm_scores_check CHECK (((orders = 0) = (recency_days IS NULL))),
+    CONSTRAINT rfm_scores_frequency_score_check CHECK (((frequency_score >= 1) AND (frequency_score <= 5))),
+    CONSTRAINT rfm_scores_monetary_minor_check CHECK ((monetary_minor >= 0)),
+    CONSTRAINT rfm_scores_monetary_score_check CHECK (((monetary_score >= 1) AND (monetary_score <= 5))),
+    CONSTRAINT rfm_scores_orders_check CHECK ((orders >= 0)),
+    CONSTRAINT rfm_scores_recency_days_check CHECK ((recency_days >= 0)),
+    CONSTRAINT rfm_scores_recency_score_check CHECK (((recency_score >= 1) AND (recency_score <= 5))),
+    CONSTRAINT rfm_scores_rule_check CHECK ((rule >= 1))
+)
+PARTITION BY HASH (merchant_id);
+CREATE TABLE public.rfm_scores_p0 (
+    merchant_id text CONSTRAINT rfm_scores_merchant_id_not_null NOT NULL,
+    run bigint CONSTRAINT rfm_scores_run_not_null NOT NULL,
+    customer_id text CONSTRAINT rfm_scores_customer_id_not_null NOT NULL,
+    orders bigint CONSTRAINT rfm_scores_orders_not_null NOT NULL,
+    last_ordered_at timestamp with time zone,
+    recency_days bigint,
+    monetary_minor bigint CONSTRAINT rfm_scores_monetary_minor_not_null NOT NULL,
+    recency_score bigint,
+    frequency_score bigint,
+    monetary_score bigint,
+    segment text,
+    rule bigint,
+    CONSTRAINT rfm_scores_check CHECK (((orders = 0) = (recency_days IS NULL))),
+    CONSTRAINT rfm_scores_frequency_score_check CHECK (((frequency_score >= 1) AND (frequency_score <= 5))),
+    CONSTRAINT rfm_scores_monetary_minor_check CHECK ((monetary_minor >= 0)),
+    CONSTRAINT rfm_scores_monetary_score_check CHECK (((monetary_score >= 1) AND (monetary_score <= 5))),
+    CONSTRAINT rfm_scores_orders_check CHECK ((orders >= 0)),
+    CONSTRAINT rfm_scores_recency_days_check CHECK ((recency_days >= 0)),
+    CONSTRAINT rfm_scores_recency_score_check CHECK (((recency_score >= 1) AND (recency_score <= 5))),
+    CONSTRAINT rfm_scores_rule_check CHECK ((rule >= 1))
+);
 CREATE TABLE public.schema_migrations (
     component text NOT NULL,
     number bigint NOT NULL,
@@ -876,6 +1170,8 @@ ALTER TABLE ONLY public.points_lot_movements ATTACH PARTITION public.points_lot_
 ALTER TABLE ONLY public.points_lots ATTACH PARTITION public.points_lots_p0 FOR VALUES WITH (modulus 8, remainder 0);
 ALTER TABLE ONLY public.points_postings ATTACH PARTITION public.points_postings_p0 FOR VALUES WITH (modulus 8, remainder 0);
 ALTER TABLE ONLY public.points_transactions ATTACH PARTITION public.points_transactions_p0 FOR VALUES WITH (modulus 8, remainder 0);
+ALTER TABLE ONLY public.rfm_history ATTACH PARTITION public.rfm_history_p0 FOR VALUES WITH (modulus 8, remainder 0);
+ALTER TABLE ONLY public.rfm_scores ATTACH PARTITION public.rfm_scores_p0 FOR VALUES WITH (modulus 8, remainder 0);
 ALTER TABLE ONLY public.access_roles
     ADD CONSTRAINT access_roles_pkey PRIMARY KEY (merchant_id, role_id);
 ALTER TABLE ONLY public.accounts
@@ -888,6 +1184,18 @@ ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (merchant_id, key_id);
 ALTER TABLE ONLY public.audit_entries
     ADD CONSTRAINT audit_entries_pkey PRIMARY KEY (merchant_id, sequence);
+ALTER TABLE ONLY public.campaign_changes
+    ADD CONSTRAINT campaign_changes_pkey PRIMARY KEY (merchant_id, campaign_id, revision);
+ALTER TABLE ONLY public.campaign_members
+    ADD CONSTRAINT campaign_members_pkey PRIMARY KEY (merchant_id, campaign_id, customer_id);
+ALTER TABLE ONLY public.campaign_rulebooks
+    ADD CONSTRAINT campaign_rulebooks_pkey PRIMARY KEY (merchant_id);
+ALTER TABLE ONLY public.campaign_runs
+    ADD CONSTRAINT campaign_runs_pkey PRIMARY KEY (merchant_id, campaign_id, number);
+ALTER TABLE ONLY public.campaign_versions
+    ADD CONSTRAINT campaign_versions_pkey PRIMARY KEY (merchant_id, campaign_id, version);
+ALTER TABLE ONLY public.campaigns
+    ADD CONSTRAINT campaigns_pkey PRIMARY KEY (merchant_id, campaign_id);
 ALTER TABLE ONLY public.captcha_uses
     ADD CONSTRAINT captcha_uses_pkey PRIMARY KEY (merchant_id, challenge);
 ALTER TABLE ONLY public.customer_consents
@@ -938,6 +1246,8 @@ ALTER TABLE ONLY public.plans
     ADD CONSTRAINT plans_pkey PRIMARY KEY (merchant_id, plan_id);
 ALTER TABLE ONLY public.points_accounts
     ADD CONSTRAINT points_accounts_pkey PRIMARY KEY (merchant_id, customer_id, asset);
+ALTER TABLE ONLY public.points_campaign_use
+    ADD CONSTRAINT points_campaign_use_pkey PRIMARY KEY (merchant_id, campaign_id, customer_id);
 ALTER TABLE ONLY public.points_deferrals
     ADD CONSTRAINT points_deferrals_pkey PRIMARY KEY (merchant_id, deferral_id);
 ALTER TABLE ONLY public.points_earn_rules
@@ -992,6 +1302,24 @@ ALTER TABLE ONLY public.refunds
     ADD CONSTRAINT refunds_pkey PRIMARY KEY (merchant_id, order_id, refund_id);
 ALTER TABLE ONLY public.revocations
     ADD CONSTRAINT revocations_pkey PRIMARY KEY (merchant_id, revoked_id);
+ALTER TABLE ONLY public.rfm_cells
+    ADD CONSTRAINT rfm_cells_pkey PRIMARY KEY (merchant_id, run, scoring, recency_score, frequency_score, monetary_score);
+ALTER TABLE ONLY public.rfm_configs
+    ADD CONSTRAINT rfm_configs_pkey PRIMARY KEY (merchant_id, version);
+ALTER TABLE ONLY public.rfm_history
+    ADD CONSTRAINT rfm_history_pkey PRIMARY KEY (merchant_id, customer_id, run);
+ALTER TABLE ONLY public.rfm_history_p0
+    ADD CONSTRAINT rfm_history_p0_pkey PRIMARY KEY (merchant_id, customer_id, run);
+ALTER TABLE ONLY public.rfm_runs
+    ADD CONSTRAINT rfm_runs_merchant_id_number_key UNIQUE (merchant_id, number);
+ALTER TABLE ONLY public.rfm_runs
+    ADD CONSTRAINT rfm_runs_pkey PRIMARY KEY (merchant_id, run_id);
+ALTER TABLE ONLY public.rfm_schedules
+    ADD CONSTRAINT rfm_schedules_pkey PRIMARY KEY (merchant_id);
+ALTER TABLE ONLY public.rfm_scores
+    ADD CONSTRAINT rfm_scores_pkey PRIMARY KEY (merchant_id, run, customer_id);
+ALTER TABLE ONLY public.rfm_scores_p0
+    ADD CONSTRAINT rfm_scores_p0_pkey PRIMARY KEY (merchant_id, run, customer_id);
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (component, number);
 ALTER TABLE ONLY public.sessions
@@ -1009,6 +1337,10 @@ CREATE UNIQUE INDEX api_keys_by_hash ON public.api_keys USING btree (key_hash);
 CREATE INDEX audit_entries_by_time ON public.audit_entries USING btree (happened_at, entry_id);
 CREATE INDEX audit_entries_of_merchant ON public.audit_entries USING btree (merchant_id, happened_at, entry_id);
 CREATE UNIQUE INDEX audit_entries_once ON public.audit_entries USING btree (merchant_id, entry_id);
+CREATE INDEX campaign_runs_by_end ON public.campaign_runs USING btree (merchant_id, ends);
+CREATE INDEX campaigns_by_state ON public.campaigns USING btree (merchant_id, state);
+CREATE INDEX campaigns_by_time ON public.campaigns USING btree (merchant_id, created_at, campaign_id);
+CREATE INDEX campaigns_due ON public.campaigns USING btree (next_due_at) WHERE (next_due_at IS NOT NULL);
 CREATE INDEX captcha_uses_by_end ON public.captcha_uses USING btree (expires_at);
 CREATE INDEX customer_contacts_by_key ON public.customer_contacts USING btree (key_version);
 CREATE UNIQUE INDEX customer_contacts_once ON public.customer_contacts USING btree (merchant_id, kind, blind_index);
@@ -1069,6 +1401,15 @@ CREATE INDEX refresh_tokens_of_session ON public.refresh_tokens USING btree (mer
 CREATE INDEX revocations_by_end ON public.revocations USING btree (expires_at);
 CREATE INDEX revocations_by_id ON public.revocations USING btree (revoked_id);
 CREATE INDEX revocations_by_time ON public.revocations USING btree (recorded_at);
+CREATE INDEX rfm_history_of_run ON ONLY public.rfm_history USING btree (merchant_id, run, customer_id);
+CREATE INDEX rfm_history_p0_merchant_id_run_customer_id_idx ON public.rfm_history_p0 USING btree (merchant_id, run, customer_id);
+CREATE INDEX rfm_runs_kept ON public.rfm_runs USING btree (merchant_id, number) WHERE (kept <> 'gone'::text);
+CREATE UNIQUE INDEX rfm_runs_one_at_a_time ON public.rfm_runs USING btree (merchant_id) WHERE (state = ANY (ARRAY['queued'::text, 'running'::text]));
+CREATE INDEX rfm_runs_published ON public.rfm_runs USING btree (merchant_id, number) WHERE (published_at IS NOT NULL);
+CREATE INDEX rfm_schedules_by_age ON public.rfm_schedules USING btree (as_of) WHERE ((next_at IS NOT NULL) AND (as_of IS NOT NULL));
+CREATE INDEX rfm_schedules_due ON public.rfm_schedules USING btree (next_at) WHERE (next_at IS NOT NULL);
+CREATE INDEX rfm_scores_by_segment ON ONLY public.rfm_scores USING btree (merchant_id, run, segment, customer_id) WHERE (segment IS NOT NULL);
+CREATE INDEX rfm_scores_p0_merchant_id_run_segment_customer_id_idx ON public.rfm_scores_p0 USING btree (merchant_id, run, segment, customer_id) WHERE (segment IS NOT NULL);
 CREATE INDEX sessions_by_end ON public.sessions USING btree (expires_at);
 CREATE INDEX sessions_of_account ON public.sessions USING btree (merchant_id, account_id, created_at);
 CREATE UNIQUE INDEX subscriptions_in_force ON public.subscriptions USING btree (merchant_id) WHERE (ends_at IS NULL);
@@ -1088,8 +1429,19 @@ ALTER INDEX public.points_transactions_once ATTACH PARTITION public.points_trans
 ALTER INDEX public.points_transactions_in_order ATTACH PARTITION public.points_transactions_p0_merchant_id_customer_id_asset_sequen_idx;
 ALTER INDEX public.points_transactions_reversing ATTACH PARTITION public.points_transactions_p0_merchant_id_reverses_idx;
 ALTER INDEX public.points_transactions_pkey ATTACH PARTITION public.points_transactions_p0_pkey;
+ALTER INDEX public.rfm_history_of_run ATTACH PARTITION public.rfm_history_p0_merchant_id_run_customer_id_idx;
+ALTER INDEX public.rfm_history_pkey ATTACH PARTITION public.rfm_history_p0_pkey;
+ALTER INDEX public.rfm_scores_by_segment ATTACH PARTITION public.rfm_scores_p0_merchant_id_run_segment_customer_id_idx;
+ALTER INDEX public.rfm_scores_pkey ATTACH PARTITION public.rfm_scores_p0_pkey;
 CREATE TRIGGER admin_flag_history_never_change BEFORE DELETE OR UPDATE ON public.admin_flag_history FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER audit_entries_never_change BEFORE DELETE OR UPDATE ON public.audit_entries FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
+CREATE TRIGGER campaign_changes_never_change BEFORE DELETE OR UPDATE ON public.campaign_changes FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
+CREATE TRIGGER campaign_members_never_change BEFORE DELETE OR UPDATE ON public.campaign_members FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
+CREATE TRIGGER campaign_members_only_while_freezing BEFORE INSERT ON public.campaign_members FOR EACH ROW EXECUTE FUNCTION public.campaigns_check_member();
+CREATE TRIGGER campaign_versions_never_change BEFORE DELETE OR UPDATE ON public.campaign_versions FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
+CREATE TRIGGER campaigns_begin_as_drafts BEFORE INSERT ON public.campaigns FOR EACH ROW EXECUTE FUNCTION public.campaigns_check_new();
+CREATE TRIGGER campaigns_move_as_they_may BEFORE UPDATE ON public.campaigns FOR EACH ROW EXECUTE FUNCTION public.campaigns_check_change();
+CREATE TRIGGER campaigns_never_go BEFORE DELETE ON public.campaigns FOR EACH ROW EXECUTE FUNCTION public.campaigns_never_go();
 CREATE TRIGGER points_lot_movements_never_change BEFORE DELETE OR UPDATE ON public.points_lot_movements FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER points_postings_never_change BEFORE DELETE OR UPDATE ON public.points_postings FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER points_transactions_never_change BEFORE DELETE OR UPDATE ON public.points_transactions FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
@@ -1142,6 +1494,12 @@ ALTER TABLE public.admin_flag_history ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.admin_flags ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.api_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.audit_entries ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.campaign_changes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.campaign_members ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.campaign_rulebooks ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.campaign_runs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.campaign_versions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.campaigns ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.captcha_uses ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.customer_consents ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.customer_contacts ENABLE ROW LEVEL SECURITY;
@@ -1166,6 +1524,12 @@ CREATE POLICY of_merchant ON public.admin_flag_history USING (((merchant_id = AN
 CREATE POLICY of_merchant ON public.admin_flags USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.api_keys USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.audit_entries USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.campaign_changes USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.campaign_members USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.campaign_rulebooks USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.campaign_runs USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.campaign_versions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.campaigns USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.captcha_uses USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.customer_consents USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.customer_contacts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -1188,6 +1552,7 @@ CREATE POLICY of_merchant ON public.orders USING (((merchant_id = ANY (( SELECT 
 CREATE POLICY of_merchant ON public.outbox USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.plans USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_accounts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.points_campaign_use USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_deferrals USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_earn_rules USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_holds USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -1211,6 +1576,12 @@ CREATE POLICY of_merchant ON public.reconciliations USING (((merchant_id = ANY (
 CREATE POLICY of_merchant ON public.refresh_tokens USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.refunds USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.revocations USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.rfm_cells USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.rfm_configs USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.rfm_history USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.rfm_runs USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.rfm_schedules USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.rfm_scores USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.sessions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.subscriptions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.suspensions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -1219,6 +1590,7 @@ ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.plans ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_accounts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.points_campaign_use ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_deferrals ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_earn_rules ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_holds ENABLE ROW LEVEL SECURITY;
@@ -1242,6 +1614,12 @@ ALTER TABLE public.reconciliations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.refresh_tokens ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.refunds ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.revocations ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.rfm_cells ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.rfm_configs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.rfm_history ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.rfm_runs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.rfm_schedules ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.rfm_scores ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.sessions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.subscriptions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.suspensions ENABLE ROW LEVEL SECURITY;
@@ -1253,6 +1631,12 @@ GRANT SELECT,INSERT ON TABLE public.admin_flag_history TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.admin_flags TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_keys TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.audit_entries TO loyalnest_app;
+GRANT SELECT,INSERT ON TABLE public.campaign_changes TO loyalnest_app;
+GRANT SELECT,INSERT ON TABLE public.campaign_members TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_rulebooks TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_runs TO loyalnest_app;
+GRANT SELECT,INSERT ON TABLE public.campaign_versions TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaigns TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.captcha_uses TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customer_consents TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customer_contacts TO loyalnest_app;
@@ -1276,6 +1660,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.orders TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.outbox TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.plans TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_accounts TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_campaign_use TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_deferrals TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_earn_rules TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_holds TO loyalnest_app;
@@ -1299,6 +1684,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.reconciliations TO loyalnest_a
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refresh_tokens TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refunds TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.revocations TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rfm_cells TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rfm_configs TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rfm_history TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rfm_runs TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rfm_schedules TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rfm_scores TO loyalnest_app;
 GRANT SELECT ON TABLE public.schema_migrations TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.subscriptions TO loyalnest_app;

@@ -10,6 +10,61 @@ BEGIN SELECT RAISE(ABORT, 'audit entries never change'); END;
 CREATE TRIGGER audit_entries_never_go BEFORE DELETE ON audit_entries
 BEGIN SELECT RAISE(ABORT, 'audit entries never change'); END;
 
+CREATE TRIGGER campaign_changes_never_change BEFORE UPDATE ON campaign_changes
+BEGIN SELECT RAISE(ABORT, 'the past of campaigns never changes'); END;
+
+CREATE TRIGGER campaign_changes_never_go BEFORE DELETE ON campaign_changes
+BEGIN SELECT RAISE(ABORT, 'the past of campaigns never changes'); END;
+
+CREATE TRIGGER campaign_members_never_change BEFORE UPDATE ON campaign_members
+BEGIN SELECT RAISE(ABORT, 'an audience that is frozen stays'); END;
+
+CREATE TRIGGER campaign_members_never_go BEFORE DELETE ON campaign_members
+BEGIN SELECT RAISE(ABORT, 'an audience that is frozen stays'); END;
+
+CREATE TRIGGER campaign_members_only_while_freezing BEFORE INSERT ON campaign_members
+WHEN NOT EXISTS (
+    SELECT 1 FROM campaigns WHERE merchant_id = NEW.merchant_id
+    AND campaign_id = NEW.campaign_id AND audience_state = 'freezing'
+)
+BEGIN SELECT RAISE(ABORT, 'an audience that is frozen stays'); END;
+
+CREATE TRIGGER campaign_versions_never_change BEFORE UPDATE ON campaign_versions
+BEGIN SELECT RAISE(ABORT, 'versions of campaigns never change'); END;
+
+CREATE TRIGGER campaign_versions_never_go BEFORE DELETE ON campaign_versions
+BEGIN SELECT RAISE(ABORT, 'versions of campaigns never change'); END;
+
+CREATE TRIGGER campaigns_begin_as_drafts BEFORE INSERT ON campaigns
+WHEN NEW.state <> 'draft' OR NEW.version <> 1 OR NEW.audience_state <> 'open'
+BEGIN SELECT RAISE(ABORT, 'a campaign begins as a draft'); END;
+
+CREATE TRIGGER campaigns_change_while_they_may BEFORE UPDATE ON campaigns
+WHEN NEW.version <> OLD.version AND OLD.state NOT IN ('draft', 'scheduled', 'paused')
+BEGIN SELECT RAISE(ABORT, 'a campaign is not changed in this state'); END;
+
+CREATE TRIGGER campaigns_keep_their_kind BEFORE UPDATE ON campaigns
+WHEN NEW.kind <> OLD.kind
+BEGIN SELECT RAISE(ABORT, 'the kind of a campaign stays'); END;
+
+CREATE TRIGGER campaigns_move_as_they_may BEFORE UPDATE ON campaigns
+WHEN NEW.state <> OLD.state AND NOT (
+    (OLD.state = 'draft' AND NEW.state IN ('scheduled', 'running', 'cancelled'))
+    OR (OLD.state = 'scheduled' AND NEW.state IN ('running', 'cancelled'))
+    OR (OLD.state = 'running' AND NEW.state IN ('paused', 'completed', 'cancelled'))
+    OR (OLD.state = 'paused' AND NEW.state IN ('running', 'completed', 'cancelled'))
+)
+BEGIN SELECT RAISE(ABORT, 'a campaign cannot move like this'); END;
+
+CREATE TRIGGER campaigns_never_go BEFORE DELETE ON campaigns
+BEGIN SELECT RAISE(ABORT, 'campaigns stay'); END;
+
+CREATE TRIGGER campaigns_stay_frozen BEFORE UPDATE ON campaigns
+WHEN OLD.audience_state = 'frozen' AND (
+    NEW.audience_state <> 'frozen' OR NEW.audience_members <> OLD.audience_members
+)
+BEGIN SELECT RAISE(ABORT, 'an audience that is frozen stays'); END;
+
 CREATE TRIGGER customers_merge_into_one_of_their_own BEFORE UPDATE OF merged_into ON customers
 WHEN NEW.merged_into IS NOT NULL AND NOT EXISTS (SELECT 1 FROM customers AS other
     WHERE other.merchant_id = NEW.merchant_id AND other.customer_id = NEW.merged_into)
@@ -130,6 +185,83 @@ CREATE TABLE audit_entries (
     trace_id TEXT,
     hash TEXT NOT NULL CHECK (length(hash) = 64),
     PRIMARY KEY (merchant_id, sequence)
+);
+
+CREATE TABLE campaign_changes (
+    merchant_id TEXT NOT NULL,
+    campaign_id TEXT NOT NULL,
+    revision BIGINT NOT NULL CHECK (revision >= 1),
+    from_state TEXT NOT NULL,
+    to_state TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    changed_by TEXT NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, campaign_id, revision)
+);
+
+CREATE TABLE campaign_members (
+    merchant_id TEXT NOT NULL,
+    campaign_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    PRIMARY KEY (merchant_id, campaign_id, customer_id)
+);
+
+CREATE TABLE campaign_rulebooks (
+    merchant_id TEXT NOT NULL,
+    version BIGINT NOT NULL CHECK (version >= 1),
+    PRIMARY KEY (merchant_id)
+);
+
+CREATE TABLE campaign_runs (
+    merchant_id TEXT NOT NULL,
+    campaign_id TEXT NOT NULL,
+    number BIGINT NOT NULL CHECK (number >= 1),
+    version BIGINT NOT NULL,
+    begins TIMESTAMPTZ NOT NULL,
+    ends TIMESTAMPTZ,
+    void BOOLEAN NOT NULL DEFAULT false,
+    PRIMARY KEY (merchant_id, campaign_id, number),
+    CHECK (ends IS NULL OR begins <= ends)
+);
+
+CREATE TABLE campaign_versions (
+    merchant_id TEXT NOT NULL,
+    campaign_id TEXT NOT NULL,
+    version BIGINT NOT NULL CHECK (version >= 1),
+    definition JSONB NOT NULL,
+    created_by TEXT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, campaign_id, version)
+);
+
+CREATE TABLE campaigns (
+    merchant_id TEXT NOT NULL,
+    campaign_id TEXT NOT NULL,
+    kind TEXT NOT NULL
+        CHECK (kind IN ('multiplier', 'fixed_bonus', 'goal', 'broadcast', 'automation')),
+    state TEXT NOT NULL
+        CHECK (state IN ('draft', 'scheduled', 'running', 'paused', 'completed', 'cancelled')),
+    version BIGINT NOT NULL CHECK (version >= 1),
+    revision BIGINT NOT NULL CHECK (revision >= 1),
+    starts_at TIMESTAMPTZ,
+    ends_at TIMESTAMPTZ,
+    started_at TIMESTAMPTZ,
+    ended_at TIMESTAMPTZ,
+    next_due_at TIMESTAMPTZ,
+    held TEXT,
+    audience_state TEXT NOT NULL DEFAULT 'open'
+        CHECK (audience_state IN ('open', 'freezing', 'frozen')),
+    audience_members BIGINT NOT NULL DEFAULT 0 CHECK (audience_members >= 0),
+    audience_step BIGINT NOT NULL DEFAULT 0,
+    audience_done BOOLEAN NOT NULL DEFAULT false,
+    audience_after TEXT NOT NULL DEFAULT '',
+    frozen_at TIMESTAMPTZ,
+    source_run TEXT,
+    source_as_of TIMESTAMPTZ,
+    created_at TIMESTAMPTZ NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, campaign_id),
+    CHECK (starts_at IS NULL OR ends_at IS NULL OR starts_at < ends_at)
 );
 
 CREATE TABLE captcha_uses (
@@ -419,6 +551,24 @@ CREATE TABLE points_accounts (
     PRIMARY KEY (merchant_id, customer_id, asset)
 );
 
+CREATE TABLE points_campaign_use (
+    merchant_id TEXT NOT NULL,
+    campaign_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    points BIGINT NOT NULL CHECK (points >= 0),
+    money_minor BIGINT NOT NULL CHECK (money_minor >= 0),
+    times BIGINT NOT NULL CHECK (times >= 0),
+    progress BIGINT NOT NULL CHECK (progress >= 0),
+    reached BIGINT NOT NULL CHECK (reached >= 0),
+    points_max BIGINT,
+    money_minor_max BIGINT,
+    times_max BIGINT,
+    PRIMARY KEY (merchant_id, campaign_id, customer_id),
+    CONSTRAINT points_campaign_use_in_points CHECK (points <= points_max),
+    CONSTRAINT points_campaign_use_in_money CHECK (money_minor <= money_minor_max),
+    CONSTRAINT points_campaign_use_in_times CHECK (times <= times_max)
+);
+
 CREATE TABLE points_deferrals (
     merchant_id TEXT NOT NULL,
     deferral_id TEXT NOT NULL,
@@ -700,6 +850,100 @@ CREATE TABLE revocations (
     PRIMARY KEY (merchant_id, revoked_id)
 );
 
+CREATE TABLE rfm_cells (
+    merchant_id TEXT NOT NULL,
+    run BIGINT NOT NULL,
+    scoring TEXT NOT NULL CHECK (scoring IN ('quintile', 'threshold')),
+    recency_score BIGINT NOT NULL CHECK (recency_score BETWEEN 1 AND 5),
+    frequency_score BIGINT NOT NULL CHECK (frequency_score BETWEEN 1 AND 5),
+    monetary_score BIGINT NOT NULL CHECK (monetary_score BETWEEN 1 AND 5),
+    segment TEXT NOT NULL,
+    rule BIGINT NOT NULL CHECK (rule >= 1),
+    customers BIGINT NOT NULL DEFAULT 0 CHECK (customers >= 0),
+    orders BIGINT NOT NULL DEFAULT 0 CHECK (orders >= 0),
+    revenue_minor BIGINT NOT NULL DEFAULT 0 CHECK (revenue_minor >= 0),
+    PRIMARY KEY (merchant_id, run, scoring, recency_score, frequency_score, monetary_score)
+);
+
+CREATE TABLE rfm_configs (
+    merchant_id TEXT NOT NULL,
+    version BIGINT NOT NULL CHECK (version >= 1),
+    terms JSONB NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, version)
+);
+
+CREATE TABLE rfm_history (
+    merchant_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    run BIGINT NOT NULL,
+    previous_segment TEXT,
+    segment TEXT NOT NULL,
+    rule BIGINT,
+    recency_score BIGINT,
+    frequency_score BIGINT,
+    monetary_score BIGINT,
+    PRIMARY KEY (merchant_id, customer_id, run)
+);
+
+CREATE TABLE rfm_runs (
+    merchant_id TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    number BIGINT NOT NULL CHECK (number >= 1),
+    state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'published', 'failed', 'skipped')),
+    started_by TEXT NOT NULL CHECK (started_by IN ('request', 'schedule', 'catch_up')),
+    as_of TIMESTAMPTZ NOT NULL,
+    currency TEXT NOT NULL CHECK (length(currency) = 3),
+    config_version BIGINT NOT NULL CHECK (config_version >= 0),
+    terms JSONB NOT NULL,
+    job_id TEXT,
+    created_at TIMESTAMPTZ NOT NULL,
+    begun_at TIMESTAMPTZ,
+    published_at TIMESTAMPTZ,
+    ended_at TIMESTAMPTZ,
+    reason TEXT,
+    attempts BIGINT NOT NULL DEFAULT 0,
+    step BIGINT NOT NULL DEFAULT 0,
+    cursor TEXT NOT NULL DEFAULT '',
+    compared_with BIGINT NOT NULL DEFAULT 0,
+    cuts JSONB,
+    customers BIGINT NOT NULL DEFAULT 0,
+    scored BIGINT NOT NULL DEFAULT 0,
+    orders BIGINT NOT NULL DEFAULT 0,
+    revenue_minor BIGINT NOT NULL DEFAULT 0,
+    foreign_orders BIGINT NOT NULL DEFAULT 0,
+    told_to TEXT NOT NULL DEFAULT '',
+    kept TEXT NOT NULL CHECK (kept IN ('all', 'going', 'gone')),
+    PRIMARY KEY (merchant_id, run_id),
+    UNIQUE (merchant_id, number),
+    CHECK ((published_at IS NULL) = (state <> 'published')),
+    CHECK ((ended_at IS NULL) = (state IN ('queued', 'running')))
+);
+
+CREATE TABLE rfm_schedules (
+    merchant_id TEXT NOT NULL,
+    next_at TIMESTAMPTZ,
+    as_of TIMESTAMPTZ,
+    PRIMARY KEY (merchant_id)
+);
+
+CREATE TABLE rfm_scores (
+    merchant_id TEXT NOT NULL,
+    run BIGINT NOT NULL,
+    customer_id TEXT NOT NULL,
+    orders BIGINT NOT NULL CHECK (orders >= 0),
+    last_ordered_at TIMESTAMPTZ,
+    recency_days BIGINT CHECK (recency_days >= 0),
+    monetary_minor BIGINT NOT NULL CHECK (monetary_minor >= 0),
+    recency_score BIGINT CHECK (recency_score BETWEEN 1 AND 5),
+    frequency_score BIGINT CHECK (frequency_score BETWEEN 1 AND 5),
+    monetary_score BIGINT CHECK (monetary_score BETWEEN 1 AND 5),
+    segment TEXT,
+    rule BIGINT CHECK (rule >= 1),
+    PRIMARY KEY (merchant_id, run, customer_id),
+    CHECK ((orders = 0) = (recency_days IS NULL))
+);
+
 CREATE TABLE schema_migrations (component TEXT NOT NULL, number BIGINT NOT NULL, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at TIMESTAMPTZ NOT NULL, PRIMARY KEY (component, number));
 
 CREATE TABLE sessions (
@@ -759,6 +1003,14 @@ CREATE INDEX audit_entries_by_time ON audit_entries (happened_at, entry_id);
 CREATE INDEX audit_entries_of_merchant ON audit_entries (merchant_id, happened_at, entry_id);
 
 CREATE UNIQUE INDEX audit_entries_once ON audit_entries (merchant_id, entry_id);
+
+CREATE INDEX campaign_runs_by_end ON campaign_runs (merchant_id, ends);
+
+CREATE INDEX campaigns_by_state ON campaigns (merchant_id, state);
+
+CREATE INDEX campaigns_by_time ON campaigns (merchant_id, created_at, campaign_id);
+
+CREATE INDEX campaigns_due ON campaigns (next_due_at) WHERE next_due_at IS NOT NULL;
 
 CREATE INDEX captcha_uses_by_end ON captcha_uses (expires_at);
 
@@ -887,6 +1139,23 @@ CREATE INDEX revocations_by_end ON revocations (expires_at);
 CREATE INDEX revocations_by_id ON revocations (revoked_id);
 
 CREATE INDEX revocations_by_time ON revocations (recorded_at);
+
+CREATE INDEX rfm_history_of_run ON rfm_history (merchant_id, run, customer_id);
+
+CREATE INDEX rfm_runs_kept ON rfm_runs (merchant_id, number) WHERE kept <> 'gone';
+
+CREATE UNIQUE INDEX rfm_runs_one_at_a_time ON rfm_runs (merchant_id)
+    WHERE state IN ('queued', 'running');
+
+CREATE INDEX rfm_runs_published ON rfm_runs (merchant_id, number) WHERE published_at IS NOT NULL;
+
+CREATE INDEX rfm_schedules_by_age ON rfm_schedules (as_of)
+    WHERE next_at IS NOT NULL AND as_of IS NOT NULL;
+
+CREATE INDEX rfm_schedules_due ON rfm_schedules (next_at) WHERE next_at IS NOT NULL;
+
+CREATE INDEX rfm_scores_by_segment ON rfm_scores (merchant_id, run, segment, customer_id)
+    WHERE segment IS NOT NULL;
 
 CREATE INDEX sessions_by_end ON sessions (expires_at);
 

@@ -161,6 +161,8 @@ async def furnish(api: Api) -> dict[str, list[str]]:
     known["sku"] = ["FLORA-1"]
     await do("POST", "/v1/orders", order | {"currency": "EUR", "ordered_at": now.isoformat()})
     await do("POST", "/v1/auth/api-keys", {"name": "shop", "scopes": ["orders:read"]})
+    campaign = {"name": "Flora", "kind": "multiplier", "multiplier": {"percent": 200}}
+    await do("POST", "/v1/campaigns", campaign)
 
     async def is_delivered() -> bool:
         return not await api.system.ref(RELAY).ask(GetBacklog())

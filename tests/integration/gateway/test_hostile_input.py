@@ -235,6 +235,7 @@ LISTS = {
     "customers": "/v1/customers",
     "orders": "/v1/orders",
     "products": "/v1/products",
+    "campaigns": "/v1/campaigns",
     "ledger": LEDGER,
     "lots": f"/v1/customers/{CUSTOMER}/lots",
 }

@@ -13,12 +13,15 @@ import actors.auth.sessions
 import actors.auth.writing
 import actors.core.orders
 import actors.points.account
+import actors.points.campaign_rules
 import actors.points.deferral_replay
 import actors.points.loading
 import actors.points.records
 import actors.points.transferring
 import actors.products.catalogue
 import actors.products.readers
+import actors.rfm_analytics.beginning
+import actors.rfm_analytics.steps
 import runtime.delivery
 import runtime.inbox
 import runtime.jobs.store
@@ -27,6 +30,9 @@ import runtime.restarts
 from actors.admin_features.book import FlagBook
 from actors.admin_features.records import Snapshot
 from actors.auth.queries import USE_REFRESH
+from actors.campaign.messages import Rule
+from actors.points.promotion_records import use_writes
+from actors.points.promotions import UseChange, concerning
 from actors.points.queries import INSERT_LOT, INSERT_TRANSFER
 from actors.points.records import transfer_entry
 from actors.points.reward_records import redemption_writes
@@ -44,6 +50,7 @@ from runtime.sim import Scenario
 from runtime.storage import Entry, Statement, Write, inbox
 from runtime.storage.idempotency import INSERT_KEY
 from runtime.storage.outbox import INSERT_EVENT
+from supervisors.simulation.campaigns import IN_BUDGET, STACKING, CampaignsScenario
 from supervisors.simulation.deferrals import DeferralsScenario
 from supervisors.simulation.entities import EntitiesScenario
 from supervisors.simulation.flags import FlagsScenario
@@ -53,6 +60,7 @@ from supervisors.simulation.outbox import OutboxScenario
 from supervisors.simulation.points import PointsScenario
 from supervisors.simulation.products import ProductsScenario
 from supervisors.simulation.rewards import RewardsScenario
+from supervisors.simulation.segments import SegmentsScenario
 from supervisors.simulation.sessions import OUT, WORKS_ONCE, SessionsScenario
 from supervisors.simulation.transfers import TransfersScenario
 
@@ -195,6 +203,24 @@ def lot_twice(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(actors.points.account, "entry_of", twice)
 
 
+def budget_looked_at_and_not_taken(patch: pytest.MonkeyPatch) -> None:
+    """What a campaign gives is counted for each member alone."""
+
+    def of_the_member(merchant_id: str, customer_id: str, use: UseChange) -> tuple[Write, ...]:
+        return use_writes(merchant_id, customer_id, use)[:1]
+
+    patch.setattr(actors.points.records, "use_writes", of_the_member)
+
+
+def group_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """Campaigns of one group take effect together."""
+
+    def without_groups(*arguments: Any) -> tuple[Rule, ...]:
+        return tuple(attrs.evolve(rule, group=None) for rule in concerning(*arguments))
+
+    patch.setattr(actors.points.campaign_rules, "concerning", without_groups)
+
+
 def transfer_in_two_entries(patch: pytest.MonkeyPatch) -> None:
     """What the giver loses is written first, and then what the taker gets."""
     hand_in = Transferring._hand_in
@@ -334,6 +360,18 @@ def logout_of_this_process_alone(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(actors.auth.sessions, "session_end", ending_alone)
 
 
+def slice_in_two_entries(patch: pytest.MonkeyPatch) -> None:
+    """A run notes that a slice is done, and then does it."""
+    append = actors.rfm_analytics.beginning.append
+
+    async def in_two(system: Any, entry: Entry) -> None:
+        await append(system, entry[:1])
+        if entry[1:]:
+            await append(system, entry[1:])
+
+    patch.setattr(actors.rfm_analytics.steps, "append", in_two)
+
+
 def restarts_not_counted(patch: pytest.MonkeyPatch) -> None:
     """A supervisor goes on whatever happens; here somebody crashes at every reading."""
 
@@ -376,6 +414,8 @@ BUGS: Iterable[Bug] = (
     bug(lot_twice, PointsScenario, "ledger conservation"),
     bug(transfer_in_two_entries, TransfersScenario, "ledger conservation"),
     bug(transfer_key_forgotten, TransfersScenario, ONCE),
+    bug(budget_looked_at_and_not_taken, CampaignsScenario, IN_BUDGET),
+    bug(group_forgotten, CampaignsScenario, STACKING),
     bug(stock_not_given_back, RewardsScenario, "stock is what is left", "ledger verifies"),
     bug(older_flags_taken, FlagsScenario, "converges", "versions never go back"),
     bug(answers_forgotten, PointsScenario, "answered at last", "answers when all is well"),
@@ -386,6 +426,7 @@ BUGS: Iterable[Bug] = (
     bug(price_not_outdated, ProductsScenario, "who writes reads it back"),
     bug(refresh_token_works_twice, SessionsScenario, WORKS_ONCE),
     bug(logout_of_this_process_alone, SessionsScenario, OUT),
+    bug(slice_in_two_entries, SegmentsScenario, "runs are whole", "runs end well"),
     bug(restarts_not_counted, ProductsScenario, "restart bounds"),
     bug(tasks_left_behind, EntitiesScenario, "leaked task"),
 )

@@ -175,6 +175,7 @@ CASES = (
     grown("LoyalNestEventsDie", "loyalnest_outbox_dead_total"),
     above("LoyalNestEventsLate", "loyalnest_outbox_lag_seconds", 61, 60),
     above("LoyalNestEarningsWait", "loyalnest_points_deferred_oldest_age_seconds", 601, 600),
+    above("LoyalNestSegmentsOld", "loyalnest_segments_age_seconds", 172_801, 172_800),
     grown("LoyalNestLogLinesLost", "loyalnest_log_lines_dropped_total"),
 )
 
