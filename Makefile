@@ -11,7 +11,10 @@ IN_PARALLEL := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 # The tests start the program a hundred times: let Python keep what it compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check test-long fuzz bench binary format lock clean help
+.PHONY: run demo test check test-long fuzz bench binary format lock clean help
+
+demo: $(VENV)/run.stamp ## play one order and all that follows from it
+	@exec $(BIN)/loyalnest demo
 
 run: $(VENV)/run.stamp ## start LoyalNest with a demo merchant on http://127.0.0.1:8080
 	@exec $(BIN)/loyalnest serve --demo

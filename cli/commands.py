@@ -11,6 +11,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "account": "cli.accounts:account",
         "config": "cli.show_config:show_config",
         "ctl": "cli.ctl.command:ctl",
+        "demo": "cli.story.command:demo",
         "import": "cli.importing.command:import_",
         "keys": "cli.keys:keys",
         "migrate": "cli.migrate:migrate",

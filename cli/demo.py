@@ -12,7 +12,8 @@ from actors.core.messages import (
     MERCHANTS,
     ORDERS,
     QUERIES,
-    CreateCustomer,
+    Channel,
+    CustomerData,
     GetMerchant,
     GetOrder,
     Merchant,
@@ -20,6 +21,7 @@ from actors.core.messages import (
     OrderLine,
     RecordOrders,
     RegisterMerchant,
+    UpsertCustomers,
 )
 from actors.points.messages import INTAKE, ApplyBatch, BatchItem, Redeem
 from actors.products.messages import CATALOGUE, Product, ProductKind, PutProducts
@@ -36,6 +38,7 @@ CUSTOMERS_TOTAL = 60
 SUBSCRIBERS = 9
 SINGLE_ORDERS = 330
 DAYS = 365
+SILENT_EVERY = 6
 ASK_TIMEOUT_S = 30.0
 CREDIT_POLL_S = 0.02
 CREDIT_POLLS = 1_500
@@ -215,12 +218,25 @@ async def seed_demo(system: ActorSystem) -> Shop:
     return shop
 
 
+def members(shop: Shop) -> tuple[CustomerData, ...]:
+    """The customers with their addresses. Every sixth wants no mail."""
+    return tuple(
+        CustomerData(
+            customer_id=customer_id,
+            display_name=name,
+            email=f"{name.lower().replace(' ', '.')}@example.com",
+            consents=((Channel.EMAIL, number % SILENT_EVERY != 0),),
+        )
+        for number, (customer_id, name) in enumerate(shop.customers, 1)
+    )
+
+
 async def _stock(system: ActorSystem, shop: Shop) -> None:
     written = await system.ref(CATALOGUE).ask(PutProducts(MERCHANT_ID, products()))
     if isinstance(written, Refusal):
         raise CommandFailed(f"demo: {written.detail}")
-    for customer_id, name in shop.customers:
-        await system.ref(CUSTOMERS).ask(CreateCustomer(MERCHANT_ID, customer_id, name))
+    command = UpsertCustomers(MERCHANT_ID, members(shop), "demo")
+    await system.ref(CUSTOMERS).ask(command, timeout_s=ASK_TIMEOUT_S)
     results = await system.ref(ORDERS).ask(
         RecordOrders(MERCHANT_ID, shop.orders), timeout_s=ASK_TIMEOUT_S
     )

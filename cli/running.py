@@ -13,10 +13,13 @@ import attrs
 import structlog
 import trio
 
+from actors.campaign.sending import Providers
+from actors.referrals.sending import Couriers
 from cli.data_directory import prepare_data_dir
 from cli.errors import EXIT_FAILED, CommandFailed
 from cli.key_store import data_key_store, key_store
 from cli.logs import STDERR, LogWriter, logging_to
+from cli.providers import hook_caller, mails, texts
 from cli.reasons import explain
 from cli.secrets import rotating
 from cli.signals import EXIT_BY_SIGNAL, StopSignals
@@ -95,16 +98,21 @@ class Run:
         self,
         edge: Callable[[DatabaseHandle, CacheHandle], tuple[ChildSpec, ...]] | None = None,
         tracing: Tracing | None = None,
+        mail_url: str | None = None,
     ) -> AsyncIterator[tuple[ActorSystem, DatabaseHandle]]:
         """The running application, stopped in order at the end.
 
-        With an edge it takes the database over from whoever has it.
+        With an edge it takes the database over from whoever has it. `mail_url` is the mail server
+        where the settings name none.
 
         Raises `CommandFailed` when it ends because the database cannot be written.
         """
         prepare_data_dir(self.settings)
         handle, cache = WatchedHandle(self.policies[DATABASE]), CacheHandle()
         database, redis, watched = rotating(self.settings)
+        texting = texts(self.settings, self.policies)
+        mailing = mails(self.settings, self.policies, mail_url)
+        public_url = self.settings.public_url or f"http://{self.settings.http_bind}"
         spec = ApplicationSpec(
             DatabaseSpec(
                 database,
@@ -114,10 +122,24 @@ class Run:
             self.settings.data_dir,
             edge(handle, cache) if edge is not None else (),
             redis,
-            outside=Outside(open_cache=partial(open_cache, pipeline=self.policies[REDIS])),
+            outside=Outside(
+                open_cache=partial(open_cache, pipeline=self.policies[REDIS]),
+                couriers=Couriers(
+                    texter=texting.texter,
+                    mailer=mailing.mailer,
+                    public_url=self.settings.public_url,
+                ),
+                signed=texting.signed,
+                providers=Providers(
+                    mailer=mailing.mailer,
+                    texter=texting.texter,
+                    hooks=hook_caller(self.settings, self.policies, self.ports),
+                    public_url=public_url.rstrip("/"),
+                ),
+            ),
             keys=key_store(self.settings),
             data_keys=data_key_store(self.settings),
-            secrets=watched,
+            secrets=(*watched, *texting.watched, *mailing.watched),
         )
         system = ActorSystem(self.ports, self.metrics, tracing)
         try:
@@ -130,6 +152,8 @@ class Run:
             if handle.failure is None:
                 raise
             raise CommandFailed(str(handle.failure)) from error
+        finally:
+            await texting.close()
 
 
 def collect_rarely() -> None:

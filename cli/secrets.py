@@ -6,7 +6,7 @@ from functools import partial
 import trio
 
 from config import Settings
-from config.secret_files import UrlSecret
+from config.secret_files import TextSecret, UrlSecret
 from runtime.rotation import RotatingSecret
 from supervisors.secrets import WatchedSecret
 
@@ -18,12 +18,12 @@ def rotating(
     database = RotatingSecret(settings.database_url)
     redis = RotatingSecret(settings.redis_url) if settings.redis_url is not None else None
     watched = tuple(
-        WatchedSecret(name, secret, _in_thread(settings.secrets[name]))
+        WatchedSecret(name, secret, in_thread(settings.secrets[name]))
         for name, secret in (("database", database), ("redis", redis))
         if secret is not None and settings.secrets[name].files
     )
     return database, redis, watched
 
 
-def _in_thread(secret: UrlSecret) -> Callable[[], Awaitable[str | None]]:
+def in_thread(secret: UrlSecret | TextSecret) -> Callable[[], Awaitable[str | None]]:
     return partial(trio.to_thread.run_sync, secret.read, abandon_on_cancel=True)

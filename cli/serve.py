@@ -14,6 +14,7 @@ from actors.auth.messages import Role
 from cli import demo as demo_shop
 from cli.edge import gateway_settings
 from cli.key_store import key_store
+from cli.mail_sink import MailSink, mail_sink
 from cli.options import settings_options
 from cli.running import Run, StopPlan, run_command
 from cli.server_file import serving_at
@@ -37,6 +38,9 @@ ANNOUNCE_EVERY_S = 5.0
 """A database that was opened again does not know where we serve, and others forget it."""
 
 ANNOUNCE_TIMEOUT_S = 2.0
+
+OUTBOX = "outbox"
+"""Folder of the data directory with the mails of a demo."""
 
 log = structlog.get_logger("loyalnest.serve")
 
@@ -76,15 +80,26 @@ async def serve_until_cancelled(run: Run, *, demo: bool) -> None:
     settings = run.settings
     async with (
         serving_otlp(settings.otlp_endpoint, settings.trace_sampling, run.metrics) as tracing,
-        run.tree(edge, tracing) as (system, _),
+        outbox(settings, demo=demo) as sink,
+        run.tree(edge, tracing, sink.url if sink is not None else None) as (system, _),
     ):
         address = await system.ref(LISTENER).ask(GetAddress())
         shop = await demo_shop.seed_demo(system) if demo else None
         trouble = Trouble(log, "announce_failed", "announced_again")
         await _announce(system, address.url, trouble)
         with serving_at(settings.data_dir, address.url):
-            _print_banner(settings, address, shop)
+            _print_banner(settings, address, shop, sink)
             await _keep_announcing(system, address.url, trouble)
+
+
+@asynccontextmanager
+async def outbox(settings: Settings, *, demo: bool) -> AsyncIterator[MailSink | None]:
+    """Where the demo's mail goes: to files, unless there is a mail server to send it by."""
+    if not demo or settings.smtp_url is not None:
+        yield None
+        return
+    async with mail_sink(settings.data_dir / OUTBOX) as sink:
+        yield sink
 
 
 @asynccontextmanager
@@ -124,13 +139,17 @@ async def _announce(system: ActorSystem, address: str | None, trouble: Trouble) 
         trouble.ended()
 
 
-def _print_banner(settings: Settings, address: Address, shop: demo_shop.Shop | None) -> None:
+def _print_banner(
+    settings: Settings, address: Address, shop: demo_shop.Shop | None, sink: MailSink | None
+) -> None:
     lines = [
         f"LoyalNest {program_version()} serves {address.url}",
         f"documentation  {address.url}/docs",
     ]
     if shop is not None:
         lines += _demo_lines(settings, address, shop)
+    if sink is not None:
+        lines.append(f"mail goes to   {sink.folder}/")
     print("\n".join(lines), flush=True)
 
 

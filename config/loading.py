@@ -10,7 +10,7 @@ from config.dotenv import DOTENV_FILE, read_dotenv
 from config.errors import SettingsError, unknown
 from config.parsers import masked_url
 from config.policy_loading import POLICIES_ENV, POLICIES_TABLE, load_policies
-from config.secret_files import UrlSecret
+from config.secret_files import TextSecret, UrlSecret
 from config.settings import (
     DEVELOPMENT,
     ENV_PREFIX,
@@ -56,7 +56,10 @@ def load_settings(
         text, source = next((layer[spec.name] for layer in layers if spec.name in layer), default)
         values[spec.name] = _parse(spec, text, source)
         sources[spec.name] = source
-    secrets = {name: _url_secret(name, values, sources) for name in ("database", "redis")}
+    secrets: dict[str, UrlSecret | TextSecret] = {
+        name: _url_secret(name, values, sources) for name in ("database", "redis", "smtp")
+    }
+    secrets["sms_token"] = TextSecret("sms_token", values["sms_token_file"])  # type: ignore[arg-type]
     policies, policy_sources = load_policies(environ, table, file_source)
     values |= {"policies": policies, "sources": sources | policy_sources, "secrets": secrets}
     return Settings(**values)  # type: ignore[arg-type]

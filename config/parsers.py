@@ -163,6 +163,29 @@ def choice(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def smtp_url(text: str) -> str | None:
+    """The URL of a mail server; empty for none."""
+    if not text:
+        return None
+    allowed = "smtp://[user:password@]host[:port][?plain=yes] or smtps://…"
+    parts = split_url(text, allowed)
+    known = parts.scheme in {"smtp", "smtps"} and parts.hostname and parts.path in {"", "/"}
+    if not known or parts.query not in {"", "plain=yes"} or parts.fragment:
+        raise ValueError(allowed)
+    return text
+
+
+def matching(pattern: str, allowed: str) -> Callable[[str], str]:
+    """A text of this form, as a whole."""
+
+    def parse(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise ValueError(allowed)
+        return text
+
+    return parse
+
+
 def yes_or_no(text: str) -> bool:
     """A switch."""
     return choice("yes", "no")(text) == "yes"

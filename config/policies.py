@@ -59,6 +59,9 @@ class PolicySettings:
     running_max: int | None = _row(parsers.whole_number(1, 100_000), "32", "calls at a time")
     waiting_max: int = _row(parsers.whole_number(0, 100_000), "16", "calls that wait for them")
     wait_s: float = _row(parsers.seconds(0, 60), "0.1", "a call may wait")
+    rate_per_minute: int = _row(
+        parsers.whole_number(0, 1_000_000), "0", "calls in each minute, evenly; 0: no limit"
+    )
 
 
 DATABASE, REDIS = "database", "redis"
@@ -66,6 +69,8 @@ AUTH, CORE, PRODUCTS, POINTS = "auth", "core", "products", "points"
 DEFERRALS, PLATFORM = "deferrals", "platform"
 ADMIN_CORE, CONTROLS, LOGINS = "admin_core", "controls", "logins"
 ADMIN_FEATURES, CAMPAIGN = "admin_features", "campaign"
+REFERRALS = "referrals"
+SMS, SMTP, WEBHOOKS = "sms", "smtp", "webhooks"
 RFM_ANALYTICS = "rfm_analytics"
 
 DOMAIN = {
@@ -83,6 +88,28 @@ DOMAIN = {
 
 Many more calls may run than are worked on at the peak, as many at once is what group commits live
 of: the bound is for a domain that hangs."""
+
+PROVIDER = {
+    "deadline_s": "10",
+    "attempt_s": "5",
+    "attempts_max": "1",
+    "breaker_calls_min": "5",
+    "breaker_slow_s": "4",
+    "running_max": "16",
+    "waiting_max": "64",
+    "wait_s": "1",
+}
+"""A provider that jobs call, and call again when it failed. They are few at a time, so that its
+breaker is content with few calls."""
+
+MESSAGES = PROVIDER | {
+    "deadline_s": "20",
+    "attempt_s": "10",
+    "breaker_slow_s": "8",
+    "waiting_max": "256",
+    "wait_s": "10",
+}
+"""One that whole steps of a broadcast are sent to at once, most of which wait for their turn."""
 
 DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
     DATABASE: {
@@ -113,6 +140,10 @@ DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
     DEFERRALS: DOMAIN,
     PLATFORM: DOMAIN,
     CONTROLS: DOMAIN,
+    REFERRALS: DOMAIN,
+    SMS: PROVIDER | {"rate_per_minute": "600"},
+    SMTP: MESSAGES | {"running_max": "8", "rate_per_minute": "6000"},
+    WEBHOOKS: MESSAGES | {"running_max": "32", "rate_per_minute": "6000"},
     LOGINS: DOMAIN | {"breaker_slow_s": "3", "running_max": "128", "waiting_max": "64"},
 }
 """Everything the program calls, with what differs from the table."""

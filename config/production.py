@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, unquote
 
 from config.errors import InsecureSettings
 from config.parsers import password_in, split_url
-from config.secret_files import exposure
+from config.secret_files import UrlSecret, exposure
 from config.settings import Settings
 
 DEFAULT_PASSWORDS = frozenset(
@@ -34,6 +34,7 @@ def check_production(settings: Settings, *, demo: bool = False, key_needed: bool
 def _problems(settings: Settings, demo: bool, key_needed: bool) -> Iterator[str]:
     for name in SERVERS:
         yield from _of_url(settings, name)
+    yield from _of_mail(settings)
     files = [file for secret in settings.secrets.values() for file in secret.files]
     for file in files:
         yield from _of_file(file, required=True)
@@ -52,6 +53,8 @@ def _of_url(settings: Settings, name: str) -> Iterator[str]:
     if url is None or url.startswith("sqlite:"):
         return
     password, secret = password_in(url), settings.secrets[name]
+    if not isinstance(secret, UrlSecret):
+        raise TypeError(f"{name} is no server")
     if password is None:
         if not _needs_none(url):
             yield (
@@ -65,6 +68,16 @@ def _of_url(settings: Settings, name: str) -> Iterator[str]:
         yield (
             f"{setting} (from {settings.sources[setting]}): a password is in it; it belongs in a"
             f" file, named as {name}_password_file"
+        )
+
+
+def _of_mail(settings: Settings) -> Iterator[str]:
+    """A mail server may need no password; one that there is belongs in a file."""
+    url, secret = settings.smtp_url, settings.secrets.get("smtp")
+    if url is not None and password_in(url) is not None and secret is not None and not secret.files:
+        yield (
+            f"smtp_url (from {settings.sources['smtp_url']}): a password is in it; it belongs in a"
+            " file, named as smtp_password_file"
         )
 
 

@@ -51,6 +51,23 @@ def exposure(path: Path) -> str | None:
 
 
 @attrs.frozen
+class TextSecret:
+    """A secret that is all of a file; None without one."""
+
+    name: str
+    file: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What may change while the program runs."""
+        return (self.file,) if self.file is not None else ()
+
+    def read(self) -> str | None:
+        """The text as it is now. Blocks on the disk. Raises `SettingsError`."""
+        return read_secret(self.file) if self.file is not None else None
+
+
+@attrs.frozen
 class UrlSecret:
     """A URL of which a part is in files: all of it in `url_file`, or only the password."""
 

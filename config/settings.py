@@ -10,7 +10,7 @@ import attrs
 from config import parsers
 from config.parsers import Parser
 from config.policies import PolicySettings
-from config.secret_files import UrlSecret
+from config.secret_files import TextSecret, UrlSecret
 
 ENV_PREFIX = "LOYALNEST_"
 DEVELOPMENT, PRODUCTION = "development", "production"
@@ -19,7 +19,9 @@ DATA_KEY_FILE = "personal-data.keys"
 _SPEC = "loyalnest.setting"
 
 
-WITH_PASSWORDS = frozenset({"database_url", "redis_url", "otlp_endpoint"})
+MAIL_SENDER = r"[^\s<>@,;\"]+@[^\s<>@,;\"]+|[\w &.'-]{1,80} <[^\s<>@,;\"]+@[^\s<>@,;\"]+>"
+
+WITH_PASSWORDS = frozenset({"database_url", "redis_url", "smtp_url", "otlp_endpoint"})
 """URLs, which may have a password in them."""
 
 
@@ -138,6 +140,55 @@ class Settings:
     personal_data_key_file: Path | None = attrs.field(
         metadata=_row(
             parsers.optional_file, "", "file with the keys of personal data and secrets, watched"
+        )
+    )
+    public_url: str | None = attrs.field(
+        metadata=_row(
+            parsers.http_url, "", "where others reach this server: in links, and for callbacks"
+        )
+    )
+    smtp_url: str | None = attrs.field(
+        metadata=_row(parsers.smtp_url, "", "server that mail is sent by; empty: none is sent"),
+        repr=parsers.masked_url,
+    )
+    smtp_url_file: Path | None = attrs.field(
+        metadata=_row(parsers.optional_file, "", "file that holds smtp_url, watched")
+    )
+    smtp_password_file: Path | None = attrs.field(
+        metadata=_row(parsers.optional_file, "", "file that holds the mail server's password")
+    )
+    mail_sender: str = attrs.field(
+        metadata=_row(
+            parsers.matching(MAIL_SENDER, "name@host, or Name <name@host>"),
+            "LoyalNest <noreply@localhost>",
+            "who mail comes from; the name is the shop's",
+        )
+    )
+    webhook_networks_allowed: str = attrs.field(
+        metadata=_row(parsers.networks, "", "networks beside the internet that webhooks may reach")
+    )
+    sms_url: str | None = attrs.field(
+        metadata=_row(
+            parsers.http_url, "https://api.twilio.com", "provider of texts that speaks Twilio's API"
+        )
+    )
+    sms_account: str = attrs.field(
+        metadata=_row(
+            parsers.matching(r"[A-Za-z0-9]{0,64}", "letters and digits"),
+            "",
+            "account at the provider of texts; empty: no texts are sent",
+        )
+    )
+    sms_sender: str = attrs.field(
+        metadata=_row(
+            parsers.matching(r"[+A-Za-z0-9 ]{0,34}", "a number, a name or the id of a service"),
+            "",
+            "number, name or messaging service that texts come from",
+        )
+    )
+    sms_token_file: Path | None = attrs.field(
+        metadata=_row(
+            parsers.optional_file, "", "file with the account's token, or two of them, watched"
         )
     )
     log_level: str = attrs.field(
@@ -274,7 +325,7 @@ class Settings:
     )
     policies: Mapping[str, PolicySettings] = attrs.field(factory=dict)
     sources: Mapping[str, Source] = attrs.field(factory=dict, eq=False)
-    secrets: Mapping[str, UrlSecret] = attrs.field(factory=dict, eq=False, repr=False)
+    secrets: Mapping[str, UrlSecret | TextSecret] = attrs.field(factory=dict, eq=False, repr=False)
 
     @property
     def production(self) -> bool:

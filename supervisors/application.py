@@ -22,8 +22,13 @@ from actors.auth.keys import KeyStore
 from actors.auth.messages import ACCOUNTS
 from actors.auth.supervisor import MIGRATIONS as AUTH_MIGRATIONS
 from actors.auth.supervisor import StartHashing, auth_children
+from actors.campaign.delivery_jobs import delivery_jobs
+from actors.campaign.delivery_messages import BROADCAST_COMPLETED, BROADCASTS
+from actors.campaign.delivery_supervisor import MIGRATIONS as DELIVERY_MIGRATIONS
+from actors.campaign.messages import CAMPAIGN_CHANGED
 from actors.campaign.rfm_segments import RfmSegments
 from actors.campaign.segments import SegmentSource
+from actors.campaign.sending import Providers
 from actors.campaign.supervisor import MIGRATIONS as CAMPAIGN_MIGRATIONS
 from actors.campaign.supervisor import campaign_children, campaign_jobs
 from actors.core.cipher import Vault
@@ -39,12 +44,20 @@ from actors.core.messages import (
 )
 from actors.core.supervisor import MIGRATIONS as CORE_MIGRATIONS
 from actors.core.supervisor import core_children, data_key_store
+from actors.outgoing.absent import NoTexter
 from actors.points.deferrals import OpenSpool
 from actors.points.messages import INTAKE, MERGERS, ORDER_REFUNDS
 from actors.points.supervisor import MIGRATIONS as POINTS_MIGRATIONS
 from actors.points.supervisor import deferral_spool, points_children
+from actors.points.tier_messages import TIER_CHANGED
 from actors.products.supervisor import MIGRATIONS as PRODUCTS_MIGRATIONS
 from actors.products.supervisor import products_children
+from actors.referrals.callbacks import Signed, nobody_signs
+from actors.referrals.messages import ORDERS as REFERRAL_ORDERS
+from actors.referrals.messages import PEOPLE as REFERRAL_PEOPLE
+from actors.referrals.sending import Couriers
+from actors.referrals.supervisor import MIGRATIONS as REFERRALS_MIGRATIONS
+from actors.referrals.supervisor import referrals_children, referrals_jobs
 from actors.rfm_analytics.steps import SLICE
 from actors.rfm_analytics.supervisor import MIGRATIONS as RFM_ANALYTICS_MIGRATIONS
 from actors.rfm_analytics.supervisor import rfm_analytics_children, rfm_analytics_jobs
@@ -63,13 +76,16 @@ DOMAINS = "loyalnest.domains"
 """Name of the supervisor whose children are the domains."""
 
 SUBSCRIPTIONS = {
-    ORDER_RECORDED: (INTAKE,),
-    ORDER_REFUNDED: (ORDER_REFUNDS,),
-    CUSTOMERS_MERGED: (MERGERS,),
+    ORDER_RECORDED: (INTAKE, REFERRAL_ORDERS),
+    ORDER_REFUNDED: (ORDER_REFUNDS, REFERRAL_ORDERS),
+    CUSTOMERS_MERGED: (MERGERS, REFERRAL_PEOPLE),
     AUDITED: (AUDIT,),
     FLAG_CHANGED: (KEEPER,),
     PRIVACY_REQUESTED: (PRIVACY,),
-    CUSTOMER_ERASED: (ACCOUNTS,),
+    CUSTOMER_ERASED: (ACCOUNTS, REFERRAL_PEOPLE, BROADCASTS),
+    TIER_CHANGED: (BROADCASTS,),
+    CAMPAIGN_CHANGED: (BROADCASTS,),
+    BROADCAST_COMPLETED: (BROADCASTS,),
 }
 """Which actors get which outbox topics."""
 
@@ -82,7 +98,9 @@ MIGRATIONS = (
     CORE_MIGRATIONS,
     POINTS_MIGRATIONS,
     PRODUCTS_MIGRATIONS,
+    REFERRALS_MIGRATIONS,
     CAMPAIGN_MIGRATIONS,
+    DELIVERY_MIGRATIONS,
     RFM_ANALYTICS_MIGRATIONS,
 )
 
@@ -110,6 +128,9 @@ class Outside:
     read_keys: ReadFrom = keys_from
     start_hashing: StartHashing = Hashing
     read_data_keys: ReadDataKeysFrom = data_keys_from
+    couriers: Couriers = attrs.field(factory=lambda: Couriers(texter=NoTexter()))
+    signed: Signed = nobody_signs
+    providers: Providers = attrs.field(factory=Providers)
 
 
 @attrs.frozen
@@ -150,7 +171,9 @@ def application(
         spec.jobs or JobsSpec(),
         core_jobs(handle.share("core_jobs"), vault),
         admin_core_jobs(),
+        referrals_jobs(handle.share("referrals_jobs"), spec.outside.couriers),
         campaign_jobs(handle.share("campaign_jobs"), spec.segments),
+        delivery_jobs(handle.share("delivery_jobs"), spec.outside.providers),
         rfm_analytics_jobs(handle.share("rfm_analytics_jobs"), spec.rfm_slice),
     )
 
@@ -192,6 +215,7 @@ def domains(
             _domain("admin_features", lambda: _admin_features(spec, handle, cache)),
             _domain("core", lambda: _core(spec, handle, cache, vault)),
             _domain("products", lambda: products_children(handle.share("products"), cache)),
+            _domain("referrals", lambda: _referrals(spec, handle)),
             _domain("campaign", lambda: campaign_children(handle.share("campaign"))),
             _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),
             _domain("rfm_analytics", lambda: rfm_analytics_children(handle.share("rfm_analytics"))),
@@ -230,6 +254,12 @@ def _core(
 def _points(spec: ApplicationSpec, handle: DatabaseHandle) -> Sequence[ChildSpec]:
     spool = spec.outside.open_spool(spec.data_directory / DEFERRED)
     return points_children(handle.share("points"), spool, spec.flags)
+
+
+def _referrals(spec: ApplicationSpec, handle: DatabaseHandle) -> Sequence[ChildSpec]:
+    outside = spec.outside
+    database = handle.share("referrals")
+    return referrals_children(database, outside.couriers.public_url, outside.signed)
 
 
 def _domain(

@@ -17,6 +17,7 @@ from config.policies import (
     PLATFORM,
     POINTS,
     PRODUCTS,
+    REFERRALS,
     RFM_ANALYTICS,
 )
 from runtime import ActorDown, ActorError, AskTimeout, Expired
@@ -43,6 +44,7 @@ MESSAGES_OF: Final[Mapping[str, tuple[str, ...]]] = {
     CAMPAIGN: ("actors.campaign.",),
     CORE: ("actors.core.",),
     PRODUCTS: ("actors.products.",),
+    REFERRALS: ("actors.referrals.",),
     POINTS: ("actors.points.",),
     RFM_ANALYTICS: ("actors.rfm_analytics.",),
     DEFERRALS: ("actors.points.",),

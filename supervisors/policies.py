@@ -5,14 +5,21 @@ from random import Random
 
 import attrs
 
-from config.policies import DATABASE, REDIS, PolicySettings
+from actors.outgoing.policies import SMS as SMS_SPEC
+from actors.outgoing.policies import SMTP as SMTP_SPEC
+from actors.outgoing.policies import WEBHOOKS as WEBHOOKS_SPEC
+from config.policies import DATABASE, REDIS, SMS, SMTP, WEBHOOKS, PolicySettings
 from runtime.cache.policies import REDIS as REDIS_SPEC
 from runtime.policies import (
     BreakerSpec,
     BulkheadSpec,
+    Limiter,
+    LocalLimiter,
     PipelineSpec,
     Policies,
     PolicyMetrics,
+    RateLimit,
+    RateLimitSpec,
     RetrySpec,
 )
 from runtime.storage.policies import DATABASE as DATABASE_SPEC
@@ -21,6 +28,9 @@ from supervisors.domain_policies import DOMAIN_SPECS
 BASES: Mapping[str, PipelineSpec] = {
     DATABASE: DATABASE_SPEC,
     REDIS: REDIS_SPEC,
+    SMS: SMS_SPEC,
+    SMTP: SMTP_SPEC,
+    WEBHOOKS: WEBHOOKS_SPEC,
     **DOMAIN_SPECS,
 }
 """What no setting changes: judges, shares and fallbacks."""
@@ -35,8 +45,18 @@ def declared(
 ) -> Policies:
     """The registry, with a pipeline for every dependency in the settings."""
     policies = Policies(random, metrics, chaos_allowed=chaos_allowed)
-    policies.declare_all({name: spec_of(name, chosen) for name, chosen in settings.items()})
+    limiter = LocalLimiter(random)
+    for name, chosen in settings.items():
+        policies.declare(name, spec_of(name, chosen), admissions=_rate(name, chosen, limiter))
     return policies
+
+
+def _rate(name: str, settings: PolicySettings, limiter: Limiter) -> tuple[RateLimit, ...]:
+    """A second's calls may come at once."""
+    if not settings.rate_per_minute:
+        return ()
+    burst = max(1, round(settings.rate_per_minute / 60))
+    return (RateLimit(name, RateLimitSpec(count=settings.rate_per_minute, burst=burst), limiter),)
 
 
 def domain_policies(

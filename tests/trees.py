@@ -24,6 +24,7 @@ from actors.core.messages import (
     RegisterMerchant,
 )
 from actors.core.supervisor import core_children
+from actors.outgoing.absent import NoTexter
 from actors.points.messages import (
     ACCOUNTS,
     INTAKE,
@@ -44,6 +45,9 @@ from actors.points.messages import (
 )
 from actors.points.supervisor import points_children
 from actors.products.supervisor import products_children
+from actors.referrals.callbacks import Signed, nobody_signs
+from actors.referrals.sending import Couriers
+from actors.referrals.supervisor import referrals_children, referrals_jobs
 from actors.rfm_analytics.supervisor import rfm_analytics_children, rfm_analytics_jobs
 from actors.vocabulary import Idempotency
 from runtime import INFINITE, ActorSystem, ChildSpec, EntityRef, Supervisor
@@ -143,26 +147,25 @@ async def running_tree(
     disk: MemoryDisk | None = None,
     disk_limits: SpoolLimits | None = None,
     segments: SegmentSource | None = None,
+    couriers: Couriers | None = None,
+    signed: Signed = nobody_signs,
     rfm_slice: int | None = None,
     leases: Leases | None = None,
 ) -> AsyncIterator[Tree]:
     """In memory and with seeded ports the tree runs in virtual time. `disk` is for deferred
-    earnings. With `segments` there are the jobs of campaigns, with `rfm_slice` there are segments
-    too, scored so many customers at a time."""
+    earnings. With `segments` there are the jobs of campaigns, with `couriers` of referrals, and
+    with `rfm_slice` segments are scored, so many customers at a time."""
     disk = disk if disk is not None else MemoryDisk()
     handle = handle if handle is not None else DatabaseHandle()
     spec, ownership = DatabaseSpec(url), Ownership(on_loss=handle.retire)
 
     cache = CacheHandle()
-    jobs = JobsSpec(leases=leases or Leases())
-    if rfm_slice is not None:
-        jobs = combined_jobs(jobs, rfm_analytics_jobs(handle, rfm_slice))
-    if segments is not None:
-        jobs = combined_jobs(jobs, campaign_jobs(handle, segments))
+    jobs = _jobs(handle, leases or Leases(), segments, couriers, rfm_slice)
 
     async def spool() -> MemorySpool:
         return await MemorySpool.open(disk, disk_limits)
 
+    public_url = (couriers or Couriers(texter=NoTexter())).public_url
     children: tuple[ChildSpec, ...] = (
         _supervisor(
             "platform",
@@ -180,6 +183,9 @@ async def running_tree(
         _supervisor("products", lambda: Supervisor(products_children(handle, cache))),
         _supervisor("points", lambda: Supervisor(points_children(handle, spool), intensity=5)),
         _supervisor("campaign", lambda: Supervisor(campaign_children(handle))),
+        _supervisor(
+            "referrals", lambda: Supervisor(referrals_children(handle, public_url, signed))
+        ),
     )
     if rfm_slice is not None:
         scoring = partial(Supervisor, rfm_analytics_children(handle))
@@ -188,6 +194,24 @@ async def running_tree(
     system = ActorSystem(ports if ports is not None else seeded_ports(1, START))
     async with system.run(root):
         yield Tree(system, handle)
+
+
+def _jobs(
+    handle: DatabaseHandle,
+    leases: Leases,
+    segments: SegmentSource | None,
+    couriers: Couriers | None,
+    rfm_slice: int | None,
+) -> JobsSpec:
+    """Those that were asked for."""
+    wanted = [JobsSpec(leases=leases)]
+    if segments is not None:
+        wanted.append(campaign_jobs(handle, segments))
+    if couriers is not None:
+        wanted.append(referrals_jobs(handle, couriers))
+    if rfm_slice is not None:
+        wanted.append(rfm_analytics_jobs(handle, rfm_slice))
+    return combined_jobs(*wanted)
 
 
 async def data_keys() -> DataKeys:

@@ -25,8 +25,10 @@ from actors.campaign.messages import (
     Multiplier,
     Schedule,
     SendChannel,
+    Trigger,
 )
 from actors.campaign.schedule import moment_of, zone_of
+from actors.campaign.templates import check_content
 from actors.vocabulary import ID_PATTERN, MAX_AMOUNT, Refusal, RefusalKind
 
 PLAIN_PERCENT = 100
@@ -91,15 +93,15 @@ def _check_goal(effect: Goal) -> None:
 
 
 def _check_broadcast(effect: Broadcast) -> None:
-    _check_content("broadcast", effect.content)
+    _check_content("broadcast", effect.content, None)
 
 
 def _check_automation(effect: Automation) -> None:
-    _check_content("automation", effect.content)
+    _check_content("automation", effect.content, effect.trigger)
     _within("automation.days_before", effect.days_before, 0, MAX_DAYS_BEFORE)
 
 
-def _check_content(field: str, content: Content) -> None:
+def _check_content(field: str, content: Content, trigger: Trigger | None) -> None:
     is_mail = content.channel is SendChannel.EMAIL
     _require(1 <= len(content.body) <= MAX_BODY, f"{field}.content.body is empty or too long")
     subject, html = content.subject, content.html
@@ -107,6 +109,9 @@ def _check_content(field: str, content: Content) -> None:
     _require(html is None or is_mail, f"{field}.content.html goes with e-mail alone")
     _require(subject is None or len(subject) <= MAX_SUBJECT, f"{field}.content.subject is too long")
     _require(html is None or len(html) <= MAX_BODY, f"{field}.content.html is too long")
+    trouble = check_content(content, trigger)
+    if trouble is not None:
+        raise Unfit(f"{field}.content.{trouble.detail}")
 
 
 _EFFECTS: dict[CampaignKind, Callable[..., None]] = {

@@ -32,12 +32,14 @@ FROM: dict[Move, frozenset[CampaignState]] = {
     Move.PAUSE: frozenset({RUNNING}),
     Move.RESUME: frozenset({PAUSED}),
     Move.CANCEL: frozenset({DRAFT, SCHEDULED, RUNNING, PAUSED}),
+    Move.COMPLETE: frozenset({RUNNING, PAUSED}),
 }
 DONE: dict[Move, frozenset[CampaignState]] = {
     Move.START: frozenset({RUNNING}),
     Move.PAUSE: frozenset({PAUSED}),
     Move.RESUME: frozenset({RUNNING}),
     Move.CANCEL: frozenset({CANCELLED}),
+    Move.COMPLETE: ENDED,
 }
 """The states in which a move has been made already."""
 
@@ -63,6 +65,8 @@ def moved(campaign: Campaign, move: Move, now: datetime) -> Campaign | Refusal:
         return Refusal(RefusalKind.CONFLICT, "campaign_state", detail)
     if move is Move.CANCEL:
         return ended(campaign, CANCELLED, now)
+    if move is Move.COMPLETE:
+        return ended(campaign, COMPLETED, now)
     if move is Move.PAUSE:
         return attrs.evolve(campaign, state=PAUSED)
     if is_over(campaign, now):

@@ -1,6 +1,7 @@
 """The campaign domain's children, and its jobs."""
 
 from actors.campaign.campaigns import Campaigns
+from actors.campaign.delivery_supervisor import delivery_children
 from actors.campaign.due import CLOCK, Clock
 from actors.campaign.freezing import FREEZE, FREEZING, FreezeAudience
 from actors.campaign.messages import CAMPAIGNS, QUERIES, RULES
@@ -21,6 +22,7 @@ def campaign_children(database: Database) -> tuple[ChildSpec, ...]:
         ChildSpec("queries", lambda: CampaignReaders(database), name=QUERIES, mailbox=REFUSING),
         ChildSpec("campaigns", lambda: Campaigns(database), name=CAMPAIGNS, mailbox=REFUSING),
         ChildSpec("clock", lambda: Clock(database), name=CLOCK, mailbox=REFUSING),
+        *delivery_children(database),
     )
 
 

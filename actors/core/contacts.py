@@ -9,6 +9,9 @@ from actors.vocabulary import Refusal, RefusalKind
 
 EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f.]+(\.[^@\s\x00-\x1f\x7f.]+)+")
 EMAIL_MAX = 254
+DOTS_IGNORED = frozenset({"gmail.com", "googlemail.com"})
+"""Two names of one provider that delivers to the same mailbox with or without dots."""
+
 PHONE = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 SPACING = re.compile(r"[\s().\-/]", re.ASCII)
 PHONE_MAX = 40
@@ -50,6 +53,21 @@ def phone_key(text: str) -> str | Refusal:
 def contact_key(kind: ContactKind, text: str) -> str | Refusal:
     """As `email_key` or `phone_key`."""
     return email_key(text) if kind is ContactKind.EMAIL else phone_key(text)
+
+
+def person_key(kind: ContactKind, key: str) -> str:
+    """What the spellings have in common by which one person can be written to.
+
+    Of an address what follows a plus sign does not count, and where mailboxes ignore dots these
+    do not either. Two people never have the same one by that; one may still have several.
+    """
+    if kind is not ContactKind.EMAIL:
+        return key
+    name, _, domain = key.rpartition("@")
+    name = name.partition("+")[0] or name
+    if domain in DOTS_IGNORED:
+        return f"{name.replace('.', '')}@gmail.com"
+    return f"{name}@{domain}"
 
 
 def check_external_id(external: ExternalId) -> Refusal | None:

@@ -13,6 +13,7 @@ from actors.core.customer_queries import (
     SELECT_ALL_CONSENTS,
 )
 from actors.core.messages import (
+    MAX_CONTACTS,
     MAX_EXPORTED_ORDERS,
     Channel,
     Consent,
@@ -20,6 +21,7 @@ from actors.core.messages import (
     CustomerExport,
     ExportCustomer,
     FindCustomers,
+    GetContacts,
     GetCustomer,
     HasCustomer,
     ListCustomers,
@@ -30,6 +32,7 @@ from actors.core.messages import (
 from actors.core.mirrors import NEWEST
 from actors.core.profiles import CachedCustomers, cached_customer, load_customers
 from actors.core.queries import LIST_CUSTOMER_ORDERS
+from actors.core.reaching import contacts
 from actors.core.records import order_of
 from actors.paging import clamp_limit, decode_cursor, page
 from actors.vocabulary import Page, Refusal, RefusalKind
@@ -54,6 +57,7 @@ CustomerQuestion = (
     | ExportCustomer
     | FindCustomers
     | ListFigures
+    | GetContacts
     | SummariseBuyers
 )
 
@@ -82,6 +86,10 @@ class CustomerReading:
                 return await self._search(question)
             case ExportCustomer():
                 return await self._export(question)
+            case GetContacts():
+                some = question.customer_ids[:MAX_CONTACTS]
+                stored = await load_customers(self._database, question.merchant_id, some)
+                return contacts(self._vault, stored.values(), question.channel)
             case FindCustomers():
                 return await find_customers(self._database, question)
             case ListFigures():

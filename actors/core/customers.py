@@ -20,10 +20,12 @@ from actors.core.messages import (
     GetMerchant,
     MergeCustomers,
     SetConsent,
+    Unsubscribe,
     UpsertCustomers,
 )
 from actors.core.model import check_id, invalid
 from actors.core.quotas import Quotas
+from actors.core.reaching import consented_of
 from actors.core.upserts import Deciding, Result, all_checked, claims, found_ids
 from actors.vocabulary import KEY_REUSED, Refusal, RefusalKind
 from runtime import Actor, ActorError
@@ -33,6 +35,9 @@ from runtime.storage.idempotency import SELECT_KEY, idempotency_write
 
 API = "api"
 """Origin of what came by a request."""
+
+UNSUBSCRIBED = "unsubscribe"
+"""Origin of what came by the link in a message."""
 
 TRIES = 2
 """A write is rejected when another process wrote between our look and our write. Then we look
@@ -65,6 +70,8 @@ class Customers(Actor):
                 return await self._change(message)
             case SetConsent():
                 return await self._set_consent(message)
+            case Unsubscribe():
+                return await self._unsubscribe(message)
             case UpsertCustomers():
                 return await self._upsert(message)
             case MergeCustomers():
@@ -154,6 +161,14 @@ class Customers(Actor):
     async def _set_consent(self, message: SetConsent) -> Customer | Refusal:
         wish = Wanted(consents=((message.channel, message.granted),))
         return await self._changed(message.merchant_id, message.customer_id, wish, message.origin)
+
+    async def _unsubscribe(self, message: Unsubscribe) -> bool:
+        about = consented_of(self._vault, message.token)
+        if about is None:
+            return False
+        wish = Wanted(consents=((about.channel, False),))
+        changed = await self._changed(about.merchant_id, about.customer_id, wish, UNSUBSCRIBED)
+        return not isinstance(changed, Refusal)
 
     async def _changed(
         self, merchant_id: str, customer_id: str, wish: Wanted, origin: str

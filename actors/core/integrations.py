@@ -147,7 +147,7 @@ class Integrations(Workers):
         row = (
             message.merchant_id,
             message.provider.value,
-            message.account.lower(),
+            _account(message.provider, message.account),
             sealed.text,
             sealed.version,
             former.text if former is not None else None,
@@ -167,7 +167,7 @@ class Integrations(Workers):
 
     def _former(self, message: PutIntegration, known: Row | None) -> Sealed | None:
         """The secret that goes on counting for a while: not for another account."""
-        if known is None or known["account"] != message.account.lower():
+        if known is None or known["account"] != _account(message.provider, message.account):
             return None
         try:
             current = self._secrets(known).secrets[0]
@@ -256,6 +256,11 @@ class Integrations(Workers):
             webhook_of,
             lambda row: [row["received_at"].isoformat(), row["webhook_id"]],
         )
+
+
+def _account(provider: Provider, account: str) -> str:
+    """As it is kept. A webhook's is a URL, in which capitals matter; names of others have none."""
+    return account if provider is Provider.WEBHOOK else account.lower()
 
 
 def _check(message: PutIntegration) -> Refusal | None:

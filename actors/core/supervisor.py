@@ -4,6 +4,7 @@ from pathlib import Path
 
 from actors.core.aliases import Aliases
 from actors.core.cipher import Vault
+from actors.core.contact_book import ContactBook
 from actors.core.customer_reading import CustomerReading
 from actors.core.customer_store import CustomerStore
 from actors.core.customers import Customers
@@ -13,6 +14,7 @@ from actors.core.imports import Imports
 from actors.core.integrations import Integrations
 from actors.core.merchants import Merchants
 from actors.core.messages import (
+    CONTACTS,
     CUSTOMERS,
     IMPORTS,
     INTEGRATIONS,
@@ -68,5 +70,8 @@ def core_children(
             lambda: Integrations(database, vault),
             name=INTEGRATIONS,
             mailbox=REFUSING,
+        ),
+        ChildSpec(
+            "contacts", lambda: ContactBook(database, vault), name=CONTACTS, mailbox=REFUSING
         ),
     )

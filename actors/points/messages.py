@@ -7,6 +7,8 @@ import attrs
 
 from actors.campaign.messages import Rule, Spent
 from actors.core.messages import CreditState, OrderRecorded
+from actors.points.expiring import ExpiringPoints as ExpiringPoints  # noqa: PLC0414 - for others
+from actors.points.expiring import ListExpiring as ListExpiring  # noqa: PLC0414 - for others
 from actors.vocabulary import Idempotency, Page, Refusal
 from runtime.message import Call
 

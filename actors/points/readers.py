@@ -12,6 +12,7 @@ from actors.points.campaign_questions import CampaignQuestion, answer_campaigns
 from actors.points.crediting import credit_states
 from actors.points.deferral_messages import Deferral, GetDeferral
 from actors.points.deferral_records import find_deferrals
+from actors.points.expiring import list_expiring
 from actors.points.explaining import explain, ledger_entry
 from actors.points.explanation_messages import Explain
 from actors.points.ledger import HOLD, MEMBER, PENDING
@@ -28,6 +29,7 @@ from actors.points.messages import (
     GetBalanceAt,
     GetEarnRule,
     LedgerEntry,
+    ListExpiring,
     ListLedger,
     ListLots,
     LotView,
@@ -102,6 +104,8 @@ class PointsReaders(Workers):
         return await self._others(message)
 
     async def _others(self, message: Any) -> object:
+        if isinstance(message, ListExpiring):
+            return await list_expiring(self._database, message)
         if isinstance(message, CampaignQuestion):
             return await answer_campaigns(self._database, message)
         return await super().receive(message)

@@ -8,7 +8,6 @@ from actors.campaign.messages import (
     Campaign,
     CampaignKind,
     CampaignState,
-    CampaignStats,
     CampaignVersion,
     ChangeCampaign,
     CreateCampaign,
@@ -20,6 +19,7 @@ from actors.campaign.messages import (
     MoveCampaign,
 )
 from actors.vocabulary import Page
+from gateway.api_deliveries import CampaignFigures, with_deliveries
 from gateway.bodies import PageQuery
 from gateway.campaign_bodies import CampaignBody
 from gateway.problems import not_found
@@ -95,7 +95,7 @@ async def stats(request: ApiRequest) -> Answer:
     found = await request.ask(QUERIES, question)
     if found is None:
         raise not_found("there is no such campaign")
-    return answer(found)
+    return answer(await with_deliveries(request, found))
 
 
 async def _found(request: ApiRequest) -> Campaign:
@@ -186,7 +186,7 @@ ROUTES: Final = (
         summary="What a campaign has given, and what is left of its budget",
         tag=TAG,
         roles=STAFF,
-        responses={200: Response("The figures", CampaignStats)},
+        responses={200: Response("The figures", CampaignFigures)},
     ),
     *(
         Route(

@@ -10,11 +10,13 @@ from actors.admin_core import messages as admin_core
 from actors.admin_features import messages as admin_features
 from actors.auth import messages as auth
 from actors.campaign import messages as campaign
+from actors.campaign.delivery_messages import BROADCASTS
 from actors.core import messages as core
 from actors.points import messages as points
 from actors.points.program_messages import PROGRAM
 from actors.points.tier_messages import TIERS
 from actors.products import messages as products
+from actors.referrals import messages as referrals
 from actors.rfm_analytics import messages as rfm_analytics
 from config.policies import (
     ADMIN_CORE,
@@ -28,6 +30,7 @@ from config.policies import (
     PLATFORM,
     POINTS,
     PRODUCTS,
+    REFERRALS,
     RFM_ANALYTICS,
 )
 from gateway.introspection_messages import INTROSPECTION
@@ -71,8 +74,12 @@ DOMAIN_OF: Final[Mapping[str, str]] = {
     points.DEFERRALS: DEFERRALS,
     campaign.CAMPAIGNS: CAMPAIGN,
     campaign.QUERIES: CAMPAIGN,
+    BROADCASTS: CAMPAIGN,
     products.CATALOGUE: PRODUCTS,
     products.QUERIES: PRODUCTS,
+    referrals.REFERRALS: REFERRALS,
+    referrals.QUERIES: REFERRALS,
+    referrals.CALLBACKS: REFERRALS,
     rfm_analytics.RUNS: RFM_ANALYTICS,
     rfm_analytics.QUERIES: RFM_ANALYTICS,
     JOBS: PLATFORM,

@@ -2,7 +2,6 @@
 
 from runtime.jobs.children import JOBS_MIGRATIONS, JobsSpec, combined_jobs, jobs_children
 from runtime.jobs.handlers import JobHandler, PermanentFailure, RetryAfter
-from runtime.jobs.lane import Leases
 from runtime.jobs.messages import (
     JOBS,
     CancelJob,
@@ -20,9 +19,9 @@ from runtime.jobs.messages import (
     QueueDepth,
     QueueFull,
 )
-from runtime.jobs.model import PLATFORM, Delays, Job, JobState, NewJob, QueuePolicy
+from runtime.jobs.model import PLATFORM, Delays, Job, JobState, Leases, NewJob, QueuePolicy
 from runtime.jobs.schedules import SCHEDULED, Daily, Every, Hourly, Schedule
-from runtime.jobs.store import job_write
+from runtime.jobs.store import dead_letter_write, job_write
 
 __all__ = [
     "JOBS",
@@ -58,6 +57,7 @@ __all__ = [
     "RetryAfter",
     "Schedule",
     "combined_jobs",
+    "dead_letter_write",
     "job_write",
     "jobs_children",
 ]

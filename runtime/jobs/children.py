@@ -7,9 +7,8 @@ import attrs
 from runtime.child import ChildSpec
 from runtime.jobs.desk import JobDesk
 from runtime.jobs.handlers import JobHandler
-from runtime.jobs.lane import Leases
 from runtime.jobs.messages import JOBS, RUNNER, SCHEDULER
-from runtime.jobs.model import QueuePolicy
+from runtime.jobs.model import Leases, QueuePolicy
 from runtime.jobs.pruning import PRUNE, PRUNING, Pruner
 from runtime.jobs.runner import JobRunner
 from runtime.jobs.scheduler import Scheduler

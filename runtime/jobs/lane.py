@@ -1,28 +1,12 @@
 """A lane: the jobs of one queue that this process runs, and how many more it may take."""
 
 import attrs
-import structlog
 import trio
 
-from runtime.jobs.model import Job, QueuePolicy, Token
-from runtime.trouble import Trouble
-
-log = structlog.get_logger("loyalnest.jobs")
+from runtime.jobs.model import Job, Leases, QueuePolicy, Token
 
 CLAIM_BATCH = 32
 """Jobs claimed at once."""
-
-
-@attrs.frozen
-class Leases:
-    """How long a claimed job is its worker's alone, and how often that is renewed.
-
-    A runner looks every `rescue_s` for jobs whose worker is gone.
-    """
-
-    lease_s: float = 30.0
-    heartbeat_s: float = 10.0
-    rescue_s: float = 5.0
 
 
 @attrs.define(eq=False)
@@ -51,18 +35,14 @@ class Attempt:
         self.scope.cancel()
 
 
-def _heartbeat() -> Trouble:
-    return Trouble(log, "heartbeat_failed", "heartbeat_works_again")
-
-
 @attrs.define(eq=False)
 class Lane:
     """The bulkhead of one queue in this process."""
 
     policy: QueuePolicy
+    leases: Leases
     attempts: dict[Token, Attempt] = attrs.field(factory=dict)
     claiming: trio.Lock = attrs.field(factory=trio.Lock)
-    heartbeat: Trouble = attrs.field(factory=_heartbeat)
     _changed: trio.Event = attrs.field(factory=trio.Event)
 
     @property

@@ -58,12 +58,25 @@ class Delays:
         return random.uniform(0.0, delay) if self.jitter else delay
 
 
+@attrs.frozen
+class Leases:
+    """How long a claimed job is its worker's alone, and how often that is renewed.
+
+    A runner looks every `rescue_s` for jobs whose worker is gone.
+    """
+
+    lease_s: float = 30.0
+    heartbeat_s: float = 10.0
+    rescue_s: float = 5.0
+
+
 @attrs.frozen(kw_only=True)
 class QueuePolicy:
     """A queue and its bounds.
 
     `concurrency` is per process: so many jobs of the queue run at once, however slow they are.
-    `depth_max` counts the jobs that are waiting or running.
+    `depth_max` counts the jobs that are waiting or running. With `leases` of its own, the jobs of a
+    worker that died come back sooner or later than those of other queues.
     """
 
     name: str
@@ -72,6 +85,7 @@ class QueuePolicy:
     attempts_max: int = 5
     attempt_timeout_s: float = 60.0
     delays: Delays = Delays()
+    leases: Leases | None = None
 
 
 @attrs.frozen

@@ -33,6 +33,15 @@ _END = (
     f" WHERE merchant_id = $1 AND job_id = $2 AND lease = $3 AND {RUNNING}"
 )
 
+INSERT_DEAD = Statement(
+    "jobs.insert_dead",
+    "INSERT INTO jobs (merchant_id, job_id, queue, name, key, unique_key, priority, payload,"
+    " trace_id, state, attempt, due_at, run_at, created_at, finished_at, lease, errors, history)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $12, $12, 0, $13, $14)",
+    75,
+)
+"""A job that is born dead: work that was tried elsewhere, and failed for good."""
+
 END_ATTEMPT = Statement("jobs.end_attempt", _END, 71, exact=True)
 """By the worker that has the lease."""
 

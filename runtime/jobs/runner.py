@@ -23,7 +23,7 @@ from runtime.jobs.endings import (
     verdict_of,
 )
 from runtime.jobs.handlers import JobHandler
-from runtime.jobs.lane import Attempt, Lane, Leases
+from runtime.jobs.lane import Attempt, Lane
 from runtime.jobs.messages import (
     CHANNEL,
     JOBS,
@@ -33,7 +33,7 @@ from runtime.jobs.messages import (
     RunnerStatistics,
 )
 from runtime.jobs.metrics import JobMetrics, job_metrics
-from runtime.jobs.model import Job, JobState, QueuePolicy
+from runtime.jobs.model import Job, JobState, Leases, QueuePolicy
 from runtime.jobs.queries import INSERT_JOB
 from runtime.jobs.rescue import Rescuer
 from runtime.jobs.settling import COMMIT_TIMEOUT_S, Settler
@@ -72,9 +72,12 @@ class JobRunner(Actor):
     ) -> None:
         self._database = database
         self._store = JobStore(database)
-        self._lanes = {policy.name: Lane(policy) for policy in policies}
+        usual = leases if leases is not None else Leases()
+        self._lanes = {
+            policy.name: Lane(policy, policy.leases if policy.leases is not None else usual)
+            for policy in policies
+        }
         self._handlers = handlers
-        self._leases = leases if leases is not None else Leases()
         self._backoff = Backoff()
         self._stopping = False
         self._worker = ""
@@ -90,10 +93,11 @@ class JobRunner(Actor):
         self._rescuer = Rescuer(self.system, self._store, self._metrics)
         self.start_task(self._listen)
         self.start_task(self._keep_looking)
-        self.start_task(self._keep_leases)
-        self.start_task(self._keep_rescuing)
+        if self._lanes:
+            self.start_task(self._keep_rescuing)
         for lane in self._lanes.values():
             self.start_task(self._serve, lane)
+            self.start_task(self._keep_leases, lane)
 
     async def receive(self, message: Any) -> object:
         if not isinstance(message, GetRunnerStatistics):
@@ -174,7 +178,7 @@ class JobRunner(Actor):
         room = lane.room
         if room <= 0:
             return False
-        lease_s = self._leases.lease_s
+        lease_s = lane.leases.lease_s
         # A journal that cannot commit (its partition was taken over) could not end a job either.
         await self.system.ref(JOURNAL).ask(Append(()), timeout_s=COMMIT_TIMEOUT_S)
         async with lane.claiming:
@@ -295,34 +299,33 @@ class JobRunner(Actor):
         if state is JobState.DEAD:
             self._metrics.died(job)
 
-    async def _keep_leases(self) -> None:
+    async def _keep_leases(self, lane: Lane) -> None:
+        trouble = Trouble(log, "heartbeat_failed", "heartbeat_works_again")
         while True:
-            await trio.sleep(self._leases.heartbeat_s)
-            busy = [lane for lane in self._lanes.values() if lane.attempts]
-            if busy:
-                async with trio.open_nursery() as nursery:
-                    for lane in busy:
-                        nursery.start_soon(self._beat, lane)
+            await trio.sleep(lane.leases.heartbeat_s)
+            try:
+                await self._beat(lane)
+                trouble.ended(queue=lane.policy.name)
+            except StorageError as error:
+                trouble.failed(error, queue=lane.policy.name)
 
     async def _beat(self, lane: Lane) -> None:
-        lease_s = self._leases.lease_s
-        asked_at = monotonic()
-        try:
-            until = await self._store_now() + timedelta(seconds=lease_s)
-            renewed = await self._store.beat(lane.policy.name, worker=self._worker, until=until)
-        except StorageError as error:
-            lane.heartbeat.failed(error, queue=lane.policy.name)
+        if not lane.attempts:
             return
-        lane.heartbeat.ended(queue=lane.policy.name)
+        lease_s = lane.leases.lease_s
+        asked_at = monotonic()
+        until = await self._store_now() + timedelta(seconds=lease_s)
+        renewed = await self._store.beat(lane.policy.name, worker=self._worker, until=until)
         for token in renewed & lane.attempts.keys():
             lane.attempts[token].renew(asked_at + lease_s)
 
     async def _keep_rescuing(self) -> None:
         trouble = Trouble(log, "rescue_failed", "rescue_works_again")
+        pause_s = min(lane.leases.rescue_s for lane in self._lanes.values())
         while True:
             try:
                 await self._rescuer.rescue(tuple(self._lanes.values()), await self._store_now())
                 trouble.ended()
             except StorageError as error:
                 trouble.failed(error)
-            await trio.sleep(self._leases.rescue_s)
+            await trio.sleep(pause_s)

@@ -27,6 +27,7 @@ from runtime.jobs.queries import (
     COUNT_UNFINISHED,
     DATABASE_NOW,
     END_ATTEMPT,
+    INSERT_DEAD,
     INSERT_JOB,
     LIST_DEAD,
     PRUNE_DEAD,
@@ -73,6 +74,33 @@ def job_write(job: NewJob, *, job_id: str, now: datetime, trace_id: str | None) 
         [],
     )
     return Write(INSERT_JOB, row)
+
+
+def dead_letter_write(
+    job: NewJob, *, job_id: str, now: datetime, trace_id: str | None, error: str, attempt: int = 1
+) -> Write:
+    """A dead letter for what was tried without a job of its own, and failed for good.
+
+    Putting it back makes a job of it, which `job.name` says how to do.
+    """
+    failed = JobError(now, attempt, storable(error, ERROR_CHARACTERS_MAX))
+    row: tuple[Any, ...] = (
+        job.merchant_id,
+        job_id,
+        job.queue,
+        job.name,
+        job.key,
+        job.unique_key,
+        job.priority,
+        job.payload,
+        trace_id,
+        JobState.DEAD.value,
+        attempt,
+        now,
+        msgspec.to_builtins([failed]),
+        [],
+    )
+    return Write(INSERT_DEAD, row)
 
 
 def end_write(job: Job, verdict: Verdict, now: datetime) -> Write:

@@ -4,12 +4,14 @@ from supervisors.simulation.audit import Audit
 from supervisors.simulation.auth import Auth
 from supervisors.simulation.campaigns import Campaigns
 from supervisors.simulation.deferrals import Deferrals
+from supervisors.simulation.deliveries import Deliveries
 from supervisors.simulation.flags import Flags
 from supervisors.simulation.jobs import Jobs
 from supervisors.simulation.orders import Orders
 from supervisors.simulation.parts import ApplicationScenario
 from supervisors.simulation.points import Points
 from supervisors.simulation.products import Products
+from supervisors.simulation.referrals import Referrals
 from supervisors.simulation.returns import Returns
 from supervisors.simulation.rewards import Rewards
 from supervisors.simulation.segments import Segments
@@ -34,6 +36,8 @@ class EverythingScenario(ApplicationScenario):
         Transfers,
         Rewards,
         Flags,
+        Deliveries,
+        Referrals,
         Campaigns,
         Segments,
     )

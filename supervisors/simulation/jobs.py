@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import ClassVar
 
@@ -54,8 +54,11 @@ COUNT_EFFECT = Statement(
 SELECT_EFFECTS = "SELECT job_id, times FROM simulated_effects WHERE merchant_id = $1"
 SELECT_JOBS = "SELECT job_id, unique_key, state FROM jobs WHERE merchant_id = $1 AND queue = $2"
 COUNT_LIVE = AcrossMerchants(
-    "SELECT count(*) FROM jobs WHERE state NOT IN ('succeeded', 'cancelled')"
+    "SELECT count(*) FROM jobs WHERE state NOT IN ('succeeded', 'cancelled') AND run_at < $1"
 )
+SOON = timedelta(minutes=5)
+"""What is to run later than that belongs to another day of the simulated world."""
+
 LATEST = (datetime(9999, 1, 1, tzinfo=UTC), "")
 
 
@@ -154,7 +157,8 @@ class Jobs(Part):
             await desk.ask(PutBack(job.job_id, OPERATOR, "it is over"))
 
     async def at_rest(self, run: Run) -> bool:
-        live: int = await run.world.store.real.fetch_value(COUNT_LIVE)
+        soon = run.world.clock.now() + SOON
+        live: int = await run.world.store.real.fetch_value(COUNT_LIVE, soon)
         return live == 0
 
     async def check(self, run: Run) -> None:

@@ -12,9 +12,9 @@ from actors.core.messages import (
     Merchant,
     RegisterMerchant,
 )
+from actors.outgoing.ports import Texter
 from runtime import ChildSpec, ChildState, RestartChild, WhichChildren
-from runtime.jobs import JobsSpec, combined_jobs
-from runtime.jobs.lane import Leases
+from runtime.jobs import JobsSpec, Leases, combined_jobs
 from runtime.outbox import RELAY, ListDeadEvents, PutBackEvent
 from runtime.sim import FaultSpec, Life, Operation, Run, Scenario, World
 from runtime.storage import AcrossMerchants
@@ -30,6 +30,9 @@ from supervisors.simulation.tree import (
 MERCHANT = "shop"
 CURRENCY = "USD"
 CUSTOMERS_THERE = ("ann", "bob", "cyd")
+PASSERS_BY = "passer-by-"
+"""What ids begin with that one part alone knows of."""
+
 RETURNER = "returner"
 """A customer whose only points are those of orders that come back."""
 
@@ -52,6 +55,10 @@ class Part(ABC):
     def jobs(self, world: World) -> JobsSpec:
         """Queues and handlers that a process has for it."""
         return JobsSpec()
+
+    def texter(self, world: World) -> Texter | None:
+        """How a process sends texts, if this part has them sent."""
+        return None
 
     async def prepare(self, run: Run) -> None:  # noqa: B027 - nothing is to be prepared
         """Before the faults begin; the merchant and its customers are there."""
@@ -91,7 +98,9 @@ class ApplicationScenario(Scenario):
         hurry = any(spec.queues for spec in specs) or any(part.hurries for part in self._parts)
         leases = LEASES if hurry else Leases()
         jobs = combined_jobs(JobsSpec(leases=leases), *specs)
-        return simulated_application(world, life, jobs)
+        texters = (part.texter(world) for part in self._parts)
+        texter = next((each for each in texters if each is not None), None)
+        return simulated_application(world, life, jobs, texter)
 
     def draw(self, random: Random) -> Operation:
         return random.choice(self._parts).draw(random)

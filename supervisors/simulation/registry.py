@@ -8,6 +8,7 @@ from supervisors.simulation.audit import AuditScenario
 from supervisors.simulation.auth import AuthScenario
 from supervisors.simulation.campaigns import CampaignsScenario
 from supervisors.simulation.deferrals import DeferralsScenario
+from supervisors.simulation.deliveries import DeliveriesScenario
 from supervisors.simulation.entities import EntitiesScenario
 from supervisors.simulation.everything import EverythingScenario
 from supervisors.simulation.flags import FlagsScenario
@@ -16,6 +17,7 @@ from supervisors.simulation.orders import OrdersScenario
 from supervisors.simulation.outbox import OutboxScenario
 from supervisors.simulation.points import PointsScenario
 from supervisors.simulation.products import ProductsScenario
+from supervisors.simulation.referrals import ReferralsScenario
 from supervisors.simulation.returns import ReturnsScenario
 from supervisors.simulation.rewards import RewardsScenario
 from supervisors.simulation.segments import SegmentsScenario
@@ -27,6 +29,7 @@ ALL = (
     AuthScenario,
     CampaignsScenario,
     DeferralsScenario,
+    DeliveriesScenario,
     EntitiesScenario,
     EverythingScenario,
     FlagsScenario,
@@ -35,6 +38,7 @@ ALL = (
     OutboxScenario,
     PointsScenario,
     ProductsScenario,
+    ReferralsScenario,
     ReturnsScenario,
     RewardsScenario,
     SegmentsScenario,

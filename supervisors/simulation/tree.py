@@ -18,12 +18,16 @@ from actors.auth.inside import HASHING
 from actors.auth.keyring import ReadKeys
 from actors.auth.keys import KeySet, KeyStore, SigningKey, signing_key
 from actors.campaign import messages as campaign
+from actors.campaign.delivery_messages import BROADCASTS
 from actors.campaign.due import CLOCK
+from actors.campaign.sending import Providers
 from actors.core.cipher import KEY_BYTES, DataKeys
 from actors.core.data_keyring import ReadDataKeys
 from actors.core.data_keys import DataKeyStore
-from actors.core.messages import CUSTOMERS, IMPORTS, INTEGRATIONS, MERCHANTS, ORDERS
+from actors.core.messages import CONTACTS, CUSTOMERS, IMPORTS, INTEGRATIONS, MERCHANTS, ORDERS
 from actors.core.messages import QUERIES as CORE_QUERIES
+from actors.outgoing.absent import NoTexter
+from actors.outgoing.ports import Texter
 from actors.points.deferrals import OpenSpool
 from actors.points.loading import LOADER
 from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE, MERGERS, ORDER_REFUNDS
@@ -32,6 +36,8 @@ from actors.points.program_messages import PROGRAM
 from actors.points.tier_messages import TIERS
 from actors.products.messages import CATALOGUE
 from actors.products.messages import QUERIES as PRODUCT_QUERIES
+from actors.referrals import messages as referrals
+from actors.referrals.sending import Couriers
 from actors.rfm_analytics.messages import QUERIES as RFM_QUERIES
 from actors.rfm_analytics.messages import RUNS as RFM_RUNS
 from runtime import ActorSystem, Backoff, ChildSpec, Supervisor
@@ -51,9 +57,10 @@ from supervisors.application import ApplicationSpec, Outside, application
 from supervisors.cache import CACHE, cache_child
 from supervisors.platform import DATABASE, DatabaseSpec, platform
 from supervisors.simulation.hashing import quick_hashing
+from supervisors.simulation.mailer import SimulatedMailer
 
 PLATFORM_ACTORS = (DATABASE, JOURNAL, RELAY, CACHE, JOBS, RUNNER, SCHEDULER)
-CORE_ACTORS = (MERCHANTS, CUSTOMERS, ORDERS, CORE_QUERIES, IMPORTS, INTEGRATIONS)
+CORE_ACTORS = (MERCHANTS, CUSTOMERS, ORDERS, CORE_QUERIES, IMPORTS, INTEGRATIONS, CONTACTS)
 POINTS_ACTORS = (
     LOADER,
     POINTS_QUERIES,
@@ -82,7 +89,14 @@ AUTH_ACTORS = (
 )
 RFM_ACTORS = (RFM_RUNS, RFM_QUERIES)
 PRODUCTS_ACTORS = (CATALOGUE, PRODUCT_QUERIES)
-CAMPAIGN_ACTORS = (campaign.RULES, campaign.QUERIES, campaign.CAMPAIGNS, CLOCK)
+REFERRALS_ACTORS = (
+    referrals.REFERRALS,
+    referrals.QUERIES,
+    referrals.ORDERS,
+    referrals.PEOPLE,
+    referrals.CALLBACKS,
+)
+CAMPAIGN_ACTORS = (campaign.RULES, campaign.QUERIES, campaign.CAMPAIGNS, CLOCK, BROADCASTS)
 DOMAIN_SUPERVISORS = (
     "domain.auth",
     "domain.admin_core",
@@ -90,6 +104,7 @@ DOMAIN_SUPERVISORS = (
     "domain.core",
     "domain.products",
     "domain.points",
+    "domain.referrals",
     "domain.campaign",
     "domain.rfm_analytics",
 )
@@ -99,6 +114,7 @@ TARGETS = (
     *CORE_ACTORS,
     *POINTS_ACTORS,
     *PRODUCTS_ACTORS,
+    *REFERRALS_ACTORS,
     *AUDIT_ACTORS,
     *RFM_ACTORS,
     *FLAG_ACTORS,
@@ -117,7 +133,9 @@ RFM_SLICE = 1
 """Customers of a step: few, so that runs have many."""
 
 
-def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None) -> ChildSpec:
+def simulated_application(
+    world: World, life: Life, jobs: JobsSpec | None = None, texter: Texter | None = None
+) -> ChildSpec:
     """The application's root for one process of `world`."""
 
     @asynccontextmanager
@@ -157,6 +175,9 @@ def simulated_application(world: World, life: Life, jobs: JobsSpec | None = None
         start_hashing=quick_hashing,
         read_data_keys=read_data_keys,
         flag_file=lambda _path: FileInMemory(),
+        providers=Providers(mailer=SimulatedMailer(world)),
+        couriers=Couriers(texter=texter or NoTexter(), public_url="https://simulated"),
+        signed=lambda signature, _url, _form: signature == "right",
     )
     spec = ApplicationSpec(
         simulated_database(world, life),

@@ -2,6 +2,7 @@
 
 import sys
 
+from tests.bench.broadcasting import broadcasting
 from tests.bench.bulkhead import bulkhead
 from tests.bench.core import core
 from tests.bench.crashing import crashing
@@ -38,6 +39,7 @@ ALL = (
     serving_on_postgresql,
     overload,
     bulkhead,
+    broadcasting,
     failing,
     core,
     scoring,

@@ -15,7 +15,7 @@ from cli.logs import LogWriter, logging_to
 from runtime import ActorSystem, ChildSpec, host
 from runtime.jobs import JobsSpec
 from runtime.storage import DatabaseHandle
-from supervisors.application import ApplicationSpec, application
+from supervisors.application import ApplicationSpec, Outside, application
 from supervisors.platform import DatabaseSpec
 from tests.bench.disk import directory_on_disk
 from tests.bench.harness import garbage_as_in_the_program
@@ -41,6 +41,7 @@ class _Wanted:
     url: str | None
     edge: Edge | None
     jobs: JobsSpec | None
+    outside: Outside
 
 
 def with_product(
@@ -50,6 +51,7 @@ def with_product(
     url: str | None = None,
     edge: Edge | None = None,
     jobs: JobsSpec | None = None,
+    outside: Outside | None = None,
 ) -> Measured:
     """What `measure` returns of a tree with `customers` customers, named `customer-0` and so on.
 
@@ -58,9 +60,10 @@ def with_product(
     """
     with directory_on_disk() as directory, Path(os.devnull).open("w") as nowhere:
         writer = LogWriter(nowhere.fileno())
+        wanted = _Wanted(url, edge, jobs, outside if outside is not None else Outside())
         try:
             with logging_to(writer, level="info", console=False):
-                return host.run(_run, measure, customers, _Wanted(url, edge, jobs), directory)
+                return host.run(_run, measure, customers, wanted, directory)
         finally:
             structlog.reset_defaults()
 
@@ -82,7 +85,7 @@ async def _running(wanted: _Wanted, directory: Path) -> AsyncIterator[Product]:
     handle = DatabaseHandle()
     children = tuple(wanted.edge(handle)) if wanted.edge is not None else ()
     database = DatabaseSpec(wanted.url or f"sqlite:///{directory}/bench.db")
-    spec = ApplicationSpec(database, directory, children, jobs=wanted.jobs)
+    spec = ApplicationSpec(database, directory, children, jobs=wanted.jobs, outside=wanted.outside)
     async with ActorSystem().run(application(spec, handle)) as system:
         yield Product(system, handle, directory)
 

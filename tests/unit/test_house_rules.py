@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FLOORS = {"runtime": 0, "actors": 1, "supervisors": 2, "gateway": 3, "cli": 4, "main": 5}
 LEAF = "config"
-SHARED_BY_DOMAINS = {"key_files", "vocabulary", "paging", "slicing"}
+SHARED_BY_DOMAINS = {"key_files", "outgoing", "vocabulary", "paging", "slicing"}
 MODULE_LINES_MAX = 500
 TEST_MODULE_LINES_MAX = 1000
 FUNCTION_LINES_MAX = 60
@@ -83,6 +83,7 @@ ADAPTERS = {
     "actors.core.data_keyring": "the keys of personal data, where no other way to them is given",
     "actors.core.data_keys": "the file of the keys of personal data",
     "actors.key_files": "the files of keys, as they are written",
+    "actors.outgoing.smtp": "the mail port's adapter: a library that needs threads",
     "gateway.documents": "the edge: the description of all routes is made in a thread",
     "gateway.door": "the edge: simulations end where the network begins",
     "gateway.listener": "the edge",

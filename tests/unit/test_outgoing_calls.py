@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from config.policies import DATABASE, DEPENDENCIES, REDIS
+from config.policies import DATABASE, DEPENDENCIES, REDIS, SMS, SMTP, WEBHOOKS
 from config.policy_loading import default_policies
 from runtime.policies import PolicyMetrics
 from supervisors.domain_policies import DOMAIN_SPECS
@@ -27,6 +27,8 @@ DOORS = frozenset(
 """Functions of Trio that can."""
 
 GUARDED = {
+    "actors.outgoing.smtp": SMTP,
+    "actors.outgoing.webhooks": WEBHOOKS,
     "runtime.storage.sqlite": DATABASE,
     "runtime.storage.sqlite_templates": DATABASE,
     "runtime.storage.sqlite_values": DATABASE,
@@ -41,6 +43,8 @@ GUARDED = {
     "runtime.cache.redis": REDIS,
     "runtime.cache.redis_connections": REDIS,
     "runtime.cache.redis_listener": REDIS,
+    "actors.outgoing.http": SMS,
+    "actors.outgoing.sms": SMS,
 }
 """The modules of each adapter, and the pipeline that its calls go through."""
 
@@ -48,6 +52,8 @@ ASK_FOR_A_DEADLINE = {
     "runtime.storage.sqlite": {"SqliteDatabase._read", "SqliteDatabase._write"},
     "runtime.storage.postgres": {"PostgresDatabase._read", "PostgresDatabase._write"},
     "runtime.cache.redis_connections": {"Connections.ask"},
+    "actors.outgoing.http": {"HttpClient.request"},
+    "actors.outgoing.smtp": {"SmtpMailer._in_thread"},
 }
 """The one way out of each adapter, for what a pipeline sends."""
 
@@ -55,6 +61,7 @@ NEITHER_IN_NOR_OUT = {
     "runtime.host": "the loop under Trio's, through which adapters await their drivers",
     "runtime.host_wait": "the loop under Trio's",
     "cli.http_client": "a command that asks a running server, with a limit of its own",
+    "cli.story.command": "it looks for a free port, for a server of its own",
     "cli.version": "the version of a library",
 }
 """Modules that could, but whose calls belong to no dependency of the serving program."""
@@ -72,6 +79,7 @@ ADAPTERS_ARE_OPENED_BY = {
     "runtime.sim.reality",
     "runtime.storage.opening",
     "runtime.cache.opening",
+    "cli.providers",
 }
 
 

@@ -105,12 +105,14 @@ class ChangeCampaign(Call[Campaign | Refusal]):
 
 class Move(Enum):
     """`START` begins at once, or at the time of the schedule if that is yet to come; of a campaign
-    that is scheduled already, at once."""
+    that is scheduled already, at once. `COMPLETE` is for those who have sent all that it was to
+    send, and for no client."""
 
     START = "start"
     PAUSE = "pause"
     RESUME = "resume"
     CANCEL = "cancel"
+    COMPLETE = "complete"
 
 
 @attrs.frozen(kw_only=True)

@@ -1,5 +1,15 @@
 """What other parts of LoyalNest may say to the core domain, and what it answers."""
 
+from actors.core.messages.contacts import (
+    CONTACTS,
+    MAX_SIGNALS,
+    FingerprintSignals,
+    GetFingerprints,
+    GetSealingVersion,
+    OpenContact,
+    SealContact,
+    SealedContact,
+)
 from actors.core.messages.customers import (
     CUSTOMER_ERASED,
     CUSTOMERS,
@@ -124,8 +134,15 @@ from actors.core.messages.orders import (
     RefundResult,
     SummariseBuyers,
 )
+from actors.core.messages.reaching import (
+    MAX_CONTACTS,
+    Contact,
+    GetContacts,
+    Unsubscribe,
+)
 
 __all__ = [
+    "CONTACTS",
     "CUSTOMERS",
     "CUSTOMERS_MERGED",
     "CUSTOMER_ERASED",
@@ -133,6 +150,7 @@ __all__ = [
     "INTEGRATIONS",
     "KEEP",
     "MAX_BUYERS",
+    "MAX_CONTACTS",
     "MAX_EXPORTED_ORDERS",
     "MAX_FIGURES",
     "MAX_IMPORT_ERRORS",
@@ -141,6 +159,7 @@ __all__ = [
     "MAX_PARTS",
     "MAX_PART_BYTES",
     "MAX_REFUNDS",
+    "MAX_SIGNALS",
     "MAX_UPSERTS",
     "MERCHANTS",
     "ORDERS",
@@ -157,6 +176,7 @@ __all__ = [
     "ChangeSettings",
     "Channel",
     "Consent",
+    "Contact",
     "CreateCustomer",
     "CreateImport",
     "CreatedCustomer",
@@ -172,7 +192,10 @@ __all__ = [
     "ExportCustomer",
     "ExternalId",
     "FindCustomers",
+    "FingerprintSignals",
+    "GetContacts",
     "GetCustomer",
+    "GetFingerprints",
     "GetImport",
     "GetIntegration",
     "GetIntegrationSecret",
@@ -180,6 +203,7 @@ __all__ = [
     "GetOrder",
     "GetOrderTotals",
     "GetPlanUsage",
+    "GetSealingVersion",
     "GetSettings",
     "HasCustomer",
     "Health",
@@ -205,6 +229,7 @@ __all__ = [
     "Merchant",
     "MerchantSettings",
     "MergeCustomers",
+    "OpenContact",
     "Order",
     "OrderLine",
     "OrderRecorded",
@@ -229,11 +254,14 @@ __all__ = [
     "RemoveIntegration",
     "RenameMerchant",
     "RowError",
+    "SealContact",
+    "SealedContact",
     "SearchCustomers",
     "SetConsent",
     "SettingsVersion",
     "StartImport",
     "SummariseBuyers",
+    "Unsubscribe",
     "UpsertCustomers",
     "UpsertStatus",
     "Upserted",

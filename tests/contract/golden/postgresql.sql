@@ -76,6 +76,51 @@ BEGIN
     RETURN NEW;
 END
 $$;
+CREATE FUNCTION public.loyalnest_cancelled_for_good() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF OLD.state = 'cancelled' AND NEW.state <> 'cancelled' THEN
+        RAISE EXCEPTION 'a cancelled broadcast stays cancelled' USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION public.loyalnest_delivery_step() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        RAISE EXCEPTION 'a delivery stays' USING ERRCODE = 'check_violation';
+    END IF;
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.state <> 'pending' OR NEW.attempt <> 0 THEN
+            RAISE EXCEPTION 'a delivery begins as pending' USING ERRCODE = 'check_violation';
+        END IF;
+        RETURN NEW;
+    END IF;
+    IF OLD.state || ' ' || NEW.state NOT IN (
+        'pending leased', 'pending suppressed', 'pending pending', 'leased pending',
+        'leased sent', 'leased failed', 'leased suppressed', 'leased unknown',
+        'failed pending', 'sent delivered', 'sent failed', 'sent unknown', 'unknown sent',
+        'unknown delivered', 'unknown failed'
+    ) THEN
+        RAISE EXCEPTION 'a delivery does not go from there to here'
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION public.loyalnest_ends_once() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'DELETE' OR OLD.ended_at IS NOT NULL THEN
+        RAISE EXCEPTION 'it ends once, and stays' USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END
+$$;
 CREATE FUNCTION public.loyalnest_entries_never_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -148,6 +193,57 @@ BEGIN
     IF NOT append_only THEN
         EXECUTE format('GRANT UPDATE, DELETE ON %I TO loyalnest_app', name);
     END IF;
+END
+$$;
+CREATE FUNCTION public.referral_messages_go_on() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.state <> 'queued' THEN
+            RAISE EXCEPTION 'a message begins as queued' USING ERRCODE = 'check_violation';
+        END IF;
+        RETURN NEW;
+    END IF;
+    IF NEW.state <> OLD.state AND NEW.rank <= OLD.rank THEN
+        RAISE EXCEPTION 'a message does not go back' USING ERRCODE = 'check_violation';
+    END IF;
+    IF OLD.provider_id IS NOT NULL AND NEW.provider_id IS DISTINCT FROM OLD.provider_id THEN
+        RAISE EXCEPTION 'a message keeps its name at the provider'
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE FUNCTION public.referrals_go_on() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.state <> 'created' THEN
+            RAISE EXCEPTION 'a referral begins as created' USING ERRCODE = 'check_violation';
+        END IF;
+        RETURN NEW;
+    END IF;
+    IF NEW.state <> OLD.state AND (OLD.state || ' ' || NEW.state) NOT IN (
+        'created invited', 'created claimed', 'created expired', 'created rejected',
+        'invited claimed', 'invited expired', 'invited rejected',
+        'claimed qualified', 'claimed expired', 'claimed rejected',
+        'qualified rewarded', 'qualified rejected', 'rewarded reversed')
+    THEN
+        RAISE EXCEPTION 'a referral does not go that way' USING ERRCODE = 'check_violation';
+    END IF;
+    IF NEW.code <> OLD.code OR NEW.channel <> OLD.channel OR NEW.created_at <> OLD.created_at
+        OR (OLD.order_id IS NOT NULL AND NEW.order_id IS DISTINCT FROM OLD.order_id)
+        OR (OLD.advocate_transaction IS NOT NULL
+            AND NEW.advocate_transaction IS DISTINCT FROM OLD.advocate_transaction)
+        OR (OLD.friend_transaction IS NOT NULL
+            AND NEW.friend_transaction IS DISTINCT FROM OLD.friend_transaction)
+    THEN
+        RAISE EXCEPTION 'what a referral was made of does not change'
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
 END
 $$;
 CREATE TABLE public.access_roles (
@@ -223,6 +319,37 @@ CREATE TABLE public.audit_entries (
     CONSTRAINT audit_entries_hash_check CHECK ((length(hash) = 64)),
     CONSTRAINT audit_entries_sequence_check CHECK ((sequence >= 1))
 );
+CREATE TABLE public.campaign_birthdays (
+    merchant_id text NOT NULL,
+    customer_id text NOT NULL,
+    month bigint NOT NULL,
+    day bigint NOT NULL,
+    CONSTRAINT campaign_birthdays_day_check CHECK (((day >= 1) AND (day <= 31))),
+    CONSTRAINT campaign_birthdays_month_check CHECK (((month >= 1) AND (month <= 12)))
+);
+CREATE TABLE public.campaign_broadcasts (
+    merchant_id text NOT NULL,
+    campaign_id text NOT NULL,
+    kind text NOT NULL,
+    channel text NOT NULL,
+    version bigint NOT NULL,
+    definition jsonb NOT NULL,
+    state text NOT NULL,
+    gathered boolean NOT NULL,
+    gathered_to text NOT NULL,
+    reserved bigint NOT NULL,
+    step bigint NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT campaign_broadcasts_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'sms'::text, 'webhook'::text]))),
+    CONSTRAINT campaign_broadcasts_check CHECK (((state = ANY (ARRAY['cancelled'::text, 'completed'::text])) = (ended_at IS NOT NULL))),
+    CONSTRAINT campaign_broadcasts_check1 CHECK (((state <> 'completed'::text) OR gathered)),
+    CONSTRAINT campaign_broadcasts_kind_check CHECK ((kind = ANY (ARRAY['broadcast'::text, 'automation'::text]))),
+    CONSTRAINT campaign_broadcasts_reserved_check CHECK ((reserved >= 0)),
+    CONSTRAINT campaign_broadcasts_state_check CHECK ((state = ANY (ARRAY['running'::text, 'paused'::text, 'cancelled'::text, 'completed'::text]))),
+    CONSTRAINT campaign_broadcasts_step_check CHECK ((step >= 0)),
+    CONSTRAINT campaign_broadcasts_version_check CHECK ((version >= 1))
+);
 CREATE TABLE public.campaign_changes (
     merchant_id text NOT NULL,
     campaign_id text NOT NULL,
@@ -233,6 +360,31 @@ CREATE TABLE public.campaign_changes (
     changed_by text NOT NULL,
     changed_at timestamp with time zone NOT NULL,
     CONSTRAINT campaign_changes_revision_check CHECK ((revision >= 1))
+);
+CREATE TABLE public.campaign_deliveries (
+    merchant_id text NOT NULL,
+    delivery_id text NOT NULL,
+    campaign_id text NOT NULL,
+    customer_id text NOT NULL,
+    occasion text NOT NULL,
+    facts jsonb,
+    channel text NOT NULL,
+    state text NOT NULL,
+    attempt bigint NOT NULL,
+    due_at timestamp with time zone,
+    lease bigint NOT NULL,
+    provider_id text,
+    reason text,
+    created_at timestamp with time zone NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT campaign_deliveries_attempt_check CHECK (((attempt >= 0) AND (attempt <= 8))),
+    CONSTRAINT campaign_deliveries_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'sms'::text, 'webhook'::text]))),
+    CONSTRAINT campaign_deliveries_check CHECK (((state = 'pending'::text) = (due_at IS NOT NULL))),
+    CONSTRAINT campaign_deliveries_check1 CHECK (((state <> ALL (ARRAY['failed'::text, 'suppressed'::text])) OR (reason IS NOT NULL))),
+    CONSTRAINT campaign_deliveries_customer_id_check CHECK (((length(customer_id) >= 1) AND (length(customer_id) <= 64))),
+    CONSTRAINT campaign_deliveries_lease_check CHECK ((lease >= 0)),
+    CONSTRAINT campaign_deliveries_occasion_check CHECK ((length(occasion) <= 64)),
+    CONSTRAINT campaign_deliveries_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'leased'::text, 'sent'::text, 'delivered'::text, 'failed'::text, 'suppressed'::text, 'unknown'::text])))
 );
 CREATE TABLE public.campaign_members (
     merchant_id text NOT NULL,
@@ -254,6 +406,19 @@ CREATE TABLE public.campaign_runs (
     void boolean DEFAULT false NOT NULL,
     CONSTRAINT campaign_runs_check CHECK (((ends IS NULL) OR (begins <= ends))),
     CONSTRAINT campaign_runs_number_check CHECK ((number >= 1))
+);
+CREATE TABLE public.campaign_steps (
+    merchant_id text NOT NULL,
+    campaign_id text NOT NULL,
+    step bigint NOT NULL,
+    kind text NOT NULL,
+    recipients bigint NOT NULL,
+    begun_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    outcome jsonb,
+    CONSTRAINT campaign_steps_kind_check CHECK ((kind = ANY (ARRAY['audience'::text, 'send'::text, 'recovery'::text]))),
+    CONSTRAINT campaign_steps_recipients_check CHECK ((recipients >= 0)),
+    CONSTRAINT campaign_steps_step_check CHECK ((step >= 1))
 );
 CREATE TABLE public.campaign_versions (
     merchant_id text NOT NULL,
@@ -954,6 +1119,110 @@ CREATE TABLE public.reconciliations (
     CONSTRAINT reconciliations_check CHECK (((missing >= 0) AND (missing <= orders))),
     CONSTRAINT reconciliations_orders_check CHECK ((orders >= 0))
 );
+CREATE TABLE public.referral_counts (
+    merchant_id text NOT NULL,
+    day text NOT NULL,
+    what text NOT NULL,
+    who text NOT NULL,
+    used bigint NOT NULL,
+    most bigint NOT NULL,
+    CONSTRAINT referral_counts_check CHECK ((used <= most)),
+    CONSTRAINT referral_counts_day_check CHECK ((length(day) = 10)),
+    CONSTRAINT referral_counts_what_check CHECK ((what = ANY (ARRAY['invitations'::text, 'texts'::text, 'advocate'::text, 'address'::text])))
+);
+CREATE TABLE public.referral_links (
+    merchant_id text NOT NULL,
+    advocate_id text NOT NULL,
+    code text NOT NULL,
+    signals jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT referral_links_advocate_id_check CHECK (((length(advocate_id) >= 1) AND (length(advocate_id) <= 64))),
+    CONSTRAINT referral_links_code_check CHECK (((length(code) >= 8) AND (length(code) <= 16)))
+);
+CREATE TABLE public.referral_messages (
+    merchant_id text NOT NULL,
+    message_id text NOT NULL,
+    referral_id text NOT NULL,
+    channel text NOT NULL,
+    state text NOT NULL,
+    rank bigint NOT NULL,
+    friend_key text NOT NULL,
+    sealed text,
+    key_version bigint,
+    provider_id text,
+    detail text,
+    created_at timestamp with time zone NOT NULL,
+    tried_at timestamp with time zone,
+    sent_at timestamp with time zone,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT referral_messages_channel_check CHECK ((channel = ANY (ARRAY['sms'::text, 'email'::text]))),
+    CONSTRAINT referral_messages_check CHECK ((rank =
+CASE state
+    WHEN 'queued'::text THEN 0
+    WHEN 'sent'::text THEN 1
+    WHEN 'unknown'::text THEN 2
+    WHEN 'failed'::text THEN 3
+    WHEN 'undelivered'::text THEN 4
+    WHEN 'opted_out'::text THEN 5
+    ELSE 6
+END)),
+    CONSTRAINT referral_messages_check1 CHECK (((sealed IS NULL) = (key_version IS NULL))),
+    CONSTRAINT referral_messages_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'sent'::text, 'unknown'::text, 'failed'::text, 'undelivered'::text, 'opted_out'::text, 'delivered'::text])))
+);
+CREATE TABLE public.referral_programs (
+    merchant_id text NOT NULL,
+    version bigint NOT NULL,
+    program jsonb NOT NULL,
+    changed_by text NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT referral_programs_version_check CHECK ((version >= 1))
+);
+CREATE TABLE public.referral_steps (
+    merchant_id text NOT NULL,
+    referral_id text NOT NULL,
+    state text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    by text NOT NULL,
+    reason text
+);
+CREATE TABLE public.referrals (
+    merchant_id text NOT NULL,
+    referral_id text NOT NULL,
+    code text NOT NULL,
+    advocate_id text NOT NULL,
+    channel text NOT NULL,
+    state text NOT NULL,
+    review text NOT NULL,
+    reason text,
+    friend_key text,
+    hidden boolean NOT NULL,
+    friend_id text,
+    program jsonb NOT NULL,
+    program_version bigint NOT NULL,
+    signals jsonb NOT NULL,
+    flags jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    claimed_at timestamp with time zone,
+    order_id text,
+    confirm_at timestamp with time zone,
+    confirmed_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    advocate_transaction text,
+    friend_transaction text,
+    CONSTRAINT referrals_advocate_id_check CHECK (((length(advocate_id) >= 1) AND (length(advocate_id) <= 64))),
+    CONSTRAINT referrals_channel_check CHECK ((channel = ANY (ARRAY['sms'::text, 'email'::text, 'link'::text]))),
+    CONSTRAINT referrals_check CHECK ((friend_id <> advocate_id)),
+    CONSTRAINT referrals_check1 CHECK (((friend_id IS NULL) = (claimed_at IS NULL))),
+    CONSTRAINT referrals_check2 CHECK (((confirmed_at IS NULL) OR ((confirmed_at >= confirm_at) AND (review <> 'pending'::text)))),
+    CONSTRAINT referrals_check3 CHECK (((state <> ALL (ARRAY['claimed'::text, 'qualified'::text, 'rewarded'::text, 'reversed'::text])) OR (friend_id IS NOT NULL))),
+    CONSTRAINT referrals_check4 CHECK (((state <> ALL (ARRAY['qualified'::text, 'rewarded'::text, 'reversed'::text])) OR ((order_id IS NOT NULL) AND (confirm_at IS NOT NULL)))),
+    CONSTRAINT referrals_check5 CHECK (((state <> ALL (ARRAY['rewarded'::text, 'reversed'::text])) OR ((confirmed_at IS NOT NULL) AND (ended_at IS NOT NULL)))),
+    CONSTRAINT referrals_code_check CHECK (((length(code) >= 8) AND (length(code) <= 16))),
+    CONSTRAINT referrals_friend_key_check CHECK ((length(friend_key) = 64)),
+    CONSTRAINT referrals_review_check CHECK ((review = ANY (ARRAY['none'::text, 'pending'::text, 'approved'::text]))),
+    CONSTRAINT referrals_state_check CHECK ((state = ANY (ARRAY['created'::text, 'invited'::text, 'claimed'::text, 'qualified'::text, 'rewarded'::text, 'expired'::text, 'rejected'::text, 'reversed'::text])))
+);
 CREATE TABLE public.refresh_tokens (
     merchant_id text NOT NULL,
     token_hash text NOT NULL,
@@ -1147,6 +1416,26 @@ CREATE TABLE public.suspensions (
     since timestamp with time zone NOT NULL,
     reason text NOT NULL
 );
+CREATE TABLE public.text_statuses (
+    merchant_id text NOT NULL,
+    provider_id text NOT NULL,
+    status text NOT NULL,
+    state text NOT NULL,
+    rank bigint NOT NULL,
+    detail text,
+    received_at timestamp with time zone NOT NULL,
+    CONSTRAINT text_statuses_check CHECK ((rank =
+CASE state
+    WHEN 'sent'::text THEN 1
+    WHEN 'failed'::text THEN 3
+    WHEN 'undelivered'::text THEN 4
+    WHEN 'opted_out'::text THEN 5
+    ELSE 6
+END)),
+    CONSTRAINT text_statuses_provider_id_check CHECK (((length(provider_id) >= 1) AND (length(provider_id) <= 64))),
+    CONSTRAINT text_statuses_state_check CHECK ((state = ANY (ARRAY['sent'::text, 'failed'::text, 'undelivered'::text, 'opted_out'::text, 'delivered'::text]))),
+    CONSTRAINT text_statuses_status_check CHECK (((length(status) >= 1) AND (length(status) <= 32)))
+);
 CREATE TABLE public.webhook_receipts (
     merchant_id text NOT NULL,
     provider text NOT NULL,
@@ -1184,14 +1473,24 @@ ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (merchant_id, key_id);
 ALTER TABLE ONLY public.audit_entries
     ADD CONSTRAINT audit_entries_pkey PRIMARY KEY (merchant_id, sequence);
+ALTER TABLE ONLY public.campaign_birthdays
+    ADD CONSTRAINT campaign_birthdays_pkey PRIMARY KEY (merchant_id, customer_id);
+ALTER TABLE ONLY public.campaign_broadcasts
+    ADD CONSTRAINT campaign_broadcasts_pkey PRIMARY KEY (merchant_id, campaign_id);
 ALTER TABLE ONLY public.campaign_changes
     ADD CONSTRAINT campaign_changes_pkey PRIMARY KEY (merchant_id, campaign_id, revision);
+ALTER TABLE ONLY public.campaign_deliveries
+    ADD CONSTRAINT campaign_deliveries_merchant_id_campaign_id_customer_id_occ_key UNIQUE (merchant_id, campaign_id, customer_id, occasion);
+ALTER TABLE ONLY public.campaign_deliveries
+    ADD CONSTRAINT campaign_deliveries_pkey PRIMARY KEY (merchant_id, delivery_id);
 ALTER TABLE ONLY public.campaign_members
     ADD CONSTRAINT campaign_members_pkey PRIMARY KEY (merchant_id, campaign_id, customer_id);
 ALTER TABLE ONLY public.campaign_rulebooks
     ADD CONSTRAINT campaign_rulebooks_pkey PRIMARY KEY (merchant_id);
 ALTER TABLE ONLY public.campaign_runs
     ADD CONSTRAINT campaign_runs_pkey PRIMARY KEY (merchant_id, campaign_id, number);
+ALTER TABLE ONLY public.campaign_steps
+    ADD CONSTRAINT campaign_steps_pkey PRIMARY KEY (merchant_id, campaign_id, step);
 ALTER TABLE ONLY public.campaign_versions
     ADD CONSTRAINT campaign_versions_pkey PRIMARY KEY (merchant_id, campaign_id, version);
 ALTER TABLE ONLY public.campaigns
@@ -1296,6 +1595,18 @@ ALTER TABLE ONLY public.products
     ADD CONSTRAINT products_pkey PRIMARY KEY (merchant_id, sku);
 ALTER TABLE ONLY public.reconciliations
     ADD CONSTRAINT reconciliations_pkey PRIMARY KEY (merchant_id, ran_at);
+ALTER TABLE ONLY public.referral_counts
+    ADD CONSTRAINT referral_counts_pkey PRIMARY KEY (merchant_id, day, what, who);
+ALTER TABLE ONLY public.referral_links
+    ADD CONSTRAINT referral_links_pkey PRIMARY KEY (merchant_id, advocate_id);
+ALTER TABLE ONLY public.referral_messages
+    ADD CONSTRAINT referral_messages_pkey PRIMARY KEY (merchant_id, message_id);
+ALTER TABLE ONLY public.referral_programs
+    ADD CONSTRAINT referral_programs_pkey PRIMARY KEY (merchant_id, version);
+ALTER TABLE ONLY public.referral_steps
+    ADD CONSTRAINT referral_steps_pkey PRIMARY KEY (merchant_id, referral_id, state);
+ALTER TABLE ONLY public.referrals
+    ADD CONSTRAINT referrals_pkey PRIMARY KEY (merchant_id, referral_id);
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (merchant_id, token_hash);
 ALTER TABLE ONLY public.refunds
@@ -1328,6 +1639,8 @@ ALTER TABLE ONLY public.subscriptions
     ADD CONSTRAINT subscriptions_pkey PRIMARY KEY (merchant_id, starts_at);
 ALTER TABLE ONLY public.suspensions
     ADD CONSTRAINT suspensions_pkey PRIMARY KEY (merchant_id);
+ALTER TABLE ONLY public.text_statuses
+    ADD CONSTRAINT text_statuses_pkey PRIMARY KEY (merchant_id, provider_id, status);
 ALTER TABLE ONLY public.webhook_receipts
     ADD CONSTRAINT webhook_receipts_pkey PRIMARY KEY (merchant_id, provider, webhook_id);
 CREATE UNIQUE INDEX accounts_by_email ON public.accounts USING btree (merchant_id, email);
@@ -1337,7 +1650,14 @@ CREATE UNIQUE INDEX api_keys_by_hash ON public.api_keys USING btree (key_hash);
 CREATE INDEX audit_entries_by_time ON public.audit_entries USING btree (happened_at, entry_id);
 CREATE INDEX audit_entries_of_merchant ON public.audit_entries USING btree (merchant_id, happened_at, entry_id);
 CREATE UNIQUE INDEX audit_entries_once ON public.audit_entries USING btree (merchant_id, entry_id);
+CREATE INDEX campaign_birthdays_by_date ON public.campaign_birthdays USING btree (merchant_id, month, day, customer_id);
+CREATE INDEX campaign_broadcasts_running ON public.campaign_broadcasts USING btree (merchant_id, campaign_id) WHERE (state = 'running'::text);
+CREATE INDEX campaign_deliveries_by_provider ON public.campaign_deliveries USING btree (merchant_id, channel, provider_id) WHERE (provider_id IS NOT NULL);
+CREATE INDEX campaign_deliveries_due ON public.campaign_deliveries USING btree (merchant_id, campaign_id, due_at, delivery_id) WHERE (due_at IS NOT NULL);
+CREATE INDEX campaign_deliveries_in_order ON public.campaign_deliveries USING btree (merchant_id, campaign_id, delivery_id);
+CREATE INDEX campaign_deliveries_leased ON public.campaign_deliveries USING btree (merchant_id, campaign_id) WHERE (state = 'leased'::text);
 CREATE INDEX campaign_runs_by_end ON public.campaign_runs USING btree (merchant_id, ends);
+CREATE INDEX campaign_steps_open ON public.campaign_steps USING btree (merchant_id, campaign_id) WHERE (ended_at IS NULL);
 CREATE INDEX campaigns_by_state ON public.campaigns USING btree (merchant_id, state);
 CREATE INDEX campaigns_by_time ON public.campaigns USING btree (merchant_id, created_at, campaign_id);
 CREATE INDEX campaigns_due ON public.campaigns USING btree (next_due_at) WHERE (next_due_at IS NOT NULL);
@@ -1396,6 +1716,22 @@ CREATE INDEX points_transfer_parts_of ON public.points_transfer_parts USING btre
 CREATE UNIQUE INDEX privacy_requests_by_id ON public.privacy_requests USING btree (request_id);
 CREATE INDEX privacy_requests_due ON public.privacy_requests USING btree (due_at, request_id);
 CREATE INDEX privacy_requests_not_ended ON public.privacy_requests USING btree (due_at) WHERE (ended_at IS NULL);
+CREATE INDEX referral_counts_by_age ON public.referral_counts USING btree (day);
+CREATE UNIQUE INDEX referral_links_by_code ON public.referral_links USING btree (merchant_id, code);
+CREATE UNIQUE INDEX referral_messages_by_provider_id ON public.referral_messages USING btree (merchant_id, provider_id) WHERE (provider_id IS NOT NULL);
+CREATE INDEX referral_messages_of ON public.referral_messages USING btree (merchant_id, referral_id);
+CREATE INDEX referral_messages_opted_out ON public.referral_messages USING btree (merchant_id, friend_key) WHERE (state = 'opted_out'::text);
+CREATE INDEX referral_messages_sealed ON public.referral_messages USING btree (key_version) WHERE (sealed IS NOT NULL);
+CREATE INDEX referral_messages_sent ON public.referral_messages USING btree (sent_at) WHERE (sent_at IS NOT NULL);
+CREATE UNIQUE INDEX referrals_by_code ON public.referrals USING btree (merchant_id, code);
+CREATE UNIQUE INDEX referrals_by_order ON public.referrals USING btree (merchant_id, order_id) WHERE (order_id IS NOT NULL);
+CREATE INDEX referrals_due ON public.referrals USING btree (confirm_at) WHERE (state = 'qualified'::text);
+CREATE UNIQUE INDEX referrals_friend_once ON public.referrals USING btree (merchant_id, friend_id) WHERE (state = ANY (ARRAY['claimed'::text, 'qualified'::text, 'rewarded'::text, 'reversed'::text]));
+CREATE INDEX referrals_in_review ON public.referrals USING btree (merchant_id, created_at, referral_id) WHERE (review = 'pending'::text);
+CREATE UNIQUE INDEX referrals_live_friend_key ON public.referrals USING btree (merchant_id, friend_key) WHERE ((state = ANY (ARRAY['created'::text, 'invited'::text, 'claimed'::text, 'qualified'::text])) AND (NOT hidden));
+CREATE INDEX referrals_newest ON public.referrals USING btree (merchant_id, created_at, referral_id);
+CREATE INDEX referrals_of_advocate ON public.referrals USING btree (merchant_id, advocate_id, created_at, referral_id);
+CREATE INDEX referrals_to_expire ON public.referrals USING btree (expires_at) WHERE (state = ANY (ARRAY['created'::text, 'invited'::text, 'claimed'::text]));
 CREATE UNIQUE INDEX refresh_tokens_by_hash ON public.refresh_tokens USING btree (token_hash);
 CREATE INDEX refresh_tokens_of_session ON public.refresh_tokens USING btree (merchant_id, session_id);
 CREATE INDEX revocations_by_end ON public.revocations USING btree (expires_at);
@@ -1413,6 +1749,7 @@ CREATE INDEX rfm_scores_p0_merchant_id_run_segment_customer_id_idx ON public.rfm
 CREATE INDEX sessions_by_end ON public.sessions USING btree (expires_at);
 CREATE INDEX sessions_of_account ON public.sessions USING btree (merchant_id, account_id, created_at);
 CREATE UNIQUE INDEX subscriptions_in_force ON public.subscriptions USING btree (merchant_id) WHERE (ends_at IS NULL);
+CREATE INDEX text_statuses_by_age ON public.text_statuses USING btree (received_at);
 CREATE INDEX webhook_receipts_by_age ON public.webhook_receipts USING btree (received_at);
 CREATE INDEX webhook_receipts_by_time ON public.webhook_receipts USING btree (merchant_id, provider, received_at);
 CREATE UNIQUE INDEX webhook_receipts_once ON public.webhook_receipts USING btree (merchant_id, provider, topic, digest);
@@ -1435,9 +1772,12 @@ ALTER INDEX public.rfm_scores_by_segment ATTACH PARTITION public.rfm_scores_p0_m
 ALTER INDEX public.rfm_scores_pkey ATTACH PARTITION public.rfm_scores_p0_pkey;
 CREATE TRIGGER admin_flag_history_never_change BEFORE DELETE OR UPDATE ON public.admin_flag_history FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER audit_entries_never_change BEFORE DELETE OR UPDATE ON public.audit_entries FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
+CREATE TRIGGER campaign_broadcasts_go_on BEFORE UPDATE OF state ON public.campaign_broadcasts FOR EACH ROW EXECUTE FUNCTION public.loyalnest_cancelled_for_good();
 CREATE TRIGGER campaign_changes_never_change BEFORE DELETE OR UPDATE ON public.campaign_changes FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
+CREATE TRIGGER campaign_deliveries_go_on BEFORE INSERT OR DELETE OR UPDATE OF state ON public.campaign_deliveries FOR EACH ROW EXECUTE FUNCTION public.loyalnest_delivery_step();
 CREATE TRIGGER campaign_members_never_change BEFORE DELETE OR UPDATE ON public.campaign_members FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER campaign_members_only_while_freezing BEFORE INSERT ON public.campaign_members FOR EACH ROW EXECUTE FUNCTION public.campaigns_check_member();
+CREATE TRIGGER campaign_steps_end_once BEFORE DELETE OR UPDATE ON public.campaign_steps FOR EACH ROW EXECUTE FUNCTION public.loyalnest_ends_once();
 CREATE TRIGGER campaign_versions_never_change BEFORE DELETE OR UPDATE ON public.campaign_versions FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER campaigns_begin_as_drafts BEFORE INSERT ON public.campaigns FOR EACH ROW EXECUTE FUNCTION public.campaigns_check_new();
 CREATE TRIGGER campaigns_move_as_they_may BEFORE UPDATE ON public.campaigns FOR EACH ROW EXECUTE FUNCTION public.campaigns_check_change();
@@ -1447,6 +1787,9 @@ CREATE TRIGGER points_postings_never_change BEFORE DELETE OR UPDATE ON public.po
 CREATE TRIGGER points_transactions_never_change BEFORE DELETE OR UPDATE ON public.points_transactions FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER points_transfer_parts_never_change BEFORE DELETE OR UPDATE ON public.points_transfer_parts FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER points_transfers_never_change BEFORE DELETE OR UPDATE ON public.points_transfers FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
+CREATE TRIGGER referral_messages_go_on BEFORE INSERT OR UPDATE ON public.referral_messages FOR EACH ROW EXECUTE FUNCTION public.referral_messages_go_on();
+CREATE TRIGGER referral_steps_never_change BEFORE DELETE OR UPDATE ON public.referral_steps FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
+CREATE TRIGGER referrals_go_on BEFORE INSERT OR UPDATE ON public.referrals FOR EACH ROW EXECUTE FUNCTION public.referrals_go_on();
 CREATE TRIGGER subscriptions_do_not_overlap BEFORE INSERT OR UPDATE ON public.subscriptions FOR EACH ROW EXECUTE FUNCTION public.core_subscriptions_do_not_overlap();
 ALTER TABLE ONLY public.customer_consents
     ADD CONSTRAINT customer_consents_merchant_id_customer_id_fkey FOREIGN KEY (merchant_id, customer_id) REFERENCES public.customers(merchant_id, customer_id);
@@ -1478,6 +1821,10 @@ ALTER TABLE ONLY public.product_prices
     ADD CONSTRAINT product_prices_merchant_id_sku_fkey FOREIGN KEY (merchant_id, sku) REFERENCES public.products(merchant_id, sku);
 ALTER TABLE ONLY public.reconciliations
     ADD CONSTRAINT reconciliations_merchant_id_fkey FOREIGN KEY (merchant_id) REFERENCES public.merchants(merchant_id);
+ALTER TABLE ONLY public.referral_messages
+    ADD CONSTRAINT referral_messages_merchant_id_referral_id_fkey FOREIGN KEY (merchant_id, referral_id) REFERENCES public.referrals(merchant_id, referral_id);
+ALTER TABLE ONLY public.referral_steps
+    ADD CONSTRAINT referral_steps_merchant_id_referral_id_fkey FOREIGN KEY (merchant_id, referral_id) REFERENCES public.referrals(merchant_id, referral_id);
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_merchant_id_session_id_fkey FOREIGN KEY (merchant_id, session_id) REFERENCES public.sessions(merchant_id, session_id);
 ALTER TABLE ONLY public.refunds
@@ -1494,10 +1841,14 @@ ALTER TABLE public.admin_flag_history ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.admin_flags ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.api_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.audit_entries ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.campaign_birthdays ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.campaign_broadcasts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaign_changes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.campaign_deliveries ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaign_members ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaign_rulebooks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaign_runs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.campaign_steps ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaign_versions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaigns ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.captcha_uses ENABLE ROW LEVEL SECURITY;
@@ -1524,10 +1875,14 @@ CREATE POLICY of_merchant ON public.admin_flag_history USING (((merchant_id = AN
 CREATE POLICY of_merchant ON public.admin_flags USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.api_keys USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.audit_entries USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.campaign_birthdays USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.campaign_broadcasts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.campaign_changes USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.campaign_deliveries USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.campaign_members USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.campaign_rulebooks USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.campaign_runs USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.campaign_steps USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.campaign_versions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.campaigns USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.captcha_uses USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -1573,6 +1928,12 @@ CREATE POLICY of_merchant ON public.privacy_requests USING (((merchant_id = ANY 
 CREATE POLICY of_merchant ON public.product_prices USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.products USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.reconciliations USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.referral_counts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.referral_links USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.referral_messages USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.referral_programs USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.referral_steps USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.referrals USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.refresh_tokens USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.refunds USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.revocations USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -1585,6 +1946,7 @@ CREATE POLICY of_merchant ON public.rfm_scores USING (((merchant_id = ANY (( SEL
 CREATE POLICY of_merchant ON public.sessions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.subscriptions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.suspensions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.text_statuses USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.webhook_receipts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
@@ -1611,6 +1973,12 @@ ALTER TABLE public.privacy_requests ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.product_prices ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.products ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.reconciliations ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.referral_counts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.referral_links ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.referral_messages ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.referral_programs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.referral_steps ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.referrals ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.refresh_tokens ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.refunds ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.revocations ENABLE ROW LEVEL SECURITY;
@@ -1623,6 +1991,7 @@ ALTER TABLE public.rfm_scores ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.sessions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.subscriptions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.suspensions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.text_statuses ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.webhook_receipts ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA public TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.access_roles TO loyalnest_app;
@@ -1631,10 +2000,14 @@ GRANT SELECT,INSERT ON TABLE public.admin_flag_history TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.admin_flags TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_keys TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.audit_entries TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_birthdays TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_broadcasts TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.campaign_changes TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_deliveries TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.campaign_members TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_rulebooks TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_runs TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_steps TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.campaign_versions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaigns TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.captcha_uses TO loyalnest_app;
@@ -1681,6 +2054,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.privacy_requests TO loyalnest_
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.product_prices TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.products TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.reconciliations TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.referral_counts TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.referral_links TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.referral_messages TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.referral_programs TO loyalnest_app;
+GRANT SELECT,INSERT ON TABLE public.referral_steps TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.referrals TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refresh_tokens TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refunds TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.revocations TO loyalnest_app;
@@ -1694,4 +2073,5 @@ GRANT SELECT ON TABLE public.schema_migrations TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.subscriptions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.suspensions TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.text_statuses TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.webhook_receipts TO loyalnest_app;

@@ -10,11 +10,31 @@ BEGIN SELECT RAISE(ABORT, 'audit entries never change'); END;
 CREATE TRIGGER audit_entries_never_go BEFORE DELETE ON audit_entries
 BEGIN SELECT RAISE(ABORT, 'audit entries never change'); END;
 
+CREATE TRIGGER campaign_broadcasts_go_on BEFORE UPDATE OF state ON campaign_broadcasts
+WHEN OLD.state = 'cancelled' AND NEW.state <> 'cancelled'
+BEGIN SELECT RAISE(ABORT, 'a cancelled broadcast stays cancelled'); END;
+
 CREATE TRIGGER campaign_changes_never_change BEFORE UPDATE ON campaign_changes
 BEGIN SELECT RAISE(ABORT, 'the past of campaigns never changes'); END;
 
 CREATE TRIGGER campaign_changes_never_go BEFORE DELETE ON campaign_changes
 BEGIN SELECT RAISE(ABORT, 'the past of campaigns never changes'); END;
+
+CREATE TRIGGER campaign_deliveries_begin BEFORE INSERT ON campaign_deliveries
+WHEN NEW.state <> 'pending' OR NEW.attempt <> 0
+BEGIN SELECT RAISE(ABORT, 'a delivery begins as pending'); END;
+
+CREATE TRIGGER campaign_deliveries_go_on BEFORE UPDATE OF state ON campaign_deliveries
+WHEN OLD.state || ' ' || NEW.state NOT IN (
+        'pending leased', 'pending suppressed', 'pending pending', 'leased pending',
+        'leased sent', 'leased failed', 'leased suppressed', 'leased unknown',
+        'failed pending', 'sent delivered', 'sent failed', 'sent unknown', 'unknown sent',
+        'unknown delivered', 'unknown failed'
+)
+BEGIN SELECT RAISE(ABORT, 'a delivery does not go from there to here'); END;
+
+CREATE TRIGGER campaign_deliveries_stay BEFORE DELETE ON campaign_deliveries
+BEGIN SELECT RAISE(ABORT, 'a delivery stays'); END;
 
 CREATE TRIGGER campaign_members_never_change BEFORE UPDATE ON campaign_members
 BEGIN SELECT RAISE(ABORT, 'an audience that is frozen stays'); END;
@@ -28,6 +48,13 @@ WHEN NOT EXISTS (
     AND campaign_id = NEW.campaign_id AND audience_state = 'freezing'
 )
 BEGIN SELECT RAISE(ABORT, 'an audience that is frozen stays'); END;
+
+CREATE TRIGGER campaign_steps_end_once BEFORE UPDATE ON campaign_steps
+WHEN OLD.ended_at IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'a step ends once'); END;
+
+CREATE TRIGGER campaign_steps_stay BEFORE DELETE ON campaign_steps
+BEGIN SELECT RAISE(ABORT, 'a step that was taken stays'); END;
 
 CREATE TRIGGER campaign_versions_never_change BEFORE UPDATE ON campaign_versions
 BEGIN SELECT RAISE(ABORT, 'versions of campaigns never change'); END;
@@ -99,6 +126,45 @@ BEGIN SELECT RAISE(ABORT, 'records of transfers never change'); END;
 
 CREATE TRIGGER points_transfers_never_go BEFORE DELETE ON points_transfers
 BEGIN SELECT RAISE(ABORT, 'records of transfers never change'); END;
+
+CREATE TRIGGER referral_messages_begin BEFORE INSERT ON referral_messages
+WHEN NEW.state <> 'queued'
+BEGIN SELECT RAISE(ABORT, 'a message begins as queued'); END;
+
+CREATE TRIGGER referral_messages_go_on BEFORE UPDATE OF state, rank ON referral_messages
+WHEN NEW.state <> OLD.state AND NEW.rank <= OLD.rank
+BEGIN SELECT RAISE(ABORT, 'a message does not go back'); END;
+
+CREATE TRIGGER referral_messages_keep BEFORE UPDATE OF provider_id ON referral_messages
+WHEN OLD.provider_id IS NOT NULL AND NEW.provider_id IS NOT OLD.provider_id
+BEGIN SELECT RAISE(ABORT, 'a message keeps its name at the provider'); END;
+
+CREATE TRIGGER referral_steps_never_change BEFORE UPDATE ON referral_steps
+BEGIN SELECT RAISE(ABORT, 'the steps of a referral never change'); END;
+
+CREATE TRIGGER referral_steps_never_go BEFORE DELETE ON referral_steps
+BEGIN SELECT RAISE(ABORT, 'the steps of a referral never change'); END;
+
+CREATE TRIGGER referrals_begin BEFORE INSERT ON referrals
+WHEN NEW.state <> 'created'
+BEGIN SELECT RAISE(ABORT, 'a referral begins as created'); END;
+
+CREATE TRIGGER referrals_go_on BEFORE UPDATE OF state ON referrals
+WHEN NEW.state <> OLD.state AND (OLD.state || ' ' || NEW.state) NOT IN (
+    'created invited', 'created claimed', 'created expired', 'created rejected',
+    'invited claimed', 'invited expired', 'invited rejected',
+    'claimed qualified', 'claimed expired', 'claimed rejected',
+    'qualified rewarded', 'qualified rejected', 'rewarded reversed')
+BEGIN SELECT RAISE(ABORT, 'a referral does not go that way'); END;
+
+CREATE TRIGGER referrals_keep BEFORE UPDATE ON referrals
+WHEN NEW.code <> OLD.code OR NEW.channel <> OLD.channel OR NEW.created_at <> OLD.created_at
+    OR (OLD.order_id IS NOT NULL AND NEW.order_id IS NOT OLD.order_id)
+    OR (OLD.advocate_transaction IS NOT NULL
+        AND NEW.advocate_transaction IS NOT OLD.advocate_transaction)
+    OR (OLD.friend_transaction IS NOT NULL
+        AND NEW.friend_transaction IS NOT OLD.friend_transaction)
+BEGIN SELECT RAISE(ABORT, 'what a referral was made of does not change'); END;
 
 CREATE TRIGGER subscriptions_do_not_overlap BEFORE INSERT ON subscriptions
 WHEN EXISTS (SELECT 1 FROM subscriptions AS other WHERE other.merchant_id = NEW.merchant_id
@@ -187,6 +253,33 @@ CREATE TABLE audit_entries (
     PRIMARY KEY (merchant_id, sequence)
 );
 
+CREATE TABLE campaign_birthdays (
+    merchant_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    month BIGINT NOT NULL CHECK (month BETWEEN 1 AND 12),
+    day BIGINT NOT NULL CHECK (day BETWEEN 1 AND 31),
+    PRIMARY KEY (merchant_id, customer_id)
+);
+
+CREATE TABLE campaign_broadcasts (
+    merchant_id TEXT NOT NULL,
+    campaign_id TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('broadcast', 'automation')),
+    channel TEXT NOT NULL CHECK (channel IN ('email', 'sms', 'webhook')),
+    version BIGINT NOT NULL CHECK (version >= 1),
+    definition JSONB NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('running', 'paused', 'cancelled', 'completed')),
+    gathered BOOLEAN NOT NULL,
+    gathered_to TEXT NOT NULL,
+    reserved BIGINT NOT NULL CHECK (reserved >= 0),
+    step BIGINT NOT NULL CHECK (step >= 0),
+    started_at TIMESTAMPTZ NOT NULL,
+    ended_at TIMESTAMPTZ,
+    PRIMARY KEY (merchant_id, campaign_id),
+    CHECK ((state IN ('cancelled', 'completed')) = (ended_at IS NOT NULL)),
+    CHECK (state <> 'completed' OR gathered)
+);
+
 CREATE TABLE campaign_changes (
     merchant_id TEXT NOT NULL,
     campaign_id TEXT NOT NULL,
@@ -197,6 +290,30 @@ CREATE TABLE campaign_changes (
     changed_by TEXT NOT NULL,
     changed_at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (merchant_id, campaign_id, revision)
+);
+
+CREATE TABLE campaign_deliveries (
+    merchant_id TEXT NOT NULL,
+    delivery_id TEXT NOT NULL,
+    campaign_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL CHECK (length(customer_id) BETWEEN 1 AND 64),
+    occasion TEXT NOT NULL CHECK (length(occasion) <= 64),
+    facts JSONB,
+    channel TEXT NOT NULL CHECK (channel IN ('email', 'sms', 'webhook')),
+    state TEXT NOT NULL CHECK (
+        state IN ('pending', 'leased', 'sent', 'delivered', 'failed', 'suppressed', 'unknown')
+    ),
+    attempt BIGINT NOT NULL CHECK (attempt BETWEEN 0 AND 8),
+    due_at TIMESTAMPTZ,
+    lease BIGINT NOT NULL CHECK (lease >= 0),
+    provider_id TEXT,
+    reason TEXT,
+    created_at TIMESTAMPTZ NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, delivery_id),
+    UNIQUE (merchant_id, campaign_id, customer_id, occasion),
+    CHECK ((state = 'pending') = (due_at IS NOT NULL)),
+    CHECK (state NOT IN ('failed', 'suppressed') OR reason IS NOT NULL)
 );
 
 CREATE TABLE campaign_members (
@@ -222,6 +339,18 @@ CREATE TABLE campaign_runs (
     void BOOLEAN NOT NULL DEFAULT false,
     PRIMARY KEY (merchant_id, campaign_id, number),
     CHECK (ends IS NULL OR begins <= ends)
+);
+
+CREATE TABLE campaign_steps (
+    merchant_id TEXT NOT NULL,
+    campaign_id TEXT NOT NULL,
+    step BIGINT NOT NULL CHECK (step >= 1),
+    kind TEXT NOT NULL CHECK (kind IN ('audience', 'send', 'recovery')),
+    recipients BIGINT NOT NULL CHECK (recipients >= 0),
+    begun_at TIMESTAMPTZ NOT NULL,
+    ended_at TIMESTAMPTZ,
+    outcome JSONB,
+    PRIMARY KEY (merchant_id, campaign_id, step)
 );
 
 CREATE TABLE campaign_versions (
@@ -819,6 +948,106 @@ CREATE TABLE reconciliations (
     PRIMARY KEY (merchant_id, ran_at)
 );
 
+CREATE TABLE referral_counts (
+    merchant_id TEXT NOT NULL,
+    day TEXT NOT NULL CHECK (length(day) = 10),
+    what TEXT NOT NULL CHECK (what IN ('invitations', 'texts', 'advocate', 'address')),
+    who TEXT NOT NULL,
+    used BIGINT NOT NULL,
+    most BIGINT NOT NULL,
+    PRIMARY KEY (merchant_id, day, what, who),
+    CHECK (used <= most)
+);
+
+CREATE TABLE referral_links (
+    merchant_id TEXT NOT NULL,
+    advocate_id TEXT NOT NULL CHECK (length(advocate_id) BETWEEN 1 AND 64),
+    code TEXT NOT NULL CHECK (length(code) BETWEEN 8 AND 16),
+    signals JSONB NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, advocate_id)
+);
+
+CREATE TABLE referral_messages (
+    merchant_id TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    referral_id TEXT NOT NULL,
+    channel TEXT NOT NULL CHECK (channel IN ('sms', 'email')),
+    state TEXT NOT NULL CHECK (state IN ('queued', 'sent', 'unknown', 'failed', 'undelivered',
+        'opted_out', 'delivered')),
+    rank BIGINT NOT NULL,
+    friend_key TEXT NOT NULL,
+    sealed TEXT,
+    key_version BIGINT,
+    provider_id TEXT,
+    detail TEXT,
+    created_at TIMESTAMPTZ NOT NULL,
+    tried_at TIMESTAMPTZ,
+    sent_at TIMESTAMPTZ,
+    changed_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, message_id),
+    FOREIGN KEY (merchant_id, referral_id) REFERENCES referrals (merchant_id, referral_id),
+    CHECK (rank = CASE state WHEN 'queued' THEN 0 WHEN 'sent' THEN 1 WHEN 'unknown' THEN 2
+        WHEN 'failed' THEN 3 WHEN 'undelivered' THEN 4 WHEN 'opted_out' THEN 5 ELSE 6 END),
+    CHECK ((sealed IS NULL) = (key_version IS NULL))
+);
+
+CREATE TABLE referral_programs (
+    merchant_id TEXT NOT NULL,
+    version BIGINT NOT NULL CHECK (version >= 1),
+    program JSONB NOT NULL,
+    changed_by TEXT NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, version)
+);
+
+CREATE TABLE referral_steps (
+    merchant_id TEXT NOT NULL,
+    referral_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    at TIMESTAMPTZ NOT NULL,
+    by TEXT NOT NULL,
+    reason TEXT,
+    PRIMARY KEY (merchant_id, referral_id, state),
+    FOREIGN KEY (merchant_id, referral_id) REFERENCES referrals (merchant_id, referral_id)
+);
+
+CREATE TABLE referrals (
+    merchant_id TEXT NOT NULL,
+    referral_id TEXT NOT NULL,
+    code TEXT NOT NULL CHECK (length(code) BETWEEN 8 AND 16),
+    advocate_id TEXT NOT NULL CHECK (length(advocate_id) BETWEEN 1 AND 64),
+    channel TEXT NOT NULL CHECK (channel IN ('sms', 'email', 'link')),
+    state TEXT NOT NULL CHECK (state IN ('created', 'invited', 'claimed', 'qualified', 'rewarded',
+        'expired', 'rejected', 'reversed')),
+    review TEXT NOT NULL CHECK (review IN ('none', 'pending', 'approved')),
+    reason TEXT,
+    friend_key TEXT CHECK (length(friend_key) = 64),
+    hidden BOOLEAN NOT NULL,
+    friend_id TEXT CHECK (friend_id <> advocate_id),
+    program JSONB NOT NULL,
+    program_version BIGINT NOT NULL,
+    signals JSONB NOT NULL,
+    flags JSONB NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    expires_at TIMESTAMPTZ NOT NULL,
+    claimed_at TIMESTAMPTZ,
+    order_id TEXT,
+    confirm_at TIMESTAMPTZ,
+    confirmed_at TIMESTAMPTZ,
+    ended_at TIMESTAMPTZ,
+    advocate_transaction TEXT,
+    friend_transaction TEXT,
+    PRIMARY KEY (merchant_id, referral_id),
+    CHECK ((friend_id IS NULL) = (claimed_at IS NULL)),
+    CHECK (confirmed_at IS NULL OR (confirmed_at >= confirm_at AND review <> 'pending')),
+    CHECK (state NOT IN ('claimed', 'qualified', 'rewarded', 'reversed') OR friend_id IS NOT NULL),
+    CHECK (state NOT IN ('qualified', 'rewarded', 'reversed')
+        OR (order_id IS NOT NULL AND confirm_at IS NOT NULL)),
+    CHECK (state NOT IN ('rewarded', 'reversed')
+        OR (confirmed_at IS NOT NULL AND ended_at IS NOT NULL))
+);
+
 CREATE TABLE refresh_tokens (
     merchant_id TEXT NOT NULL,
     token_hash TEXT NOT NULL CHECK (length(token_hash) = 64),
@@ -973,6 +1202,20 @@ CREATE TABLE suspensions (
     PRIMARY KEY (merchant_id)
 );
 
+CREATE TABLE text_statuses (
+    merchant_id TEXT NOT NULL,
+    provider_id TEXT NOT NULL CHECK (length(provider_id) BETWEEN 1 AND 64),
+    status TEXT NOT NULL CHECK (length(status) BETWEEN 1 AND 32),
+    state TEXT NOT NULL CHECK (state IN ('sent', 'failed', 'undelivered', 'opted_out',
+        'delivered')),
+    rank BIGINT NOT NULL,
+    detail TEXT,
+    received_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, provider_id, status),
+    CHECK (rank = CASE state WHEN 'sent' THEN 1 WHEN 'failed' THEN 3 WHEN 'undelivered' THEN 4
+        WHEN 'opted_out' THEN 5 ELSE 6 END)
+);
+
 CREATE TABLE webhook_receipts (
     merchant_id TEXT NOT NULL REFERENCES merchants (merchant_id),
     provider TEXT NOT NULL,
@@ -1004,7 +1247,29 @@ CREATE INDEX audit_entries_of_merchant ON audit_entries (merchant_id, happened_a
 
 CREATE UNIQUE INDEX audit_entries_once ON audit_entries (merchant_id, entry_id);
 
+CREATE INDEX campaign_birthdays_by_date
+    ON campaign_birthdays (merchant_id, month, day, customer_id);
+
+CREATE INDEX campaign_broadcasts_running ON campaign_broadcasts (merchant_id, campaign_id)
+    WHERE state = 'running';
+
+CREATE INDEX campaign_deliveries_by_provider
+    ON campaign_deliveries (merchant_id, channel, provider_id) WHERE provider_id IS NOT NULL;
+
+CREATE INDEX campaign_deliveries_due
+    ON campaign_deliveries (merchant_id, campaign_id, due_at, delivery_id)
+    WHERE due_at IS NOT NULL;
+
+CREATE INDEX campaign_deliveries_in_order
+    ON campaign_deliveries (merchant_id, campaign_id, delivery_id);
+
+CREATE INDEX campaign_deliveries_leased ON campaign_deliveries (merchant_id, campaign_id)
+    WHERE state = 'leased';
+
 CREATE INDEX campaign_runs_by_end ON campaign_runs (merchant_id, ends);
+
+CREATE INDEX campaign_steps_open ON campaign_steps (merchant_id, campaign_id)
+    WHERE ended_at IS NULL;
 
 CREATE INDEX campaigns_by_state ON campaigns (merchant_id, state);
 
@@ -1130,6 +1395,46 @@ CREATE INDEX privacy_requests_due ON privacy_requests (due_at, request_id);
 
 CREATE INDEX privacy_requests_not_ended ON privacy_requests (due_at) WHERE ended_at IS NULL;
 
+CREATE INDEX referral_counts_by_age ON referral_counts (day);
+
+CREATE UNIQUE INDEX referral_links_by_code ON referral_links (merchant_id, code);
+
+CREATE UNIQUE INDEX referral_messages_by_provider_id
+    ON referral_messages (merchant_id, provider_id) WHERE provider_id IS NOT NULL;
+
+CREATE INDEX referral_messages_of ON referral_messages (merchant_id, referral_id);
+
+CREATE INDEX referral_messages_opted_out ON referral_messages (merchant_id, friend_key)
+    WHERE state = 'opted_out';
+
+CREATE INDEX referral_messages_sealed ON referral_messages (key_version)
+    WHERE sealed IS NOT NULL;
+
+CREATE INDEX referral_messages_sent ON referral_messages (sent_at) WHERE sent_at IS NOT NULL;
+
+CREATE UNIQUE INDEX referrals_by_code ON referrals (merchant_id, code);
+
+CREATE UNIQUE INDEX referrals_by_order ON referrals (merchant_id, order_id)
+    WHERE order_id IS NOT NULL;
+
+CREATE INDEX referrals_due ON referrals (confirm_at) WHERE state = 'qualified';
+
+CREATE UNIQUE INDEX referrals_friend_once ON referrals (merchant_id, friend_id)
+    WHERE state IN ('claimed', 'qualified', 'rewarded', 'reversed');
+
+CREATE INDEX referrals_in_review ON referrals (merchant_id, created_at, referral_id)
+    WHERE review = 'pending';
+
+CREATE UNIQUE INDEX referrals_live_friend_key ON referrals (merchant_id, friend_key)
+    WHERE state IN ('created', 'invited', 'claimed', 'qualified') AND NOT hidden;
+
+CREATE INDEX referrals_newest ON referrals (merchant_id, created_at, referral_id);
+
+CREATE INDEX referrals_of_advocate ON referrals (merchant_id, advocate_id, created_at, referral_id);
+
+CREATE INDEX referrals_to_expire ON referrals (expires_at)
+    WHERE state IN ('created', 'invited', 'claimed');
+
 CREATE UNIQUE INDEX refresh_tokens_by_hash ON refresh_tokens (token_hash);
 
 CREATE INDEX refresh_tokens_of_session ON refresh_tokens (merchant_id, session_id);
@@ -1162,6 +1467,8 @@ CREATE INDEX sessions_by_end ON sessions (expires_at);
 CREATE INDEX sessions_of_account ON sessions (merchant_id, account_id, created_at);
 
 CREATE UNIQUE INDEX subscriptions_in_force ON subscriptions (merchant_id) WHERE ends_at IS NULL;
+
+CREATE INDEX text_statuses_by_age ON text_statuses (received_at);
 
 CREATE INDEX webhook_receipts_by_age ON webhook_receipts (received_at);
 

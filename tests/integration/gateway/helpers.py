@@ -26,7 +26,7 @@ from runtime.policies import Policies
 from runtime.ports import system_ports
 from runtime.storage import DatabaseHandle
 from runtime.telemetry import Metrics
-from supervisors.application import ApplicationSpec, application
+from supervisors.application import ApplicationSpec, Outside, application
 from supervisors.health import HealthBoard
 from supervisors.platform import DatabaseSpec
 
@@ -157,6 +157,7 @@ async def running_tree(
     redis_url: str | None = None,
     board: HealthBoard | None = None,
     policies: Policies | None = None,
+    outside: Outside | None = None,
 ) -> AsyncIterator[Api]:
     """The whole application with two merchants, and two customers of the first.
 
@@ -169,6 +170,7 @@ async def running_tree(
         tmp_path,
         edge(settings, listener, handle, cache, board, policies),
         redis_url,
+        outside=outside if outside is not None else Outside(),
     )
     async with ActorSystem(system_ports(), Metrics()).run(
         application(spec, handle, cache)

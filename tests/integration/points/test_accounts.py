@@ -32,9 +32,12 @@ from runtime import ActorDown, RestartChild, TerminateChild, host
 from runtime.journal import JOURNAL, Append
 from runtime.outbox import RELAY, GetBacklog, ListDeadEvents
 from runtime.storage.outbox import outbox_write
+from supervisors.application import SUBSCRIPTIONS
 from tests.trees import MERCHANT, START, key, order, running_tree
 
 pytestmark = pytest.mark.trio(run=host.run)
+
+CONSUMERS = len(SUBSCRIPTIONS[ORDER_RECORDED])
 
 MINUTES = 5
 """Between two moments of the past."""
@@ -346,9 +349,11 @@ async def test_an_order_event_that_cannot_be_read_is_dead_in_the_end_and_holds_n
         assert (await tree.balance("ann")).posted == 5
         assert (await tree.balance("bob")).posted == 0
         relay = tree.system.ref(RELAY)
-        assert await relay.ask(GetBacklog()) == 2
+        assert await relay.ask(GetBacklog()) == 2 * CONSUMERS
         await trio.sleep(120)
         assert (await tree.balance("bob")).posted == 9
         assert await relay.ask(GetBacklog()) == 0
-        (dead,) = await relay.ask(ListDeadEvents())
+        every = {each.consumer: each for each in await relay.ask(ListDeadEvents())}
+        assert len(every) == CONSUMERS
+        dead = every[INTAKE]
         assert (dead.consumer, dead.event.event_id, dead.attempts) == (INTAKE, "ev_0", 5)

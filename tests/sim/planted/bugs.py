@@ -1,6 +1,7 @@
 """Each bug is a patch: something that somebody could have written, and that passes a quick look."""
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from itertools import count
 from typing import Any
 
@@ -11,6 +12,7 @@ import trio
 
 import actors.auth.sessions
 import actors.auth.writing
+import actors.campaign.pump
 import actors.core.orders
 import actors.points.account
 import actors.points.campaign_rules
@@ -20,6 +22,8 @@ import actors.points.records
 import actors.points.transferring
 import actors.products.catalogue
 import actors.products.readers
+import actors.referrals.rewarding
+import actors.referrals.sending
 import actors.rfm_analytics.beginning
 import actors.rfm_analytics.steps
 import runtime.delivery
@@ -30,6 +34,8 @@ import runtime.restarts
 from actors.admin_features.book import FlagBook
 from actors.admin_features.records import Snapshot
 from actors.auth.queries import USE_REFRESH
+from actors.campaign.delivery_messages import DeliveryState
+from actors.campaign.delivery_model import Leased, Settlement
 from actors.campaign.messages import Rule
 from actors.points.promotion_records import use_writes
 from actors.points.promotions import UseChange, concerning
@@ -39,6 +45,7 @@ from actors.points.reward_records import redemption_writes
 from actors.points.rewards import Cancelled
 from actors.points.state import AccountState
 from actors.points.transferring import Transferring
+from actors.vocabulary import Idempotency
 from runtime.delivery import Verdict
 from runtime.entity import Entities
 from runtime.envelope import Envelope
@@ -52,6 +59,7 @@ from runtime.storage.idempotency import INSERT_KEY
 from runtime.storage.outbox import INSERT_EVENT
 from supervisors.simulation.campaigns import IN_BUDGET, STACKING, CampaignsScenario
 from supervisors.simulation.deferrals import DeferralsScenario
+from supervisors.simulation.deliveries import DeliveriesScenario
 from supervisors.simulation.entities import EntitiesScenario
 from supervisors.simulation.flags import FlagsScenario
 from supervisors.simulation.jobs import JobsScenario
@@ -59,6 +67,7 @@ from supervisors.simulation.orders import OrdersScenario
 from supervisors.simulation.outbox import OutboxScenario
 from supervisors.simulation.points import PointsScenario
 from supervisors.simulation.products import ProductsScenario
+from supervisors.simulation.referrals import ReferralsScenario
 from supervisors.simulation.rewards import RewardsScenario
 from supervisors.simulation.segments import SegmentsScenario
 from supervisors.simulation.sessions import OUT, WORKS_ONCE, SessionsScenario
@@ -329,6 +338,15 @@ def price_not_outdated(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(actors.products.catalogue, "outdate_products", outdate_products)
 
 
+def orphans_taken_for_sent(patch: pytest.MonkeyPatch) -> None:
+    """What a worker had in hand when it died is believed to have been sent."""
+
+    def sent(leased: Leased, _now: datetime, *, honours_keys: bool) -> Settlement:
+        return Settlement(state=DeliveryState.SENT, attempt=leased.attempt)
+
+    patch.setattr(actors.campaign.pump, "orphaned", sent)
+
+
 NOTHING_USED = (
     "UPDATE refresh_tokens SET used_at = NULL"
     " WHERE merchant_id = $1 AND token_hash = $2 AND $3 IS NOT NULL"
@@ -358,6 +376,26 @@ def logout_of_this_process_alone(patch: pytest.MonkeyPatch) -> None:
 
     session_end = actors.auth.writing.session_end
     patch.setattr(actors.auth.sessions, "session_end", ending_alone)
+
+
+def reward_under_a_fresh_key(patch: pytest.MonkeyPatch) -> None:
+    """Who rewards again after a crash does so under another key."""
+    number = count(1)
+
+    def reward_key(referral_id: str, side: str) -> Idempotency:
+        key = f"{referral_id}:{side}:{next(number)}"
+        return Idempotency(key, key)
+
+    patch.setattr(actors.referrals.rewarding, "reward_key", reward_key)
+
+
+def text_sent_without_a_note(patch: pytest.MonkeyPatch) -> None:
+    """A text of which nobody knows whether it was sent is sent again."""
+
+    async def note_nothing(*_arguments: Any) -> None:
+        await trio.lowlevel.checkpoint()
+
+    patch.setattr(actors.referrals.sending.Delivery, "_try", note_nothing)
 
 
 def slice_in_two_entries(patch: pytest.MonkeyPatch) -> None:
@@ -423,9 +461,12 @@ BUGS: Iterable[Bug] = (
     bug(spool_acknowledged_first, DeferralsScenario, PROMISE),
     bug(wake_up_lost, DeferralsScenario, "comes to rest"),
     bug(lease_not_fenced, JobsScenario, ONCE),
+    bug(orphans_taken_for_sent, DeliveriesScenario, LOST),
     bug(price_not_outdated, ProductsScenario, "who writes reads it back"),
     bug(refresh_token_works_twice, SessionsScenario, WORKS_ONCE),
     bug(logout_of_this_process_alone, SessionsScenario, OUT),
+    bug(reward_under_a_fresh_key, ReferralsScenario, "each side is rewarded once"),
+    bug(text_sent_without_a_note, ReferralsScenario, "no text twice"),
     bug(slice_in_two_entries, SegmentsScenario, "runs are whole", "runs end well"),
     bug(restarts_not_counted, ProductsScenario, "restart bounds"),
     bug(tasks_left_behind, EntitiesScenario, "leaked task"),

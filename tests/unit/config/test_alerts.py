@@ -161,6 +161,14 @@ def lag(bound: str) -> Feed:
     return feed
 
 
+def unconfirmed(texts: float) -> Feed:
+    """Of a hundred texts, those of which nothing is known from START_S to END_S."""
+    return together(
+        gauge("loyalnest_referral_texts_watched", 100, 100, 0, 0),
+        gauge("loyalnest_referral_texts_unconfirmed", 0, texts, START_S, END_S),
+    )
+
+
 CASES = (
     switched("LoyalNestDown", "up"),
     switched("LoyalNestNotReady", "loyalnest_ready"),
@@ -175,6 +183,7 @@ CASES = (
     grown("LoyalNestEventsDie", "loyalnest_outbox_dead_total"),
     above("LoyalNestEventsLate", "loyalnest_outbox_lag_seconds", 61, 60),
     above("LoyalNestEarningsWait", "loyalnest_points_deferred_oldest_age_seconds", 601, 600),
+    Case("LoyalNestTextsUnconfirmed", unconfirmed(21), unconfirmed(20)),
     above("LoyalNestSegmentsOld", "loyalnest_segments_age_seconds", 172_801, 172_800),
     grown("LoyalNestLogLinesLost", "loyalnest_log_lines_dropped_total"),
 )

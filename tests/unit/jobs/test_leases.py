@@ -112,7 +112,7 @@ async def rescue(world: World) -> None:
     """What a runner does every few seconds."""
     metrics = job_metrics(world.system.metrics.registry)
     rescuer = Rescuer(world.system, world.store, metrics)
-    await rescuer.rescue((Lane(MAIL),), world.system.clock.now())
+    await rescuer.rescue((Lane(MAIL, Leases()),), world.system.clock.now())
 
 
 async def test_late_worker_changes_nothing_and_its_effects_are_undone(

@@ -87,4 +87,4 @@ def test_errors_of_asks_are_judged(error: Exception, judgement: Judgement) -> No
 
 
 def test_every_dependency_that_is_a_domain_is_judged_as_one() -> None:
-    assert MESSAGES_OF.keys() == DEPENDENCIES.keys() - {"database", "redis"}
+    assert MESSAGES_OF.keys() == DEPENDENCIES.keys() - {"database", "redis", "sms"}

@@ -1,0 +1,1 @@
+"""Providers that bring messages to people: their ports, and what stands behind them."""
