@@ -17,6 +17,7 @@ from runtime.sim.life import Life
 from runtime.sim.provider import SimulatedProvider
 from runtime.sim.store import SimulatedStore
 from runtime.sim.trace import Trace
+from runtime.storage import Migrations
 
 
 class World:
@@ -27,7 +28,14 @@ class World:
     that one that is used more often changes nothing for the others.
     """
 
-    def __init__(self, seed: int, nursery: trio.Nursery, trace: Trace, findings: Findings) -> None:
+    def __init__(
+        self,
+        seed: int,
+        nursery: trio.Nursery,
+        trace: Trace,
+        findings: Findings,
+        schema: tuple[Migrations, ...] = (),
+    ) -> None:
         self.seed = seed
         self.nursery = nursery
         self.trace = trace
@@ -38,7 +46,7 @@ class World:
         self.disk = SimulatedDisk(self._luck("disk"), trace)
         self.spill = SimulatedDisk(self._luck("spill"), trace, "spill")
         self.provider = SimulatedProvider(self._luck("provider"), trace)
-        self.store = SimulatedStore(nursery, self._luck("store"), trace, findings)
+        self.store = SimulatedStore(nursery, self._luck("store"), trace, findings, schema)
         self.cut_off = False
         self._lives = 0
 
@@ -81,7 +89,10 @@ class World:
 
 
 @asynccontextmanager
-async def world(seed: int, trace: Trace, findings: Findings) -> AsyncIterator[World]:
-    """A world without faults. Commits that are under way at the end of the block still happen."""
+async def world(
+    seed: int, trace: Trace, findings: Findings, schema: tuple[Migrations, ...] = ()
+) -> AsyncIterator[World]:
+    """A world without faults, whose store has had the migrations of `schema`. Commits that are
+    under way at the end of the block still happen."""
     async with trio.open_nursery() as nursery:
-        yield World(seed, nursery, trace, findings)
+        yield World(seed, nursery, trace, findings, schema)

@@ -19,7 +19,7 @@ from runtime.outbox import RELAY, ListDeadEvents, PutBackEvent
 from runtime.sim import FaultSpec, Life, Operation, Run, Scenario, World
 from runtime.storage import AcrossMerchants
 from runtime.system import ActorSystem
-from supervisors.application import DOMAINS
+from supervisors.application import DOMAINS, MIGRATIONS
 from supervisors.simulation.tree import (
     DOMAIN_SUPERVISORS,
     TARGETS,
@@ -93,6 +93,7 @@ class ApplicationScenario(Scenario):
 
     parts: ClassVar[tuple[type[Part], ...]]
     faults: ClassVar[FaultSpec] = FaultSpec(targets=TARGETS)
+    schema = MIGRATIONS
 
     def __init__(self) -> None:
         self._parts = [part() for part in self.parts]

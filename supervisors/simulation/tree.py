@@ -144,6 +144,9 @@ TARGETS = (
 )
 """Whom a fault plan may kill."""
 
+PLATFORM_MIGRATIONS = (RUNTIME_MIGRATIONS, JOBS_MIGRATIONS)
+"""Of the platform without domains."""
+
 SEED_BYTES = 32
 
 RFM_SLICE = 1
@@ -176,17 +179,21 @@ def simulated_application(
         return open_it
 
     def read_keys(_store: KeyStore) -> ReadKeys:
+        key = signing_key_of(world)
+        keys = KeySet(key, (key.verification_key(),))
+
         async def read(_now: datetime) -> KeySet:
             await checkpoint()
-            key = signing_key_of(world)
-            return KeySet(key, (key.verification_key(),))
+            return keys
 
         return read
 
     def read_data_keys(_store: DataKeyStore) -> ReadDataKeys:
+        keys = data_keys_of(world)
+
         async def read() -> DataKeys:
             await checkpoint()
-            return data_keys_of(world)
+            return keys
 
         return read
 
@@ -232,7 +239,7 @@ def simulated_platform(
             lambda: platform(
                 simulated_database(world, life),
                 handle,
-                (RUNTIME_MIGRATIONS, JOBS_MIGRATIONS),
+                PLATFORM_MIGRATIONS,
                 subscriptions,
                 Ownership(on_loss=handle.retire),
                 cache_child(None, cache),

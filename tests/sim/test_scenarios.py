@@ -8,7 +8,7 @@ from supervisors.simulation.registry import SCENARIOS
 from tests.sim.chunks import chunks, name_of, run_seeds
 
 ALONE = [scenario for scenario in SCENARIOS.values() if scenario is not EverythingScenario]
-OF_EACH, OF_ALL = 4, 170
+OF_EACH, OF_ALL = 5, 135
 """Together more than two hundred."""
 
 LONG_OF_EACH, LONG_OF_ALL = 700, 4_000

@@ -87,7 +87,7 @@ async def test_event_without_a_subscriber_is_deleted(autojump_clock: MockClock) 
         assert world.metric("outbox_events_total", topic="other", outcome="unsubscribed") == 1
 
 
-async def test_lost_nudge_costs_a_second(autojump_clock: MockClock) -> None:
+async def test_lost_nudge_costs_two_seconds(autojump_clock: MockClock) -> None:
     """Clause J4."""
     one = Consumer("one")
     async with relaying(one) as world:
@@ -95,7 +95,7 @@ async def test_lost_nudge_costs_a_second(autojump_clock: MockClock) -> None:
         await world.database.append([(event(1),)])
         await quiet()
         assert one.got == []
-        await trio.sleep(1.1)
+        await trio.sleep(2.1)
         assert one.got == [1]
 
 
@@ -142,7 +142,7 @@ async def test_relay_outlives_a_store_that_is_away(
         world.store.attach(database)
         world.store.failures.append(away)
         await world.publish_at_once([event(1)])
-        await trio.sleep(15)
+        await trio.sleep(15)  # the wait that is under way, and one more: 5 s ± 20% each
         assert set(one.got) == {1}
         assert await world.backlog() == 0
         assert (await world.system.ref(RELAY).inspect()).incarnation == 1
