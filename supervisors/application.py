@@ -55,7 +55,6 @@ from actors.event_tracking.supervisor import (
 )
 from actors.gamification.matching import Patterns
 from actors.gamification.messages import INTAKE as GAMIFICATION_INTAKE
-from actors.gamification.messages import REFERRAL_REWARDED
 from actors.gamification.supervisor import MIGRATIONS as GAMIFICATION_MIGRATIONS
 from actors.gamification.supervisor import (
     StartPatterns,
@@ -73,6 +72,7 @@ from actors.products.supervisor import products_children
 from actors.referrals.callbacks import Signed, nobody_signs
 from actors.referrals.messages import ORDERS as REFERRAL_ORDERS
 from actors.referrals.messages import PEOPLE as REFERRAL_PEOPLE
+from actors.referrals.messages import REFERRAL_REWARDED
 from actors.referrals.sending import Couriers
 from actors.referrals.supervisor import MIGRATIONS as REFERRALS_MIGRATIONS
 from actors.referrals.supervisor import referrals_children, referrals_jobs

@@ -11,8 +11,8 @@ from enum import Enum
 import attrs
 
 from actors.core.messages import OrderLine, OrderRecorded, OrderRefunded
-from actors.gamification.messages import ReferralRewarded
 from actors.points.messages import PostedPoints
+from actors.referrals.messages import ReferralRewarded
 
 MAX_ITEMS = 100
 """Different articles of one order that are kept."""
@@ -102,7 +102,7 @@ def fact_of_referral(referral: ReferralRewarded) -> Fact:
     return Fact(
         fact_id=f"referral:{referral.referral_id}",
         kind=FactKind.REFERRAL,
-        occurred_at=referral.rewarded_at,
+        occurred_at=referral.happened_at,
         amount=1,
         taken=int(referral.reversed),
         void=referral.reversed,

@@ -26,13 +26,12 @@ from actors.gamification.facts import (
 from actors.gamification.inside import Forget, MoveTo, Observe, Recompute
 from actors.gamification.messages import (
     PLAYERS,
-    REFERRAL_REWARDED,
     PlayerKey,
-    ReferralRewarded,
 )
 from actors.gamification.metrics import gamification_metrics
 from actors.gamification.rulebook import Rulebook
 from actors.points.messages import POINTS_POSTED, PointsPosted
+from actors.referrals.messages import REFERRAL_REWARDED, ReferralRewarded
 from runtime import ActorError, Workers, ask_all
 from runtime.outbox import Deliver, OutboxEvent
 from runtime.storage import StorageError

@@ -24,10 +24,6 @@ BADGE_CHANGED = "gamification.badge_changed"
 """Topic of the outbox event that follows every badge that is awarded or revoked; payload:
 `BadgeChange`."""
 
-REFERRAL_REWARDED = "referrals.rewarded"
-"""Topic of the outbox event by which a referral counts for its advocate, or counts no more;
-payload: `ReferralRewarded`."""
-
 MAX_DEFINITIONS = 100
 """Of each kind, for one merchant."""
 
@@ -43,17 +39,6 @@ class PlayerKey:
 
     def __str__(self) -> str:
         return f"{self.merchant_id}/{self.customer_id}"
-
-
-@attrs.frozen(kw_only=True)
-class ReferralRewarded:
-    """Payload of the outbox event. `customer_id` is the advocate's, `reversed` where the reward was
-    taken back."""
-
-    referral_id: str
-    customer_id: str
-    rewarded_at: datetime
-    reversed: bool = False
 
 
 # Rules

@@ -25,6 +25,10 @@ ORDERS = "referrals.orders"
 PEOPLE = "referrals.people"
 """Name of the actor that hears of customers who were merged or erased."""
 
+REFERRAL_REWARDED = "referrals.rewarded"
+"""Topic of the outbox event by which a referral counts for its advocate, or counts no more;
+payload: `ReferralRewarded`."""
+
 SIGNALS = ("ip", "device", "address")
 """What may tell that two people share a household."""
 
@@ -40,6 +44,17 @@ class ReferralState(Enum):
     EXPIRED = "expired"
     REJECTED = "rejected"
     REVERSED = "reversed"
+
+
+@attrs.frozen(kw_only=True)
+class ReferralRewarded:
+    """Payload of the outbox event. `customer_id` is the advocate's, `reversed` where the reward was
+    taken back, at `happened_at`."""
+
+    referral_id: str
+    customer_id: str
+    happened_at: datetime
+    reversed: bool = False
 
 
 class MessageState(Enum):

@@ -97,7 +97,7 @@ class MatchingRule(QuartRule):
     """Matches paths, and builds none: to make the code for that takes Werkzeug longer than all
     else in the start of a listener."""
 
-    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., NoReturn]:  # noqa: FBT
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., NoReturn]:
         return _never_built
 
 

@@ -19,7 +19,6 @@ from actors.gamification.inside import Observe
 from actors.gamification.messages import (
     INTAKE,
     PLAYERS,
-    REFERRAL_REWARDED,
     AchievementTerms,
     BadgeState,
     BadgeTerms,
@@ -28,12 +27,12 @@ from actors.gamification.messages import (
     Metric,
     PlayerKey,
     Recurrence,
-    ReferralRewarded,
     Rule,
     Status,
     Window,
 )
 from actors.points.messages import Reverse
+from actors.referrals.messages import REFERRAL_REWARDED, ReferralRewarded
 from actors.vocabulary import Refusal
 from runtime import host
 from runtime.outbox import Deliver, OutboxEvent
@@ -227,7 +226,7 @@ async def test_referrals_count_for_the_advocate() -> None:
         await define(tree, "friend", Rule(metric=Metric.REFERRALS, target=1))
         for taken_back, expected in ((False, {("friend", "once")}), (True, set())):
             told = ReferralRewarded(
-                referral_id="r1", customer_id="ann", rewarded_at=START, reversed=taken_back
+                referral_id="r1", customer_id="ann", happened_at=START, reversed=taken_back
             )
             payload = msgspec.to_builtins(told)
             event = OutboxEvent(MERCHANT, "ev_1", REFERRAL_REWARDED, "ann", payload, START)
