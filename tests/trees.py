@@ -138,7 +138,7 @@ class Tree:
         """Wait until every event of the outbox has taken effect. It asks no more often than would
         let virtual time go on."""
         with trio.fail_after(DELIVERED_WITHIN_S):
-            while await self.system.ref(RELAY).ask(GetBacklog()):
+            while await self.system.ref(RELAY).ask(GetBacklog()):  # noqa: ASYNC110 - the relay tells nobody
                 await trio.sleep(DELIVERY_LOOK_S)
 
 
