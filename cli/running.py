@@ -19,7 +19,7 @@ from cli.data_directory import prepare_data_dir
 from cli.errors import EXIT_FAILED, CommandFailed
 from cli.key_store import data_key_store, key_store
 from cli.logs import STDERR, LogWriter, logging_to
-from cli.providers import hook_caller, mails, texts
+from cli.providers import Mails, Texts, hook_caller, mails, texts
 from cli.reasons import explain
 from cli.secrets import rotating
 from cli.signals import EXIT_BY_SIGNAL, StopSignals
@@ -112,7 +112,6 @@ class Run:
         database, redis, watched = rotating(self.settings)
         texting = texts(self.settings, self.policies)
         mailing = mails(self.settings, self.policies, mail_url)
-        public_url = self.settings.public_url or f"http://{self.settings.http_bind}"
         spec = ApplicationSpec(
             DatabaseSpec(
                 database,
@@ -122,21 +121,7 @@ class Run:
             self.settings.data_dir,
             edge(handle, cache) if edge is not None else (),
             redis,
-            outside=Outside(
-                open_cache=partial(open_cache, pipeline=self.policies[REDIS]),
-                couriers=Couriers(
-                    texter=texting.texter,
-                    mailer=mailing.mailer,
-                    public_url=self.settings.public_url,
-                ),
-                signed=texting.signed,
-                providers=Providers(
-                    mailer=mailing.mailer,
-                    texter=texting.texter,
-                    hooks=hook_caller(self.settings, self.policies, self.ports),
-                    public_url=public_url.rstrip("/"),
-                ),
-            ),
+            outside=self._outside(texting, mailing),
             keys=key_store(self.settings),
             data_keys=data_key_store(self.settings),
             secrets=(*watched, *texting.watched, *mailing.watched),
@@ -154,6 +139,24 @@ class Run:
             raise CommandFailed(str(handle.failure)) from error
         finally:
             await texting.close()
+
+    def _outside(self, texting: Texts, mailing: Mails) -> Outside:
+        callback_url = self.settings.public_url
+        public_url = callback_url or f"http://{self.settings.http_bind}"
+        return Outside(
+            open_cache=partial(open_cache, pipeline=self.policies[REDIS]),
+            couriers=Couriers(
+                texter=texting.texter, mailer=mailing.mailer, public_url=callback_url
+            ),
+            signed=texting.signed,
+            providers=Providers(
+                mailer=mailing.mailer,
+                texter=texting.texter,
+                hooks=hook_caller(self.settings, self.policies, self.ports),
+                public_url=public_url.rstrip("/"),
+                callback_url=callback_url,
+            ),
+        )
 
 
 def collect_rarely() -> None:
