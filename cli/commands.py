@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "keys": "cli.keys:keys",
         "migrate": "cli.migrate:migrate",
         "serve": "cli.serve:serve",
+        "pattern-worker": "cli.pattern_worker:pattern_worker",
         "sim": "cli.sim:sim",
         "token": "cli.tokens:token",
         "verify": "cli.verify:verify",

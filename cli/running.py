@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 
 import attrs
@@ -14,6 +15,7 @@ import structlog
 import trio
 
 from actors.campaign.sending import Providers
+from actors.event_tracking.supervisor import TrackingSpec
 from actors.referrals.sending import Couriers
 from cli.data_directory import prepare_data_dir
 from cli.errors import EXIT_FAILED, CommandFailed
@@ -125,6 +127,10 @@ class Run:
             keys=key_store(self.settings),
             data_keys=data_key_store(self.settings),
             secrets=(*watched, *texting.watched, *mailing.watched),
+            tracking=TrackingSpec(
+                kept=timedelta(days=self.settings.event_retention_days),
+                spill_bytes_max=self.settings.event_spill_max_bytes,
+            ),
         )
         system = ActorSystem(self.ports, self.metrics, tracing)
         try:
@@ -141,20 +147,22 @@ class Run:
             await texting.close()
 
     def _outside(self, texting: Texts, mailing: Mails) -> Outside:
-        callback_url = self.settings.public_url
-        public_url = callback_url or f"http://{self.settings.http_bind}"
+        """Who is reached beside the database."""
+        url = self.settings.public_url or f"http://{self.settings.http_bind}"
         return Outside(
             open_cache=partial(open_cache, pipeline=self.policies[REDIS]),
             couriers=Couriers(
-                texter=texting.texter, mailer=mailing.mailer, public_url=callback_url
+                texter=texting.texter,
+                mailer=mailing.mailer,
+                public_url=self.settings.public_url,
             ),
             signed=texting.signed,
             providers=Providers(
                 mailer=mailing.mailer,
                 texter=texting.texter,
                 hooks=hook_caller(self.settings, self.policies, self.ports),
-                public_url=public_url.rstrip("/"),
-                callback_url=callback_url,
+                public_url=url.rstrip("/"),
+                callback_url=self.settings.public_url,
             ),
         )
 

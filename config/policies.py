@@ -68,10 +68,10 @@ DATABASE, REDIS = "database", "redis"
 AUTH, CORE, PRODUCTS, POINTS = "auth", "core", "products", "points"
 DEFERRALS, PLATFORM = "deferrals", "platform"
 ADMIN_CORE, CONTROLS, LOGINS = "admin_core", "controls", "logins"
-ADMIN_FEATURES, CAMPAIGN = "admin_features", "campaign"
+ADMIN_FEATURES, CAMPAIGN, GAMIFICATION = "admin_features", "campaign", "gamification"
 REFERRALS = "referrals"
 SMS, SMTP, WEBHOOKS = "sms", "smtp", "webhooks"
-RFM_ANALYTICS = "rfm_analytics"
+RFM_ANALYTICS, EVENT_TRACKING = "rfm_analytics", "event_tracking"
 
 DOMAIN = {
     "attempt_s": "3",
@@ -138,6 +138,8 @@ DEPENDENCIES: Mapping[str, Mapping[str, str]] = {
     POINTS: DOMAIN,
     RFM_ANALYTICS: DOMAIN,
     DEFERRALS: DOMAIN,
+    EVENT_TRACKING: DOMAIN,
+    GAMIFICATION: DOMAIN,
     PLATFORM: DOMAIN,
     CONTROLS: DOMAIN,
     REFERRALS: DOMAIN,

@@ -316,6 +316,20 @@ class Settings:
     rate_limit_routes: str = attrs.field(
         metadata=_row(parsers.route_limits, "", "limits per minute of single routes")
     )
+    event_retention_days: int = attrs.field(
+        metadata=_row(
+            parsers.whole_number(7, 3_650),
+            "90",
+            "how long tracked events are kept, and recognised when they come again",
+        )
+    )
+    event_spill_max_bytes: int = attrs.field(
+        metadata=_row(
+            parsers.whole_number(1024 * 1024, 1024**4),
+            "1073741824",
+            "disk for tracked events that wait for the database; what is beyond is dropped",
+        )
+    )
     chaos_allowed: bool = attrs.field(
         metadata=_row(
             parsers.yes_or_no,

@@ -52,7 +52,11 @@ class AskDeadlines:
             self._expire(monotonic())
 
     def _next(self) -> float:
-        return self._ticks[0] * TICK_S if self._ticks else inf
+        """When the first of those asks ends that wait; ticks whose asks have ended are over."""
+        ticks, buckets = self._ticks, self.buckets
+        while ticks and not buckets[ticks[0]]:
+            del buckets[heappop(ticks)]
+        return ticks[0] * TICK_S if ticks else inf
 
     def _expire(self, now: float) -> None:
         """Askers before those they asked, so that an actor in the middle is cancelled at its own

@@ -41,7 +41,7 @@ class Envelope(msgspec.Struct, eq=False, gc=False, kw_only=True):
     work, where it is not the receiver's main one: it is cancelled when nobody waits any more.
     A msgspec struct and not an attrs class because it is made once per message: 80 ns against
     160 ns, and not tracked by the garbage collector, so whoever ends a wait also clears what
-    could close a cycle (`asker`, `error`).
+    could close a cycle (`asker`, `answer`, `error`).
     """
 
     message: object
@@ -96,7 +96,7 @@ class Envelope(msgspec.Struct, eq=False, gc=False, kw_only=True):
 
     def abandon(self) -> None:
         """The asker has gone: drop the message if it is unread, or cancel the work on it."""
-        self.asker = None
+        self.asker = self.answer = self.error = None
         if self.waiting is not None:
             self.waiting.discard(self)
         if self.state is QUEUED:

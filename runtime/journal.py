@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import attrs
 import structlog
+import trio
 
 from runtime.actor import Actor
 from runtime.envelope import Envelope
@@ -77,11 +78,6 @@ class LookAgain(Cast):
     """To itself: find out what became of the commit in doubt."""
 
 
-@attrs.frozen
-class CheckOwner(Cast):
-    """To itself: look whether the partition is still its own."""
-
-
 @attrs.define
 class Doubt:
     """A commit that the connection was lost in. `number` is its place in the partition."""
@@ -107,19 +103,30 @@ class Journal(Actor):
         self._ownership = ownership if ownership is not None else Ownership()
         self._tenure: Tenure | None = None
         self._doubt: Doubt | None = None
+        self._sure_until = 0.0
 
     async def started(self) -> None:
-        self.timers.start("check", CHECK_EVERY_S, CheckOwner(), periodic=True)
+        self._be_sure()
+        self.start_task(self._keep_checking)
 
     async def receive(self, message: Any) -> object:
         match message:
             case LookAgain():
                 await self._look()
-            case CheckOwner():
-                self.start_task(self._ownership.still_mine, self._database)
             case _:
                 return await super().receive(message)
         return None
+
+    async def _keep_checking(self) -> None:
+        """Look for as long as nobody writes; a commit that went through says the same."""
+        while True:
+            await trio.sleep(max(0.0, self._sure_until - monotonic()))
+            if monotonic() >= self._sure_until:
+                await self._ownership.still_mine(self._database)
+                self._be_sure()
+
+    def _be_sure(self) -> None:
+        self._sure_until = monotonic() + CHECK_EVERY_S
 
     async def receive_batch(self, batch: Sequence[Envelope]) -> None:
         await self._commit(batch)
@@ -155,6 +162,7 @@ class Journal(Actor):
         count = commit_write(tenure.partition, tenure.epoch, tenure.commits + 1)
         await self._database.append([(count, *entries[0]), *entries[1:]])
         tenure.commits += 1
+        self._be_sure()
         self.system.metrics.journal_commits.inc()
 
     def _done(self, batch: Sequence[Envelope]) -> None:

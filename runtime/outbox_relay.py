@@ -29,7 +29,7 @@ from runtime.trouble import Trouble
 
 log = structlog.get_logger("loyalnest.relay")
 
-POLL_S = 1.0
+POLL_S = 2.0
 """How often the relay looks by itself, should a nudge have been lost."""
 
 

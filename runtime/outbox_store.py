@@ -95,10 +95,13 @@ class OutboxStore:
         counts = await self._database.fetch_many([(COUNT_EVENTS, ()), (late.COUNT, ())])
         return sum(rows[0][0] for rows in counts)
 
-    async def oldest(self) -> datetime | None:
-        """When the oldest event was published that is not delivered and not dead."""
-        found = await self._database.fetch_many([(OLDEST_EVENT, ()), (late.SELECT_OLDEST, ())])
-        return min((rows[0][0] for rows in found if rows), default=None)
+    async def measure(self) -> tuple[int, datetime | None]:
+        """The backlog, and when the oldest event was published that is not delivered and not
+        dead."""
+        queries = (COUNT_EVENTS, late.COUNT, OLDEST_EVENT, late.SELECT_OLDEST)
+        fresh, late_ones, *oldest = await self._database.fetch_many([(sql, ()) for sql in queries])
+        moment = min((rows[0][0] for rows in oldest if rows), default=None)
+        return fresh[0][0] + late_ones[0][0], moment
 
     async def dead(self, after: tuple[str, str], limit: int) -> tuple[DeadEvent, ...]:
         rows = await self._database.fetch(late.SELECT_DEAD, *after, limit)

@@ -44,8 +44,8 @@ async def measure_for_ever(system: ActorSystem, store: OutboxStore) -> None:
 
 async def _measure(system: ActorSystem, store: OutboxStore) -> None:
     metrics = system.metrics.outbox
-    metrics.backlog.set(await store.backlog())
-    oldest = await store.oldest()
+    backlog, oldest = await store.measure()
+    metrics.backlog.set(backlog)
     age = system.clock.now() - oldest if oldest is not None else timedelta(0)
     metrics.lag.set(max(0.0, age.total_seconds()))
 

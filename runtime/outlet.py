@@ -29,6 +29,10 @@ SUSPECTS = 100
 MAX_WAIT_S = 5.0
 """The longest sleep while something is due later: bounds what a jump of the wall clock does."""
 
+LOOK_S = 30.0
+"""The longest sleep at all: until this process took over the store, another one may have written
+late deliveries that nobody here heard of."""
+
 CRASH_PAUSE_S = 6.0
 """The wait after a consumer went down over a delivery whose culprit is not known: supervisors
 grant five restarts in 30 s."""
@@ -169,10 +173,11 @@ class Outlet:
             await trio.sleep(AWAY.delay_s(away + 1, self._system.random))
 
     async def _sleep(self, wake: trio.Event, *, again: bool) -> None:
-        """Until something is due, or has become late."""
+        """Until something is due, has become late, or may have become so unheard."""
         wait_s = await self._wait_s(again=again) if self.late else inf
-        with trio.move_on_after(wait_s):
+        with trio.move_on_after(min(wait_s, LOOK_S)) as slept:
             await wake.wait()
+        self.late = self.late or slept.cancelled_caught
 
     async def _wait_s(self, *, again: bool) -> float:
         moves = self._moves

@@ -264,7 +264,8 @@ async def ask(
     if envelope.error is not None:
         error, envelope.error = envelope.error, None
         raise error.with_traceback(None)  # several askers may get the same one
-    return envelope.answer  # type: ignore[return-value]
+    answer, envelope.answer = envelope.answer, None
+    return answer  # type: ignore[return-value]
 
 
 async def ask_all(
@@ -289,7 +290,7 @@ async def ask_all(
                 await park()
     except BaseException:
         for envelope in posted:
-            if isinstance(envelope, Envelope) and envelope.state is not DONE:
+            if isinstance(envelope, Envelope):
                 envelope.abandon()
         raise
     return [_outcome(envelope) for envelope in posted]
@@ -324,7 +325,8 @@ def _outcome(envelope: Envelope | Exception) -> Any:
     if not isinstance(envelope, Envelope):
         return envelope
     error, envelope.error = envelope.error, None
-    return envelope.answer if error is None else error
+    answer, envelope.answer = envelope.answer, None
+    return answer if error is None else error
 
 
 def _inheriting(ambient: Ambient, cell: Cell, message: object, deadline: float) -> Envelope:

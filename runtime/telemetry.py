@@ -1,6 +1,7 @@
 """The runtime's metrics. Messages are timed by sampling, everything else is counted exactly."""
 
 from collections.abc import Callable, Iterable
+from functools import cache
 
 from prometheus_client import (
     CollectorRegistry,
@@ -105,9 +106,11 @@ class Metrics:
         self._cache_seconds = self._histogram(
             "cache_operation_seconds", "Time of one use of the cache", ("operation",)
         )
+        self._cache_counter = cache(self._cache_operations.labels)
+        self._cache_timer = cache(self._cache_seconds.labels)
         for operation, outcome in (("get", "hit"), ("get", "miss"), ("set", "ok")):
-            self._cache_operations.labels(operation, outcome)
-            self._cache_seconds.labels(operation)
+            self._cache_counter(operation, outcome)
+            self._cache_timer(operation)
 
         self.outbox = OutboxMetrics(self.registry, PREFIX)
 
@@ -141,5 +144,6 @@ class Metrics:
         self._dependency_up.labels(dependency).set(up)
 
     def cache_operation(self, operation: str, outcome: str, seconds: float) -> None:
-        self._cache_operations.labels(operation, outcome).inc()
-        self._cache_seconds.labels(operation).observe(seconds)
+        """Count one use. Which labels there are is looked up once for each."""
+        self._cache_counter(operation, outcome).inc()
+        self._cache_timer(operation).observe(seconds)

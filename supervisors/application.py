@@ -44,9 +44,26 @@ from actors.core.messages import (
 )
 from actors.core.supervisor import MIGRATIONS as CORE_MIGRATIONS
 from actors.core.supervisor import core_children, data_key_store
+from actors.event_tracking.messages import FORGETTER
+from actors.event_tracking.stock import Stock
+from actors.event_tracking.supervisor import MIGRATIONS as EVENT_TRACKING_MIGRATIONS
+from actors.event_tracking.supervisor import (
+    OpenSpill,
+    TrackingSpec,
+    event_tracking_children,
+    spill_file,
+)
+from actors.gamification.matching import Patterns
+from actors.gamification.messages import INTAKE as GAMIFICATION_INTAKE
+from actors.gamification.supervisor import MIGRATIONS as GAMIFICATION_MIGRATIONS
+from actors.gamification.supervisor import (
+    StartPatterns,
+    gamification_children,
+    gamification_jobs,
+)
 from actors.outgoing.absent import NoTexter
 from actors.points.deferrals import OpenSpool
-from actors.points.messages import INTAKE, MERGERS, ORDER_REFUNDS
+from actors.points.messages import INTAKE, MERGERS, ORDER_REFUNDS, POINTS_POSTED
 from actors.points.supervisor import MIGRATIONS as POINTS_MIGRATIONS
 from actors.points.supervisor import deferral_spool, points_children
 from actors.points.tier_messages import TIER_CHANGED
@@ -55,7 +72,7 @@ from actors.products.supervisor import products_children
 from actors.referrals.callbacks import Signed, nobody_signs
 from actors.referrals.messages import ORDERS as REFERRAL_ORDERS
 from actors.referrals.messages import PEOPLE as REFERRAL_PEOPLE
-from actors.referrals.messages import TEXT_STATUS_TOLD
+from actors.referrals.messages import REFERRAL_REWARDED, TEXT_STATUS_TOLD
 from actors.referrals.sending import Couriers
 from actors.referrals.supervisor import MIGRATIONS as REFERRALS_MIGRATIONS
 from actors.referrals.supervisor import referrals_children, referrals_jobs
@@ -77,13 +94,15 @@ DOMAINS = "loyalnest.domains"
 """Name of the supervisor whose children are the domains."""
 
 SUBSCRIPTIONS = {
-    ORDER_RECORDED: (INTAKE, REFERRAL_ORDERS),
-    ORDER_REFUNDED: (ORDER_REFUNDS, REFERRAL_ORDERS),
-    CUSTOMERS_MERGED: (MERGERS, REFERRAL_PEOPLE),
+    POINTS_POSTED: (GAMIFICATION_INTAKE,),
+    REFERRAL_REWARDED: (GAMIFICATION_INTAKE,),
+    ORDER_RECORDED: (INTAKE, GAMIFICATION_INTAKE, REFERRAL_ORDERS),
+    ORDER_REFUNDED: (ORDER_REFUNDS, GAMIFICATION_INTAKE, REFERRAL_ORDERS),
+    CUSTOMERS_MERGED: (MERGERS, GAMIFICATION_INTAKE, REFERRAL_PEOPLE, FORGETTER),
     AUDITED: (AUDIT,),
     FLAG_CHANGED: (KEEPER,),
     PRIVACY_REQUESTED: (PRIVACY,),
-    CUSTOMER_ERASED: (ACCOUNTS, REFERRAL_PEOPLE, BROADCASTS),
+    CUSTOMER_ERASED: (ACCOUNTS, GAMIFICATION_INTAKE, REFERRAL_PEOPLE, BROADCASTS, FORGETTER),
     TIER_CHANGED: (BROADCASTS,),
     CAMPAIGN_CHANGED: (BROADCASTS,),
     BROADCAST_COMPLETED: (BROADCASTS,),
@@ -100,14 +119,19 @@ MIGRATIONS = (
     CORE_MIGRATIONS,
     POINTS_MIGRATIONS,
     PRODUCTS_MIGRATIONS,
+    GAMIFICATION_MIGRATIONS,
     REFERRALS_MIGRATIONS,
     CAMPAIGN_MIGRATIONS,
     DELIVERY_MIGRATIONS,
     RFM_ANALYTICS_MIGRATIONS,
+    EVENT_TRACKING_MIGRATIONS,
 )
 
 DEFERRED = "deferred"
 """Folder of the data directory with the earnings that wait for the database."""
+
+EVENTS = "events"
+"""Folder of the data directory with the events that wait for the database."""
 
 FLAGS_FILE = "flags.json"
 """File of the data directory with the last known flags."""
@@ -126,10 +150,12 @@ class Outside:
 
     open_cache: OpenCache = open_cache
     open_spool: Callable[[Path], OpenSpool] = deferral_spool
+    open_spill: OpenSpill = spill_file
     flag_file: OpenFlagFile = flag_file
     read_keys: ReadFrom = keys_from
     start_hashing: StartHashing = Hashing
     read_data_keys: ReadDataKeysFrom = data_keys_from
+    start_patterns: StartPatterns = Patterns
     couriers: Couriers = attrs.field(factory=lambda: Couriers(texter=NoTexter()))
     signed: Signed = nobody_signs
     providers: Providers = attrs.field(factory=Providers)
@@ -144,6 +170,7 @@ class ApplicationSpec:
     Without a `redis_url` the cache is in the process. `jobs` are those that domains do not bring
     along. `flags` are those of the process, for those outside the tree that want to evaluate them.
     `rfm_slice` customers are scored in one step.
+    `events` are those that it has taken and not stored yet; `tracking` says how long they are kept.
     """
 
     database: DatabaseSpec
@@ -158,6 +185,8 @@ class ApplicationSpec:
     flags: FlagBook = attrs.field(factory=FlagBook)
     segments: SegmentSource = attrs.field(factory=RfmSegments)
     rfm_slice: int = SLICE
+    tracking: TrackingSpec = attrs.field(factory=TrackingSpec)
+    events: Stock = attrs.field(factory=Stock)
 
 
 def application(
@@ -173,6 +202,7 @@ def application(
         spec.jobs or JobsSpec(),
         core_jobs(handle.share("core_jobs"), vault),
         admin_core_jobs(),
+        gamification_jobs(handle.share("gamification_jobs")),
         referrals_jobs(handle.share("referrals_jobs"), spec.outside.couriers),
         campaign_jobs(handle.share("campaign_jobs"), spec.segments),
         delivery_jobs(handle.share("delivery_jobs"), spec.outside.providers),
@@ -220,7 +250,14 @@ def domains(
             _domain("referrals", lambda: _referrals(spec, handle)),
             _domain("campaign", lambda: campaign_children(handle.share("campaign"))),
             _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),
+            _domain(
+                "gamification",
+                lambda: gamification_children(
+                    handle.share("gamification"), spec.outside.start_patterns
+                ),
+            ),
             _domain("rfm_analytics", lambda: rfm_analytics_children(handle.share("rfm_analytics"))),
+            _domain("event_tracking", lambda: _event_tracking(spec, handle)),
         ),
         intensity=DOMAIN_INTENSITY,
         period_s=DOMAIN_PERIOD_S,
@@ -262,6 +299,12 @@ def _referrals(spec: ApplicationSpec, handle: DatabaseHandle) -> Sequence[ChildS
     outside = spec.outside
     database = handle.share("referrals")
     return referrals_children(database, outside.couriers.public_url, outside.signed)
+
+
+def _event_tracking(spec: ApplicationSpec, handle: DatabaseHandle) -> Sequence[ChildSpec]:
+    spill = spec.outside.open_spill(spec.data_directory / EVENTS, spec.tracking.spill_bytes_max)
+    share = handle.share("event_tracking")
+    return event_tracking_children(share, spill, spec.events, spec.tracking)
 
 
 def _domain(

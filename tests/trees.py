@@ -24,6 +24,9 @@ from actors.core.messages import (
     RegisterMerchant,
 )
 from actors.core.supervisor import core_children
+from actors.gamification.evaluation import reached
+from actors.gamification.judging import Judge
+from actors.gamification.supervisor import gamification_children, gamification_jobs
 from actors.outgoing.absent import NoTexter
 from actors.points.messages import (
     ACCOUNTS,
@@ -61,6 +64,7 @@ from runtime.storage import DatabaseHandle
 from supervisors.application import MIGRATIONS, SUBSCRIPTIONS
 from supervisors.cache import cache_child
 from supervisors.platform import DatabaseSpec, platform
+from supervisors.simulation.patterns import PatternsInPlace
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MERCHANT = "shop"
@@ -151,10 +155,12 @@ async def running_tree(
     signed: Signed = nobody_signs,
     rfm_slice: int | None = None,
     leases: Leases | None = None,
+    judge: Judge = reached,
 ) -> AsyncIterator[Tree]:
     """In memory and with seeded ports the tree runs in virtual time. `disk` is for deferred
     earnings. With `segments` there are the jobs of campaigns, with `couriers` of referrals, and
-    with `rfm_slice` segments are scored, so many customers at a time."""
+    with `rfm_slice` segments are scored, so many customers at a time. `judge` evaluates
+    the rules of gamification."""
     disk = disk if disk is not None else MemoryDisk()
     handle = handle if handle is not None else DatabaseHandle()
     spec, ownership = DatabaseSpec(url), Ownership(on_loss=handle.retire)
@@ -165,6 +171,7 @@ async def running_tree(
     async def spool() -> MemorySpool:
         return await MemorySpool.open(disk, disk_limits)
 
+    games = gamification_children(handle, PatternsInPlace, judge)
     public_url = (couriers or Couriers(texter=NoTexter())).public_url
     children: tuple[ChildSpec, ...] = (
         _supervisor(
@@ -182,6 +189,7 @@ async def running_tree(
         _supervisor("core", lambda: Supervisor(core_children(handle, cache, Vault(), data_keys))),
         _supervisor("products", lambda: Supervisor(products_children(handle, cache))),
         _supervisor("points", lambda: Supervisor(points_children(handle, spool), intensity=5)),
+        _supervisor("games", lambda: Supervisor(games, intensity=5)),
         _supervisor("campaign", lambda: Supervisor(campaign_children(handle))),
         _supervisor(
             "referrals", lambda: Supervisor(referrals_children(handle, public_url, signed))
@@ -203,8 +211,8 @@ def _jobs(
     couriers: Couriers | None,
     rfm_slice: int | None,
 ) -> JobsSpec:
-    """Those that were asked for."""
-    wanted = [JobsSpec(leases=leases)]
+    """Those that were asked for, and those of gamification."""
+    wanted = [JobsSpec(leases=leases), gamification_jobs(handle)]
     if segments is not None:
         wanted.append(campaign_jobs(handle, segments))
     if couriers is not None:

@@ -4,6 +4,7 @@ The imports are most of what a start costs, and the tests start the program hund
 is forked is a process like any other: its own folder, environment, signals, output and end.
 """
 
+import gc
 import json
 import os
 import resource
@@ -188,6 +189,8 @@ def main() -> None:
     commands = Commands("loyalnest")
     for name in COMMANDS:
         commands.get_command(None, name)  # type: ignore[arg-type] # it does not look at it
+    gc.collect()
+    gc.freeze()  # what is forked neither looks through all this again, nor copies it for that
     forking = Forking(socket.socket(fileno=int(sys.argv[1])))
     ordered = forking.run()
     if ordered is not None:

@@ -31,7 +31,7 @@ from runtime.trouble import Trouble
 
 log = structlog.get_logger("loyalnest.flags")
 
-LOOK_EVERY_S = 1.5
+LOOK_EVERY_S = 2.0
 """How often a process looks for changes that it was not told of."""
 
 SHARED_TTL_S = 2.0

@@ -181,12 +181,13 @@ class RevocationList(Actor):
         after = (self._read_to - OVERLAP if self._read_to else datetime.fromtimestamp(0, UTC), "")
         try:
             for _ in range(PAGES_MAX):
-                rows = await self._database.fetch(LIST_REVOCATIONS, *after, now, PAGE)
+                rows, suspended = await self._database.fetch_many(
+                    [(LIST_REVOCATIONS, (*after, now, PAGE)), (LIST_SUSPENDED, ())]
+                )
                 self._hear([Revoked(row[1], row[3].timestamp()) for row in rows])
                 if len(rows) < PAGE:
                     break
                 after = (rows[-1][2], rows[-1][1])
-            suspended = await self._database.fetch(LIST_SUSPENDED)
         except StorageError as error:
             trouble.failed(error)
             return

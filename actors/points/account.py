@@ -9,6 +9,7 @@ import attrs
 from trio.lowlevel import checkpoint
 
 from actors.points.errors import CommitConflict
+from actors.points.following import Followers, told_of
 from actors.points.lookups import find_answers, find_facts, name_the_past
 from actors.points.messages import (
     INTAKE,
@@ -57,8 +58,9 @@ class Account(Transferring):
     batch_cancellable: ClassVar[bool] = True
     replaceable: ClassVar[frozenset[str]] = frozenset({"state"})
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, followers: Followers) -> None:
         super().__init__(database)
+        self._followers = followers
         self._recent: dict[Key, Answer] = {}
 
     def replace_state(self, changes: Mapping[str, Any]) -> None:
@@ -167,7 +169,12 @@ class Account(Transferring):
         if not plan.events:
             return True
         entry = entry_of(plan.state, plan.events, plan.answers, plan.taken, plan.changes, plan.uses)
-        if not await self._hand_in(entry, plan.state):
+        told = None
+        if self._followers.has(self.key.merchant_id):
+            told = told_of(plan.events, self.system.ids)
+        if told is not None:
+            entry = (*entry, told)
+        if not await self._hand_in(entry, plan.state, publishes=told is not None):
             return False
         self._remember(plan.answers)
         return True

@@ -51,12 +51,12 @@ class AccountHolder(Entity):
             self._state = await self.system.ref(LOADER).ask(Load(self.key))
         return self._state
 
-    async def _hand_in(self, entry: Entry, state: AccountState) -> bool:
+    async def _hand_in(self, entry: Entry, state: AccountState, *, publishes: bool = False) -> bool:
         """Make an entry durable, after which the account is in `state`; false when the store
         holds something that contradicts it."""
         self.finish_batch()
         try:
-            rejected = await self.system.ref(JOURNAL).ask(Append(entry))
+            rejected = await self.system.ref(JOURNAL).ask(Append(entry, publishes))
         except ActorError as error:
             if error.outcome is Outcome.UNKNOWN:
                 self._doubt()

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import attrs
 
+from actors.points.following import Followers
 from actors.points.lots import spending_order
 from actors.points.messages import AccountKey
 from actors.points.queries import (
@@ -32,21 +33,24 @@ class Load(Call[AccountState]):
 
 
 class Loader(Actor):
-    """Answers with the state of accounts as the store has it."""
+    """Answers with the state of accounts as the store has it. Who is answered may rely on it that
+    it is known whether the merchant is followed."""
 
     batch_max: ClassVar[int] = MAX_IDS
     batch_cancellable: ClassVar[bool] = True
     child_tasks: ClassVar[bool] = False
     passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError,)
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, followers: Followers) -> None:
         self._database = database
+        self._followers = followers
 
     async def receive_batch(self, batch: Sequence[Envelope]) -> None:
         by_merchant: dict[str, dict[str, Envelope]] = defaultdict(dict)
         for envelope in batch:
             key: AccountKey = envelope.message.key  # type: ignore[attr-defined]
             by_merchant[key.merchant_id][key.customer_id] = envelope
+        await self._followers.look_up(self._database, by_merchant)
         for merchant_id, envelopes in by_merchant.items():
             states = await load_accounts(self._database, merchant_id, list(envelopes))
             for customer_id, envelope in envelopes.items():

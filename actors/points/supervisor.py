@@ -7,10 +7,19 @@ from actors.points.account import Account
 from actors.points.campaign_rules import LastRules
 from actors.points.deferrals import Deferrals, OpenSpool
 from actors.points.expiry import Expiry
+from actors.points.following import Followers, Following
 from actors.points.intake import Intake
 from actors.points.loading import LOADER, Loader
 from actors.points.merging import Mergers
-from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE, MERGERS, ORDER_REFUNDS, QUERIES
+from actors.points.messages import (
+    ACCOUNTS,
+    DEFERRALS,
+    FOLLOWING,
+    INTAKE,
+    MERGERS,
+    ORDER_REFUNDS,
+    QUERIES,
+)
 from actors.points.order_refunds import OrderRefunds
 from actors.points.program import Program
 from actors.points.program_messages import PROGRAM
@@ -40,23 +49,27 @@ def points_children(
     """The specifications, in the order of their start. `open_spool` opens what keeps earnings
     while the database is away; `flags` switch what may be switched, else the defaults hold."""
     known = flags if flags is not None else Defaults()
+    followers = Followers()
     heard = LastRules()
     return (
         ChildSpec(
             "loader",
-            lambda: Loader(database),
+            lambda: Loader(database, followers),
             name=LOADER,
             mailbox=MailboxSpec(capacity=LOADER_CAPACITY),
         ),
         ChildSpec("queries", lambda: PointsReaders(database), name=QUERIES, mailbox=REFUSING),
         ChildSpec("program", lambda: Program(database), name=PROGRAM, mailbox=REFUSING),
-        ChildSpec("accounts", lambda: _accounts(database), name=ACCOUNTS, shutdown_s=10.0),
+        ChildSpec(
+            "accounts", lambda: _accounts(database, followers), name=ACCOUNTS, shutdown_s=10.0
+        ),
         ChildSpec("intake", lambda: Intake(database, known, heard), name=INTAKE, mailbox=REFUSING),
         ChildSpec(
             "refunds", lambda: OrderRefunds(database, heard), name=ORDER_REFUNDS, mailbox=REFUSING
         ),
         ChildSpec("mergers", Mergers, name=MERGERS, mailbox=REFUSING),
         ChildSpec("tiers", lambda: Tiers(database, known), name=TIERS, mailbox=REFUSING),
+        ChildSpec("following", lambda: Following(followers), name=FOLLOWING, mailbox=REFUSING),
         ChildSpec("expiry", lambda: Expiry(database), name="points.expiry"),
         ChildSpec(
             "deferrals",
@@ -77,10 +90,10 @@ def deferral_spool(directory: Path) -> OpenSpool:
     return open_spool
 
 
-def _accounts(database: Database) -> Entities:
+def _accounts(database: Database, followers: Followers) -> Entities:
     return Entities(
         ACCOUNTS,
-        lambda _key: Account(database),
+        lambda _key: Account(database, followers),
         max_active=MAX_ACTIVE_ACCOUNTS,
         mailbox=ACCOUNT_MAILBOX,
     )

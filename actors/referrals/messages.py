@@ -30,6 +30,10 @@ TEXT_STATUS_TOLD = "texts.status_told"
 """Topic of the outbox event for what the provider told of a text that no invitation is known to
 have sent; its key is the provider's id of the text."""
 
+REFERRAL_REWARDED = "referrals.rewarded"
+"""Topic of the outbox event by which a referral counts for its advocate, or counts no more;
+payload: `ReferralRewarded`."""
+
 SIGNALS = ("ip", "device", "address")
 """What may tell that two people share a household."""
 
@@ -45,6 +49,17 @@ class ReferralState(Enum):
     EXPIRED = "expired"
     REJECTED = "rejected"
     REVERSED = "reversed"
+
+
+@attrs.frozen(kw_only=True)
+class ReferralRewarded:
+    """Payload of the outbox event. `customer_id` is the advocate's, `reversed` where the reward was
+    taken back, at `happened_at`."""
+
+    referral_id: str
+    customer_id: str
+    happened_at: datetime
+    reversed: bool = False
 
 
 class MessageState(Enum):

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 import attrs
+import msgspec
 import structlog
 
 from actors.core.messages import QUERIES as CORE_QUERIES
@@ -10,7 +11,12 @@ from actors.core.messages import GetOrder
 from actors.points.messages import ACCOUNTS, AccountKey, Apply, Earn, Receipt, Result, Reverse
 from actors.referrals.claiming import end_writes
 from actors.referrals.lookups import Lookups
-from actors.referrals.messages import ReferralState, Review
+from actors.referrals.messages import (
+    REFERRAL_REWARDED,
+    ReferralRewarded,
+    ReferralState,
+    Review,
+)
 from actors.referrals.metrics import ReferralMetrics
 from actors.referrals.model import ORDER_RETURNED, counts
 from actors.referrals.queries import CONFIRM, REWARD
@@ -21,6 +27,7 @@ from runtime.jobs import Job, RetryAfter
 from runtime.journal import JOURNAL, Append
 from runtime.registries import in_registry
 from runtime.storage import Database, Entry, StorageError, Write
+from runtime.storage.outbox import outbox_write
 from runtime.system import ActorSystem
 
 log = structlog.get_logger("loyalnest.referrals")
@@ -122,9 +129,30 @@ async def _rewarded(
     now, after = system.clock.now(), ReferralState.REWARDED
     key = (referral.merchant_id, referral.referral_id)
     row = (*key, referral.state.value, after.value, now, advocate, friend)
-    entry = (Write(REWARD, row), step_write(referral, after, now, SYSTEM))
-    if await system.ref(JOURNAL).ask(Append(entry)) is None:
+    told = _told(system, referral, now)
+    entry = (Write(REWARD, row), step_write(referral, after, now, SYSTEM), told)
+    if await system.ref(JOURNAL).ask(Append(entry, publishes=True)) is None:
         _metrics(system).rewards.labels("rewarded").inc()
+
+
+def _told(
+    system: ActorSystem, referral: Stored, now: datetime, *, reversed_: bool = False
+) -> Write:
+    """The event that others hear of it by."""
+    payload = ReferralRewarded(
+        referral_id=referral.referral_id,
+        customer_id=referral.advocate_id,
+        happened_at=now,
+        reversed=reversed_,
+    )
+    return outbox_write(
+        merchant_id=referral.merchant_id,
+        event_id=system.ids.new("ev"),
+        topic=REFERRAL_REWARDED,
+        key=referral.advocate_id,
+        payload=msgspec.to_builtins(payload),
+        created_at=now,
+    )
 
 
 @attrs.frozen
@@ -150,8 +178,9 @@ class ReverseReferral:
             raise RetryAfter(COME_BACK_S, str(error)) from error
         reason, by = str(job.payload["reason"]), str(job.payload["by"])
         now = system.clock.now()
-        entry = end_writes(referral, ReferralState.REVERSED, reason, now, by=by)
-        if await system.ref(JOURNAL).ask(Append(entry)) is None:
+        end = end_writes(referral, ReferralState.REVERSED, reason, now, by=by)
+        entry = (*end, _told(system, referral, now, reversed_=True))
+        if await system.ref(JOURNAL).ask(Append(entry, publishes=True)) is None:
             _metrics(system).rewards.labels("reversed").inc()
         return ()
 

@@ -16,6 +16,7 @@ from gateway import (
     api_dead_letters,
     api_deliveries,
     api_flags,
+    api_gamification,
     api_imports,
     api_integrations,
     api_merchant,
@@ -29,6 +30,7 @@ from gateway import (
     api_tiers,
 )
 from gateway.admission import Admission
+from gateway.api_events import event_routes
 from gateway.api_keys import api_key_routes
 from gateway.api_orders import order_routes
 from gateway.api_points import points_routes
@@ -71,6 +73,7 @@ def domain_routes(settings: GatewaySettings) -> tuple[Route, ...]:
         *points_routes(settings),
         *api_rewards.ROUTES,
         *api_tiers.ROUTES,
+        *api_gamification.ROUTES,
         *api_campaigns.ROUTES,
         *api_deliveries.ROUTES,
         *api_customers.ROUTES,
@@ -78,6 +81,7 @@ def domain_routes(settings: GatewaySettings) -> tuple[Route, ...]:
         *api_refunds.ROUTES,
         *product_routes(settings),
         *api_plans.ROUTES,
+        *event_routes(settings),
         *api_merchant.ROUTES,
         *api_imports.ROUTES,
         *api_integrations.ROUTES,

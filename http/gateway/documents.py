@@ -62,10 +62,12 @@ class Documents:
         return (await self._made()).landing
 
     async def _made(self) -> Pages:
-        async with self._making:
-            if self._pages is None:
-                self._pages = await trio.to_thread.run_sync(self._make)
-            return self._pages
+        """Nobody waits in line for what is there."""
+        if self._pages is None:
+            async with self._making:
+                if self._pages is None:
+                    self._pages = await trio.to_thread.run_sync(self._make)
+        return self._pages
 
     def _make(self) -> Pages:
         document = openapi(self._routes, self._version)

@@ -12,6 +12,8 @@ from actors.auth import messages as auth
 from actors.campaign import messages as campaign
 from actors.campaign.delivery_messages import BROADCASTS
 from actors.core import messages as core
+from actors.event_tracking import messages as event_tracking
+from actors.gamification import messages as gamification
 from actors.points import messages as points
 from actors.points.program_messages import PROGRAM
 from actors.points.tier_messages import TIERS
@@ -26,6 +28,8 @@ from config.policies import (
     CONTROLS,
     CORE,
     DEFERRALS,
+    EVENT_TRACKING,
+    GAMIFICATION,
     LOGINS,
     PLATFORM,
     POINTS,
@@ -72,6 +76,9 @@ DOMAIN_OF: Final[Mapping[str, str]] = {
     PROGRAM: POINTS,
     TIERS: POINTS,
     points.DEFERRALS: DEFERRALS,
+    gamification.DEFINITIONS: GAMIFICATION,
+    gamification.PLAYERS: GAMIFICATION,
+    gamification.BOARDS: GAMIFICATION,
     campaign.CAMPAIGNS: CAMPAIGN,
     campaign.QUERIES: CAMPAIGN,
     BROADCASTS: CAMPAIGN,
@@ -82,6 +89,8 @@ DOMAIN_OF: Final[Mapping[str, str]] = {
     referrals.CALLBACKS: REFERRALS,
     rfm_analytics.RUNS: RFM_ANALYTICS,
     rfm_analytics.QUERIES: RFM_ANALYTICS,
+    event_tracking.TRACKER: EVENT_TRACKING,
+    event_tracking.QUERIES: EVENT_TRACKING,
     JOBS: PLATFORM,
     RELAY: PLATFORM,
     SWITCHBOARD: CONTROLS,

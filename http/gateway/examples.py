@@ -10,6 +10,7 @@ BY_NAME: Final[dict[str, Any]] = {
     "transaction_id": "tx_01JZX5V8N3",
     "merchant_id": "flora",
     "job_id": "job_01JZX5V8N3",
+    "message_id": "5f0c9a1e",
     "event_id": "ev_01JZX5V8N3",
     "consumer": "points.intake",
     "provider": "shopify",
@@ -48,6 +49,12 @@ BY_NAME: Final[dict[str, Any]] = {
     "role_id": "clerk",
     "account_id": "acc_01JZX5V8N3",
     "key_id": "key_01JZX5V8N3",
+    "badge_id": "regular",
+    "achievement_id": "ten-orders",
+    "board_id": "spenders",
+    "cycle": "2026-11",
+    "image_url": "https://shop.example.com/regular.png",
+    "sku_pattern": "ROSES-.*",
     "request_id": "prv_01JZX5V8N3",
 }
 

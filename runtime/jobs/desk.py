@@ -49,6 +49,9 @@ COUNT_S = 5.0
 """How often the queues are counted."""
 
 
+COUNTED = (*LIVE, JobState.DEAD)
+
+
 class JobDesk(Workers):
     """Answers everybody who has to do with jobs, except those who run them."""
 
@@ -173,9 +176,5 @@ class JobDesk(Workers):
         counts = await self._store.counts()
         self._depths.counted(counts, await self._store.oldest(sorted(counts)))
         for depth in map(self._depth, self._depths.queues()):
-            queue = depth.queue
-            self._metrics.depth_limit.labels(queue).set(depth.depth_max)
-            self._metrics.oldest.labels(queue).set(depth.oldest_age_s)
-            for state in (*LIVE, JobState.DEAD):
-                count = self._depths.count(queue, state)
-                self._metrics.depth.labels(queue, state.value).set(count)
+            by_state = {state: self._depths.count(depth.queue, state) for state in COUNTED}
+            self._metrics.counted(depth, by_state)

@@ -1,9 +1,13 @@
 """The metrics of jobs, in the registry of the actor system."""
 
+from collections.abc import Mapping
+from functools import cache
+
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from runtime.jobs.model import Job
+from runtime.jobs.messages import QueueDepth
+from runtime.jobs.model import Job, JobState
 from runtime.registries import in_registry
 from runtime.telemetry import PREFIX
 
@@ -56,6 +60,16 @@ class JobMetrics:
             PREFIX,
             registry=registry,
         )
+        self._depth = cache(self.depth.labels)
+        self._depth_limit = cache(self.depth_limit.labels)
+        self._oldest = cache(self.oldest.labels)
+
+    def counted(self, depth: QueueDepth, counts: Mapping[JobState, int]) -> None:
+        """What a queue holds by now. Which labels there are is looked up once for each."""
+        self._depth_limit(depth.queue).set(depth.depth_max)
+        self._oldest(depth.queue).set(depth.oldest_age_s)
+        for state, count in counts.items():
+            self._depth(depth.queue, state.value).set(count)
 
     def expect(self, queue: str) -> None:
         """Begin at zero: what appears with its first event has not grown, to those who watch."""

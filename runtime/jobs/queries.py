@@ -1,5 +1,7 @@
 """The SQL of the job queue."""
 
+from functools import cache
+
 from runtime.storage import AcrossMerchants, Dialect, Statement
 
 LIVE = "finished_at IS NULL"
@@ -123,11 +125,28 @@ def _each(sql: str) -> dict[Dialect, AcrossMerchants]:
     }
 
 
+_MAY_RUN = (
+    f"{WAITING} AND due_at <= {{due}}"
+    " AND run_at <= CASE WHEN lease = 0 THEN {due} ELSE {now} END"
+)
+
+
+@cache
+def any_due(queues: int) -> AcrossMerchants:
+    """Whether anything may be claimed now, for so many queues a column each: $1 is the time on the
+    store's clock, $2 the later one of it and ours, then come the queues."""
+    condition = _MAY_RUN.format(now="$1", due="$2")
+    columns = (
+        f"EXISTS (SELECT 1 FROM jobs WHERE queue = ${number} AND {condition}) AS due_{number}"
+        for number in range(3, 3 + queues)
+    )
+    return AcrossMerchants(f"SELECT {', '.join(columns)}")
+
+
 CLAIM = _each(
     "WITH chosen AS MATERIALIZED ("
     "SELECT merchant_id AS chosen_merchant, job_id AS chosen_job FROM jobs"
-    f" WHERE queue = $1 AND {WAITING} AND due_at <= $6"
-    " AND run_at <= CASE WHEN lease = 0 THEN $6 ELSE $2 END"
+    f" WHERE queue = $1 AND {_MAY_RUN.format(now='$2', due='$6')}"
     f" AND (key IS NULL OR (NOT EXISTS ({_SAME_LINE} AND other.leased_until IS NOT NULL)"
     f" AND NOT EXISTS ({_SAME_LINE} AND other.finished_at IS NULL"
     " AND (other.due_at, other.job_id) < (jobs.due_at, jobs.job_id))))"

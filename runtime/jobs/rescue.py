@@ -1,5 +1,6 @@
 """Rescue: taking jobs back from workers that died, froze or were cut off."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import attrs
@@ -27,17 +28,20 @@ class Rescuer:
     _store: JobStore
     _metrics: JobMetrics
 
-    async def rescue(self, lane: Lane, now: datetime) -> None:
-        """Look through one queue. What runs in this process is left to its own scopes, so that a
+    async def rescue(self, lanes: Sequence[Lane], now: datetime) -> None:
+        """Look through the queues. What runs in this process is left to its own scopes, so that a
         step of the clock takes nothing away from them. Raises `StorageError`."""
-        policy = lane.policy
-        limit = BATCH + policy.concurrency
-        expired = await self._store.expired(policy.name, now=now, limit=limit)
-        orphans = [job for job in expired if job.token not in lane.attempts]
-        if not orphans:
-            return
-        verdicts = [failure(job, policy, _error(job), now, self._system.random) for job in orphans]
-        pairs = list(zip(orphans, verdicts, strict=True))
+        limits = {lane.policy.name: BATCH + lane.policy.concurrency for lane in lanes}
+        expired = await self._store.expired(limits, now=now)
+        for lane in lanes:
+            jobs = expired[lane.policy.name]
+            orphans = [job for job in jobs if job.token not in lane.attempts]
+            if orphans:
+                await self._end(lane, orphans, now)
+
+    async def _end(self, lane: Lane, orphans: Sequence[Job], now: datetime) -> None:
+        policy, random = lane.policy, self._system.random
+        pairs = [(job, failure(job, policy, _error(job), now, random)) for job in orphans]
         journal = self._system.ref(JOURNAL)
         asks = [(journal, Append((rescue_write(job, verdict, now),))) for job, verdict in pairs]
         answers = await ask_all(asks)

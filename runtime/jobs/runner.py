@@ -47,7 +47,7 @@ from runtime.trouble import Trouble
 log = structlog.get_logger("loyalnest.jobs")
 
 POLL_S = 1.0
-"""How often a queue is looked at without a notice: a job starts at most so much too late."""
+"""How often the queues are looked at without a notice: a job starts at most so much too late."""
 
 GRACE_S = 2.0
 """How long a stop waits for handlers to end by themselves."""
@@ -92,10 +92,12 @@ class JobRunner(Actor):
         self._settler = Settler(self.system, self._store)
         self._rescuer = Rescuer(self.system, self._store, self._metrics)
         self.start_task(self._listen)
+        self.start_task(self._keep_looking)
+        if self._lanes:
+            self.start_task(self._keep_rescuing)
         for lane in self._lanes.values():
             self.start_task(self._serve, lane)
             self.start_task(self._keep_leases, lane)
-            self.start_task(self._keep_rescuing, lane)
 
     async def receive(self, message: Any) -> object:
         if not isinstance(message, GetRunnerStatistics):
@@ -152,8 +154,24 @@ class JobRunner(Actor):
                 await trio.sleep(self._backoff.delay_s(failures + 1, self.system.random))
                 continue
             if not more:
-                with trio.move_on_after(POLL_S):
-                    await changed.wait()
+                await changed.wait()
+
+    async def _keep_looking(self) -> None:
+        """Wake lanes that have something to claim: one question for all of them, since a claim of
+        each would be what a program without jobs does most."""
+        trouble = Trouble(log, "queues_not_looked_at", "queues_looked_at_again")
+        while True:
+            await trio.sleep(POLL_S)
+            lanes = {name: lane for name, lane in self._lanes.items() if lane.room > 0}
+            try:
+                now = await self._store_now()
+                due = await self._store.due(tuple(lanes), now=now, here=self.system.clock.now())
+                trouble.ended()
+            except StorageError as error:
+                trouble.failed(error)
+                continue
+            for name in due:
+                lanes[name].nudge()
 
     async def _claim(self, lane: Lane) -> bool:
         """Take jobs as far as there is room; whether there may be more of both."""
@@ -301,12 +319,13 @@ class JobRunner(Actor):
         for token in renewed & lane.attempts.keys():
             lane.attempts[token].renew(asked_at + lease_s)
 
-    async def _keep_rescuing(self, lane: Lane) -> None:
+    async def _keep_rescuing(self) -> None:
         trouble = Trouble(log, "rescue_failed", "rescue_works_again")
+        pause_s = min(lane.leases.rescue_s for lane in self._lanes.values())
         while True:
             try:
-                await self._rescuer.rescue(lane, await self._store_now())
-                trouble.ended(queue=lane.policy.name)
+                await self._rescuer.rescue(tuple(self._lanes.values()), await self._store_now())
+                trouble.ended()
             except StorageError as error:
-                trouble.failed(error, queue=lane.policy.name)
-            await trio.sleep(lane.leases.rescue_s)
+                trouble.failed(error)
+            await trio.sleep(pause_s)

@@ -1,6 +1,6 @@
 """The job tables: writes for journal entries, and what the queue's actors ask of the store."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -41,6 +41,7 @@ from runtime.jobs.queries import (
     SELECT_LAST_SLOT,
     SELECT_OLDEST,
     SELECT_UNIQUE,
+    any_due,
 )
 from runtime.ports import Clock
 from runtime.storage import ConstraintViolation, Database, Dialect, Query, Row, Write
@@ -217,9 +218,23 @@ class JobStore:
         rows = await self._database.execute(sql, queue, worker, until)
         return {(row[0], row[1], row[2]) for row in rows}
 
-    async def expired(self, queue: str, *, now: datetime, limit: int) -> list[Job]:
-        """Running jobs whose lease has run out, the longest ago first."""
-        return list(map(job_of, await self._database.fetch(SELECT_EXPIRED, queue, now, limit)))
+    async def due(self, queues: Sequence[str], *, now: datetime, here: datetime) -> list[str]:
+        """Those of `queues` that have something to claim, unless its line has to wait."""
+        if not queues:
+            await checkpoint()
+            return []
+        due = max(now, here)
+        found = await self._database.fetch_row(any_due(len(queues)), now, due, *queues)
+        if found is None:
+            return []
+        return [queue for queue, there in zip(queues, found, strict=True) if there]
+
+    async def expired(self, limits: Mapping[str, int], *, now: datetime) -> dict[str, list[Job]]:
+        """Running jobs whose lease has run out, the longest ago first: of each queue up to its
+        limit."""
+        queries: list[Query] = [(SELECT_EXPIRED, (queue, now, n)) for queue, n in limits.items()]
+        found = await self._database.fetch_many(queries)
+        return {queue: list(map(job_of, rows)) for queue, rows in zip(limits, found, strict=True)}
 
     async def get(self, merchant_id: str, job_id: str) -> Job | None:
         row = await self._database.fetch_row(SELECT_JOB, merchant_id, job_id)

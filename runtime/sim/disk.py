@@ -8,16 +8,18 @@ from runtime.sim.chance import Luck
 from runtime.sim.life import Life
 from runtime.sim.trace import Trace
 from runtime.spool import MemoryDisk, MemorySpool, Record, SpoolLimits, SpoolStatistics
+from runtime.spool.port import NO_BOUND_BYTES
 
 SYNC_S = (0.0005, 0.005)
 
 
 class SimulatedDisk:
-    """The disk of one machine. While `broken`, every write fails."""
+    """A disk of one machine. While `broken`, every write fails."""
 
-    def __init__(self, luck: Luck, trace: Trace) -> None:
+    def __init__(self, luck: Luck, trace: Trace, name: str = "disk") -> None:
         self.luck = luck
         self.trace = trace
+        self._name = name
         self.real = MemoryDisk()
         self._holder: Life | None = None
 
@@ -28,7 +30,7 @@ class SimulatedDisk:
     @broken.setter
     def broken(self, broken: bool) -> None:
         self.real.broken = broken
-        self.trace.note("disk", "broken" if broken else "mended")
+        self.trace.note(self._name, "broken" if broken else "mended")
 
     async def open_spool(self, life: Life, limits: SpoolLimits | None = None) -> "SimulatedSpool":
         """Raises `SpoolLocked` while another process has it, `SpoolFailed` if broken."""
@@ -59,8 +61,8 @@ class SimulatedSpool:
             await self._disk.luck.takes(*SYNC_S)
         return sequences
 
-    async def read(self, after: int, limit: int) -> list[Record]:
-        return await self._spool.read(after, limit)
+    async def read(self, after: int, limit: int, bytes_max: int = NO_BOUND_BYTES) -> list[Record]:
+        return await self._spool.read(after, limit, bytes_max)
 
     async def acknowledge(self, through: int) -> None:
         await trio.lowlevel.checkpoint()

@@ -6,9 +6,10 @@ from typing import Any
 
 from runtime.context import Context, current
 from runtime.parking import monotonic
-from runtime.storage import Entry, Row
+from runtime.storage import Entry, Migrations, Row
 from runtime.storage.port import Query
 from runtime.storage.sqlite import SqliteDatabase, open_sqlite_memory
+from runtime.storage.sqlite_templates import template_of
 
 LONG_S = 86_400.0
 
@@ -24,10 +25,15 @@ def _at_leisure() -> Iterator[None]:
 
 
 class Reality:
-    """A database in memory, without faults and without deadlines."""
+    """A database in memory, without faults and without deadlines. It has had the
+    migrations of `schema`.
 
-    def __init__(self) -> None:
-        self._database: SqliteDatabase = open_sqlite_memory()
+    Nothing here is a checkpoint: what reaches it from the processes waited on the way.
+    """
+
+    def __init__(self, schema: tuple[Migrations, ...] = ()) -> None:
+        template = template_of(schema) if schema else None
+        self._database: SqliteDatabase = open_sqlite_memory(template, yields=False)
 
     async def fetch(self, sql: str, *values: Any) -> list[Row]:
         with _at_leisure():

@@ -113,7 +113,7 @@ def run_seed(scenario: type[Scenario], seed: int, *, twice: bool = False) -> Out
 
 
 async def _main(scenario: Scenario, script: Script, trace: Trace, findings: Findings) -> float:
-    async with world(script.seed, trace, findings) as outside:
+    async with world(script.seed, trace, findings, scenario.schema) as outside:
         service = Service(outside, lambda life: scenario.tree(outside, life))
         run = Run(outside, service, script.plan, outside.random("clients"))
         async with trio.open_nursery() as nursery:

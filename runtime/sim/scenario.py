@@ -15,6 +15,7 @@ from runtime.sim.life import Life
 from runtime.sim.service import NoAnswer, Service
 from runtime.sim.system import SimulatedSystem
 from runtime.sim.world import World
+from runtime.storage import Migrations
 
 Answer = TypeVar("Answer")
 
@@ -82,7 +83,9 @@ class Run:
 class Scenario(ABC):
     """Made anew for every run, so that it may keep what clients were answered.
 
-    `clients` do `operations` together while the faults of a plan drawn from `faults` happen.
+    `clients` do `operations` together while the faults of a plan drawn from `faults` happen. The
+    store has had the migrations of `schema`, which saves each run the time to apply them; what
+    the program misses it applies as ever.
     """
 
     name: ClassVar[str]
@@ -90,6 +93,7 @@ class Scenario(ABC):
     operations: ClassVar[int] = 40
     pauses_s: ClassVar[tuple[float, ...]] = (0.0, 0.0, 0.01, 0.1, 0.5, 2.0)
     faults: ClassVar[FaultSpec] = FaultSpec()
+    schema: ClassVar[tuple[Migrations, ...]] = ()
 
     @abstractmethod
     def tree(self, world: World, life: Life) -> ChildSpec:

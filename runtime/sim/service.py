@@ -108,6 +108,7 @@ class Service:
         self.world.trace.note("process", life.name, "ended")
         if life.crashed:
             self.world.disk.released(life)
+            self.world.spill.released(life)
         if not self._stopping and not self.lives:
             await trio.sleep(life.down_s or START_AGAIN_S)
             if not self._stopping and not self.lives:
@@ -217,9 +218,9 @@ class Service:
                 await trio.sleep(event.duration_s)
                 world.cache.away = False
             case Trouble.DISK_BROKEN:
-                world.disk.broken = True
+                world.disk.broken = world.spill.broken = True
                 await trio.sleep(event.duration_s)
-                world.disk.broken = False
+                world.disk.broken = world.spill.broken = False
             case Trouble.PARTITION:
                 world.cut_off = True
                 await trio.sleep(event.duration_s)

@@ -21,6 +21,7 @@ from runtime.storage import (
     Database,
     Dialect,
     Entry,
+    Migrations,
     Row,
     StorageError,
     StorageFull,
@@ -50,11 +51,18 @@ class SimulatedStore:
     """A database server. It keeps what was committed, whatever becomes of the processes.
 
     While `away`, nobody reaches it. `committed` is called with the entries of every commit of a
-    journal.
+    journal. It has had the migrations of `schema`.
     """
 
-    def __init__(self, nursery: trio.Nursery, luck: Luck, trace: Trace, findings: Findings) -> None:
-        self.real = Reality()
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        luck: Luck,
+        trace: Trace,
+        findings: Findings,
+        schema: tuple[Migrations, ...] = (),
+    ) -> None:
+        self.real = Reality(schema)
         self.luck = luck
         self.trace = trace
         self.findings = findings

@@ -17,17 +17,25 @@ from runtime.sim.life import Life
 from runtime.sim.provider import SimulatedProvider
 from runtime.sim.store import SimulatedStore
 from runtime.sim.trace import Trace
+from runtime.storage import Migrations
 
 
 class World:
-    """One store, one cache server, one disk, one wall clock, one provider, and a network to the
+    """One store, one cache server, two disks, one wall clock, one provider, and a network to the
     clients.
 
     Everything random in it follows from the seed: each part draws from a generator of its own, so
     that one that is used more often changes nothing for the others.
     """
 
-    def __init__(self, seed: int, nursery: trio.Nursery, trace: Trace, findings: Findings) -> None:
+    def __init__(
+        self,
+        seed: int,
+        nursery: trio.Nursery,
+        trace: Trace,
+        findings: Findings,
+        schema: tuple[Migrations, ...] = (),
+    ) -> None:
         self.seed = seed
         self.nursery = nursery
         self.trace = trace
@@ -36,8 +44,9 @@ class World:
         self.network = self._luck("network")
         self.cache = SimulatedCacheServer(self._luck("cache"), trace)
         self.disk = SimulatedDisk(self._luck("disk"), trace)
+        self.spill = SimulatedDisk(self._luck("spill"), trace, "spill")
         self.provider = SimulatedProvider(self._luck("provider"), trace)
-        self.store = SimulatedStore(nursery, self._luck("store"), trace, findings)
+        self.store = SimulatedStore(nursery, self._luck("store"), trace, findings, schema)
         self.cut_off = False
         self._lives = 0
 
@@ -62,6 +71,7 @@ class World:
             self.network,
             self.cache.luck,
             self.disk.luck,
+            self.spill.luck,
             self.provider.luck,
             self.store.luck,
         )
@@ -73,13 +83,16 @@ class World:
             luck.heal()
         self.clock.heal()
         self.cut_off = False
-        self.disk.broken = False
+        self.disk.broken = self.spill.broken = False
         self.cache.away = False
         self.store.away = False
 
 
 @asynccontextmanager
-async def world(seed: int, trace: Trace, findings: Findings) -> AsyncIterator[World]:
-    """A world without faults. Commits that are under way at the end of the block still happen."""
+async def world(
+    seed: int, trace: Trace, findings: Findings, schema: tuple[Migrations, ...] = ()
+) -> AsyncIterator[World]:
+    """A world without faults, whose store has had the migrations of `schema`. Commits that are
+    under way at the end of the block still happen."""
     async with trio.open_nursery() as nursery:
-        yield World(seed, nursery, trace, findings)
+        yield World(seed, nursery, trace, findings, schema)

@@ -36,8 +36,11 @@ class Disk:
     def truncate(self, descriptor: int, size: int) -> None:
         os.ftruncate(descriptor, size)
 
-    def read(self, path: Path) -> bytes:
-        return path.read_bytes()
+    def read(self, path: Path, start: int = 0) -> bytes:
+        """All of a file, or what lies behind `start`."""
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read()
 
     def remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)

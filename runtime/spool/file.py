@@ -9,7 +9,7 @@ import trio
 
 from runtime.spool.disk import Disk
 from runtime.spool.errors import SpoolError, SpoolFailed, SpoolFull
-from runtime.spool.port import MIB, Record, SpoolLimits, SpoolStatistics
+from runtime.spool.port import MIB, NO_BOUND_BYTES, Record, SpoolLimits, SpoolStatistics
 from runtime.spool.segments import SegmentLog
 
 Result = TypeVar("Result")
@@ -120,10 +120,10 @@ class FileSpool:
             group.append(waiting)
         return group
 
-    async def read(self, after: int, limit: int) -> list[Record]:
+    async def read(self, after: int, limit: int, bytes_max: int = NO_BOUND_BYTES) -> list[Record]:
         """See `Spool`."""
         async with self._working:
-            return await self._work(self._log.read, after, limit)
+            return await self._work(self._log.read, after, limit, bytes_max)
 
     async def acknowledge(self, through: int) -> None:
         """See `Spool`."""

@@ -7,7 +7,13 @@ import trio
 
 from runtime.spool.errors import SpoolFailed, SpoolFull, SpoolLocked
 from runtime.spool.framing import FRAME_BYTES
-from runtime.spool.port import Record, SpoolLimits, SpoolStatistics
+from runtime.spool.port import (
+    NO_BOUND_BYTES,
+    Record,
+    SpoolLimits,
+    SpoolStatistics,
+    first_bytes,
+)
 
 
 @attrs.define(eq=False)
@@ -60,11 +66,12 @@ class MemorySpool:
         self._count(appended=len(payloads), syncs=1)
         return sequences
 
-    async def read(self, after: int, limit: int) -> list[Record]:
+    async def read(self, after: int, limit: int, bytes_max: int = NO_BOUND_BYTES) -> list[Record]:
         """See `Spool`."""
         await trio.lowlevel.checkpoint()
         self._check_open()
-        return [record for record in self._disk.records if record.sequence > after][:limit]
+        records = [record for record in self._disk.records if record.sequence > after]
+        return list(first_bytes(records[:limit], bytes_max))
 
     async def acknowledge(self, through: int) -> None:
         """See `Spool`."""

@@ -1,7 +1,7 @@
 """The spool port: a queue of records on the local disk that survives the process."""
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol, TypeVar
 
 import attrs
 
@@ -12,11 +12,32 @@ KIB = 1024
 MIB = 1024 * KIB
 
 
+NO_BOUND_BYTES = 2**62
+
+
 class Record(NamedTuple):
     """Sequences count up from 1 and are never used again."""
 
     sequence: int
     payload: bytes
+
+
+class _WithPayload(Protocol):
+    @property
+    def payload(self) -> bytes: ...
+
+
+Some = TypeVar("Some", bound=_WithPayload)
+
+
+def first_bytes(records: Iterable[Some], bytes_max: int) -> Iterator[Some]:
+    """Records up to so many bytes of payload, and the first one in any case."""
+    total = 0
+    for number, record in enumerate(records):
+        total += len(record.payload)
+        if number and total > bytes_max:
+            return
+        yield record
 
 
 @attrs.frozen(kw_only=True)
@@ -81,10 +102,11 @@ class Spool(Protocol):
         `SpoolFailed`. When cancelled before its turn, nothing was written.
         """
 
-    async def read(self, after: int, limit: int) -> list[Record]:
+    async def read(self, after: int, limit: int, bytes_max: int = NO_BOUND_BYTES) -> list[Record]:
         """Up to `limit` records behind the sequence `after` that are not acknowledged, in order.
 
-        Raises `SpoolFailed`.
+        Fewer where their payloads have more than `bytes_max` together, but for a first one that
+        has so alone. Raises `SpoolFailed`.
         """
 
     async def acknowledge(self, through: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from math import inf
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from runtime.spool.disk import Disk
 from runtime.spool.errors import SpoolLocked
 from runtime.spool.framing import Found, frame, records_in
 from runtime.spool.marker import Marker
-from runtime.spool.port import Record, SpoolLimits
+from runtime.spool.port import NO_BOUND_BYTES, Record, SpoolLimits, first_bytes
 from runtime.storage.errors import StorageLocked
 from runtime.storage.lockfile import LockFile
 
@@ -178,28 +179,28 @@ class SegmentLog:
 
     # Reading
 
-    def read(self, after: int, limit: int) -> list[Record]:
-        """Up to `limit` records behind `after` and behind what is acknowledged."""
+    def read(self, after: int, limit: int, bytes_max: int = NO_BOUND_BYTES) -> list[Record]:
+        """Up to `limit` records behind `after` and behind what is acknowledged, of about
+        `bytes_max` together."""
         after = max(after, self.acknowledged)
-        records: list[Record] = []
-        for segment in self._segments:
-            if len(records) < limit and segment.last > after:
-                wanted = limit - len(records)
-                records += self._read_segment(segment, after, wanted)
-        return records
+        following = (
+            found
+            for segment in self._segments
+            if segment.last > after
+            for found in self._found_in(segment, after)
+        )
+        records = list(first_bytes(islice(following, limit), bytes_max))
+        if records:
+            self._cursor = (records[-1].sequence, records[-1].end)
+        return [Record(found.sequence, found.payload) for found in records]
 
-    def _read_segment(self, segment: Segment, after: int, limit: int) -> list[Record]:
+    def _found_in(self, segment: Segment, after: int) -> Iterator[Found]:
         """The last place read is kept, so that reading on need not begin at the file's start."""
-        data = self._disk.read(segment.path)[: segment.size]
         sequence, offset = self._cursor
         start = offset if sequence == after and segment.first <= after else 0
-        records: list[Record] = []
-        for found in _counting(data, max(segment.first, after + 1), segment.last + 1, start):
-            records.append(Record(found.sequence, found.payload))
-            if len(records) == limit:
-                self._cursor = (found.sequence, found.end)
-                break
-        return records
+        data = self._disk.read(segment.path, start)[: segment.size - start]
+        for found in _counting(data, max(segment.first, after + 1), segment.last + 1):
+            yield found._replace(start=start + found.start, end=start + found.end)
 
     # Letting go
 
@@ -234,10 +235,10 @@ class SegmentLog:
         self._lock.release()
 
 
-def _counting(data: bytes, first: int, end: int | None, start: int = 0) -> Iterator[Found]:
+def _counting(data: bytes, first: int, end: int | None) -> Iterator[Found]:
     """The records with sequences from `first` up to `end`, none before an earlier one."""
     below = end if end is not None else inf
-    for found in records_in(data, start):
+    for found in records_in(data):
         if first <= found.sequence < below:
             first = found.sequence + 1
             yield found

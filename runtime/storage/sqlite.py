@@ -52,6 +52,8 @@ class SqliteDatabase:
         writer: sqlite3.Connection,
         readers: Sequence[sqlite3.Connection],
         lock: LockFile | None,
+        *,
+        yields: bool = True,
     ) -> None:
         self._writer = writer
         self._write_lock = trio.Lock()
@@ -60,6 +62,7 @@ class SqliteDatabase:
         self._reading = trio.Semaphore(max(1, len(readers)))
         self._threads = trio.CapacityLimiter(1 + len(readers))
         self._lock = lock
+        self._yields = yields
         self._closed = False
         self._notices = Notices()
 
@@ -163,7 +166,8 @@ class SqliteDatabase:
         self, way: Callable[..., Result], work: Callable[..., Result], arguments: Any
     ) -> Result:
         """Here and now: nobody gets in between, so that nothing needs a lock."""
-        await trio.lowlevel.checkpoint()
+        if self._yields:
+            await trio.lowlevel.checkpoint()
         self._check_open()
         return way(self._writer, work, arguments)
 
@@ -315,9 +319,18 @@ def _open_file(path: Path) -> SqliteDatabase:
         raise
 
 
-def open_sqlite_memory() -> SqliteDatabase:
-    """An empty database that lives as long as its object."""
-    return SqliteDatabase(_connect(":memory:"), (), None)
+def open_sqlite_memory(
+    template: sqlite3.Connection | None = None, *, yields: bool = True
+) -> SqliteDatabase:
+    """A database that lives as long as its object: empty, or as `template` is now.
+
+    Where it does not `yield`, its queries are no checkpoints; for those who have one of their own
+    around each.
+    """
+    connection = _connect(":memory:")
+    if template is not None:
+        template.backup(connection)
+    return SqliteDatabase(connection, (), None, yields=yields)
 
 
 def _prepare_writer(connection: sqlite3.Connection) -> None:

@@ -29,6 +29,7 @@ from runtime.storage import (
 from supervisors.simulation.parts import MERCHANT
 from supervisors.simulation.tree import (
     PLATFORM_ACTORS,
+    PLATFORM_MIGRATIONS,
     replace_where_taken_over,
     simulated_platform,
 )
@@ -123,6 +124,7 @@ class EntitiesScenario(Scenario):
     operations = 60
     pauses_s = (0.0, 0.05, 0.5, 1.5, 3.0)
     faults = FaultSpec(targets=(*PLATFORM_ACTORS, COUNTERS))
+    schema = PLATFORM_MIGRATIONS
 
     def __init__(self) -> None:
         self._added: dict[int, str] = {}

@@ -2,9 +2,11 @@
 
 from supervisors.simulation.audit import Audit
 from supervisors.simulation.auth import Auth
+from supervisors.simulation.badges import Badges
 from supervisors.simulation.campaigns import Campaigns
 from supervisors.simulation.deferrals import Deferrals
 from supervisors.simulation.deliveries import Deliveries
+from supervisors.simulation.events import Events
 from supervisors.simulation.flags import Flags
 from supervisors.simulation.jobs import Jobs
 from supervisors.simulation.orders import Orders
@@ -36,9 +38,11 @@ class EverythingScenario(ApplicationScenario):
         Transfers,
         Rewards,
         Flags,
+        Badges,
         Deliveries,
         Referrals,
         Campaigns,
         Segments,
+        Events,
     )
     operations = 60

@@ -26,8 +26,8 @@ from supervisors.simulation.parts import (
     CURRENCY,
     CUSTOMERS_THERE,
     MERCHANT,
+    OF_OTHER_PARTS,
     PASSERS_BY,
-    RETURNER,
     ApplicationScenario,
     Part,
 )
@@ -173,7 +173,7 @@ class Orders(Part):
 
     async def _check_created(self, run: Run) -> None:
         rows = await run.world.store.real.fetch(SELECT_CUSTOMERS, MERCHANT)
-        there = {row[0] for row in rows} - {*CUSTOMERS_THERE, RETURNER}
+        there = {row[0] for row in rows} - {*CUSTOMERS_THERE, *OF_OTHER_PARTS}
         there = {customer for customer in there if not customer.startswith(PASSERS_BY)}
         told = {customer_id for customer_id in self.created.values() if customer_id}
         run.findings.check(told <= there, "nothing is lost", f"created {told}, there are {there}")
@@ -189,7 +189,7 @@ class Orders(Part):
         last: dict[str, tuple[str, Published]] = {}
         for row in rows:
             order_id, customer = row["order_id"], row["customer_id"]
-            if customer == RETURNER:
+            if customer in OF_OTHER_PARTS:
                 continue
             published = self.published[order_id]
             if customer in last:

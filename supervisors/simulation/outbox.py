@@ -23,6 +23,7 @@ from runtime.storage.outbox import INSERT_EVENT, outbox_write
 from supervisors.simulation.parts import COUNT_UNDELIVERED, MERCHANT, put_back_dead_events
 from supervisors.simulation.tree import (
     PLATFORM_ACTORS,
+    PLATFORM_MIGRATIONS,
     replace_where_taken_over,
     simulated_platform,
 )
@@ -152,6 +153,7 @@ class OutboxScenario(Scenario):
     name = "outbox"
     operations = 30
     faults = FaultSpec(targets=(*PLATFORM_ACTORS, PUBLISHER, *CONSUMERS))
+    schema = PLATFORM_MIGRATIONS
 
     def __init__(self) -> None:
         self._failed: Counter[tuple[str, int]] = Counter()

@@ -19,7 +19,7 @@ from runtime.outbox import RELAY, ListDeadEvents, PutBackEvent
 from runtime.sim import FaultSpec, Life, Operation, Run, Scenario, World
 from runtime.storage import AcrossMerchants
 from runtime.system import ActorSystem
-from supervisors.application import DOMAINS
+from supervisors.application import DOMAINS, MIGRATIONS
 from supervisors.simulation.tree import (
     DOMAIN_SUPERVISORS,
     TARGETS,
@@ -39,6 +39,12 @@ RETURNER = "returner"
 COUNT_UNDELIVERED = AcrossMerchants(
     "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM late_deliveries)"
 )
+PLAYERS = ("gil", "hal")
+"""Customers who do nothing but order, so that the badges they have earned are known."""
+
+OF_OTHER_PARTS = frozenset({RETURNER, *PLAYERS})
+"""Customers that the orders of single parts create."""
+
 OPERATOR = "operator"
 
 LEASES = Leases(lease_s=9.0, heartbeat_s=3.0, rescue_s=3.0)
@@ -87,6 +93,7 @@ class ApplicationScenario(Scenario):
 
     parts: ClassVar[tuple[type[Part], ...]]
     faults: ClassVar[FaultSpec] = FaultSpec(targets=TARGETS)
+    schema = MIGRATIONS
 
     def __init__(self) -> None:
         self._parts = [part() for part in self.parts]

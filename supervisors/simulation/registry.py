@@ -6,10 +6,12 @@ from types import MappingProxyType
 from runtime.sim import Scenario
 from supervisors.simulation.audit import AuditScenario
 from supervisors.simulation.auth import AuthScenario
+from supervisors.simulation.badges import BadgesScenario
 from supervisors.simulation.campaigns import CampaignsScenario
 from supervisors.simulation.deferrals import DeferralsScenario
 from supervisors.simulation.deliveries import DeliveriesScenario
 from supervisors.simulation.entities import EntitiesScenario
+from supervisors.simulation.events import EventsScenario
 from supervisors.simulation.everything import EverythingScenario
 from supervisors.simulation.flags import FlagsScenario
 from supervisors.simulation.jobs import JobsScenario
@@ -27,10 +29,12 @@ from supervisors.simulation.transfers import TransfersScenario
 ALL = (
     AuditScenario,
     AuthScenario,
+    BadgesScenario,
     CampaignsScenario,
     DeferralsScenario,
     DeliveriesScenario,
     EntitiesScenario,
+    EventsScenario,
     EverythingScenario,
     FlagsScenario,
     JobsScenario,

@@ -26,11 +26,17 @@ from actors.core.data_keyring import ReadDataKeys
 from actors.core.data_keys import DataKeyStore
 from actors.core.messages import CONTACTS, CUSTOMERS, IMPORTS, INTEGRATIONS, MERCHANTS, ORDERS
 from actors.core.messages import QUERIES as CORE_QUERIES
+from actors.event_tracking.messages import FORGETTER, TRACKER
+from actors.event_tracking.messages import QUERIES as EVENT_QUERIES
+from actors.event_tracking.stock import Stock
+from actors.event_tracking.supervisor import RETENTION, SPILLER, TrackingSpec, spill_limits
+from actors.gamification import messages as gamification
+from actors.gamification.matching import PATTERNS
 from actors.outgoing.absent import NoTexter
 from actors.outgoing.ports import Texter
 from actors.points.deferrals import OpenSpool
 from actors.points.loading import LOADER
-from actors.points.messages import ACCOUNTS, DEFERRALS, INTAKE, MERGERS, ORDER_REFUNDS
+from actors.points.messages import ACCOUNTS, DEFERRALS, FOLLOWING, INTAKE, MERGERS, ORDER_REFUNDS
 from actors.points.messages import QUERIES as POINTS_QUERIES
 from actors.points.program_messages import PROGRAM
 from actors.points.tier_messages import TIERS
@@ -58,6 +64,7 @@ from supervisors.cache import CACHE, cache_child
 from supervisors.platform import DATABASE, DatabaseSpec, platform
 from supervisors.simulation.hashing import quick_hashing
 from supervisors.simulation.mailer import SimulatedMailer
+from supervisors.simulation.patterns import PatternsInPlace
 
 PLATFORM_ACTORS = (DATABASE, JOURNAL, RELAY, CACHE, JOBS, RUNNER, SCHEDULER)
 CORE_ACTORS = (MERCHANTS, CUSTOMERS, ORDERS, CORE_QUERIES, IMPORTS, INTEGRATIONS, CONTACTS)
@@ -70,6 +77,7 @@ POINTS_ACTORS = (
     INTAKE,
     ORDER_REFUNDS,
     MERGERS,
+    FOLLOWING,
     "points.expiry",
     DEFERRALS,
 )
@@ -89,6 +97,13 @@ AUTH_ACTORS = (
 )
 RFM_ACTORS = (RFM_RUNS, RFM_QUERIES)
 PRODUCTS_ACTORS = (CATALOGUE, PRODUCT_QUERIES)
+GAMIFICATION_ACTORS = (
+    PATTERNS,
+    gamification.DEFINITIONS,
+    gamification.PLAYERS,
+    gamification.INTAKE,
+    gamification.BOARDS,
+)
 REFERRALS_ACTORS = (
     referrals.REFERRALS,
     referrals.QUERIES,
@@ -97,6 +112,7 @@ REFERRALS_ACTORS = (
     referrals.CALLBACKS,
 )
 CAMPAIGN_ACTORS = (campaign.RULES, campaign.QUERIES, campaign.CAMPAIGNS, CLOCK, BROADCASTS)
+EVENT_ACTORS = (SPILLER, TRACKER, EVENT_QUERIES, FORGETTER, RETENTION)
 DOMAIN_SUPERVISORS = (
     "domain.auth",
     "domain.admin_core",
@@ -104,9 +120,11 @@ DOMAIN_SUPERVISORS = (
     "domain.core",
     "domain.products",
     "domain.points",
+    "domain.gamification",
     "domain.referrals",
     "domain.campaign",
     "domain.rfm_analytics",
+    "domain.event_tracking",
 )
 
 TARGETS = (
@@ -119,15 +137,23 @@ TARGETS = (
     *RFM_ACTORS,
     *FLAG_ACTORS,
     *AUTH_ACTORS,
+    *GAMIFICATION_ACTORS,
     *CAMPAIGN_ACTORS,
+    *EVENT_ACTORS,
     *DOMAIN_SUPERVISORS,
 )
 """Whom a fault plan may kill."""
+
+PLATFORM_MIGRATIONS = (RUNTIME_MIGRATIONS, JOBS_MIGRATIONS)
+"""Of the platform without domains."""
 
 SEED_BYTES = 32
 
 RFM_SLICE = 1
 """Customers of a step: few, so that runs have many."""
+SPILL_BYTES = 8 * 1024
+RING_BYTES = 4 * 1024
+"""So little that a store that is away for a while fills both."""
 
 
 def simulated_application(
@@ -146,28 +172,40 @@ def simulated_application(
 
         return open_it
 
+    def open_spill(_directory: Path, bytes_max: int) -> OpenSpool:
+        async def open_it() -> Spool:
+            return await world.spill.open_spool(life, spill_limits(bytes_max))
+
+        return open_it
+
     def read_keys(_store: KeyStore) -> ReadKeys:
+        key = signing_key_of(world)
+        keys = KeySet(key, (key.verification_key(),))
+
         async def read(_now: datetime) -> KeySet:
             await checkpoint()
-            key = signing_key_of(world)
-            return KeySet(key, (key.verification_key(),))
+            return keys
 
         return read
 
     def read_data_keys(_store: DataKeyStore) -> ReadDataKeys:
+        keys = data_keys_of(world)
+
         async def read() -> DataKeys:
             await checkpoint()
-            return data_keys_of(world)
+            return keys
 
         return read
 
     outside = Outside(
         open_cache=open_cache,
         open_spool=open_spool,
+        open_spill=open_spill,
         read_keys=read_keys,
         start_hashing=quick_hashing,
         read_data_keys=read_data_keys,
         flag_file=lambda _path: FileInMemory(),
+        start_patterns=PatternsInPlace,
         providers=Providers(mailer=SimulatedMailer(world)),
         couriers=Couriers(texter=texter or NoTexter(), public_url="https://simulated"),
         signed=lambda signature, _url, _form: signature == "right",
@@ -178,6 +216,8 @@ def simulated_application(
         jobs=jobs,
         outside=outside,
         rfm_slice=RFM_SLICE,
+        tracking=TrackingSpec(spill_bytes_max=SPILL_BYTES),
+        events=Stock(ring_bytes_max=RING_BYTES),
     )
     cache = CacheHandle(ports=life.ports, metrics=life.system.metrics)
     return application(spec, simulated_handle(life), cache)
@@ -199,7 +239,7 @@ def simulated_platform(
             lambda: platform(
                 simulated_database(world, life),
                 handle,
-                (RUNTIME_MIGRATIONS, JOBS_MIGRATIONS),
+                PLATFORM_MIGRATIONS,
                 subscriptions,
                 Ownership(on_loss=handle.retire),
                 cache_child(None, cache),

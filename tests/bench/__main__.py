@@ -11,6 +11,7 @@ from tests.bench.failing import failing
 from tests.bench.idling import idling
 from tests.bench.importing import importing
 from tests.bench.introspection import introspection
+from tests.bench.judging import judging
 from tests.bench.logins import logins
 from tests.bench.messaging import messaging
 from tests.bench.mutations import mutations
@@ -22,6 +23,7 @@ from tests.bench.scoring import scoring
 from tests.bench.serving import serving
 from tests.bench.serving_on_postgresql import serving_on_postgresql
 from tests.bench.simulating import simulating
+from tests.bench.tracking import tracking
 
 ALL = (
     messaging,
@@ -34,6 +36,7 @@ ALL = (
     simulating,
     roundtrips,
     policies,
+    judging,
     logins,
     durable,
     serving_on_postgresql,
@@ -43,6 +46,7 @@ ALL = (
     failing,
     core,
     scoring,
+    tracking,
 )
 
 

@@ -1,7 +1,7 @@
 """A bare HTTP/1.1 client in a process of its own: single earns, batches, or a constant rate.
 
-`python -m tests.bench.client earns|batches PORT PATH TOKEN` prints mutations per second, as many
-as are answered; `python -m tests.bench.client RATE PORT PATH TOKEN` the p99 and the p50 of the
+`python -m tests.bench.client earns|batches|events PORT PATH TOKEN` prints mutations per second, as
+many as are answered; `python -m tests.bench.client RATE PORT PATH TOKEN` the p99 and the p50 of the
 latency in milliseconds of earns that arrive at that rate.
 """
 
@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import attrs
 
@@ -18,6 +19,9 @@ BATCH_CONNECTIONS = 4
 OPEN_CONNECTIONS = 128
 BATCH_ITEMS = 1_000
 BATCH_CUSTOMERS = 250
+EVENT_CONNECTIONS = 4
+EVENTS_IN_BATCH = 1_500
+EVENTS_S = 8.0
 WARM_UP_S = 0.5
 MEASURED_S = 3.0
 OPEN_MEASURED_S = 6.0
@@ -96,15 +100,54 @@ def done_by_batch(answer: bytes) -> int:
     return BATCH_ITEMS
 
 
+def events(target: Target, _number: int, key: str) -> bytes:
+    """A batch of events that only their ids tell from those of other batches."""
+    body = EVENTS.replace(b"BATCH", key.encode())
+    return target.head(len(body)) + body
+
+
+def _event(position: int) -> dict[str, object]:
+    return {
+        "message_id": f"BATCH-{position}",
+        "type": EVENT_TYPES[position % len(EVENT_TYPES)],
+        "customer_id": f"customer-{position % CUSTOMERS_SEEN}",
+        "occurred_at": (NOW - position * APART).isoformat(),
+        "properties": {
+            "sku": "ROSES-12",
+            "price_minor": 2_599,
+            "currency": "EUR",
+            "page": "/roses/twelve",
+            "referrer": "newsletter",
+            "position": position,
+        },
+    }
+
+
+EVENT_TYPES = ("page_viewed", "product_viewed", "cart_updated", "search_done")
+CUSTOMERS_SEEN = 500
+NOW, APART = datetime.now(UTC), timedelta(milliseconds=20)
+"""Events occur shortly before they are sent."""
+
+EVENTS = json.dumps({"events": [_event(at) for at in range(EVENTS_IN_BATCH)]}).encode()
+
+
+def done_by_events(answer: bytes) -> int:
+    told = json.loads(answer)
+    if told != {"accepted": EVENTS_IN_BATCH, "dropped": 0}:
+        raise SystemExit(f"unexpected answer {told}")
+    return EVENTS_IN_BATCH
+
+
 async def closed_loop(
     target: Target,
     connections: int,
     make: Callable[[Target, int, str], bytes],
     done: Callable[[bytes], int],
+    measured_s: float = MEASURED_S,
 ) -> float:
     """Mutations per second when every connection asks again once it is answered."""
     start = time.perf_counter() + WARM_UP_S
-    until = start + MEASURED_S
+    until = start + measured_s
 
     async def ask(number: int) -> float:
         connection = await Connection.to(target)
@@ -116,7 +159,7 @@ async def closed_loop(
         connection.writer.close()
         return counted
 
-    return sum(await asyncio.gather(*map(ask, range(connections)))) / MEASURED_S
+    return sum(await asyncio.gather(*map(ask, range(connections)))) / measured_s
 
 
 def _share(begin: float, end: float, start: float, until: float) -> float:
@@ -155,6 +198,8 @@ async def main(mode: str, target: Target) -> None:
         print(await closed_loop(target, CONNECTIONS, earn, lambda _answer: 1))
     elif mode == "gets":
         print(await closed_loop(target, CONNECTIONS, get, lambda _answer: 1))
+    elif mode == "events":
+        print(await closed_loop(target, EVENT_CONNECTIONS, events, done_by_events, EVENTS_S))
     elif mode == "batches":
         print(await closed_loop(target, BATCH_CONNECTIONS, batch, done_by_batch))
     else:

@@ -56,6 +56,11 @@ def at_most(name: str, value: float, unit: str, limit: float | None) -> Figure:
     return Figure(name, value, unit, None, None, f"at most {limit:g} {unit}", value <= limit)
 
 
+def at_least(name: str, value: float, unit: str, goal: float) -> Figure:
+    """A figure that has nothing to compare with, and is better the larger it is."""
+    return Figure(name, value, unit, None, None, f"at least {goal:g} {unit}", value >= goal)
+
+
 @contextmanager
 def garbage_as_in_the_program() -> Iterator[None]:
     """Collected as seldom as `loyalnest serve` has it."""

@@ -1,11 +1,13 @@
-"""How fast simulations are, by the processor's time."""
+"""How fast simulations are, by the processor's time, and how often an idle program wakes up."""
 
 import time
+from collections import Counter
 from typing import Final
 
 import attrs
+import trio
 
-from runtime.sim import FaultPlan, run_script, run_seed, script_of
+from runtime.sim import FaultPlan, Run, run_script, run_seed, script_of
 from supervisors.simulation.everything import EverythingScenario
 from supervisors.simulation.points import PointsScenario
 from tests.bench.harness import Figure, at_most
@@ -16,6 +18,11 @@ ROUNDS: Final = 5
 
 SEEDS: Final = 200
 SEEDS_MAX_S: Final = 60.0
+
+IDLE_S: Final = 300.0
+SETTLED_S: Final = 30.0
+IDLE_STEPS_MAX: Final = 25.0
+"""Steps of tasks in an idle second, of the whole program."""
 
 
 class Load(PointsScenario):
@@ -43,6 +50,37 @@ def seeds_of_everything_s(seeds: int) -> float:
     return time.process_time() - begun_at
 
 
+@attrs.define(eq=False)
+class Steps(trio.abc.Instrument):
+    """Counts the steps of tasks, by their names. Those of an actor begin with the names of the
+    supervisors above it, and have a `/` in between."""
+
+    of: Counter[str] = attrs.field(factory=Counter)
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.of[task.name] += 1
+
+
+def idle_steps() -> dict[str, float]:
+    """Who wakes up in a program that nobody asks for anything, and how often in a second."""
+    steps = Steps()
+
+    class Idle(EverythingScenario):
+        operations = 0
+
+        async def prepare(self, run: Run) -> None:
+            await super().prepare(run)
+            await trio.sleep(SETTLED_S)
+            trio.lowlevel.add_instrument(steps)
+            await trio.sleep(IDLE_S)
+            trio.lowlevel.remove_instrument(steps)
+
+    outcome = run_script(Idle, attrs.evolve(script_of(Idle, 1), plan=FaultPlan(duration_s=0.0)))
+    if outcome.findings:
+        raise RuntimeError(f"found: {outcome.findings}")
+    return {name: count / IDLE_S for name, count in steps.of.items()}
+
+
 def simulating() -> list[Figure]:
     speed = max(speed_under_load() for _ in range(ROUNDS))
     return [
@@ -61,4 +99,5 @@ def simulating() -> list[Figure]:
             "s",
             SEEDS_MAX_S,
         ),
+        at_most("steps of tasks in an idle second", sum(idle_steps().values()), "", IDLE_STEPS_MAX),
     ]

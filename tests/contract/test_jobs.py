@@ -12,7 +12,7 @@ import trio
 
 from runtime import host
 from runtime.jobs import JOBS_MIGRATIONS, Job, JobState, NewJob, QueuePolicy, job_write
-from runtime.jobs.model import PLATFORM, JobNote, death, failure, success
+from runtime.jobs.model import PLATFORM, JobNote, death, failure, postponement, success
 from runtime.jobs.queries import END_ATTEMPT, INSERT_RUN
 from runtime.jobs.store import JobStore, cancel_write, end_write, put_back_write, rescue_write
 from runtime.ports import VirtualClock
@@ -230,6 +230,25 @@ async def test_claimers_at_the_same_time_share_no_job_and_no_key(queue: Queue) -
     assert await queue.effects() >= 45
 
 
+async def test_one_question_says_which_queues_have_something_to_claim(queue: Queue) -> None:
+    """Clause Q10: what is due on either clock; what waits for its next attempt is not."""
+    queues = ("mail", "empty")
+    due = queue.store.due
+    assert await due(queues, now=NOW, here=NOW) == []
+    await queue.add("j1", run_at=NOW + SECOND)
+    assert await due(queues, now=NOW, here=NOW) == []
+    assert await due(queues, now=NOW, here=NOW + SECOND) == ["mail"]
+    assert await due(queues, now=NOW + SECOND, here=NOW) == ["mail"]
+    assert await due(("empty",), now=NOW + SECOND, here=NOW) == []
+    (job,) = await queue.claim(now=NOW + SECOND)
+    assert await due(queues, now=NOW + SECOND, here=NOW) == []
+    verdict = postponement(job, POLICY, 60.0, "not now", NOW)
+    await queue.database.append([(end_write(job, verdict, NOW),)])
+    assert await due(queues, now=NOW, here=NOW + 90 * SECOND) == []
+    assert await due(queues, now=NOW + 60 * SECOND, here=NOW) == ["mail"]
+    assert await due((), now=NOW, here=NOW) == []
+
+
 async def test_a_late_worker_is_fenced_and_its_effects_are_undone(queue: Queue) -> None:
     """Clause Q3."""
     await queue.add("j1")
@@ -266,9 +285,10 @@ async def test_a_lease_that_was_renewed_is_not_rescued(queue: Queue) -> None:
     await queue.add("j1")
     await queue.add("j2")
     one, two = await queue.claim(worker="w1")
-    expired = await queue.store.expired("mail", now=NOW + LEASE, limit=9)
-    assert expired == [one, two]
-    assert await queue.store.expired("mail", now=NOW + LEASE - SECOND, limit=9) == []
+    limits = {"mail": 9, "empty": 9}
+    expired = await queue.store.expired(limits, now=NOW + LEASE)
+    assert expired == {"mail": [one, two], "empty": []}
+    assert (await queue.store.expired(limits, now=NOW + LEASE - SECOND))["mail"] == []
     renewed = await queue.store.beat("mail", worker="w1", until=NOW + 2 * LEASE)
     assert renewed == {one.token, two.token}
     assert await queue.store.beat("mail", worker="w2", until=NOW + 2 * LEASE) == set()

@@ -93,10 +93,14 @@ async def test_the_applications_own_migrations_apply_to_an_empty_store(database:
         "admin_features",
         "auth",
         "campaign",
+        "campaign_deliveries",
         "core",
+        "event_tracking",
+        "gamification",
         "jobs",
         "points",
         "products",
+        "referrals",
         "rfm_analytics",
     }
     assert await migrate(database, MIGRATIONS, NOW) == []

@@ -82,6 +82,19 @@ async def test_any_bytes_come_back_as_they_were(opened: Opened) -> None:
         assert [record.payload for record in await spool.read(0, 10)] == payloads
 
 
+async def test_a_page_ends_where_it_would_have_too_many_bytes(opened: Opened) -> None:
+    async with opened() as spool:
+        await fill(spool, 1, 30)
+        size = len(payload(30))
+        pages, after = [], 0
+        while records := await spool.read(after, 100, bytes_max=3 * size):
+            pages.append([record.sequence for record in records])
+            after = records[-1].sequence
+        assert [sequence for page in pages for sequence in page] == list(range(1, 31))
+        assert {len(page) for page in pages[4:]} == {3}
+        assert [record.sequence for record in await spool.read(8, 100, bytes_max=1)] == [9]
+
+
 async def test_the_next_who_opens_it_finds_what_is_not_acknowledged(opened: Opened) -> None:
     async with opened() as spool:
         await fill(spool, 1, 30)

@@ -8,7 +8,7 @@ from supervisors.simulation.registry import SCENARIOS
 from tests.sim.chunks import chunks, name_of, run_seeds
 
 ALONE = [scenario for scenario in SCENARIOS.values() if scenario is not EverythingScenario]
-OF_EACH, OF_ALL = 4, 170
+OF_EACH, OF_ALL = 5, 135
 """Together more than two hundred."""
 
 LONG_OF_EACH, LONG_OF_ALL = 700, 4_000
@@ -41,7 +41,7 @@ def test_nothing_is_found_in_all_domains_for_long(seeds: range) -> None:
 
 
 def test_there_is_a_scenario_for_every_domain() -> None:
-    domains = {"points", "orders", "products", "auth", "audit"}
+    domains = {"points", "orders", "products", "auth", "audit", "events"}
     assert {*domains, "jobs", "outbox", "deferrals", "entities"} <= set(SCENARIOS)
     assert len(ALONE) * OF_EACH + OF_ALL >= 200
     assert len(ALONE) * LONG_OF_EACH + LONG_OF_ALL >= 10_000

@@ -82,6 +82,7 @@ ADAPTERS = {
     "actors.auth.records": "the record files of the signing key",
     "actors.core.data_keyring": "the keys of personal data, where no other way to them is given",
     "actors.core.data_keys": "the file of the keys of personal data",
+    "actors.gamification.pattern_worker": "the process beside ours that matches patterns",
     "actors.key_files": "the files of keys, as they are written",
     "actors.outgoing.smtp": "the mail port's adapter: a library that needs threads",
     "gateway.documents": "the edge: the description of all routes is made in a thread",
@@ -93,6 +94,7 @@ ADAPTERS = {
     "runtime.cache.redis_listener": "an adapter of the cache's port",
     "runtime.host": "the loop of libraries that need another one",
     "runtime.host_wait": "the loop of libraries that need another one",
+    "runtime.processes": "the processes that work for this one",
     "runtime.spool.disk": "what an adapter of the spool's port asks the system for",
     "runtime.spool.file": "an adapter of the spool's port",
     "runtime.storage.lockfile": "an adapter of the database's port",
@@ -102,6 +104,7 @@ ADAPTERS = {
     "runtime.storage.postgres_values": "an adapter of the database's port",
     "runtime.storage.schema": "it reads migrations from its own package",
     "runtime.storage.sqlite": "an adapter of the database's port; in memory without threads",
+    "runtime.storage.sqlite_templates": "an adapter of the database's port; in memory",
     "runtime.storage.sqlite_values": "an adapter of the database's port",
 }
 """Who reaches out of the process itself. Everybody else does so through a port, behind which
@@ -110,6 +113,7 @@ simulations put a world of their own."""
 TABLES_OF_THE_RUNTIME = {
     "schema_migrations": "one for the database, not one for each merchant",
     "journal_partitions": "a journal writes for all merchants",
+    "event_sources": "a spill file has the events of all merchants",
 }
 
 

@@ -30,6 +30,7 @@ GUARDED = {
     "actors.outgoing.smtp": SMTP,
     "actors.outgoing.webhooks": WEBHOOKS,
     "runtime.storage.sqlite": DATABASE,
+    "runtime.storage.sqlite_templates": DATABASE,
     "runtime.storage.sqlite_values": DATABASE,
     "runtime.storage.postgres": DATABASE,
     "runtime.storage.postgres_batch": DATABASE,
@@ -59,6 +60,7 @@ ASK_FOR_A_DEADLINE = {
 NEITHER_IN_NOR_OUT = {
     "runtime.host": "the loop under Trio's, through which adapters await their drivers",
     "runtime.host_wait": "the loop under Trio's",
+    "runtime.processes": "processes of our own, asked with a limit, and ended when it passes",
     "cli.http_client": "a command that asks a running server, with a limit of its own",
     "cli.story.command": "it looks for a free port, for a server of its own",
     "cli.version": "the version of a library",

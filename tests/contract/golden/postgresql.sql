@@ -507,6 +507,122 @@ CREATE TABLE public.customers (
     CONSTRAINT customers_check1 CHECK (((erased_at IS NULL) OR ((display_name IS NULL) AND (search_name IS NULL)))),
     CONSTRAINT customers_customer_id_check CHECK (((length(customer_id) >= 1) AND (length(customer_id) <= 64)))
 );
+CREATE TABLE public.event_customers_gone (
+    merchant_id text NOT NULL,
+    customer_id text NOT NULL,
+    merged_into text,
+    gone_at timestamp with time zone NOT NULL,
+    settled boolean NOT NULL
+);
+CREATE TABLE public.event_drops (
+    merchant_id text NOT NULL,
+    reason text NOT NULL,
+    events bigint NOT NULL,
+    CONSTRAINT event_drops_events_check CHECK ((events > 0))
+);
+CREATE TABLE public.event_hours (
+    merchant_id text NOT NULL,
+    type text NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    events bigint NOT NULL,
+    CONSTRAINT event_hours_events_check CHECK ((events > 0))
+);
+CREATE TABLE public.event_sources (
+    source_id text NOT NULL,
+    through bigint NOT NULL,
+    used_at timestamp with time zone NOT NULL,
+    CONSTRAINT event_sources_through_check CHECK ((through >= 0))
+);
+CREATE TABLE public.event_totals (
+    merchant_id text NOT NULL,
+    accepted bigint NOT NULL,
+    stored bigint NOT NULL,
+    deduplicated bigint NOT NULL,
+    conflicts bigint NOT NULL,
+    dropped bigint NOT NULL,
+    CONSTRAINT event_totals_accepted_check CHECK ((accepted >= 0)),
+    CONSTRAINT event_totals_check CHECK (((conflicts >= 0) AND (conflicts <= deduplicated))),
+    CONSTRAINT event_totals_check1 CHECK ((accepted = ((stored + deduplicated) + dropped))),
+    CONSTRAINT event_totals_deduplicated_check CHECK ((deduplicated >= 0)),
+    CONSTRAINT event_totals_dropped_check CHECK ((dropped >= 0)),
+    CONSTRAINT event_totals_stored_check CHECK ((stored >= 0))
+);
+CREATE TABLE public.gamification_awards (
+    merchant_id text NOT NULL,
+    customer_id text NOT NULL,
+    badge_id text NOT NULL,
+    period text NOT NULL,
+    number bigint NOT NULL,
+    state text NOT NULL,
+    achievement_id text NOT NULL,
+    achievement_version bigint NOT NULL,
+    value bigint NOT NULL,
+    earned_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    CONSTRAINT gamification_awards_number_check CHECK ((number >= 1)),
+    CONSTRAINT gamification_awards_state_check CHECK ((state = ANY (ARRAY['awarded'::text, 'revoked'::text])))
+);
+CREATE TABLE public.gamification_closed_cycles (
+    merchant_id text NOT NULL,
+    board_id text NOT NULL,
+    cycle text NOT NULL,
+    closed_at timestamp with time zone NOT NULL,
+    players bigint NOT NULL
+);
+CREATE TABLE public.gamification_definitions (
+    merchant_id text NOT NULL,
+    kind text NOT NULL,
+    definition_id text NOT NULL,
+    version bigint NOT NULL,
+    terms jsonb NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT gamification_definitions_kind_check CHECK ((kind = ANY (ARRAY['badge'::text, 'achievement'::text, 'board'::text, 'score'::text]))),
+    CONSTRAINT gamification_definitions_version_check CHECK ((version >= 1))
+);
+CREATE TABLE public.gamification_facts (
+    merchant_id text NOT NULL,
+    fact_id text NOT NULL,
+    customer_id text NOT NULL,
+    kind text NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    amount bigint NOT NULL,
+    taken bigint NOT NULL,
+    void boolean NOT NULL,
+    currency text,
+    items jsonb,
+    CONSTRAINT gamification_facts_kind_check CHECK ((kind = ANY (ARRAY['order'::text, 'points'::text, 'referral'::text]))),
+    CONSTRAINT gamification_facts_taken_check CHECK ((taken >= 0))
+);
+CREATE TABLE public.gamification_scores (
+    merchant_id text NOT NULL,
+    board_id text NOT NULL,
+    cycle text NOT NULL,
+    customer_id text NOT NULL,
+    score bigint NOT NULL,
+    reached_at timestamp with time zone NOT NULL
+);
+CREATE TABLE public.gamification_skips (
+    merchant_id text NOT NULL,
+    customer_id text NOT NULL,
+    achievement_id text NOT NULL,
+    reason text NOT NULL,
+    skipped_at timestamp with time zone NOT NULL
+);
+CREATE TABLE public.gamification_standings (
+    merchant_id text NOT NULL,
+    board_id text NOT NULL,
+    cycle text NOT NULL,
+    rank bigint NOT NULL,
+    customer_id text NOT NULL,
+    score bigint NOT NULL,
+    reached_at timestamp with time zone NOT NULL,
+    CONSTRAINT gamification_standings_rank_check CHECK ((rank >= 1))
+);
+CREATE TABLE public.gamification_unlisted (
+    merchant_id text NOT NULL,
+    customer_id text NOT NULL,
+    since timestamp with time zone NOT NULL
+);
 CREATE TABLE public.idempotency_keys (
     merchant_id text NOT NULL,
     key text NOT NULL,
@@ -822,6 +938,10 @@ CREATE TABLE public.points_earn_rules (
     CONSTRAINT points_earn_rules_points_check CHECK ((points >= 0)),
     CONSTRAINT points_earn_rules_rounding_check CHECK ((rounding = ANY (ARRAY['down_per_order'::text, 'half_up'::text, 'up'::text]))),
     CONSTRAINT points_earn_rules_version_check CHECK ((version >= 1))
+);
+CREATE TABLE public.points_followers (
+    merchant_id text NOT NULL,
+    since timestamp with time zone NOT NULL
 );
 CREATE TABLE public.points_holds (
     merchant_id text NOT NULL,
@@ -1436,6 +1556,18 @@ END)),
     CONSTRAINT text_statuses_state_check CHECK ((state = ANY (ARRAY['sent'::text, 'failed'::text, 'undelivered'::text, 'opted_out'::text, 'delivered'::text]))),
     CONSTRAINT text_statuses_status_check CHECK (((length(status) >= 1) AND (length(status) <= 32)))
 );
+CREATE TABLE public.tracked_events (
+    merchant_id text NOT NULL,
+    message_id text NOT NULL,
+    type text NOT NULL,
+    customer_id text,
+    occurred_at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    digest text NOT NULL,
+    properties text NOT NULL,
+    CONSTRAINT tracked_events_message_id_check CHECK (((length(message_id) >= 1) AND (length(message_id) <= 64))),
+    CONSTRAINT tracked_events_type_check CHECK (((length(type) >= 1) AND (length(type) <= 64)))
+);
 CREATE TABLE public.webhook_receipts (
     merchant_id text NOT NULL,
     provider text NOT NULL,
@@ -1505,6 +1637,32 @@ ALTER TABLE ONLY public.customer_external_ids
     ADD CONSTRAINT customer_external_ids_pkey PRIMARY KEY (merchant_id, source, external_id);
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_pkey PRIMARY KEY (merchant_id, customer_id);
+ALTER TABLE ONLY public.event_customers_gone
+    ADD CONSTRAINT event_customers_gone_pkey PRIMARY KEY (merchant_id, customer_id);
+ALTER TABLE ONLY public.event_drops
+    ADD CONSTRAINT event_drops_pkey PRIMARY KEY (merchant_id, reason);
+ALTER TABLE ONLY public.event_hours
+    ADD CONSTRAINT event_hours_pkey PRIMARY KEY (merchant_id, hour, type);
+ALTER TABLE ONLY public.event_sources
+    ADD CONSTRAINT event_sources_pkey PRIMARY KEY (source_id);
+ALTER TABLE ONLY public.event_totals
+    ADD CONSTRAINT event_totals_pkey PRIMARY KEY (merchant_id);
+ALTER TABLE ONLY public.gamification_awards
+    ADD CONSTRAINT gamification_awards_pkey PRIMARY KEY (merchant_id, customer_id, badge_id, period);
+ALTER TABLE ONLY public.gamification_closed_cycles
+    ADD CONSTRAINT gamification_closed_cycles_pkey PRIMARY KEY (merchant_id, board_id, cycle);
+ALTER TABLE ONLY public.gamification_definitions
+    ADD CONSTRAINT gamification_definitions_pkey PRIMARY KEY (merchant_id, kind, definition_id, version);
+ALTER TABLE ONLY public.gamification_facts
+    ADD CONSTRAINT gamification_facts_pkey PRIMARY KEY (merchant_id, fact_id);
+ALTER TABLE ONLY public.gamification_scores
+    ADD CONSTRAINT gamification_scores_pkey PRIMARY KEY (merchant_id, board_id, cycle, customer_id);
+ALTER TABLE ONLY public.gamification_skips
+    ADD CONSTRAINT gamification_skips_pkey PRIMARY KEY (merchant_id, customer_id, achievement_id);
+ALTER TABLE ONLY public.gamification_standings
+    ADD CONSTRAINT gamification_standings_pkey PRIMARY KEY (merchant_id, board_id, cycle, rank);
+ALTER TABLE ONLY public.gamification_unlisted
+    ADD CONSTRAINT gamification_unlisted_pkey PRIMARY KEY (merchant_id, customer_id);
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (merchant_id, key);
 ALTER TABLE ONLY public.idempotency_keys_p0
@@ -1551,6 +1709,8 @@ ALTER TABLE ONLY public.points_deferrals
     ADD CONSTRAINT points_deferrals_pkey PRIMARY KEY (merchant_id, deferral_id);
 ALTER TABLE ONLY public.points_earn_rules
     ADD CONSTRAINT points_earn_rules_pkey PRIMARY KEY (merchant_id, currency, version);
+ALTER TABLE ONLY public.points_followers
+    ADD CONSTRAINT points_followers_pkey PRIMARY KEY (merchant_id);
 ALTER TABLE ONLY public.points_holds
     ADD CONSTRAINT points_holds_pkey PRIMARY KEY (merchant_id, hold_id);
 ALTER TABLE ONLY public.points_lot_movements
@@ -1641,6 +1801,8 @@ ALTER TABLE ONLY public.suspensions
     ADD CONSTRAINT suspensions_pkey PRIMARY KEY (merchant_id);
 ALTER TABLE ONLY public.text_statuses
     ADD CONSTRAINT text_statuses_pkey PRIMARY KEY (merchant_id, provider_id, status);
+ALTER TABLE ONLY public.tracked_events
+    ADD CONSTRAINT tracked_events_pkey PRIMARY KEY (merchant_id, message_id);
 ALTER TABLE ONLY public.webhook_receipts
     ADD CONSTRAINT webhook_receipts_pkey PRIMARY KEY (merchant_id, provider, webhook_id);
 CREATE UNIQUE INDEX accounts_by_email ON public.accounts USING btree (merchant_id, email);
@@ -1666,6 +1828,13 @@ CREATE INDEX customer_contacts_by_key ON public.customer_contacts USING btree (k
 CREATE UNIQUE INDEX customer_contacts_once ON public.customer_contacts USING btree (merchant_id, kind, blind_index);
 CREATE INDEX customer_external_ids_of ON public.customer_external_ids USING btree (merchant_id, customer_id);
 CREATE INDEX customers_merged ON public.customers USING btree (merchant_id, merged_into) WHERE (merged_into IS NOT NULL);
+CREATE INDEX event_customers_merged ON public.event_customers_gone USING btree (merchant_id, merged_into);
+CREATE INDEX event_customers_unsettled ON public.event_customers_gone USING btree (merchant_id, customer_id) WHERE (NOT settled);
+CREATE INDEX gamification_facts_of ON public.gamification_facts USING btree (merchant_id, customer_id, occurred_at);
+CREATE INDEX gamification_scores_of ON public.gamification_scores USING btree (merchant_id, customer_id);
+CREATE INDEX gamification_scores_ranked ON public.gamification_scores USING btree (merchant_id, board_id, cycle, score DESC, reached_at, customer_id);
+CREATE INDEX gamification_skips_by_age ON public.gamification_skips USING btree (skipped_at);
+CREATE UNIQUE INDEX gamification_standings_of ON public.gamification_standings USING btree (merchant_id, customer_id, board_id, cycle);
 CREATE INDEX imports_by_age ON public.imports USING btree (created_at);
 CREATE INDEX inbox_by_age ON public.inbox USING btree (recorded_at);
 CREATE INDEX integrations_by_account ON public.integrations USING btree (provider, account);
@@ -1750,6 +1919,9 @@ CREATE INDEX sessions_by_end ON public.sessions USING btree (expires_at);
 CREATE INDEX sessions_of_account ON public.sessions USING btree (merchant_id, account_id, created_at);
 CREATE UNIQUE INDEX subscriptions_in_force ON public.subscriptions USING btree (merchant_id) WHERE (ends_at IS NULL);
 CREATE INDEX text_statuses_by_age ON public.text_statuses USING btree (received_at);
+CREATE INDEX tracked_events_by_customer ON public.tracked_events USING btree (merchant_id, customer_id, occurred_at, message_id) WHERE (customer_id IS NOT NULL);
+CREATE INDEX tracked_events_by_time ON public.tracked_events USING btree (merchant_id, occurred_at, message_id);
+CREATE INDEX tracked_events_by_type ON public.tracked_events USING btree (merchant_id, type, occurred_at, message_id);
 CREATE INDEX webhook_receipts_by_age ON public.webhook_receipts USING btree (received_at);
 CREATE INDEX webhook_receipts_by_time ON public.webhook_receipts USING btree (merchant_id, provider, received_at);
 CREATE UNIQUE INDEX webhook_receipts_once ON public.webhook_receipts USING btree (merchant_id, provider, topic, digest);
@@ -1782,6 +1954,7 @@ CREATE TRIGGER campaign_versions_never_change BEFORE DELETE OR UPDATE ON public.
 CREATE TRIGGER campaigns_begin_as_drafts BEFORE INSERT ON public.campaigns FOR EACH ROW EXECUTE FUNCTION public.campaigns_check_new();
 CREATE TRIGGER campaigns_move_as_they_may BEFORE UPDATE ON public.campaigns FOR EACH ROW EXECUTE FUNCTION public.campaigns_check_change();
 CREATE TRIGGER campaigns_never_go BEFORE DELETE ON public.campaigns FOR EACH ROW EXECUTE FUNCTION public.campaigns_never_go();
+CREATE TRIGGER gamification_definitions_never_change BEFORE DELETE OR UPDATE ON public.gamification_definitions FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER points_lot_movements_never_change BEFORE DELETE OR UPDATE ON public.points_lot_movements FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER points_postings_never_change BEFORE DELETE OR UPDATE ON public.points_postings FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
 CREATE TRIGGER points_transactions_never_change BEFORE DELETE OR UPDATE ON public.points_transactions FOR EACH ROW EXECUTE FUNCTION public.loyalnest_entries_never_change();
@@ -1856,6 +2029,18 @@ ALTER TABLE public.customer_consents ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.customer_contacts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.customer_external_ids ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.customers ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.event_customers_gone ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.event_drops ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.event_hours ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.event_totals ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.gamification_awards ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.gamification_closed_cycles ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.gamification_definitions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.gamification_facts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.gamification_scores ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.gamification_skips ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.gamification_standings ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.gamification_unlisted ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.idempotency_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.import_errors ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.import_parts ENABLE ROW LEVEL SECURITY;
@@ -1890,6 +2075,18 @@ CREATE POLICY of_merchant ON public.customer_consents USING (((merchant_id = ANY
 CREATE POLICY of_merchant ON public.customer_contacts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.customer_external_ids USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.customers USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.event_customers_gone USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.event_drops USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.event_hours USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.event_totals USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.gamification_awards USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.gamification_closed_cycles USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.gamification_definitions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.gamification_facts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.gamification_scores USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.gamification_skips USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.gamification_standings USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.gamification_unlisted USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.idempotency_keys USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.import_errors USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.import_parts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -1910,6 +2107,7 @@ CREATE POLICY of_merchant ON public.points_accounts USING (((merchant_id = ANY (
 CREATE POLICY of_merchant ON public.points_campaign_use USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_deferrals USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_earn_rules USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.points_followers USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_holds USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_lot_movements USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.points_lots USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -1947,6 +2145,7 @@ CREATE POLICY of_merchant ON public.sessions USING (((merchant_id = ANY (( SELEC
 CREATE POLICY of_merchant ON public.subscriptions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.suspensions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.text_statuses USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.tracked_events USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.webhook_receipts USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
@@ -1955,6 +2154,7 @@ ALTER TABLE public.points_accounts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_campaign_use ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_deferrals ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_earn_rules ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.points_followers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_holds ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_lot_movements ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.points_lots ENABLE ROW LEVEL SECURITY;
@@ -1992,6 +2192,7 @@ ALTER TABLE public.sessions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.subscriptions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.suspensions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.text_statuses ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.tracked_events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.webhook_receipts ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA public TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.access_roles TO loyalnest_app;
@@ -2015,6 +2216,19 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customer_consents TO loyalnest
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customer_contacts TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customer_external_ids TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customers TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event_customers_gone TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event_drops TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event_hours TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event_sources TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.event_totals TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.gamification_awards TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.gamification_closed_cycles TO loyalnest_app;
+GRANT SELECT,INSERT ON TABLE public.gamification_definitions TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.gamification_facts TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.gamification_scores TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.gamification_skips TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.gamification_standings TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.gamification_unlisted TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.import_errors TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.import_parts TO loyalnest_app;
@@ -2036,6 +2250,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_accounts TO loyalnest_a
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_campaign_use TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_deferrals TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_earn_rules TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_followers TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_holds TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.points_lot_movements TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.points_lots TO loyalnest_app;
@@ -2074,4 +2289,5 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.subscriptions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.suspensions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.text_statuses TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tracked_events TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.webhook_receipts TO loyalnest_app;

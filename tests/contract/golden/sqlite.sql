@@ -97,6 +97,12 @@ WHEN NEW.merged_into IS NOT NULL AND NOT EXISTS (SELECT 1 FROM customers AS othe
     WHERE other.merchant_id = NEW.merchant_id AND other.customer_id = NEW.merged_into)
 BEGIN SELECT RAISE(ABORT, 'there is no such customer to merge into'); END;
 
+CREATE TRIGGER gamification_definitions_never_change BEFORE UPDATE ON gamification_definitions
+BEGIN SELECT RAISE(ABORT, 'definitions are kept as they were'); END;
+
+CREATE TRIGGER gamification_definitions_never_go BEFORE DELETE ON gamification_definitions
+BEGIN SELECT RAISE(ABORT, 'definitions are kept as they were'); END;
+
 CREATE TRIGGER points_lot_movements_never_change BEFORE UPDATE ON points_lot_movements
 BEGIN SELECT RAISE(ABORT, 'ledger entries never change'); END;
 
@@ -440,6 +446,132 @@ CREATE TABLE customers (
     PRIMARY KEY (merchant_id, customer_id)
 );
 
+CREATE TABLE event_customers_gone (
+    merchant_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    merged_into TEXT,
+    gone_at TIMESTAMPTZ NOT NULL,
+    settled BOOLEAN NOT NULL,
+    PRIMARY KEY (merchant_id, customer_id)
+);
+
+CREATE TABLE event_drops (
+    merchant_id TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    events BIGINT NOT NULL CHECK (events > 0),
+    PRIMARY KEY (merchant_id, reason)
+);
+
+CREATE TABLE event_hours (
+    merchant_id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    hour TIMESTAMPTZ NOT NULL,
+    events BIGINT NOT NULL CHECK (events > 0),
+    PRIMARY KEY (merchant_id, hour, type)
+);
+
+CREATE TABLE event_sources (
+    source_id TEXT NOT NULL PRIMARY KEY,
+    through BIGINT NOT NULL CHECK (through >= 0),
+    used_at TIMESTAMPTZ NOT NULL
+);
+
+CREATE TABLE event_totals (
+    merchant_id TEXT NOT NULL,
+    accepted BIGINT NOT NULL CHECK (accepted >= 0),
+    stored BIGINT NOT NULL CHECK (stored >= 0),
+    deduplicated BIGINT NOT NULL CHECK (deduplicated >= 0),
+    conflicts BIGINT NOT NULL CHECK (conflicts BETWEEN 0 AND deduplicated),
+    dropped BIGINT NOT NULL CHECK (dropped >= 0),
+    PRIMARY KEY (merchant_id),
+    CHECK (accepted = stored + deduplicated + dropped)
+);
+
+CREATE TABLE gamification_awards (
+    merchant_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    badge_id TEXT NOT NULL,
+    period TEXT NOT NULL,
+    number BIGINT NOT NULL CHECK (number >= 1),
+    state TEXT NOT NULL CHECK (state IN ('awarded', 'revoked')),
+    achievement_id TEXT NOT NULL,
+    achievement_version BIGINT NOT NULL,
+    value BIGINT NOT NULL,
+    earned_at TIMESTAMPTZ NOT NULL,
+    revoked_at TIMESTAMPTZ,
+    PRIMARY KEY (merchant_id, customer_id, badge_id, period)
+);
+
+CREATE TABLE gamification_closed_cycles (
+    merchant_id TEXT NOT NULL,
+    board_id TEXT NOT NULL,
+    cycle TEXT NOT NULL,
+    closed_at TIMESTAMPTZ NOT NULL,
+    players BIGINT NOT NULL,
+    PRIMARY KEY (merchant_id, board_id, cycle)
+);
+
+CREATE TABLE gamification_definitions (
+    merchant_id TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('badge', 'achievement', 'board', 'score')),
+    definition_id TEXT NOT NULL,
+    version BIGINT NOT NULL CHECK (version >= 1),
+    terms JSONB NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, kind, definition_id, version)
+);
+
+CREATE TABLE gamification_facts (
+    merchant_id TEXT NOT NULL,
+    fact_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('order', 'points', 'referral')),
+    occurred_at TIMESTAMPTZ NOT NULL,
+    amount BIGINT NOT NULL,
+    taken BIGINT NOT NULL CHECK (taken >= 0),
+    void BOOLEAN NOT NULL,
+    currency TEXT,
+    items JSONB,
+    PRIMARY KEY (merchant_id, fact_id)
+);
+
+CREATE TABLE gamification_scores (
+    merchant_id TEXT NOT NULL,
+    board_id TEXT NOT NULL,
+    cycle TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    score BIGINT NOT NULL,
+    reached_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, board_id, cycle, customer_id)
+);
+
+CREATE TABLE gamification_skips (
+    merchant_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    achievement_id TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    skipped_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, customer_id, achievement_id)
+);
+
+CREATE TABLE gamification_standings (
+    merchant_id TEXT NOT NULL,
+    board_id TEXT NOT NULL,
+    cycle TEXT NOT NULL,
+    rank BIGINT NOT NULL CHECK (rank >= 1),
+    customer_id TEXT NOT NULL,
+    score BIGINT NOT NULL,
+    reached_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, board_id, cycle, rank)
+);
+
+CREATE TABLE gamification_unlisted (
+    merchant_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    since TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, customer_id)
+);
+
 CREATE TABLE idempotency_keys (
     merchant_id TEXT NOT NULL,
     key TEXT NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
@@ -722,6 +854,12 @@ CREATE TABLE points_earn_rules (
     CHECK (multiplier_percent BETWEEN 1 AND 10000), rounding TEXT NOT NULL DEFAULT 'down_per_order'
     CHECK (rounding IN ('down_per_order', 'half_up', 'up')),
     PRIMARY KEY (merchant_id, currency, version)
+);
+
+CREATE TABLE points_followers (
+    merchant_id TEXT NOT NULL,
+    since TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id)
 );
 
 CREATE TABLE points_holds (
@@ -1216,6 +1354,18 @@ CREATE TABLE text_statuses (
         WHEN 'opted_out' THEN 5 ELSE 6 END)
 );
 
+CREATE TABLE tracked_events (
+    merchant_id TEXT NOT NULL,
+    message_id TEXT NOT NULL CHECK (length(message_id) BETWEEN 1 AND 64),
+    type TEXT NOT NULL CHECK (length(type) BETWEEN 1 AND 64),
+    customer_id TEXT,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    received_at TIMESTAMPTZ NOT NULL,
+    digest TEXT NOT NULL,
+    properties TEXT NOT NULL,
+    PRIMARY KEY (merchant_id, message_id)
+);
+
 CREATE TABLE webhook_receipts (
     merchant_id TEXT NOT NULL REFERENCES merchants (merchant_id),
     provider TEXT NOT NULL,
@@ -1287,6 +1437,28 @@ CREATE INDEX customer_external_ids_of ON customer_external_ids (merchant_id, cus
 
 CREATE INDEX customers_merged ON customers (merchant_id, merged_into)
     WHERE merged_into IS NOT NULL;
+
+CREATE INDEX event_customers_merged
+    ON event_customers_gone (merchant_id, merged_into);
+
+CREATE INDEX event_customers_unsettled
+    ON event_customers_gone (merchant_id, customer_id)
+    WHERE NOT settled;
+
+CREATE INDEX gamification_facts_of
+    ON gamification_facts (merchant_id, customer_id, occurred_at);
+
+CREATE INDEX gamification_scores_of
+    ON gamification_scores (merchant_id, customer_id);
+
+CREATE INDEX gamification_scores_ranked
+    ON gamification_scores (merchant_id, board_id, cycle, score DESC, reached_at, customer_id);
+
+CREATE INDEX gamification_skips_by_age
+    ON gamification_skips (skipped_at);
+
+CREATE UNIQUE INDEX gamification_standings_of
+    ON gamification_standings (merchant_id, customer_id, board_id, cycle);
 
 CREATE INDEX imports_by_age ON imports (created_at);
 
@@ -1469,6 +1641,16 @@ CREATE INDEX sessions_of_account ON sessions (merchant_id, account_id, created_a
 CREATE UNIQUE INDEX subscriptions_in_force ON subscriptions (merchant_id) WHERE ends_at IS NULL;
 
 CREATE INDEX text_statuses_by_age ON text_statuses (received_at);
+
+CREATE INDEX tracked_events_by_customer
+    ON tracked_events (merchant_id, customer_id, occurred_at, message_id)
+    WHERE customer_id IS NOT NULL;
+
+CREATE INDEX tracked_events_by_time
+    ON tracked_events (merchant_id, occurred_at, message_id);
+
+CREATE INDEX tracked_events_by_type
+    ON tracked_events (merchant_id, type, occurred_at, message_id);
 
 CREATE INDEX webhook_receipts_by_age ON webhook_receipts (received_at);
 

@@ -48,7 +48,7 @@ NUMBERS = count(1)
 UNTOUCHED_BY = {"outbox", "inbox", "late_deliveries", "jobs", "job_runs", "schedule_runs"}
 """Tables that are changed by what goes on in the background, whoever asks what."""
 
-OF_NO_MERCHANT = {"schema_migrations", "journal_partitions"}
+OF_NO_MERCHANT = {"schema_migrations", "journal_partitions", "event_sources"}
 
 PUBLIC_BY_NAME = {"merchant_id"}
 """Not of one merchant: platform staff names merchants, and a login says where it is."""

@@ -157,7 +157,7 @@ async def test_hypercorn_serves_http_from_a_route_that_asks_the_database(
             return str(await host.call(database.fetchval, "select 'from postgres'"))
 
         (address,) = await nursery.start(serve, application, config)
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(verify=False) as client:
             response = await client.get(address)
         assert (response.status_code, response.text) == (200, "from postgres")
         nursery.cancel_scope.cancel()

@@ -107,7 +107,7 @@ class Attacked:
 
     def client(self) -> httpx.AsyncClient:
         # Another address than the attacker's: connections are counted for each.
-        transport = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
+        transport = httpx.AsyncHTTPTransport(verify=False, local_address="127.0.0.2")
         return httpx.AsyncClient(
             base_url=self.url,
             transport=transport,
@@ -181,6 +181,8 @@ def attacked(directory: Path, flags: Sequence[str] = ()) -> Iterator[Attacked]:
     with started("serve", *arguments, *flags, cwd=directory, fresh=True) as process:
         url = process.url()
         data_dir = directory / "data"
+        # Who asks for it first waits until it is made, and too many of those are refused.
+        assert httpx.get(f"{url}/v1/openapi.json", verify=False).status_code == 200
         yield Attacked(process, url, data_dir, signed_token(data_dir, Role.OWNER))
 
 

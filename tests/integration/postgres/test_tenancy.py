@@ -31,6 +31,7 @@ APPEND_ONLY = (
     "admin_flag_history",
     "points_transfers",
     "points_transfer_parts",
+    "gamification_definitions",
     "referral_steps",
 )
 

@@ -14,6 +14,9 @@ import actors.auth.sessions
 import actors.auth.writing
 import actors.campaign.pump
 import actors.core.orders
+import actors.event_tracking.draining
+import actors.event_tracking.storing
+import actors.gamification.intake
 import actors.points.account
 import actors.points.campaign_rules
 import actors.points.deferral_replay
@@ -37,6 +40,7 @@ from actors.auth.queries import USE_REFRESH
 from actors.campaign.delivery_messages import DeliveryState
 from actors.campaign.delivery_model import Leased, Settlement
 from actors.campaign.messages import Rule
+from actors.gamification.facts import fact_of_order
 from actors.points.promotion_records import use_writes
 from actors.points.promotions import UseChange, concerning
 from actors.points.queries import INSERT_LOT, INSERT_TRANSFER
@@ -57,10 +61,13 @@ from runtime.sim import Scenario
 from runtime.storage import Entry, Statement, Write, inbox
 from runtime.storage.idempotency import INSERT_KEY
 from runtime.storage.outbox import INSERT_EVENT
+from supervisors.simulation.badges import EARNED as BADGES_EARNED
+from supervisors.simulation.badges import BadgesScenario
 from supervisors.simulation.campaigns import IN_BUDGET, STACKING, CampaignsScenario
 from supervisors.simulation.deferrals import DeferralsScenario
 from supervisors.simulation.deliveries import DeliveriesScenario
 from supervisors.simulation.entities import EntitiesScenario
+from supervisors.simulation.events import ADDS_UP, KEPT, EventsScenario
 from supervisors.simulation.flags import FlagsScenario
 from supervisors.simulation.jobs import JobsScenario
 from supervisors.simulation.orders import OrdersScenario
@@ -323,6 +330,30 @@ def wake_up_lost(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(actors.points.deferral_replay.Replayer, "added", lambda _self: None)
 
 
+def events_acknowledged_first(patch: pytest.MonkeyPatch) -> None:
+    """Events that are about to be stored are removed from the disk already."""
+    drainer = actors.event_tracking.draining.Drainer
+    from_disk = drainer._from_disk
+
+    async def acknowledged_from_disk(self: Any, batch: Any) -> None:
+        await self._spool.acknowledge(batch.last)
+        self._read_through = batch.last
+        await from_disk(self, batch)
+
+    patch.setattr(drainer, "_from_disk", acknowledged_from_disk)
+
+
+def drops_not_explained(patch: pytest.MonkeyPatch) -> None:
+    """The reasons of dropped events are forgotten where their number is written."""
+
+    def writes(*arguments: Any) -> Any:
+        queries = list(_writes(*arguments))
+        return queries[:-1] if arguments[2] else queries
+
+    _writes = actors.event_tracking.storing._writes
+    patch.setattr(actors.event_tracking.storing, "_writes", writes)
+
+
 def lease_not_fenced(patch: pytest.MonkeyPatch) -> None:
     """The end of an attempt may be written again."""
     unfenced = attrs.evolve(END_ATTEMPT, exact=False)
@@ -431,6 +462,17 @@ def tasks_left_behind(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Journal, "receive_batch", receive_batch)
 
 
+def orders_counted_as_often_as_told(patch: pytest.MonkeyPatch) -> None:
+    """An order is another one whenever an event tells of it."""
+    number = count(1)
+
+    def told_again(order: Any) -> Any:
+        fact = fact_of_order(order)
+        return attrs.evolve(fact, fact_id=f"{fact.fact_id}-{next(number)}")
+
+    patch.setattr(actors.gamification.intake, "fact_of_order", told_again)
+
+
 def bug(plant: Patch, scenario: type[Scenario], *rules: str) -> Bug:
     return Bug(plant, scenario, frozenset(rules))
 
@@ -460,6 +502,8 @@ BUGS: Iterable[Bug] = (
     bug(replay_without_the_key, DeferralsScenario, PROMISE),
     bug(spool_acknowledged_first, DeferralsScenario, PROMISE),
     bug(wake_up_lost, DeferralsScenario, "comes to rest"),
+    bug(events_acknowledged_first, EventsScenario, KEPT),
+    bug(drops_not_explained, EventsScenario, ADDS_UP),
     bug(lease_not_fenced, JobsScenario, ONCE),
     bug(orphans_taken_for_sent, DeliveriesScenario, LOST),
     bug(price_not_outdated, ProductsScenario, "who writes reads it back"),
@@ -469,5 +513,6 @@ BUGS: Iterable[Bug] = (
     bug(text_sent_without_a_note, ReferralsScenario, "no text twice"),
     bug(slice_in_two_entries, SegmentsScenario, "runs are whole", "runs end well"),
     bug(restarts_not_counted, ProductsScenario, "restart bounds"),
+    bug(orders_counted_as_often_as_told, BadgesScenario, BADGES_EARNED),
     bug(tasks_left_behind, EntitiesScenario, "leaked task"),
 )

@@ -185,6 +185,7 @@ CASES = (
     above("LoyalNestEarningsWait", "loyalnest_points_deferred_oldest_age_seconds", 601, 600),
     Case("LoyalNestTextsUnconfirmed", unconfirmed(21), unconfirmed(20)),
     above("LoyalNestSegmentsOld", "loyalnest_segments_age_seconds", 172_801, 172_800),
+    grown("LoyalNestEventsDropped", "loyalnest_events_dropped_total", reason="disk_full"),
     grown("LoyalNestLogLinesLost", "loyalnest_log_lines_dropped_total"),
 )
 

@@ -112,7 +112,7 @@ async def rescue(world: World) -> None:
     """What a runner does every few seconds."""
     metrics = job_metrics(world.system.metrics.registry)
     rescuer = Rescuer(world.system, world.store, metrics)
-    await rescuer.rescue(Lane(MAIL, Leases()), world.system.clock.now())
+    await rescuer.rescue((Lane(MAIL, Leases()),), world.system.clock.now())
 
 
 async def test_late_worker_changes_nothing_and_its_effects_are_undone(
@@ -325,7 +325,8 @@ async def test_two_who_cancel_the_same_job_are_told_who_did(autojump_clock: Mock
 STORE_CALLS: dict[str, Callable[[World], Awaitable[object]]] = {
     "claim": claim_elsewhere,
     "beat": lambda world: world.store.beat("mail", worker="w", until=START),
-    "expired": lambda world: world.store.expired("mail", now=START, limit=1),
+    "due": lambda world: world.store.due(("mail",), now=START, here=START),
+    "expired": lambda world: world.store.expired({"mail": 1}, now=START),
     "get": lambda world: world.store.get("m", "x"),
     "dead": lambda world: world.store.dead("x"),
     "counts": lambda world: world.store.counts(),

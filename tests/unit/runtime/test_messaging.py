@@ -1,16 +1,23 @@
 """Sending: tell, send, ask, their errors and their order."""
 
+import gc
 from typing import Any
+from weakref import ref
 
+import attrs
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from runtime import (
+    DEFERRED,
+    Actor,
     ActorDown,
     ActorRef,
     AskCycle,
     AskTimeout,
+    Call,
+    ChildSpec,
     Expired,
     MailboxFull,
     MailboxSpec,
@@ -18,6 +25,7 @@ from runtime import (
     Overflow,
     Restart,
     StartChild,
+    ask_all,
     request_context,
 )
 from runtime.context import current
@@ -29,6 +37,38 @@ async def test_ask_gives_the_answer() -> None:
     async with running([probe()]) as system:
         assert await system.ref("probe").ask(Add(2)) == 2
         assert await system.ref("probe").ask(Add(3)) == 5
+
+
+@attrs.frozen
+class GiveError(Call[Exception]):
+    """Answered with an error, whose traceback reaches back to the message and its envelope."""
+
+
+class Erring(Actor):
+    async def receive(self, message: Any) -> object:
+        envelope = self.envelope
+        try:
+            raise LookupError("nothing there")
+        except LookupError as error:
+            envelope.reply(error)
+        return DEFERRED
+
+
+@pytest.mark.parametrize("asks", [1, 3])
+async def test_an_answer_that_reaches_back_to_its_message_keeps_nothing_alive(asks: int) -> None:
+    """The collector does not see envelopes, so that a circle through one would stay for ever."""
+    messages = [GiveError() for _ in range(asks)]
+    there = [ref(message) for message in messages]
+    async with running([ChildSpec("erring", Erring, name="erring")]) as system:
+        receiver = system.ref("erring")
+        if asks == 1:
+            answers = [await receiver.ask(messages[0])]
+        else:
+            answers = await ask_all((receiver, message) for message in messages)
+        assert [type(answer) for answer in answers] == [LookupError] * asks
+        del answers, messages
+    gc.collect()
+    assert [message() for message in there] == [None] * asks
 
 
 async def test_messages_of_one_sender_arrive_in_order() -> None:

@@ -204,9 +204,9 @@ class FailingDisk(Disk):
         self._check("truncate")
         super().truncate(descriptor, size)
 
-    def read(self, path: Path) -> bytes:
+    def read(self, path: Path, start: int = 0) -> bytes:
         self._check("read")
-        return super().read(path)
+        return super().read(path, start)
 
     def remove(self, path: Path) -> None:
         self._check("remove")

@@ -7,8 +7,13 @@ import attrs
 
 from actors.campaign.messages import Rule, Spent
 from actors.core.messages import CreditState, OrderRecorded
-from actors.points.expiring import ExpiringPoints as ExpiringPoints  # noqa: PLC0414 - for others
-from actors.points.expiring import ListExpiring as ListExpiring  # noqa: PLC0414 - for others
+from actors.points.expiring import ExpiringPoints as ExpiringPoints
+from actors.points.expiring import ListExpiring as ListExpiring
+from actors.points.messages.following import FOLLOWING as FOLLOWING
+from actors.points.messages.following import POINTS_POSTED as POINTS_POSTED
+from actors.points.messages.following import FollowPoints as FollowPoints
+from actors.points.messages.following import PointsPosted as PointsPosted
+from actors.points.messages.following import PostedPoints as PostedPoints
 from actors.vocabulary import Idempotency, Page, Refusal
 from runtime.message import Call
 

@@ -1,0 +1,1 @@
+"""The event_tracking domain: what customers do, taken in without holding anybody up."""

@@ -1,0 +1,1 @@
+"""Badges, achievements, streaks, leaderboards and engagement: what keeps members coming back."""

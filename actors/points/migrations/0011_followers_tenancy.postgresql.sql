@@ -1,0 +1,1 @@
+SELECT loyalnest_protect('points_followers');

@@ -1,0 +1,174 @@
+"""Patterns in real processes: one that spins is ended, and nobody else notices."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from actors.gamification import pattern_worker
+from actors.gamification.limits import RULE_LIMIT_S
+from actors.gamification.matching import (
+    PATTERNS,
+    Match,
+    Patterns,
+    worker_command,
+    worker_environment,
+)
+from runtime import ActorSystem, ChildSpec, Supervisor
+from runtime.processes import WorkerEnded, WorkerFailed, WorkerProcess, framed
+from tests.integration.gateway.helpers import eventually
+
+pytestmark = pytest.mark.slow
+
+SPINS = Match("(A+)+B", ("A" * 32,))
+ENDED_MAX_S = 1.2
+LAG_MAX_S = 0.05
+ROOT = Path(__file__).parents[3]
+
+
+@asynccontextmanager
+async def patterns() -> AsyncIterator[tuple[ActorSystem, list[int]]]:
+    """A running actor, and the process ids of its children so far."""
+    pids: list[int] = []
+    start = WorkerProcess.start
+
+    async def noted(*arguments: object) -> WorkerProcess:
+        process = await start(*arguments)  # type: ignore[arg-type]
+        pids.append(process.pid)
+        return process
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WorkerProcess, "start", noted)
+        root = ChildSpec(
+            "root", lambda: Supervisor((ChildSpec("patterns", Patterns, name=PATTERNS),))
+        )
+        async with ActorSystem().run(root) as system:
+            yield system, pids
+    for pid in pids:
+        assert not alive(pid)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_one_process_answers_one_request_after_another() -> None:
+    async with patterns() as (system, pids):
+        ref = system.ref(PATTERNS)
+        assert pids == []
+        assert await ref.ask(Match("R[A-Z]+", ("ROSES", "TULIPS", "ROSES-1"))) == (
+            True,
+            False,
+            False,
+        )
+        assert await ref.ask(Match("T.*", ("TULIPS",))) == (True,)
+        with pytest.raises(WorkerFailed, match="error"):
+            await ref.ask(Match("(", ("TULIPS",)))
+        assert len(pids) == 1
+
+
+async def test_a_pattern_that_spins_is_ended_and_the_loop_goes_on() -> None:
+    async with patterns() as (system, pids):
+        ref = system.ref(PATTERNS)
+        await ref.ask(Match("R.*", ("ROSES",)))
+        lags: list[float] = []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(measure, lags)
+            for _ in range(3):
+                begun = time.monotonic()
+                with pytest.raises(WorkerEnded, match="200 ms"):
+                    await ref.ask(SPINS)
+                assert RULE_LIMIT_S <= time.monotonic() - begun < ENDED_MAX_S
+                assert not alive(pids[-1])
+            nursery.cancel_scope.cancel()
+        assert sorted(lags)[int(0.99 * len(lags)) - 1] < LAG_MAX_S
+        assert await ref.ask(Match("R.*", ("ROSES",))) == (True,)
+        assert len(pids) == 4
+
+
+async def measure(lags: list[float]) -> None:
+    while True:
+        due = trio.current_time() + 0.005
+        await trio.sleep_until(due)
+        lags.append(trio.current_time() - due)
+
+
+async def test_a_process_that_is_killed_is_replaced() -> None:
+    async with patterns() as (system, pids):
+        ref = system.ref(PATTERNS)
+        await ref.ask(Match("R.*", ("ROSES",)))
+        os.kill(pids[0], 9)
+        await eventually(lambda: ended(pids[0]))
+        assert await ref.ask(Match("R.*", ("ROSES",))) == (True,)
+        assert len(pids) == 2
+
+
+async def ended(pid: int) -> bool:
+    """Whether it is gone, or waits only for its parent to look."""
+    try:
+        stat = await trio.Path(f"/proc/{pid}/stat").read_text()
+        return stat.split()[2] == "Z"
+    except OSError:
+        return True
+
+
+async def test_who_gives_up_leaves_no_process_behind() -> None:
+    async with patterns() as (system, pids):
+        ref = system.ref(PATTERNS)
+        await ref.ask(Match("R.*", ("ROSES",)))
+        with trio.move_on_after(0.05) as gave_up:
+            await ref.ask(SPINS)
+        assert gave_up.cancelled_caught
+        with trio.fail_after(ENDED_MAX_S):
+            await eventually(lambda: ended(pids[0]))
+
+
+def test_a_process_whose_parent_is_gone_ends_by_itself() -> None:
+    """Nobody kills it here: an alarm of the system does, and the end of its input."""
+    process = subprocess.Popen(
+        worker_command(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=worker_environment(os.environ),
+    )
+    assert process.stdin is not None
+    process.stdin.write(framed(b'{"pattern": "(A+)+B", "skus": ["' + b"A" * 32 + b'"]}'))
+    process.stdin.close()
+    begun = time.monotonic()
+    assert process.wait(10) != 0
+    assert time.monotonic() - begun < 10 * pattern_worker.LIMIT_S
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+async def test_what_is_no_worker_does_not_start() -> None:
+    for command in (["./nothing-there"], [sys.executable, "-c", "print('hello there')"]):
+        with pytest.raises(WorkerFailed):
+            await WorkerProcess.start(command, {})
+
+
+def test_a_worker_sees_no_secrets() -> None:
+    seen = worker_environment({"PATH": "p", "LOYALNEST_DATABASE_URL": "secret", "_PYI_X": "x"})
+    assert seen == {"PATH": "p", "_PYI_X": "x"}
+
+
+async def test_the_program_itself_is_a_worker() -> None:
+    """As the one-file program starts itself."""
+    command = [sys.executable, str(ROOT / "main.py"), "pattern-worker"]
+    process = await WorkerProcess.start(command, worker_environment(os.environ))
+    try:
+        request = b'{"pattern": "R.*", "skus": ["ROSES", "TULIPS"]}'
+        assert await process.ask(request, 5.0) == b"[true, false]"
+    finally:
+        await process.close()
+    assert process.ended
