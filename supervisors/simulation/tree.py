@@ -160,6 +160,21 @@ def simulated_application(
     world: World, life: Life, jobs: JobsSpec | None = None, texter: Texter | None = None
 ) -> ChildSpec:
     """The application's root for one process of `world`."""
+    spec = ApplicationSpec(
+        simulated_database(world, life),
+        Path("simulated"),
+        jobs=jobs,
+        outside=_outside(world, life, texter),
+        rfm_slice=RFM_SLICE,
+        tracking=TrackingSpec(spill_bytes_max=SPILL_BYTES),
+        events=Stock(ring_bytes_max=RING_BYTES),
+    )
+    cache = CacheHandle(ports=life.ports, metrics=life.system.metrics)
+    return application(spec, simulated_handle(life), cache)
+
+
+def _outside(world: World, life: Life, texter: Texter | None) -> Outside:
+    """What the process reaches beside the database."""
 
     @asynccontextmanager
     async def open_cache(_url: object, _ports: Ports, _metrics: Metrics) -> AsyncIterator[Cache]:
@@ -197,7 +212,7 @@ def simulated_application(
 
         return read
 
-    outside = Outside(
+    return Outside(
         open_cache=open_cache,
         open_spool=open_spool,
         open_spill=open_spill,
@@ -210,17 +225,6 @@ def simulated_application(
         couriers=Couriers(texter=texter or NoTexter(), public_url="https://simulated"),
         signed=lambda signature, _url, _form: signature == "right",
     )
-    spec = ApplicationSpec(
-        simulated_database(world, life),
-        Path("simulated"),
-        jobs=jobs,
-        outside=outside,
-        rfm_slice=RFM_SLICE,
-        tracking=TrackingSpec(spill_bytes_max=SPILL_BYTES),
-        events=Stock(ring_bytes_max=RING_BYTES),
-    )
-    cache = CacheHandle(ports=life.ports, metrics=life.system.metrics)
-    return application(spec, simulated_handle(life), cache)
 
 
 def simulated_platform(

@@ -1,4 +1,7 @@
-"""Runs the benchmarks, all or those named: `python -m tests.bench messaging serving`."""
+"""Runs the benchmarks, all or those named: `python -m tests.bench messaging serving`.
+
+The documents are written when all ran, or when `--write` is among the names.
+"""
 
 import sys
 
@@ -8,6 +11,7 @@ from tests.bench.core import core
 from tests.bench.crashing import crashing
 from tests.bench.durable import durable
 from tests.bench.failing import failing
+from tests.bench.harness import Figure
 from tests.bench.idling import idling
 from tests.bench.importing import importing
 from tests.bench.introspection import introspection
@@ -50,16 +54,23 @@ ALL = (
 )
 
 
+WRITE = "--write"
+
+
 def main(names: list[str]) -> None:
-    """Writes the documents only when everything was measured."""
-    figures = []
+    """Raises `SystemExit` for a name that there is not."""
+    wanted = [name for name in names if name != WRITE]
+    unknown = set(wanted) - {benchmark.__name__ for benchmark in ALL}
+    if unknown:
+        raise SystemExit(f"no such benchmark: {', '.join(sorted(unknown))}")
+    found: dict[str, list[Figure]] = {}
     for benchmark in ALL:
-        if not names or benchmark.__name__ in names:
+        if not wanted or benchmark.__name__ in wanted:
             print(f"{benchmark.__name__} ...", flush=True)
-            figures += benchmark()
-    show(figures)
-    if not names:
-        write(figures)
+            found[benchmark.__name__] = benchmark()
+    show([figure for figures in found.values() for figure in figures])
+    if not wanted or WRITE in names:
+        write(found)
 
 
 if __name__ == "__main__":

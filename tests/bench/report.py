@@ -3,10 +3,11 @@
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import attrs
 from rich.console import Console
 from rich.table import Table
 
@@ -14,16 +15,17 @@ from tests.bench.disk import disk, filesystem_of
 from tests.bench.harness import Figure
 
 DOCS = Path(__file__).parents[2] / "docs"
+FILE = DOCS / "benchmarks.json"
 
 HEAD = """# Benchmarks
 
 Written by `make bench`; do not edit. Both sides of a ratio ran in turns within one run, and the
 ratio is the median over the rounds: compare ratios, not absolute figures, between machines.
 
-Machine: {machine}, {filesystem}. Python {python}. {date}.
+Machine: {machine}, {filesystem}. Python {python}.
 
-| what | measured | against | ratio | goal | met |
-|---|---|---|---|---|---|
+| what | measured | against | ratio | goal | met | on |
+|---|---|---|---|---|---|---|
 """
 
 
@@ -34,20 +36,25 @@ def show(figures: Sequence[Figure]) -> None:
     Console(width=140).print(table)
 
 
-def write(figures: Sequence[Figure]) -> None:
-    """`docs/benchmarks.md` and `docs/benchmarks.json`."""
-    lines = ["| " + " | ".join(_cells(figure)) + " |" for figure in figures]
-    date = datetime.now(UTC).strftime("%Y-%m-%d")
+def write(found: Mapping[str, Sequence[Figure]]) -> None:
+    """`docs/benchmarks.md` and `docs/benchmarks.json`: these figures, by the benchmark they are
+    of, instead of the ones that were measured before. Benchmarks that were not run keep theirs."""
+    today = datetime.now(UTC).strftime("%Y-%m-%d")
+    known = json.loads(FILE.read_text()) if FILE.exists() else {}
+    for name, figures in found.items():
+        known[name] = {"date": today, "figures": [attrs.asdict(figure) for figure in figures]}
+    FILE.write_text(json.dumps(known, indent=2) + "\n")
     head = HEAD.format(
         machine=_machine(),
         filesystem=filesystem_of(disk()) or "unknown filesystem",
         python=platform.python_version(),
-        date=date,
     )
+    lines = [
+        f"| {' | '.join(_cells(Figure(**figure)))} | {measured['date']} |"
+        for measured in known.values()
+        for figure in measured["figures"]
+    ]
     (DOCS / "benchmarks.md").write_text(head + "\n".join(lines) + "\n")
-    keys = ("name", "value", "unit", "against", "ratio", "goal")
-    rows = [{key: getattr(figure, key) for key in keys} for figure in figures]
-    (DOCS / "benchmarks.json").write_text(json.dumps(rows, indent=2) + "\n")
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:
