@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 import attrs
+import trio
 
 from actors.campaign.segments import SegmentSource
 from actors.campaign.supervisor import campaign_children, campaign_jobs
