@@ -162,6 +162,7 @@ class Run:
                 texter=texting.texter,
                 hooks=hook_caller(self.settings, self.policies, self.ports),
                 public_url=url.rstrip("/"),
+                callback_url=self.settings.public_url,
             ),
         )
 

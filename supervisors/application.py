@@ -72,7 +72,7 @@ from actors.products.supervisor import products_children
 from actors.referrals.callbacks import Signed, nobody_signs
 from actors.referrals.messages import ORDERS as REFERRAL_ORDERS
 from actors.referrals.messages import PEOPLE as REFERRAL_PEOPLE
-from actors.referrals.messages import REFERRAL_REWARDED
+from actors.referrals.messages import REFERRAL_REWARDED, TEXT_STATUS_TOLD
 from actors.referrals.sending import Couriers
 from actors.referrals.supervisor import MIGRATIONS as REFERRALS_MIGRATIONS
 from actors.referrals.supervisor import referrals_children, referrals_jobs
@@ -106,6 +106,7 @@ SUBSCRIPTIONS = {
     TIER_CHANGED: (BROADCASTS,),
     CAMPAIGN_CHANGED: (BROADCASTS,),
     BROADCAST_COMPLETED: (BROADCASTS,),
+    TEXT_STATUS_TOLD: (BROADCASTS,),
 }
 """Which actors get which outbox topics."""
 

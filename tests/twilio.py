@@ -8,14 +8,18 @@ from email.utils import format_datetime
 from functools import partial
 from itertools import count
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import attrs
 import h11
+import httpx
 import msgspec
 import trio
 
+from actors.outgoing.twilio import signature_of, status_url
+
 ACCOUNT, TOKEN, NEXT_TOKEN = "AC0123456789abcdef", "first-token", "next-token"
+PUBLIC_URL = "https://loyalty.example"
 CREATED, UNAUTHORISED, NOT_FOUND = 201, 401, 404
 READ_BYTES = 65_536
 
@@ -134,6 +138,22 @@ async def playing_twilio() -> AsyncIterator[Twilio]:
         twilio.url = f"http://127.0.0.1:{port}"
         yield twilio
         nursery.cancel_scope.cancel()
+
+
+async def call_back(
+    client: httpx.AsyncClient, merchant_id: str, *, signature: str | None = None, **form: str
+) -> httpx.Response:
+    """Tell of a text as the provider does it, to a server that is reached at `PUBLIC_URL`."""
+    pairs = tuple(form.items())
+    signed = signature_of(TOKEN, status_url(PUBLIC_URL, merchant_id), pairs)
+    return await client.post(
+        f"/v1/webhooks/twilio/status?merchant_id={merchant_id}",
+        content=urlencode(pairs),
+        headers={
+            "Content-Type": "application/x-www-form-urlencoded",
+            "X-Twilio-Signature": signed if signature is None else signature,
+        },
+    )
 
 
 def _until_gone(twilio: Twilio) -> Callable[[trio.SocketStream], Any]:

@@ -18,7 +18,6 @@ from actors.campaign.birthdays import (
 from actors.campaign.delivery_messages import (
     BROADCAST_COMPLETED,
     Delivery,
-    DeliveryState,
     DeliveryStats,
     GetDeliveryStats,
     ListDeliveries,
@@ -32,10 +31,8 @@ from actors.campaign.delivery_queries import (
     LIST_DELIVERIES,
     LIST_DELIVERIES_IN,
     PAUSE_BROADCAST,
-    REPORT_DELIVERY,
     RESUME_BROADCAST,
     SELECT_BROADCAST,
-    SELECT_BY_PROVIDER,
 )
 from actors.campaign.delivery_queues import pump_job
 from actors.campaign.delivery_records import (
@@ -57,9 +54,11 @@ from actors.campaign.messages import (
     Trigger,
 )
 from actors.campaign.occasions import Occasion, occasion_entry
+from actors.campaign.reports import Reports, ToldTooEarly
 from actors.core.messages import CUSTOMER_ERASED, HasCustomer
 from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.paging import clamp_limit, decode_cursor, page
+from actors.referrals.messages import TEXT_STATUS_TOLD
 from actors.vocabulary import Page, Refusal, RefusalKind
 from runtime import ActorError, Workers
 from runtime.context import current_trace_id
@@ -68,7 +67,7 @@ from runtime.jobs import JOBS, JobsAdded, job_write
 from runtime.jobs.queries import INSERT_JOB
 from runtime.journal import JOURNAL, Append
 from runtime.outbox import Deliver, OutboxEvent
-from runtime.storage import Database, Entry, StorageError, Superseded, Write
+from runtime.storage import Database, Entry, StorageError, Write
 
 log = structlog.get_logger("loyalnest.campaign")
 
@@ -93,23 +92,18 @@ UNKNOWN_CAMPAIGN = Refusal(
     RefusalKind.NOT_FOUND, "broadcast_unknown", "this campaign has sent nothing yet"
 )
 
-AHEAD: Final = {
-    DeliveryState.SENT: {DeliveryState.UNKNOWN},
-    DeliveryState.DELIVERED: {DeliveryState.SENT, DeliveryState.UNKNOWN},
-    DeliveryState.FAILED: {DeliveryState.SENT, DeliveryState.UNKNOWN},
-    DeliveryState.UNKNOWN: {DeliveryState.SENT},
-}
-"""From which states a provider's report leads on to a state."""
-
 
 class Broadcasts(Workers):
-    """A consumer of `CAMPAIGN_CHANGED`. Raises what the store does."""
+    """A consumer of `CAMPAIGN_CHANGED`, and of what texts come to. Raises what the store does."""
 
-    passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
+    passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError, ToldTooEarly)
 
     def __init__(self, database: Database) -> None:
         super().__init__()
         self._database = database
+
+    async def started(self) -> None:
+        self._reports = Reports(self.system, self._database)
 
     async def receive(self, message: Any) -> object:
         match message:
@@ -121,7 +115,7 @@ class Broadcasts(Workers):
             case GetDeliveryStats():
                 return await self._stats(message.merchant_id, message.campaign_id)
             case ReportDelivery():
-                return await self._report(message)
+                return await self._reports.report(message)
             case SetBirthday():
                 return await self._set_birthday(message)
             case GetBirthday():
@@ -140,6 +134,8 @@ class Broadcasts(Workers):
             elif event.topic == CUSTOMER_ERASED:
                 forget = Write(DELETE_BIRTHDAY, (event.merchant_id, event.key))
                 await self._take(event, (forget,))
+            elif event.topic == TEXT_STATUS_TOLD:
+                await self._reports.text_told(event)
             else:
                 await self._tier_changed(event)
 
@@ -269,29 +265,3 @@ class Broadcasts(Workers):
             ended_at=broadcast.ended_at,
             **by_state,
         )
-
-    async def _report(self, message: ReportDelivery) -> bool:
-        values = (message.merchant_id, message.channel.value, message.provider_id)
-        row = await self._database.fetch_row(SELECT_BY_PROVIDER, *values)
-        if row is None:
-            return False
-        known = delivery_of(row)
-        if known.state not in AHEAD.get(message.state, set()):
-            return True
-        write = Write(
-            REPORT_DELIVERY,
-            (
-                message.merchant_id,
-                known.delivery_id,
-                message.state.value,
-                message.reason or ("reported" if message.state is DeliveryState.FAILED else None),
-                self.system.clock.now(),
-                known.state.value,
-            ),
-        )
-        answer = await self.system.ref(JOURNAL).ask(Append((write,)))
-        if answer is not None and not isinstance(answer.violation, Superseded):
-            raise answer.violation
-        if answer is None and message.state is DeliveryState.FAILED:
-            log.warning("delivery_not_brought", delivery=known.delivery_id, reason=message.reason)
-        return True

@@ -193,6 +193,11 @@ SELECT_BY_PROVIDER = (
     " WHERE merchant_id = $1 AND channel = $2 AND provider_id = $3 AND provider_id IS NOT NULL"
 )
 
+SELECT_IN_HAND = (
+    "SELECT 1 FROM campaign_deliveries WHERE merchant_id = $1 AND channel = $2"
+    " AND state = 'leased' LIMIT 1"
+)
+
 LIST_DELIVERIES = (
     f"SELECT {DELIVERY_COLUMNS} FROM campaign_deliveries"
     " WHERE merchant_id = $1 AND campaign_id = $2 AND delivery_id > $3"

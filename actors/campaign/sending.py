@@ -27,6 +27,7 @@ from actors.core.messages import (
     Provider,
 )
 from actors.outgoing.ports import (
+    Accepted,
     FailedForGood,
     FailedForNow,
     Hook,
@@ -37,6 +38,7 @@ from actors.outgoing.ports import (
     Text,
     Texter,
 )
+from actors.outgoing.twilio import status_url
 from runtime import ActorSystem, Outcome
 from runtime.policies import PolicyError, RateLimited
 
@@ -56,6 +58,9 @@ RATE_WAITS_MAX = 20
 RATE_WAIT_S_MAX = 1.0
 """A step goes on at the provider's rate as long as it has to wait no longer than that."""
 
+FIND_S = 2.0
+"""Looking for a message of unknown fate; the others of its step wait as long."""
+
 HOOK_TOPIC = "campaign.message"
 
 Results: TypeAlias = dict[str, Result]
@@ -64,12 +69,13 @@ Results: TypeAlias = dict[str, Result]
 @attrs.frozen(kw_only=True)
 class Providers:
     """Who brings the messages of each channel; None where nothing is set up. `public_url` is where
-    customers reach us."""
+    customers reach us, `callback_url` where providers do, if they can."""
 
     mailer: Mailer | None = None
     texter: Texter | None = None
     hooks: HookCaller | None = None
     public_url: str = "http://127.0.0.1:8080"
+    callback_url: str | None = None
 
     def honours_keys(self, channel: SendChannel) -> bool:
         provider = {
@@ -78,6 +84,9 @@ class Providers:
             SendChannel.WEBHOOK: self.hooks,
         }[channel]
         return provider is not None and provider.honours_keys
+
+    def status_url(self, merchant_id: str) -> str | None:
+        return status_url(self.callback_url, merchant_id) if self.callback_url else None
 
 
 @attrs.frozen
@@ -91,6 +100,17 @@ class Shop:
 
 Send: TypeAlias = Callable[[str], Awaitable[Sent]]
 """Sends a message that is made already, under its key."""
+
+Find: TypeAlias = Callable[[], Awaitable[Accepted | FailedForNow | None]]
+"""Looks for a message of unknown fate at the provider."""
+
+
+@attrs.frozen
+class Ready:
+    """A message that is made, and how to bring it; with `find`, its provider lists what it took."""
+
+    send: Send
+    find: Find | None = None
 
 
 @attrs.frozen
@@ -137,16 +157,19 @@ class Sender:
         if refused is not None or contact is None:
             return Suppressed(refused or "customer_gone")
         try:
-            send = self._ready(broadcast, shop, leased, contact)
+            ready = self._ready(broadcast, shop, leased, contact)
         except TemplateTrouble as trouble:
             return FailedForGood("invalid_template", str(trouble))
-        if isinstance(send, FailedForGood):
-            return send
-        return await _tried(send, leased.delivery_id)
+        if isinstance(ready, FailedForGood):
+            return ready
+        result = await _tried(ready.send, leased.delivery_id)
+        if ready.find is not None and isinstance(result, FailedForNow) and result.uncertain:
+            return await _found(ready.find, leased.delivery_id) or result
+        return result
 
     def _ready(
         self, broadcast: BroadcastRow, shop: Shop, leased: Leased, contact: Contact
-    ) -> Send | FailedForGood:
+    ) -> Ready | FailedForGood:
         """The message, made, and the provider that is to have it."""
         link = f"{self.providers.public_url}/v1/unsubscribe?token={contact.unsubscribe}"
         message = render(broadcast.content, _variables(shop, leased, contact, link))
@@ -160,7 +183,7 @@ class Sender:
 
     def _mail(
         self, shop: Shop, contact: Contact, message: Rendered, link: str
-    ) -> Send | FailedForGood:
+    ) -> Ready | FailedForGood:
         mailer = self.providers.mailer
         if mailer is None:
             return FailedForGood("no_provider", "no mail server is set up")
@@ -176,18 +199,23 @@ class Sender:
                 ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
             ),
         )
-        return lambda key: mailer.send(mail, key)
+        return Ready(lambda key: mailer.send(mail, key))
 
-    def _text(self, merchant_id: str, contact: Contact, message: Rendered) -> Send | FailedForGood:
+    def _text(self, merchant_id: str, contact: Contact, message: Rendered) -> Ready | FailedForGood:
         texter = self.providers.texter
         if texter is None:
             return FailedForGood("no_provider", "no provider of short messages is set up")
-        text = Text(to=contact.address or "", body=message.text)
-        return lambda key: texter.send(merchant_id, text, key)
+        url = self.providers.status_url(merchant_id)
+        text = Text(to=contact.address or "", body=message.text, status_url=url)
+        since = self.system.clock.now().replace(microsecond=0)
+        return Ready(
+            lambda key: texter.send(merchant_id, text, key),
+            None if texter.honours_keys else lambda: texter.find(merchant_id, text, since),
+        )
 
     def _hook(
         self, broadcast: BroadcastRow, shop: Shop, leased: Leased, message: Rendered
-    ) -> Send | FailedForGood:
+    ) -> Ready | FailedForGood:
         hooks, hook = self.providers.hooks, shop.hook
         if hooks is None or hook is None:
             return FailedForGood("no_provider", "the merchant has no webhook integration")
@@ -204,7 +232,7 @@ class Sender:
             topic=HOOK_TOPIC,
             secrets=hook.secrets,
         )
-        return lambda key: hooks.send(call, key)
+        return Ready(lambda key: hooks.send(call, key))
 
 
 def _refused(channel: SendChannel, contact: Contact | None) -> str | None:
@@ -254,3 +282,16 @@ async def _tried(send: Send, key: str) -> Result:
     except Exception as error:
         log.error("sending_failed", delivery=key, exc_info=error)
         return FailedForNow("internal_error", type(error).__name__, uncertain=True)
+
+
+async def _found(find: Find, key: str) -> Accepted | None:
+    """The message where its provider has it after all. That it lists none proves nothing: it may
+    still be on its way."""
+    with trio.move_on_after(FIND_S):
+        try:
+            found = await find()
+        except Exception as error:
+            log.warning("text_not_looked_for", delivery=key, error=type(error).__name__)
+            return None
+        return found if isinstance(found, Accepted) else None
+    return None

@@ -31,6 +31,11 @@ SID_MAX = 64
 SHA1_BYTES_IN_BASE_64 = 28
 
 
+def status_url(public_url: str, merchant_id: str) -> str:
+    """Where the provider tells of texts of this merchant; what it signs."""
+    return f"{public_url.rstrip('/')}/v1/webhooks/twilio/status?merchant_id={merchant_id}"
+
+
 def status_of(provider_id: object, word: object, error_code: object = None) -> TextStatus | None:
     """What Twilio tells of a text; None where it is nothing that is known here."""
     if not isinstance(provider_id, str) or not isinstance(word, str):

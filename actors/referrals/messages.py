@@ -6,6 +6,7 @@ from enum import Enum
 
 import attrs
 
+from actors.outgoing.ports import TextState
 from actors.vocabulary import Idempotency, Page, Refusal
 from runtime.message import Call
 from runtime.outbox import OutboxEvent
@@ -24,6 +25,10 @@ ORDERS = "referrals.orders"
 
 PEOPLE = "referrals.people"
 """Name of the actor that hears of customers who were merged or erased."""
+
+TEXT_STATUS_TOLD = "texts.status_told"
+"""Topic of the outbox event for what the provider told of a text that no invitation is known to
+have sent; its key is the provider's id of the text."""
 
 REFERRAL_REWARDED = "referrals.rewarded"
 """Topic of the outbox event by which a referral counts for its advocate, or counts no more;
@@ -285,6 +290,15 @@ class ListSteps(Call[tuple[Step, ...]]):
 
     merchant_id: str
     referral_id: str
+
+
+@attrs.frozen
+class TextStatusTold:
+    """The payload of `TEXT_STATUS_TOLD`. `reason` is the provider's code of what went wrong."""
+
+    provider_id: str
+    state: TextState
+    reason: str | None = None
 
 
 @attrs.frozen

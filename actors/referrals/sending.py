@@ -20,7 +20,7 @@ from actors.outgoing.ports import (
     Texter,
     TextStatus,
 )
-from actors.outgoing.twilio import OPTED_OUT
+from actors.outgoing.twilio import OPTED_OUT, status_url
 from actors.referrals.lookups import Lookups
 from actors.referrals.message_queries import (
     CATCH_UP,
@@ -87,11 +87,6 @@ class Couriers:
 
     def status_url(self, merchant_id: str) -> str | None:
         return status_url(self.public_url, merchant_id) if self.public_url else None
-
-
-def status_url(public_url: str, merchant_id: str) -> str:
-    """Where the provider tells of texts of this merchant; what it signs."""
-    return f"{public_url.rstrip('/')}/v1/webhooks/twilio/status?merchant_id={merchant_id}"
 
 
 @attrs.frozen

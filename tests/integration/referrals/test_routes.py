@@ -6,18 +6,16 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
-from urllib.parse import urlencode
 
 import attrs
-import httpx
 import pytest
 import trio
 
 from actors.auth.messages import Role
 from actors.outgoing.http import HttpClient
 from actors.outgoing.sms import SmsAccount, SmsTexter
-from actors.outgoing.twilio import signature_of
-from actors.referrals.sending import Couriers, status_url
+from actors.outgoing.twilio import signature_of, status_url
+from actors.referrals.sending import Couriers
 from config.policies import SMS
 from config.policy_loading import default_policies
 from runtime import host
@@ -37,14 +35,12 @@ from tests.integration.gateway.helpers import (
     running_tree,
 )
 from tests.stores import patient_pipeline
-from tests.twilio import ACCOUNT, TOKEN, Twilio, playing_twilio
+from tests.twilio import ACCOUNT, PUBLIC_URL, TOKEN, Twilio, call_back, playing_twilio
 
 pytestmark = [pytest.mark.trio(run=host.run), pytest.mark.slow]
 
-PUBLIC_URL = "https://loyalty.example"
 NUMBER = "+41791234567"
 INVITATIONS = 20
-FORM = "application/x-www-form-urlencoded"
 
 
 @asynccontextmanager
@@ -78,22 +74,6 @@ async def ok(api: Api, method: str, path: str, json: Any = None, **options: Any)
     answer = await api.ask(method, path, json=json, **options)
     assert answer.status_code < 300, answer.text
     return answer.json()
-
-
-async def call_back(
-    api: Api, merchant_id: str = MERCHANT, *, signature: str | None = None, **form: str
-) -> httpx.Response:
-    """As the provider does it."""
-    pairs = tuple(form.items())
-    signed = signature_of(TOKEN, status_url(PUBLIC_URL, merchant_id), pairs)
-    return await api.client.post(
-        f"/v1/webhooks/twilio/status?merchant_id={merchant_id}",
-        content=urlencode(pairs),
-        headers={
-            "Content-Type": FORM,
-            "X-Twilio-Signature": signed if signature is None else signature,
-        },
-    )
 
 
 async def state_of(api: Api, referral_id: str) -> str:
@@ -131,7 +111,7 @@ async def _statuses(api: Api, handle: DatabaseHandle, sid: str, referral_id: str
     before = await handle.fetch(AcrossMerchants("SELECT * FROM text_statuses"))
     for signature in ("", "x", signature_of("wrong", status_url(PUBLIC_URL, MERCHANT), ())):
         forged = await call_back(
-            api, signature=signature, MessageSid=sid, MessageStatus="delivered"
+            api.client, MERCHANT, signature=signature, MessageSid=sid, MessageStatus="delivered"
         )
         assert outcome_of(forged) == (403, "signature_invalid")
     assert await handle.fetch(AcrossMerchants("SELECT * FROM text_statuses")) == before == []
@@ -141,14 +121,16 @@ async def _statuses(api: Api, handle: DatabaseHandle, sid: str, referral_id: str
         ("delivered", True),
         ("undelivered", False),
     ):
-        told = await call_back(api, MessageSid=sid, MessageStatus=word, ApiVersion="2010-04-01")
+        told = await call_back(
+            api.client, MERCHANT, MessageSid=sid, MessageStatus=word, ApiVersion="2010-04-01"
+        )
         assert told.json() == {"duplicate": duplicate}
         shown = await ok(api, "GET", f"/v1/referrals/{referral_id}")
         assert shown["messages"][0]["state"] == "delivered"
-    foreign = await call_back(api, RIVAL, MessageSid=sid, MessageStatus="failed")
+    foreign = await call_back(api.client, RIVAL, MessageSid=sid, MessageStatus="failed")
     assert foreign.status_code == 200
     assert shown == await ok(api, "GET", f"/v1/referrals/{referral_id}")
-    odd = await call_back(api, MessageSid=sid, MessageStatus="teleported")
+    odd = await call_back(api.client, MERCHANT, MessageSid=sid, MessageStatus="teleported")
     assert outcome_of(odd) == (422, "status_unknown")
 
 

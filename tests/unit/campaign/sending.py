@@ -54,6 +54,7 @@ from actors.outgoing.ports import Accepted, FailedForGood, Mail, Sent, Text
 from actors.points.messages import QUERIES as POINTS_QUERIES
 from actors.points.messages import ExpiringPoints, ListExpiring
 from actors.points.tier_messages import TIER_CHANGED
+from actors.referrals.messages import TEXT_STATUS_TOLD
 from actors.vocabulary import Page
 from runtime import INFINITE, Actor, ActorSystem, ChildSpec, Supervisor
 from runtime.cache import CacheHandle
@@ -70,6 +71,7 @@ from tests.stores import unhurried
 from tests.trees import MERCHANT, START, data_keys
 
 CAMPAIGN = "spring"
+PUBLIC_URL = "https://loyalty.example"
 LOOK_S = 0.25
 MIGRATIONS = (
     *(each for each in ALL_MIGRATIONS if each.component != DELIVERY_MIGRATIONS.component),
@@ -161,6 +163,8 @@ class FakeProvider:
     effects: dict[str, list[Any]] = attrs.field(factory=dict)
     asked: dict[str, int] = attrs.field(factory=dict)
     moments: list[float] = attrs.field(factory=list)
+    lists: dict[str, str] = attrs.field(factory=dict)
+    looked_for: list[datetime] = attrs.field(factory=list)
     takes_s: float = 0.05
     crash: Crash = attrs.field(factory=Crash)
 
@@ -182,8 +186,11 @@ class FakeProvider:
             self.effects.setdefault(key, []).append(message)
         return answer
 
-    async def find(self, *_arguments: Any) -> None:
-        """Nobody asks."""
+    async def find(self, _merchant_id: str, text: Text, since: datetime) -> Accepted | None:
+        """One that it took, and lists."""
+        await trio.sleep(self.takes_s)
+        self.looked_for.append(since)
+        return Accepted(self.lists[text.to]) if text.to in self.lists else None
 
     async def status(self, *_arguments: Any) -> FailedForGood:
         return FailedForGood("unknown", "nobody asks")
@@ -364,7 +371,7 @@ class World:
             await trio.lowlevel.checkpoint()
             return Crashing(self.real, crash)
 
-        providers = Providers(mailer=self.mail, texter=self.texts)
+        providers = Providers(mailer=self.mail, texter=self.texts, callback_url=PUBLIC_URL)
         campaign = (
             ChildSpec("campaigns", lambda: Campaigns(self), name=CAMPAIGNS),
             ChildSpec("queries", lambda: Campaigns(self), name=QUERIES),
@@ -383,6 +390,7 @@ class World:
                         BROADCAST_COMPLETED: (BROADCASTS,),
                         TIER_CHANGED: (BROADCASTS,),
                         CUSTOMER_ERASED: (BROADCASTS,),
+                        TEXT_STATUS_TOLD: (BROADCASTS,),
                     },
                     Ownership(on_loss=handle.retire),
                     cache_child(None, cache),

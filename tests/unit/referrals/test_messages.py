@@ -7,7 +7,13 @@ import pytest
 import trio
 
 from actors.outgoing.ports import FailedForGood, FailedForNow, Sent, Text, TextState
-from actors.referrals.messages import Invitation, InvitationChannel, MessageState, ReferralState
+from actors.referrals.messages import (
+    TEXT_STATUS_TOLD,
+    Invitation,
+    InvitationChannel,
+    MessageState,
+    ReferralState,
+)
 from actors.referrals.model import RANKS
 from actors.vocabulary import Refusal
 from tests.unit.referrals.world import FakeMailer, FakeTexter, running_world, status
@@ -128,6 +134,19 @@ async def test_statuses_end_alike_in_every_order_also_when_they_come_early(parke
             assert await world.state(referral) is ReferralState.INVITED
         rows = "SELECT count(*) FROM text_statuses"
         assert await world.value(rows) == 3 * len(set(permutations(WORDS)))
+
+
+async def test_what_is_told_of_texts_that_no_invitation_has_sent_is_published_once() -> None:
+    async with running_world() as world:
+        referral = await world.invited()
+        await world.settled()
+        sid = world.texter.sent[0][0]
+        for told in (sid, sid, "SMother", "SMother"):
+            await world.told(told, "delivered")
+        await world.settled()
+        topic = {"topic": TEXT_STATUS_TOLD, "outcome": "delivered"}
+        assert world.count("outbox_events_total", **topic) == 1
+        assert await world.message_state(referral) is MessageState.DELIVERED
 
 
 @pytest.mark.parametrize(

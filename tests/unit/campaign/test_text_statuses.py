@@ -1,0 +1,132 @@
+"""What a provider tells of the texts of a campaign: early, late, again, and of texts of others."""
+
+import pytest
+import trio
+
+from actors.campaign.delivery_messages import DeliveryState
+from actors.campaign.messages import SendChannel
+from actors.outgoing.ports import FailedForNow, Text, TextState
+from actors.referrals.messages import TEXT_STATUS_TOLD
+from runtime.outbox import RELAY, GetBacklog, ListDeadEvents
+from runtime.policies import DeadlineExceeded
+from tests.unit.campaign.sending import PUBLIC_URL, World, broadcast, world
+from tests.virtual import run_virtually
+
+pytestmark = pytest.mark.trio(run=run_virtually)
+
+TEXTS = broadcast(SendChannel.SMS)
+WORTH_LOOKING_S = 30.0
+"""Longer than the relay tries again what came too early."""
+
+
+async def tell(here: World, sid: str, state: TextState, reason: str | None = None) -> None:
+    payload = {"provider_id": sid, "state": state.value, "reason": reason}
+    await here.publish(TEXT_STATUS_TOLD, sid, payload)
+
+
+async def waiting(here: World) -> int:
+    relay = here.system.ref(RELAY)
+    assert await relay.ask(ListDeadEvents()) == ()
+    return await relay.ask(GetBacklog())
+
+
+async def fates(here: World) -> list[tuple[DeliveryState, str | None]]:
+    found = sorted(await here.deliveries(), key=lambda each: each.customer_id)
+    return [(each.state, each.reason) for each in found]
+
+
+async def test_news_of_a_text_count_once_and_nothing_goes_backwards() -> None:
+    async with world() as here, here.process():
+        await here.start(await here.customers(3), TEXTS)
+        await here.ends()
+        ann, bob, cyd = sorted(await here.deliveries(), key=lambda each: each.customer_id)
+        [[text], *_] = here.texts.effects.values()
+        url = f"{PUBLIC_URL}/v1/webhooks/twilio/status?merchant_id=shop"
+        assert isinstance(text, Text)
+        assert text.status_url == url
+        told = [
+            (ann, TextState.DELIVERED, None),
+            (ann, TextState.DELIVERED, None),
+            (ann, TextState.SENT, None),
+            (ann, TextState.FAILED, "30008"),
+            (bob, TextState.UNDELIVERED, "30003"),
+            (cyd, TextState.SENT, None),
+        ]
+        for delivery, state, reason in told:
+            assert delivery.provider_id is not None
+            await tell(here, delivery.provider_id, state, reason)
+        await trio.sleep(1)
+        assert await waiting(here) == 0
+        assert await fates(here) == [
+            (DeliveryState.DELIVERED, None),
+            (DeliveryState.FAILED, "undelivered: 30003"),
+            (DeliveryState.SENT, None),
+        ]
+
+
+async def test_news_that_come_before_the_answer_wait_for_it() -> None:
+    async with world() as here, here.process():
+        here.texts.takes_s = 5.0
+        await here.start(await here.customers(2), TEXTS)
+        await trio.sleep(2)
+        ann, _ = in_hand = await here.deliveries(state=DeliveryState.LEASED)
+        for each in in_hand:
+            await tell(here, f"p-{each.delivery_id}", TextState.SENT)
+        await tell(here, f"p-{ann.delivery_id}", TextState.DELIVERED)
+        await trio.sleep(1)
+        assert await waiting(here) == 1, "that it was sent is worth no waiting"
+        await here.ends()
+        await trio.sleep(WORTH_LOOKING_S)
+        assert await waiting(here) == 0
+        stats = await here.stats()
+        assert stats is not None
+        assert (stats.delivered, stats.sent) == (1, 1)
+
+
+async def test_texts_of_others_are_left_alone_at_once_or_when_it_is_sure() -> None:
+    """Whatever is in hand meanwhile, no event dies of it."""
+    async with world() as here, here.process():
+        here.texts.takes_s = 40.0
+        members = await here.customers(1)
+        await tell(here, "SMnobody", TextState.DELIVERED)
+        await trio.sleep(1)
+        assert await waiting(here) == 0
+        await here.start(members, TEXTS)
+        await trio.sleep(2)
+        await tell(here, "SMnobody", TextState.FAILED, "30003")
+        await trio.sleep(5)
+        assert await waiting(here) == 1
+        await trio.sleep(WORTH_LOOKING_S - 5)
+        assert await waiting(here) == 0
+        assert (await here.ends()).sent == 1
+
+
+async def test_a_text_of_unknown_fate_is_looked_for_and_never_sent_again() -> None:
+    """Of two whose answers are lost the provider lists one."""
+    for lost in (DeadlineExceeded("sms", "attempt"), FailedForNow("x", "lost", uncertain=True)):
+        async with world() as here, here.process():
+            here.texts.honours_keys = False
+            here.texts.answering = lambda _key, _nth, lost=lost: lost
+            here.texts.lists = {"+41790000000": "SM1"}
+            await here.start(await here.customers(2), TEXTS)
+            stats = await here.ends()
+            assert (stats.sent, stats.unknown) == (1, 1)
+            assert set(here.texts.asked.values()) == {1}
+            assert len(here.texts.looked_for) == 2
+            await tell(here, "SM1", TextState.DELIVERED)
+            await trio.sleep(1)
+            assert [state for state, _ in await fates(here)] == [
+                DeliveryState.DELIVERED,
+                DeliveryState.UNKNOWN,
+            ]
+
+
+async def test_who_looks_for_a_text_does_not_wait_for_ever() -> None:
+    async with world() as here, here.process():
+        here.texts.honours_keys = False
+        here.texts.answering = lambda _key, _nth: FailedForNow("x", "lost", uncertain=True)
+        here.texts.lists = {"+41790000000": "SM1"}
+        here.texts.takes_s = 5.0
+        await here.start(await here.customers(1), TEXTS)
+        stats = await here.ends()
+        assert (stats.unknown, here.texts.looked_for) == (1, [])
