@@ -74,6 +74,13 @@ MEMORY = "sqlite:///:memory:"
 number = count(1).__next__
 
 
+LISTENING = {"campaign", "gamification", "points", "referrals"}
+HEARD_HERE = {
+    topic: tuple(consumer for consumer in consumers if consumer.partition(".")[0] in LISTENING)
+    for topic, consumers in SUBSCRIPTIONS.items()
+}
+"""What is told to domains that are not in the tree would wait for ever."""
+
 DELIVERED_WITHIN_S = 120.0
 DELIVERY_LOOK_S = 0.002
 
@@ -187,7 +194,7 @@ async def running_tree(
                 spec,
                 handle,
                 MIGRATIONS,
-                SUBSCRIPTIONS,
+                HEARD_HERE,
                 ownership,
                 cache_child(None, cache),
                 jobs,
