@@ -37,12 +37,13 @@ class Attempt:
 
 @attrs.define(eq=False)
 class Lane:
-    """The bulkhead of one queue in this process."""
+    """The bulkhead of one queue in this process. `kept` says that its leases are renewed."""
 
     policy: QueuePolicy
     leases: Leases
     attempts: dict[Token, Attempt] = attrs.field(factory=dict)
     claiming: trio.Lock = attrs.field(factory=trio.Lock)
+    kept: bool = False
     _changed: trio.Event = attrs.field(factory=trio.Event)
 
     @property

@@ -97,7 +97,6 @@ class JobRunner(Actor):
             self.start_task(self._keep_rescuing)
         for lane in self._lanes.values():
             self.start_task(self._serve, lane)
-            self.start_task(self._keep_leases, lane)
 
     async def receive(self, message: Any) -> object:
         if not isinstance(message, GetRunnerStatistics):
@@ -198,6 +197,9 @@ class JobRunner(Actor):
                 attempt = Attempt(job, asked_at, asked_at + lease_s)
                 lane.enter(attempt)
                 self.start_task(self._run, lane, attempt)
+            if jobs and not lane.kept:
+                lane.kept = True
+                self.start_task(self._keep_leases, lane)
         return len(jobs) == room and lane.room > 0
 
     async def _listen(self) -> None:
@@ -300,14 +302,16 @@ class JobRunner(Actor):
             self._metrics.died(job)
 
     async def _keep_leases(self, lane: Lane) -> None:
+        """As long as there is something to keep."""
         trouble = Trouble(log, "heartbeat_failed", "heartbeat_works_again")
-        while True:
+        while lane.attempts:
             await trio.sleep(lane.leases.heartbeat_s)
             try:
                 await self._beat(lane)
                 trouble.ended(queue=lane.policy.name)
             except StorageError as error:
                 trouble.failed(error, queue=lane.policy.name)
+        lane.kept = False
 
     async def _beat(self, lane: Lane) -> None:
         if not lane.attempts:

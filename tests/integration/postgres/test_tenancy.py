@@ -33,6 +33,9 @@ APPEND_ONLY = (
     "points_transfer_parts",
     "gamification_definitions",
     "referral_steps",
+    "campaign_changes",
+    "campaign_members",
+    "campaign_versions",
 )
 
 TABLES_OF_MERCHANTS = (

@@ -92,7 +92,7 @@ def go_on(number: int, before: str, state: str) -> Write:
     late = START + timedelta(days=1)
     row: tuple[Any, ...] = (None,) * 6
     if not CLAIMED.isdisjoint({before, state}):
-        row = (f"friend-{number}", START, "o-1", START, late, late)
+        row = (f"friend-{number}", START, f"o-{number}", START, late, late)
     return Write(GO_ON, (M, f"ref_{number}", state, *row))
 
 
