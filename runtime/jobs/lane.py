@@ -37,13 +37,13 @@ class Attempt:
 
 @attrs.define(eq=False)
 class Lane:
-    """The bulkhead of one queue in this process. `kept` says that its leases are renewed."""
+    """The bulkhead of one queue in this process. Within `keeping` its leases are renewed."""
 
     policy: QueuePolicy
     leases: Leases
     attempts: dict[Token, Attempt] = attrs.field(factory=dict)
     claiming: trio.Lock = attrs.field(factory=trio.Lock)
-    kept: bool = False
+    keeping: trio.CancelScope | None = None
     _changed: trio.Event = attrs.field(factory=trio.Event)
 
     @property
@@ -57,6 +57,9 @@ class Lane:
     def leave(self, attempt: Attempt) -> None:
         """The work is truly over: its place is free, and its key may be."""
         del self.attempts[attempt.job.token]
+        if self.keeping is not None and not self.attempts:
+            self.keeping.cancel()
+            self.keeping = None
         self.nudge()
 
     def nudge(self) -> None:

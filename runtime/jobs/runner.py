@@ -197,9 +197,9 @@ class JobRunner(Actor):
                 attempt = Attempt(job, asked_at, asked_at + lease_s)
                 lane.enter(attempt)
                 self.start_task(self._run, lane, attempt)
-            if jobs and not lane.kept:
-                lane.kept = True
-                self.start_task(self._keep_leases, lane)
+            if lane.attempts and lane.keeping is None:
+                lane.keeping = trio.CancelScope()
+                self.start_task(self._keep_leases, lane, lane.keeping)
         return len(jobs) == room and lane.room > 0
 
     async def _listen(self) -> None:
@@ -301,21 +301,19 @@ class JobRunner(Actor):
         if state is JobState.DEAD:
             self._metrics.died(job)
 
-    async def _keep_leases(self, lane: Lane) -> None:
+    async def _keep_leases(self, lane: Lane, scope: trio.CancelScope) -> None:
         """As long as there is something to keep."""
         trouble = Trouble(log, "heartbeat_failed", "heartbeat_works_again")
-        while lane.attempts:
-            await trio.sleep(lane.leases.heartbeat_s)
-            try:
-                await self._beat(lane)
-                trouble.ended(queue=lane.policy.name)
-            except StorageError as error:
-                trouble.failed(error, queue=lane.policy.name)
-        lane.kept = False
+        with scope:
+            while True:
+                await trio.sleep(lane.leases.heartbeat_s)
+                try:
+                    await self._beat(lane)
+                    trouble.ended(queue=lane.policy.name)
+                except StorageError as error:
+                    trouble.failed(error, queue=lane.policy.name)
 
     async def _beat(self, lane: Lane) -> None:
-        if not lane.attempts:
-            return
         lease_s = lane.leases.lease_s
         asked_at = monotonic()
         until = await self._store_now() + timedelta(seconds=lease_s)

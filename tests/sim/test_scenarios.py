@@ -6,13 +6,14 @@ from runtime.sim import Scenario
 from supervisors.simulation.everything import EverythingScenario
 from supervisors.simulation.registry import SCENARIOS
 from tests.sim.chunks import chunks, name_of, run_seeds
+from tests.sim.test_all_together import LONG_OF_ALL, OF_ALL
 
 ALONE = [scenario for scenario in SCENARIOS.values() if scenario is not EverythingScenario]
-OF_EACH, OF_ALL = 5, 135
-"""Together more than two hundred."""
+OF_EACH = 5
+"""With those of all domains together more than two hundred."""
 
-LONG_OF_EACH, LONG_OF_ALL = 700, 4_000
-"""Together ten thousand."""
+LONG_OF_EACH = 700
+"""With those of all domains together ten thousand."""
 
 
 @pytest.mark.slow
@@ -21,23 +22,11 @@ def test_nothing_is_found_in_a_domain_alone(scenario: type[Scenario]) -> None:
     run_seeds(scenario, range(OF_EACH))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seeds", chunks(OF_ALL, 10), ids=name_of)
-def test_nothing_is_found_in_all_domains_together(seeds: range) -> None:
-    run_seeds(EverythingScenario, seeds)
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("seeds", chunks(LONG_OF_EACH, 140), ids=name_of)
 @pytest.mark.parametrize("scenario", ALONE, ids=name_of)
 def test_nothing_is_found_in_a_domain_for_long(scenario: type[Scenario], seeds: range) -> None:
     run_seeds(scenario, range(1_000 + seeds.start, 1_000 + seeds.stop))
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("seeds", chunks(LONG_OF_ALL, 100), ids=name_of)
-def test_nothing_is_found_in_all_domains_for_long(seeds: range) -> None:
-    run_seeds(EverythingScenario, range(1_000 + seeds.start, 1_000 + seeds.stop))
 
 
 def test_there_is_a_scenario_for_every_domain() -> None:

@@ -241,13 +241,15 @@ def transfer_in_two_entries(patch: pytest.MonkeyPatch) -> None:
     """What the giver loses is written first, and then what the taker gets."""
     hand_in = Transferring._hand_in
 
-    async def in_two(self: Transferring, entry: Entry, state: AccountState) -> bool:
+    async def in_two(
+        self: Transferring, entry: Entry, state: AccountState, *, publishes: bool = False
+    ) -> bool:
         theirs = tuple(write for write in entry if self.key.customer_id not in write.row)
         if theirs and any(write.statement is INSERT_TRANSFER for write in entry):
             ours = tuple(write for write in entry if write not in theirs)
             await self.system.ref(JOURNAL).ask(Append(theirs))
-            return await hand_in(self, ours, state)
-        return await hand_in(self, entry, state)
+            return await hand_in(self, ours, state, publishes=publishes)
+        return await hand_in(self, entry, state, publishes=publishes)
 
     patch.setattr(Transferring, "_hand_in", in_two)
 
