@@ -78,7 +78,7 @@ class Score(Operation):
 
 
 class Segments(Part):
-    """When everything is over, one more run is made, and compared with what was bought."""
+    """When nobody buys any more, one more run is made, and compared with what was bought."""
 
     operations: ClassVar[tuple[type[Operation], ...]] = (Buy, Score)
     hurries: ClassVar[bool] = True
@@ -86,6 +86,7 @@ class Segments(Part):
     def __init__(self) -> None:
         self._orders = 0
         self._last: str | None = None
+        self._bought: Sequence[Row] = ()
 
     def draw(self, random: Random) -> Operation:
         if random.random() < 0.4:
@@ -123,9 +124,10 @@ class Segments(Part):
         if await store.fetch_value(COUNT_JOBS, MERCHANT, RFM_QUEUE.name):
             return False
         rows = await store.fetch(RUNS_THERE, MERCHANT)
-        if self._last is not None and rows[-1]["state"] == "published":
+        bought = await store.fetch(BOUGHT, MERCHANT)
+        if self._last is not None and rows[-1]["state"] == "published" and bought == self._bought:
             return True
-        self._last = await self._begin(run)
+        self._last, self._bought = await self._begin(run), bought
         return False
 
     async def check(self, run: Run) -> None:
@@ -154,7 +156,7 @@ def _segments(rows: Sequence[Row]) -> dict[str, str]:
 def _expected(rows: Sequence[Row], last: Row) -> dict[str, str]:
     facts: dict[str, tuple[int, int, int]] = {}
     for customer, ordered_at, paid_minor in rows:
-        if ordered_at is not None:
+        if ordered_at is not None and ordered_at <= last["as_of"]:
             days, orders, money = facts.get(customer, (10**6, 0, 0))
             age = recency_days(last["as_of"], ordered_at)
             facts[customer] = (min(days, age), orders + 1, money + paid_minor)
