@@ -22,7 +22,8 @@ SPREAD = 37
 
 
 class Stream(msgspec.Struct, frozen=True):
-    """Arrivals of one kind, as requests with `{n}` in the place of a running number.
+    """Arrivals of one kind, as requests with `{n}` in the place of a running number, and `{k}` in
+    that of a number of two digits, of which there are `KINDS`.
 
     `rates` are per second, one for each phase. The `fresh` share comes by new connections, which
     close after the answer; the rest by connections that are kept.
@@ -87,6 +88,10 @@ class Report(msgspec.Struct, frozen=True):
     late_ms: float
 
 
+KINDS = 22
+FIRST_KIND = 10
+
+
 @attrs.define(eq=False)
 class Connection:
     """Carries one request at a time, of `stream` and due at `due`, until `busy` is over."""
@@ -98,6 +103,11 @@ class Connection:
     busy: bool = False
     unsent: bytes = b""
     received: bytes = b""
+
+
+def request_of(stream: Stream, serial: int) -> bytes:
+    kind = FIRST_KIND + serial % KINDS
+    return stream.request.replace("{n}", str(serial)).replace("{k}", str(kind)).encode()
 
 
 def percentile(ordered: list[float], percent: float) -> float:
@@ -172,7 +182,7 @@ class Generator:
             tally.unsent += 1
         else:
             connection.stream, connection.due, connection.busy = number, due, True
-            connection.unsent = stream.request.replace("{n}", str(serial)).encode()
+            connection.unsent = request_of(stream, serial)
             self._waiting.append((now + self._order.timeout_s, connection, due))
             self._send(connection)
         return due + 1 / rate

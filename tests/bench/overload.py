@@ -120,10 +120,11 @@ LIVE_REQUEST = "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def earn_request(token: str) -> str:
-    body = '{"customer_id":"customer-7","amount":1,"reason":"bench"}'
+    body = '{"customer_id":"customer-{k}","amount":1,"reason":"bench"}'
+    length = len(body.replace("{k}", "10"))
     return (
         f"POST {EARN} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {length}\r\n"
         f"Idempotency-Key: load-{{n}}\r\n\r\n{body}"
     )
 
