@@ -29,6 +29,7 @@ from runtime.telemetry import Metrics
 from supervisors.application import ApplicationSpec, Outside, application
 from supervisors.health import HealthBoard
 from supervisors.platform import DatabaseSpec
+from tests.stores import patient_pipeline
 
 MERCHANT = "flora"
 RIVAL = "rival"
@@ -161,9 +162,11 @@ async def running_tree(
 ) -> AsyncIterator[Api]:
     """The whole application with two merchants, and two customers of the first.
 
-    Over SQLite, unless `url` names another store. A Redis needs `host.run`.
+    Over SQLite, unless `url` names another store. A Redis needs `host.run`. Disks of machines that
+    test stall for a second or more: a SQLite store has time for that, unless there is a `handle`.
     """
-    handle = handle if handle is not None else DatabaseHandle()
+    if handle is None:
+        handle = DatabaseHandle(patient_pipeline()) if url is None else DatabaseHandle()
     cache = CacheHandle()
     spec = ApplicationSpec(
         DatabaseSpec(url or f"sqlite:///{tmp_path}/loyalnest.db"),
