@@ -44,7 +44,7 @@ from runtime.system import ActorSystem
 
 log = structlog.get_logger("loyalnest.core")
 
-ROWS_A_STEP = 50
+ROWS_A_STEP = 25
 """A transaction of so many rows takes a few milliseconds, which is how long others wait for it."""
 
 ROWS_READ_AT_ONCE = 25
@@ -52,7 +52,7 @@ ROWS_READ_AT_ONCE = 25
 
 ROWS_READ_AGAIN = 100
 
-REST_SHARE = 0.5
+REST_SHARE = 0.8
 """The job rests for this share of the time that a step took."""
 
 RUN_S = 30.0
