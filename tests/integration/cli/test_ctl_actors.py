@@ -1,6 +1,7 @@
 """`loyalnest ctl` at one actor of a running server."""
 
 import json
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -40,10 +41,10 @@ def test_an_actor_is_suspended_seen_to_be_and_resumed(folder: Path) -> None:
     assert told(folder, "stats") == []
     assert ctl(folder, "stats").out == "no actor is suspended or traced\n"
     done = ctl(folder, "suspend", "core.merchants", "--for", "10m", *WHY)
-    assert "merchants is suspended for 600 s more; 0 unread of" in done.out
+    assert re.search(r"merchants is suspended for (600|5\d\d) s more; 0 unread of", done.out)
     (line,) = (line for line in ctl(folder, "tree").out.splitlines() if "suspended" in line)
     assert line.split()[:3] == ["merchants", "Merchants", "suspended"]
-    assert "for 600 s more" in ctl(folder, "stats").out
+    assert re.search(r"for (600|5\d\d) s more", ctl(folder, "stats").out)
     facts = ctl(folder, "stats", "core.merchants").out
     assert "Merchants at loyalnest/domains/core/merchants" in facts
     assert "no" in ctl(folder, "stats", JOURNAL).out
