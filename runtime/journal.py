@@ -61,7 +61,8 @@ class Rejected:
 class Append(Call[Rejected | None]):
     """Write `entry`, all of it or nothing; answered with None once it is durable.
 
-    `publishes` says that it holds outbox rows, so that the relay looks at once. When the ask
+    `publishes` says that it holds outbox rows, so that the relay looks at once; `background` that
+    nobody waits for it who would mind (see `runtime.foreground`). When the ask
     ends with the outcome unknown, the entry may be durable: look before writing again. Raises
     `StorageUnavailable` or `StorageFull` when nothing was written.
 
@@ -71,6 +72,7 @@ class Append(Call[Rejected | None]):
 
     entry: Entry
     publishes: bool = False
+    background: bool = False
 
 
 @attrs.frozen
@@ -129,6 +131,8 @@ class Journal(Actor):
         self._sure_until = monotonic() + CHECK_EVERY_S
 
     async def receive_batch(self, batch: Sequence[Envelope]) -> None:
+        if any(_is_awaited(envelope.message) for envelope in batch):  # type: ignore[arg-type]
+            self.system.foreground.seen()
         await self._commit(batch)
         if any(envelope.message.publishes for envelope in batch):  # type: ignore[attr-defined]
             self.system.ref(RELAY).tell(Nudge())
@@ -236,3 +240,7 @@ class Journal(Actor):
 
     def _count(self, outcome: str, entries: int) -> None:
         self.system.metrics.journal_entries.labels(outcome).inc(entries)
+
+
+def _is_awaited(message: Append) -> bool:
+    return bool(message.entry) and not message.background

@@ -10,6 +10,7 @@ import trio
 
 from actors.event_tracking.messages import Parcel
 from actors.event_tracking.metrics import TrackingMetrics
+from actors.event_tracking.pacing import Pace
 from actors.event_tracking.packing import EventRow, decoded_rows
 from actors.event_tracking.queries import SELECT_THROUGH
 from actors.event_tracking.records import Spilled, decode_spilled
@@ -24,20 +25,10 @@ from runtime.trouble import Trouble
 log = structlog.get_logger("loyalnest.event_tracking")
 
 BATCH_RECORDS = 2_000
-BATCH_BYTES = 512 * 1024
-BATCH_BYTES_MIN, BATCH_BYTES_MAX = 256 * 1024, 2 * 1024 * 1024
-"""Of one transaction: at first, and within which bounds. Half a megabyte are 1,500 events."""
-
-WRITE_S = 0.04
-"""What a transaction is to take at most: as long does a writer of SQLite wait for it. Batches grow
-until then, and shrink where it takes twice that."""
 
 ENOUGH_EVENTS = 1_000
 LINGER_S = 0.2
 """Fewer events than that wait for more, so that a trickle does not make a commit of each."""
-
-SHARE = 0.7
-"""Of the time, in which it writes: the busier the database is, the longer it leaves it alone."""
 
 PAUSE_MAX_S = 1.0
 
@@ -82,11 +73,13 @@ class Drainer:
     _acknowledged_at: float = 0.0
     _through: dict[str, int] = attrs.field(factory=dict)
     _violations: int = 0
-    _batch_bytes: int = BATCH_BYTES
-    _wrote_s: float = 0.0
     _in_doubt: Plan | None = None
     _own_source: str = ""
     _more: trio.Event = attrs.field(factory=trio.Event)
+    _pace: Pace = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._pace = Pace(self._system.foreground)
 
     def wake(self) -> None:
         self._more.set()
@@ -114,7 +107,7 @@ class Drainer:
 
     async def _step(self) -> float:
         """Do one batch, or wait for it; how long to rest then."""
-        began, self._wrote_s = monotonic(), 0.0
+        began = self._pace.begin()
         await self._resolve()
         records = await self._read()
         if records:
@@ -125,7 +118,7 @@ class Drainer:
             await self._acknowledge()
             await self._wait()
             return 0.0
-        return min(PAUSE_MAX_S, max(0.0, began + self._wrote_s / SHARE - monotonic()))
+        return min(PAUSE_MAX_S, self._pace.rest_s(began))
 
     @property
     def _past_the_disk(self) -> bool:
@@ -143,7 +136,7 @@ class Drainer:
         if self._spool is None:
             return []
         limit = 1 if self._violations >= VIOLATIONS_MAX else BATCH_RECORDS
-        return await self._spool.read(self._read_through, limit, self._batch_bytes)
+        return await self._spool.read(self._read_through, limit, self._pace.batch_bytes)
 
     async def _batch_of(self, records: Sequence[Record]) -> Batch:
         rows: list[EventRow] = []
@@ -162,6 +155,7 @@ class Drainer:
                 continue
             guards[source] = attrs.evolve(guard, through=spilled.number)
             rows += decoded_rows(spilled.rows)
+            await trio.lowlevel.checkpoint()
         return Batch(rows, events, tuple(guards.values()), records[-1].sequence)
 
     def _decoded(self, record: Record) -> Spilled | None:
@@ -190,7 +184,7 @@ class Drainer:
         """Past the disk. What is in doubt then is put back, and found by the ids of its events."""
         ring = self._stock.ring
         async with self._stock.taking:
-            parcels = ring.take(self._batch_bytes) if self._past_the_disk else []
+            parcels = ring.take(self._pace.batch_bytes) if self._past_the_disk else []
             try:
                 await self._commit(self._batch_in_memory(parcels), self._stock.left_ring)
             except BaseException:
@@ -230,15 +224,8 @@ class Drainer:
             self._in_doubt = plan
             raise
         finally:
-            self._wrote_s = monotonic() - began
-            self._adapt()
+            self._pace.wrote(monotonic() - began)
         self._written(plan)
-
-    def _adapt(self) -> None:
-        if self._wrote_s > 2 * WRITE_S:
-            self._batch_bytes = max(BATCH_BYTES_MIN, self._batch_bytes // 2)
-        elif self._wrote_s < WRITE_S:
-            self._batch_bytes = min(BATCH_BYTES_MAX, self._batch_bytes * 5 // 4)
 
     def _written(self, plan: Plan) -> None:
         for guard in plan.guards:

@@ -20,6 +20,7 @@ from runtime.storage.lockfile import LockFile
 from runtime.storage.notices import Notices
 from runtime.storage.policies import DEPENDENCY
 from runtime.storage.port import ANNOUNCED_S, Database, Dialect, Entry, Query, Row
+from runtime.storage.sqlite_checkpoints import Checkpoints, prepare
 from runtime.storage.sqlite_values import register, sqlite_sql
 
 Result = TypeVar("Result")
@@ -30,6 +31,10 @@ READERS = 3
 CACHED_STATEMENTS = 256
 CANCEL_CHECK_STEPS = 20_000
 """Steps of SQLite's machine between two looks whether a query was cancelled."""
+
+CACHE_KIB, READER_CACHE_KIB = 64 * 1024, 8 * 1024
+"""Pages that the writer, and each reader, keeps at most. What a transaction changes beyond that is
+written to the log before its end, and read again."""
 
 BUSY_TIMEOUT_S = 5.0
 OWNER_ONLY = 0o600
@@ -54,9 +59,13 @@ class SqliteDatabase:
         lock: LockFile | None,
         *,
         yields: bool = True,
+        checkpointer: sqlite3.Connection | None = None,
     ) -> None:
         self._writer = writer
         self._write_lock = trio.Lock()
+        self._checkpoints = (
+            Checkpoints(checkpointer, self._write_lock) if checkpointer is not None else None
+        )
         self._readers = list(readers)
         self._reader_count = len(readers)
         self._reading = trio.Semaphore(max(1, len(readers)))
@@ -105,7 +114,10 @@ class SqliteDatabase:
         self._notices.publish(channel, payload)
 
     async def attend(self) -> None:
-        await trio.sleep_forever()
+        if self._checkpoints is None:
+            await trio.sleep_forever()
+        else:
+            await self._checkpoints.run()
 
     @asynccontextmanager
     async def as_owner(self) -> AsyncIterator[Database]:
@@ -126,6 +138,8 @@ class SqliteDatabase:
     async def close(self) -> None:
         """Idempotent. Not cancelled half way."""
         with trio.CancelScope(shield=True):
+            if self._checkpoints is not None:
+                await self._checkpoints.close()
             async with self._write_lock:
                 if self._closed:
                     return
@@ -148,6 +162,8 @@ class SqliteDatabase:
             return await self._in_memory(_write, work, arguments)
         async with self._write_lock:
             self._check_open()
+            if self._checkpoints is not None:
+                self._checkpoints.written()
             return await self._run(_write, self._writer, work, arguments)
 
     async def _read(self, work: Callable[..., Result], *arguments: Any) -> Result:
@@ -301,11 +317,13 @@ def _open_file(path: Path) -> SqliteDatabase:
         lock = LockFile(path)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
         with TRANSLATED:
-            opened.extend(_connect(str(path)) for _ in range(1 + READERS))
-            _prepare_writer(opened[0])
-            for reader in opened[1:]:
+            opened.extend(_connect(str(path)) for _ in range(2 + READERS))
+            writer, checkpointer, *readers = opened
+            _prepare_writer(writer)
+            for reader in readers:
                 reader.execute("PRAGMA query_only = ON")
-        return SqliteDatabase(opened[0], opened[1:], lock)
+                reader.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
+        return SqliteDatabase(writer, readers, lock, checkpointer=checkpointer)
     except BaseException as error:
         for connection in opened:
             connection.close()
@@ -336,6 +354,8 @@ def open_sqlite_memory(
 def _prepare_writer(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    prepare(connection)
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("ROLLBACK")
 

@@ -18,6 +18,7 @@ from runtime.storage import (
     Write,
     migrate,
     open_database,
+    sqlite_checkpoints,
 )
 from runtime.storage.outbox import COUNT_EVENTS, outbox_write
 from tests.stores import unhurried
@@ -159,3 +160,51 @@ def test_without_room_an_append_fails_and_what_was_written_stays(tmp_path: Path)
         check=False,
     )
     assert done.stdout == "full\nTrue\n", done.stderr
+
+
+async def test_the_log_begins_anew_while_somebody_writes_without_a_pause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_checkpoints, "EVERY_S", 0.0)
+    monkeypatch.setattr(sqlite_checkpoints, "PAGES_MAX", 100)
+    database = await open_database(f"sqlite:///{tmp_path}/store.db")
+    longest = 0
+    with unhurried():
+        await migrate(database, [RUNTIME_MIGRATIONS], NOW)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(database.attend)
+            for number in range(300):
+                await database.append([(_event(number),)])
+                longest = max(longest, (tmp_path / "store.db-wal").stat().st_size)
+            nursery.cancel_scope.cancel()
+        assert await database.fetch_value(COUNT_EVENTS) == 300
+    await database.close()
+    assert (tmp_path / "store.db").stat().st_size > 3_000_000
+    assert longest < 2_000_000
+
+
+async def test_a_log_that_cannot_be_worked_off_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds: list[int] = []
+    worked = trio.Event()
+
+    def checkpoint(_connection: object) -> int:
+        rounds.append(len(rounds))
+        if len(rounds) < 3:
+            raise StorageError("the disk is full (a test)")
+        trio.from_thread.run_sync(worked.set)
+        return 1
+
+    monkeypatch.setattr(sqlite_checkpoints, "EVERY_S", 0.0)
+    monkeypatch.setattr(sqlite_checkpoints, "_checkpoint", checkpoint)
+    database = await open_database(f"sqlite:///{tmp_path}/store.db")
+    with unhurried():
+        await migrate(database, [RUNTIME_MIGRATIONS], NOW)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(database.attend)
+        with trio.fail_after(5):
+            await worked.wait()
+        nursery.cancel_scope.cancel()
+    await database.close()
+    assert rounds == [0, 1, 2]

@@ -98,6 +98,16 @@ async def test_entry_is_there_when_it_is_answered() -> None:
         assert await world.lines() == [1, 2]
 
 
+async def test_only_entries_that_somebody_waits_for_make_work_in_the_background_give_way() -> None:
+    async with journal() as world:
+        foreground, ref = world.system.foreground, world.system.ref(JOURNAL)
+        await ref.ask(Append(lines(1), background=True))
+        await ref.ask(Append(()))
+        assert not foreground.busy
+        await world.append(lines(2))
+        assert foreground.busy
+
+
 @pytest.mark.slow
 async def test_entry_that_was_answered_is_on_disk(tmp_path: Path) -> None:
     """Clause J1."""
