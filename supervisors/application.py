@@ -76,7 +76,7 @@ from actors.referrals.messages import REFERRAL_REWARDED, TEXT_STATUS_TOLD
 from actors.referrals.sending import Couriers
 from actors.referrals.supervisor import MIGRATIONS as REFERRALS_MIGRATIONS
 from actors.referrals.supervisor import referrals_children, referrals_jobs
-from actors.rfm_analytics.steps import SLICE
+from actors.rfm_analytics.pacing import SLICE
 from actors.rfm_analytics.supervisor import MIGRATIONS as RFM_ANALYTICS_MIGRATIONS
 from actors.rfm_analytics.supervisor import rfm_analytics_children, rfm_analytics_jobs
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor

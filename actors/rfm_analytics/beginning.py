@@ -165,8 +165,11 @@ def _in_progress(live: StoredRun) -> Refusal:
     return Refusal(RefusalKind.CONFLICT, "run_in_progress", detail)
 
 
-async def append(system: ActorSystem, entry: Entry, *, publishes: bool = False) -> None:
+async def append(
+    system: ActorSystem, entry: Entry, *, publishes: bool = False, background: bool = False
+) -> None:
     """Write all of it or nothing. Raises the violation where it was rejected."""
-    answer = await system.ref(JOURNAL).ask(Append(entry, publishes=publishes))
+    message = Append(entry, publishes=publishes, background=background)
+    answer = await system.ref(JOURNAL).ask(message)
     if answer is not None:
         raise answer.violation

@@ -5,7 +5,6 @@ from datetime import timedelta
 import attrs
 import msgspec
 import structlog
-import trio
 
 from actors.rfm_analytics.beginning import append
 from actors.rfm_analytics.messages import (
@@ -19,6 +18,7 @@ from actors.rfm_analytics.messages import (
 )
 from actors.rfm_analytics.metrics import rfm_metrics
 from actors.rfm_analytics.model import places
+from actors.rfm_analytics.pacing import Pace
 from actors.rfm_analytics.queries import (
     COUNT_CELLS,
     DATE_SCHEDULE,
@@ -38,6 +38,7 @@ from actors.rfm_analytics.queries import (
 from actors.rfm_analytics.queue import prune_job, tell_job
 from actors.rfm_analytics.records import Kept, StoredRun, cells_of, find_run
 from runtime.jobs import Job, NewJob, job_write
+from runtime.parking import monotonic
 from runtime.storage import Database, Entry, Row, Write
 from runtime.storage.deadlines import patient
 from runtime.storage.outbox import outbox_write
@@ -58,7 +59,6 @@ has pinned a run can read it to its end."""
 HISTORY_KEPT = timedelta(days=730)
 DELETED_AT_ONCE = 500
 RUNS_AT_ONCE = 100
-REST_S = 0.02
 
 
 async def publication(system: ActorSystem, database: Database, job: Job, place: StoredRun) -> Entry:
@@ -136,8 +136,9 @@ class TellChanges:
         stored = await find_run(self.database, merchant_id, run_id)
         if stored is None:
             return ()
-        after = stored.told_to
+        after, pace = stored.told_to, Pace(system.foreground)
         while True:
+            began = monotonic()
             values = (merchant_id, stored.number, after, TOLD_AT_ONCE)
             rows = await self.database.fetch(LIST_MOVED, *values)
             if not rows:
@@ -145,9 +146,9 @@ class TellChanges:
             last = rows[-1]["customer_id"]
             told = Write(TOLD, (merchant_id, run_id, after, last))
             event = _changes(system, merchant_id, stored, rows)
-            await append(system, (told, event), publishes=True)
+            await append(system, (told, event), publishes=True, background=True)
             after = last
-            await trio.sleep(REST_S)
+            await pace.rest(monotonic() - began)
 
 
 def _changes(system: ActorSystem, merchant_id: str, stored: StoredRun, rows: list[Row]) -> Write:
@@ -181,8 +182,8 @@ class PruneRuns:
                 await self._let_go(system, merchant_id, row["number"], is_published)
         values = (merchant_id, now - HISTORY_KEPT, RUNS_AT_ONCE)
         for (number,) in await self.database.fetch(SELECT_OLD_RUNS, *values):
-            await self._delete(DELETE_HISTORY, merchant_id, number)
-            await append(system, (Write(DELETE_RUN, (merchant_id, number)),))
+            await self._delete(system, DELETE_HISTORY, merchant_id, number)
+            await append(system, (Write(DELETE_RUN, (merchant_id, number)),), background=True)
         return ()
 
     async def _let_go(
@@ -190,15 +191,16 @@ class PruneRuns:
     ) -> None:
         """First nobody reads them any more. What changed with a published run is kept longer."""
         key = (merchant_id, number)
-        await append(system, (Write(LET_GO, (*key, Kept.GOING.value)),))
-        await self._delete(DELETE_SCORES, *key)
+        await append(system, (Write(LET_GO, (*key, Kept.GOING.value)),), background=True)
+        await self._delete(system, DELETE_SCORES, *key)
         if not is_published:
-            await self._delete(DELETE_HISTORY, *key)
+            await self._delete(system, DELETE_HISTORY, *key)
         gone = Write(LET_GO, (*key, Kept.GONE.value))
-        await append(system, (Write(DELETE_CELLS, key), gone))
+        await append(system, (Write(DELETE_CELLS, key), gone), background=True)
 
-    async def _delete(self, sql: str, merchant_id: str, number: int) -> None:
-        deleted = DELETED_AT_ONCE
-        while deleted == DELETED_AT_ONCE:
-            deleted = len(await self.database.execute(sql, merchant_id, number, DELETED_AT_ONCE))
-            await trio.sleep(REST_S)
+    async def _delete(self, system: ActorSystem, sql: str, merchant_id: str, number: int) -> None:
+        pace, deleted, wanted = Pace(system.foreground, DELETED_AT_ONCE), 0, 0
+        while deleted == wanted:
+            began, wanted = monotonic(), pace.customers
+            deleted = len(await self.database.execute(sql, merchant_id, number, wanted))
+            await pace.rest(monotonic() - began)

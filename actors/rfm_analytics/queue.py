@@ -7,10 +7,11 @@ RFM_QUEUE = QueuePolicy(
     concurrency=2,
     depth_max=100_000,
     attempts_max=5,
-    attempt_timeout_s=1_800.0,
+    attempt_timeout_s=4 * 3_600.0,
     delays=Delays(initial_s=2.0, max_s=60.0),
 )
-"""Two merchants at a time in each process: the others wait, and points do not."""
+"""Two merchants at a time in each process: the others wait, and points do not. Beside others who
+write all the time, a million customers take three hours."""
 
 SCORE_RUN, TELL_CHANGES, PRUNE_RUNS = "rfm.score", "rfm.tell_changes", "rfm.prune"
 

@@ -1,4 +1,4 @@
-"""The job that works off a run, in small steps, with pauses for everybody else.
+"""The job that works off a run, in steps that are small while others wait for the store.
 
 First the facts of all customers are collected, slice by slice; then the cut points are read off
 them; then the slices are scored, in the database; then the run is published. Each step is one
@@ -12,11 +12,12 @@ import trio
 from actors.rfm_analytics.beginning import append
 from actors.rfm_analytics.messages import RunState
 from actors.rfm_analytics.metrics import rfm_metrics
+from actors.rfm_analytics.pacing import SLICE, Pace
 from actors.rfm_analytics.publishing import publication
 from actors.rfm_analytics.queries import BEGIN_ATTEMPT, END_RUN, HASTEN_SCHEDULE
 from actors.rfm_analytics.queue import RFM_QUEUE, prune_job
 from actors.rfm_analytics.records import StoredRun, find_run
-from actors.rfm_analytics.steps import SLICE, Steps
+from actors.rfm_analytics.steps import Steps
 from runtime import ActorError
 from runtime.child import Backoff
 from runtime.jobs import Job, job_write
@@ -32,10 +33,6 @@ from runtime.storage import (
 from runtime.system import ActorSystem
 
 log = structlog.get_logger("loyalnest.rfm")
-
-REST_SHARE = 1.0
-REST_MAX_S = 0.5
-"""The job rests after each step for this share of the time that it took."""
 
 PATIENCE_S = 15.0
 """A store that is away for longer ends the run."""
@@ -75,7 +72,8 @@ class ScoreRun:
 
     async def __call__(self, job: Job, system: ActorSystem) -> Entry:
         run_id = str(job.payload["run_id"])
-        attempt = _Attempt(system, self.database, self.outages, job, run_id, self.slice_)
+        pace = Pace(system.foreground, self.slice_)
+        attempt = _Attempt(system, self.database, self.outages, job, run_id, pace)
         try:
             return await attempt.go_on()
         except Exception as error:
@@ -95,7 +93,7 @@ class _Attempt:
     outages: Outages
     job: Job
     run_id: str
-    slice_: int
+    pace: Pace
     away_since: float | None = None
     contested: int = 0
 
@@ -152,8 +150,8 @@ class _Attempt:
             return self._skipped()
         now = self.system.clock.now()
         begin = (self.merchant_id, self.run_id, stored.step, now, self.job.attempt)
-        await append(self.system, (Write(BEGIN_ATTEMPT, begin),))
-        steps = Steps(self.system, self.database, self.merchant_id, self.slice_)
+        await append(self.system, (Write(BEGIN_ATTEMPT, begin),), background=True)
+        steps = Steps(self.system, self.database, self.merchant_id, self.pace)
         place, following = stored, await self._advance(steps, stored)
         while following is not None:
             place, following = following, await self._advance(steps, following)
@@ -164,5 +162,5 @@ class _Attempt:
         began = monotonic()
         following = await steps.advance(place)
         self.away_since, self.contested = None, 0
-        await trio.sleep(min(REST_MAX_S, (monotonic() - began) * REST_SHARE))
+        await self.pace.rest(monotonic() - began)
         return following

@@ -17,6 +17,7 @@ from actors.rfm_analytics.model import (
     recency_days,
     threshold_cuts,
 )
+from actors.rfm_analytics.pacing import Pace
 from actors.rfm_analytics.queries import (
     COLLECTED,
     END_OF_SLICE,
@@ -36,9 +37,6 @@ from runtime.storage import Database, Write
 from runtime.storage.deadlines import patient
 from runtime.system import ActorSystem
 
-SLICE = 100
-"""Customers of one step: a transaction of one or two milliseconds."""
-
 ASK_TIMEOUT_S = 20.0
 SORT_TIMEOUT_S = 120.0
 NOBODY = (0, 0, 0, 0)
@@ -56,14 +54,15 @@ class Steps:
     system: ActorSystem
     database: Database
     merchant_id: str
-    slice_: int = SLICE
+    pace: Pace
 
     async def advance(self, place: StoredRun) -> StoredRun | None:
         """The next step; None where only the publication is left."""
         if place.cuts is not None:
             return await self._score(place)
+        run, customers = place.run, self.pace.customers
         question = SummariseBuyers(
-            self.merchant_id, place.run.currency, place.run.as_of, place.cursor, self.slice_
+            self.merchant_id, run.currency, run.as_of, place.cursor, customers
         )
         buyers = await self.system.ref(CORE_QUERIES).ask(question, timeout_s=ASK_TIMEOUT_S)
         return await (self._collect(place, buyers) if buyers else self._cut(place))
@@ -79,7 +78,8 @@ class Steps:
         )
         collected = Write(COLLECTED, (*self._key(place), cursor, *counts))
         rows = [self._facts(place, buyer) for buyer in buyers]
-        await append(self.system, (collected, *(Write(INSERT_SCORES, row) for row in rows)))
+        entry = (collected, *(Write(INSERT_SCORES, row) for row in rows))
+        await append(self.system, entry, background=True)
         rfm_metrics(self.system.metrics.registry).customers.inc(len(buyers))
         customers, scored, orders, revenue_minor, foreign_orders = counts
         run = attrs.evolve(
@@ -108,7 +108,7 @@ class Steps:
         told = msgspec.to_builtins({scoring.value: cut for scoring, cut in cuts.items()})
         cut_points = Write(SET_CUTS, (*self._key(place), "", told))
         cells = self._cells(place) if place.run.scored else ()
-        await append(self.system, (cut_points, *cells))
+        await append(self.system, (cut_points, *cells), background=True)
         return attrs.evolve(place, cuts=cuts, step=place.step + 1, cursor="")
 
     async def _quintile_cuts(self, place: StoredRun) -> Cuts:
@@ -134,7 +134,7 @@ class Steps:
 
     async def _score(self, place: StoredRun) -> StoredRun | None:
         """Score the next slice, and keep who has other scores than before."""
-        values = (self.merchant_id, place.number, place.cursor, self.slice_)
+        values = (self.merchant_id, place.number, place.cursor, self.pace.customers)
         end: str | None = await self.database.fetch_value(END_OF_SLICE, *values)
         if end is None:
             return None
@@ -147,7 +147,7 @@ class Steps:
             cuts = place.cuts[place.run.scoring]
             points = (*cuts.recency, *cuts.frequency, *cuts.monetary)
             entry.append(Write(SCORE, (*slice_, place.run.scoring.value, *points)))
-        await append(self.system, tuple(entry))
+        await append(self.system, tuple(entry), background=True)
         return attrs.evolve(place, step=place.step + 1, cursor=end)
 
     def _key(self, place: StoredRun) -> tuple[str, str, int]:

@@ -1,12 +1,12 @@
 """The children and the jobs of the domain."""
 
 from actors.rfm_analytics.messages import QUERIES, RUNS
+from actors.rfm_analytics.pacing import SLICE
 from actors.rfm_analytics.publishing import PruneRuns, TellChanges
 from actors.rfm_analytics.queue import PRUNE_RUNS, RFM_QUEUE, SCORE_RUN, TELL_CHANGES
 from actors.rfm_analytics.readers import RfmReaders
 from actors.rfm_analytics.runs import Runs
 from actors.rfm_analytics.scoring import ScoreRun
-from actors.rfm_analytics.steps import SLICE
 from runtime import REFUSING, ChildSpec
 from runtime.jobs import JobsSpec
 from runtime.storage import Database, Migrations
@@ -23,7 +23,7 @@ def rfm_analytics_children(database: Database) -> tuple[ChildSpec, ...]:
 
 
 def rfm_analytics_jobs(database: Database, slice_: int = SLICE) -> JobsSpec:
-    """What works off runs, `slice_` customers in a step."""
+    """What works off runs, up to `slice_` customers in a step."""
     return JobsSpec(
         queues=(RFM_QUEUE,),
         handlers={

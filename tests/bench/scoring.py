@@ -2,19 +2,15 @@
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
-from itertools import islice
-from random import Random
-from typing import Any
 
 import attrs
 import trio
 
-from actors.core.customer_queries import INSERT_CUSTOMER
-from actors.core.queries import INSERT_ORDER
 from actors.rfm_analytics.messages import QUERIES, RUNS, GetRun, Run, RunState, StartedRun, StartRun
-from runtime.storage import Dialect, Write
+from runtime.storage import Dialect
+from runtime.storage.deadlines import within
 from tests.bench.bulkhead import Beside, writes
 from tests.bench.client import CONNECTIONS
 from tests.bench.harness import Figure, at_most
@@ -28,9 +24,40 @@ GOAL_S = 60.0
 WRITES_PER_S = 150.0
 BESIDE_S = 20.0
 BESIDE_GOAL = 1.1
-ROWS_AT_ONCE = 2_000
+ROWS_AT_ONCE = 50_000
+FILL_LIMIT_S = 120.0
 LOOK_S = 0.05
 END = datetime(2026, 1, 1, tzinfo=UTC)
+
+NUMBERS = (
+    "WITH RECURSIVE numbers (n) AS (SELECT CAST($2 AS BIGINT) UNION ALL"
+    " SELECT n + 1 FROM numbers WHERE n + 1 < CAST($3 AS BIGINT)),"
+    " mixed AS (SELECT n, n * 2654435761 % 4294967296 AS x FROM numbers),"
+    " drawn AS (SELECT n, x, (x / 65536 * 40503 + x % 65536 * 30011 + n * 7) % 4294967296 AS y"
+    " FROM mixed)"
+)
+"""Numbers from `$2` to before `$3`, and two for each that look like chance."""
+
+INSERT_CUSTOMERS = (
+    f"{NUMBERS} INSERT INTO customers (merchant_id, customer_id, created_at)"
+    " SELECT $1, 'shopper-' || CAST(1000000 + n AS TEXT), $4 FROM drawn"
+)
+
+INSERT_ORDERS = (
+    f"{NUMBERS} INSERT INTO orders (merchant_id, order_id, customer_id, ordered_at, currency,"
+    " total_minor, items, lines, recorded_at)"
+    " SELECT $1, 'order-' || CAST(1000000 + n AS TEXT),"
+    " 'shopper-' || CAST(1000000 + y % CAST($5 AS BIGINT) AS TEXT), {ordered_at}, 'USD',"
+    " 100 + x % 19900, 1, '[]', $4 FROM drawn"
+)
+
+ORDERED_AT = {
+    Dialect.SQLITE: "strftime('%Y-%m-%dT%H:%M:%S', '2026-01-01', '-' || ((x * 31 + y) % 60480000)"
+    " || ' seconds') || '.000000+00:00'",
+    Dialect.POSTGRESQL: "TIMESTAMPTZ '2026-01-01T00:00:00Z'"
+    " - make_interval(secs => (x * 31 + y) % 60480000)",
+}
+"""Within the last 700 days."""
 
 
 @attrs.frozen
@@ -113,33 +140,21 @@ async def _run(product: Product) -> Run:
 
 
 async def _fill(product: Product, customers: int, orders: int) -> None:
-    """Straight into the store, as recording them is not what is measured; a server has looked at
-    its tables by the time that somebody has so many."""
-    rows = _rows(customers, orders)
-    while some := tuple(islice(rows, ROWS_AT_ONCE)):
-        await product.database.append([some])
-    if product.database.dialect is Dialect.POSTGRESQL:
-        async with product.database.as_owner() as owner:
+    """Made up by the store itself, as recording them is not what is measured; a server has looked
+    at its tables by the time that somebody has so many."""
+    dialect = product.database.dialect
+    insert_orders = INSERT_ORDERS.format(ordered_at=ORDERED_AT[dialect])
+    async with product.database.as_owner() as owner:
+        for first, behind in _chunks(customers):
+            with within(FILL_LIMIT_S):
+                await owner.execute(INSERT_CUSTOMERS, MERCHANT, first, behind, END)
+        for first, behind in _chunks(orders):
+            with within(FILL_LIMIT_S):
+                await owner.execute(insert_orders, MERCHANT, first, behind, END, customers)
+        if dialect is Dialect.POSTGRESQL:
             await owner.execute("ANALYZE customers, orders")
 
 
-def _rows(customers: int, orders: int) -> Iterator[Write]:
-    random = Random(1)
-    names = [f"shopper-{number:06}" for number in range(customers)]
-    for name in names:
-        yield Write(INSERT_CUSTOMER, (MERCHANT, name, None, None, END))
-    for number in range(orders):
-        when = END - timedelta(days=random.randrange(700), seconds=random.randrange(86_400))
-        name, total = random.choice(names), random.randrange(100, 20_000)
-        row: tuple[Any, ...] = (
-            MERCHANT,
-            f"order-{number:07}",
-            name,
-            when,
-            "USD",
-            total,
-            1,
-            [],
-            END,
-        )
-        yield Write(INSERT_ORDER, row)
+def _chunks(count: int) -> Iterator[tuple[int, int]]:
+    for first in range(0, count, ROWS_AT_ONCE):
+        yield first, min(count, first + ROWS_AT_ONCE)

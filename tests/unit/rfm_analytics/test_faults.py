@@ -59,11 +59,11 @@ class Interruptions:
     def __init__(self, at: int, *, after: bool) -> None:
         self.at, self.after, self.seen = at, after, 0
 
-    async def append(self, system: Any, entry: Entry, *, publishes: bool = False) -> None:
+    async def append(self, system: Any, entry: Entry, **options: bool) -> None:
         self.seen += 1
         if self.seen == self.at and not self.after:
             raise RuntimeError("fails on purpose")
-        await append(system, entry, publishes=publishes)
+        await append(system, entry, **options)
         if self.seen == self.at:
             raise RuntimeError("fails on purpose")
 
@@ -263,8 +263,8 @@ async def test_changes_of_segment_are_told_once_and_not_with_the_first_run(
 ) -> None:
     told: list[SegmentsChanged] = []
 
-    async def watched(system: Any, entry: Entry, *, publishes: bool = False) -> None:
-        await append(system, entry, publishes=publishes)
+    async def watched(system: Any, entry: Entry, **options: bool) -> None:
+        await append(system, entry, **options)
         for write in entry:
             if write.statement is INSERT_EVENT:
                 changes = tuple(SegmentChange(**each) for each in write.row[4]["changes"])
