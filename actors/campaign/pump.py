@@ -160,7 +160,9 @@ class _Pumping:
 
     async def append(self, entry: Sequence[Write]) -> None:
         """Raises `Superseded` where somebody else took the step."""
-        answer = await self.system.ref(JOURNAL).ask(Append(tuple(entry)), timeout_s=APPEND_S)
+        answer = await self.system.ref(JOURNAL).ask(
+            Append(tuple(entry), background=True), timeout_s=APPEND_S
+        )
         if isinstance(answer, Rejected):
             raise answer.violation
 

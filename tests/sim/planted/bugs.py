@@ -439,10 +439,10 @@ def slice_in_two_entries(patch: pytest.MonkeyPatch) -> None:
     """A run notes that a slice is done, and then does it."""
     append = actors.rfm_analytics.beginning.append
 
-    async def in_two(system: Any, entry: Entry) -> None:
-        await append(system, entry[:1])
+    async def in_two(system: Any, entry: Entry, **options: bool) -> None:
+        await append(system, entry[:1], **options)
         if entry[1:]:
-            await append(system, entry[1:])
+            await append(system, entry[1:], **options)
 
     patch.setattr(actors.rfm_analytics.steps, "append", in_two)
 
