@@ -20,6 +20,8 @@ from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.protocol.h11 import H2ProtocolAssumedError, H11Protocol
 
 from gateway.refusals import refusal
+from gateway.short_way import Prompt, answered, events_of, incoming
+from gateway.visitors import VISITOR, Visitor
 from runtime.parking import monotonic
 from runtime.policies.gcra import MICROSECONDS, decide
 from runtime.policies.limits import Limit
@@ -104,8 +106,9 @@ class ProtocolLimits:
 class Http1(H11Protocol):
     """HTTP/1.1 with strict heads, and no way to HTTP/2 but to begin with it."""
 
-    def __init__(self, limits: ProtocolLimits, **wiring: Any) -> None:
+    def __init__(self, limits: ProtocolLimits, prompt: Prompt | None, **wiring: Any) -> None:
         super().__init__(**wiring)
+        self._prompt = prompt
         self.connection = StrictConnection(limits.head_max_bytes)
         self._first = True
         self._refused = False
@@ -172,7 +175,34 @@ class Http1(H11Protocol):
                 headers=without_extensions(list(request.headers)),
                 http_version=request.http_version,
             )
-        await super()._create_stream(request)
+        if not await self._is_answered_here(request):
+            await super()._create_stream(request)
+
+    async def _is_answered_here(self, request: h11.Request) -> bool:
+        """Answer the request if it takes the short way; whether it did."""
+        visitor: Visitor | None = self.connection_state.get(VISITOR)
+        if self._prompt is None or visitor is None or not visitor.came_whole:
+            return False
+        asked = incoming(request, self.client[0] if self.client is not None else None)
+        answering = self._prompt.prompt_answer(asked)
+        if answering is None:
+            return False
+        asked.body, asked.permit = self._rest(), visitor.take_permit()
+        self.keep_alive_requests += 1
+        answer = await answered(answering, visitor)
+        if answer is not None:
+            for event in events_of(answer, asked.method):
+                await self.stream_send(event)
+        return True
+
+    def _rest(self) -> bytes:
+        """The body of a request that has come as a whole."""
+        parts = []
+        while isinstance(event := self.connection.next_event(), h11.Data):
+            parts.append(bytes(event.data))
+        if not isinstance(event, h11.EndOfMessage):
+            raise h11.RemoteProtocolError("a request that was taken for a whole one")
+        return b"".join(parts)
 
     async def _send_error_response(self, status_code: int) -> None:
         """A problem document, as everywhere."""
@@ -316,10 +346,10 @@ def without_extensions(headers: RawHeaders) -> RawHeaders:
 class Protocols:
     """What a connection speaks: HTTP/1.1, or HTTP/2 when it begins with that."""
 
-    def __init__(self, limits: ProtocolLimits, **wiring: Any) -> None:
+    def __init__(self, limits: ProtocolLimits, prompt: Prompt | None, **wiring: Any) -> None:
         self._limits = limits
         self._wiring = wiring
-        self.protocol: Http1 | Http2 = Http1(limits, **wiring)
+        self.protocol: Http1 | Http2 = Http1(limits, prompt, **wiring)
 
     async def initiate(self) -> None:
         await self.protocol.initiate()

@@ -1,6 +1,6 @@
 """The Quart application: its routing and its connections, with a short way between the two."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
@@ -15,13 +15,19 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter, Rule
 
 from gateway.dispatch import Dispatcher, explain
+from gateway.incoming import Incoming
 from gateway.routes import Answer
 from gateway.security import API_CSP, CSP, RawHeaders
+from gateway.visitors import VISITOR
 
 NOWHERE: Final = "/./"
 """The beginning of no route's path."""
 
 NO_PARAMETERS: Final[Mapping[str, str]] = {}
+NO_STATE: Final[Mapping[str, Any]] = {}
+
+Match = tuple[str, Mapping[str, Any], HTTPException | None]
+"""The name of a route and the parameters in the path, or why there is none."""
 
 
 class EncodedAnswer:
@@ -130,17 +136,30 @@ class Gateway(QuartTrio):
 
     async def handle_request(self, request: Request) -> Any:
         """The answer to a request. Raises only cancellation."""
-        endpoint, parameters, error = self._match(request)
-        if error is None and endpoint not in self._dispatcher.operations:
+        match = self._match(request.path, request.method)
+        if self._is_quarts_own(match):
             return await super().handle_request(request)
-        answer, request_id = await self._dispatcher.answer(request, endpoint, parameters, error)
+        return await self._answer(_incoming(request), match)
+
+    def prompt_answer(self, request: Incoming) -> Coroutine[Any, Any, EncodedAnswer] | None:
+        """See `Prompt`."""
+        request.path = path_of(request.path)
+        match = self._match(request.path, request.method)
+        return None if self._is_quarts_own(match) else self._answer(request, match)
+
+    async def _answer(self, request: Incoming, match: Match) -> EncodedAnswer:
+        answer, request_id = await self._dispatcher.answer(request, *match)
         return EncodedAnswer(answer, request_id, self._dispatcher.admission.common_headers)
 
-    def _match(self, request: Request) -> tuple[str, Mapping[str, Any], HTTPException | None]:
+    def _is_quarts_own(self, match: Match) -> bool:
+        endpoint, _, error = match
+        return error is None and endpoint not in self._dispatcher.operations
+
+    def _match(self, path: str, method: str) -> Match:
         if self._router is None:
             self._router = self.url_map.bind("")
         try:
-            endpoint, parameters = self._router.match(request.path, request.method)
+            endpoint, parameters = self._router.match(path, method)
         except HTTPException as error:
             return "", NO_PARAMETERS, error
         return endpoint, parameters, None
@@ -155,6 +174,22 @@ class Gateway(QuartTrio):
         return TrioResponse(
             answer.body, answer.status, headers=headers, content_type=answer.content_type
         )
+
+
+def _incoming(request: Request) -> Incoming:
+    """A request that came by ASGI."""
+    scope: Any = request.scope
+    visitor = scope.get("state", NO_STATE).get(VISITOR)
+    return Incoming(
+        method=request.method,
+        path=request.path,
+        query=request.query_string,
+        target_bytes=len(scope["raw_path"]) + len(scope["query_string"]),
+        headers=scope["headers"],
+        peer=scope["client"][0] if scope["client"] else None,
+        permit=visitor.take_permit() if visitor is not None else None,
+        read_body=request.get_data,  # type: ignore[arg-type]
+    )
 
 
 def _never_built(_rule: Rule, *_arguments: object) -> NoReturn:

@@ -13,6 +13,9 @@ from runtime.parking import park, wake
 from runtime.policies import Shed
 from runtime.policies.shedding import Permit
 
+VISITOR: Final = "visitor"
+"""Where a request finds the connection that it came by, in the state of its ASGI scope."""
+
 RECEIVE_BYTES: Final = 65_536
 
 HELD_BYTES: Final = 32_768
@@ -57,7 +60,8 @@ class Visitor:
     answered belongs to the next one, and is judged at the door in its turn. `permit` is that of
     the request in hand, until somebody takes it. A `surplus` one came over the bound on
     connections, and with the answer to its `last` request a connection ends. `method` is that of
-    the last request that was seen whole; `address` is what the client's counts as.
+    the last request that was seen whole; `address` is what the client's counts as. `working` is
+    the scope of the work on the request in hand, where that is to end when the client leaves.
     """
 
     __slots__ = (
@@ -77,6 +81,7 @@ class Visitor:
         "served",
         "socket",
         "surplus",
+        "working",
     )
 
     def __init__(self, door: Doorkeeper, socket: sockets.socket, address: str) -> None:
@@ -96,6 +101,12 @@ class Visitor:
         self.socket = socket
         self.surplus = False
         self.last = False
+        self.working: trio.CancelScope | None = None
+
+    @property
+    def came_whole(self) -> bool:
+        """Whether what was passed on last is exactly one request, and another may follow."""
+        return self._whole and self._taken
 
     def ready(self) -> None:
         """There is something to read, or the end."""
@@ -224,7 +235,7 @@ class Visitor:
             self._whole = False
             if self._held:
                 self._wake()
-        elif self._held and self._is_next():
+        elif self._held and self.came_whole:
             self.place = Place.OUTSIDE
             self._go_on_reading()
             self._look()
@@ -246,17 +257,13 @@ class Visitor:
 
         Cancelled, nothing is lost.
         """
-        while not self._held or self._is_next():
+        while not self._held or self.came_whole:
             if self.place is Place.GONE:
                 raise trio.ClosedResourceError("this connection was closed here")
             if self._ended and not self._held:
                 return b""
             await self._wait()
         return self._take()
-
-    def _is_next(self) -> bool:
-        """Whether what is held follows the request in hand."""
-        return self._whole and self._taken
 
     def _go_on_reading(self) -> None:
         if not self._watched and not self._ended:
@@ -280,10 +287,16 @@ class Visitor:
 
     def _pass_on(self, data: bytes) -> None:
         self._held += data
-        if self._reader is not None and not (self._held and self._is_next()):
+        if self._reader is not None and not (self._held and self.came_whole):
             self._wake()
         elif len(self._held) >= RECEIVE_BYTES or not data:
             self._pause()
+            self._stop_work()
+
+    def _stop_work(self) -> None:
+        """Nobody is there to be answered any more. What was sent before the end is answered."""
+        if self.working is not None and self._ended and not self._held:
+            self.working.cancel()
 
     def _pause(self) -> None:
         """Nobody reads: leave the rest to the kernel, which then slows the client down."""
@@ -304,9 +317,10 @@ class Visitor:
             return
         if self.place is Place.WAITING:
             self._door.withdraw(self)
-        self.place = Place.GONE
+        self.place, self._ended = Place.GONE, True
         self._held = b""
         self._pause()
+        self._stop_work()
         self.abandon()
         trio.lowlevel.notify_closing(self.socket)
         self.socket.close()
