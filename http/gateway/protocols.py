@@ -18,9 +18,10 @@ from hypercorn.events import Closed, Event, RawData
 from hypercorn.protocol.events import Body, Data, EndBody, EndData, Response, Trailers
 from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.protocol.h11 import H2ProtocolAssumedError, H11Protocol
+from hypercorn.utils import suppress_body
 
 from gateway.refusals import refusal
-from gateway.short_way import Prompt, answered, events_of, incoming
+from gateway.short_way import Encoded, Prompt, answered, incoming
 from gateway.visitors import VISITOR, Visitor
 from runtime.parking import monotonic
 from runtime.policies.gcra import MICROSECONDS, decide
@@ -191,9 +192,23 @@ class Http1(H11Protocol):
         self.keep_alive_requests += 1
         answer = await answered(answering, visitor)
         if answer is not None:
-            for event in events_of(answer, asked.method):
-                await self.stream_send(event)
+            await self._send_answer(answer, asked.method, visitor)
         return True
+
+    async def _send_answer(self, answer: Encoded, method: str, visitor: Visitor) -> None:
+        """All of it at once, as far as the client takes it; the rest as Hypercorn sends."""
+        headers = [*answer.headers, *self.config.response_headers("h11")]
+        if self.keep_alive_requests >= self.config.keep_alive_max_requests:
+            headers.append((b"connection", b"close"))
+        send = self.connection.send
+        data = send(h11.Response(headers=headers, status_code=answer.status))
+        if not suppress_body(method, answer.status):
+            data += send(h11.Data(data=answer.body))
+        data += send(h11.EndOfMessage())
+        unsent = visitor.say(data)
+        if unsent:
+            await self.send(RawData(unsent))
+        await self._maybe_recycle()
 
     def _rest(self) -> bytes:
         """The body of a request that has come as a whole."""

@@ -7,20 +7,15 @@ and what they pass to each other took a quarter of an earn's time.
 """
 
 from collections.abc import Coroutine
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 from urllib.parse import unquote
 
 import h11
 import trio
-from hypercorn.protocol.events import Body, EndBody, Response, StreamClosed
-from hypercorn.utils import suppress_body
 
 from gateway.incoming import Incoming
 from gateway.security import RawHeaders
 from gateway.visitors import Visitor
-
-STREAM: Final = 1
-"""The number of the only stream that HTTP/1.1 has, in Hypercorn's events."""
 
 
 class Encoded(Protocol):
@@ -66,11 +61,3 @@ async def answered(answering: Coroutine[Any, Any, Encoded], visitor: Visitor) ->
         finally:
             visitor.working = None
     return None
-
-
-def events_of(answer: Encoded, method: str) -> list[Any]:
-    """What an answer is to Hypercorn."""
-    events: list[Any] = [Response(STREAM, answer.headers, answer.status)]
-    if answer.body and not suppress_body(method, answer.status):
-        events.append(Body(STREAM, answer.body))
-    return [*events, EndBody(STREAM), StreamClosed(STREAM)]

@@ -213,6 +213,16 @@ class Visitor:
         except OSError:
             return False
 
+    def say(self, answer: bytes) -> bytes:
+        """Send without waiting; what the client does not take now. To one that has left, nothing:
+        whoever reads hears of that."""
+        try:
+            return answer[self.socket.send(answer) :]
+        except (BlockingIOError, InterruptedError):
+            return answer
+        except OSError:
+            return b""
+
     def _end(self) -> None:
         """After the last answer. Who serves it sees the end of what the client says."""
         if self.served:
@@ -255,8 +265,10 @@ class Visitor:
     async def receive(self) -> bytes:
         """What the client sent; empty at the end. Raises `trio.ClosedResourceError` once closed.
 
-        Cancelled, nothing is lost.
+        A checkpoint. Cancelled, nothing is lost.
         """
+        if self._held and not self.came_whole:
+            await trio.lowlevel.checkpoint()
         while not self._held or self.came_whole:
             if self.place is Place.GONE:
                 raise trio.ClosedResourceError("this connection was closed here")
