@@ -10,7 +10,7 @@ it lets in, and the dispatcher decides.
 
 import selectors
 import socket as sockets
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from math import inf
 from typing import Any, Final, Protocol
@@ -31,6 +31,10 @@ log = structlog.get_logger("loyalnest.gateway")
 ACCEPTED_AT_ONCE: Final = 64
 """Connections accepted before others are looked at again."""
 
+LOOKED_AT_ONCE: Final = 64
+"""Connections that are read before the door may rest. With all that there are, the longest rest
+would be too short for what they cost."""
+
 NO_DESCRIPTORS_PAUSE_S: Final = 0.1
 """How long nobody is accepted when the process has no file descriptors left."""
 
@@ -38,13 +42,12 @@ SURPLUS_S: Final = 0.5
 """How long a connection over the bound has to say what it wants."""
 
 SURPLUS_MAX: Final = 64
-"""Connections over the bound that may say what they want. Others are closed at once."""
+"""Connections over the bound that may say what they want. For more, the oldest have to go."""
 
 PART_S: Final = 0.1
 """How long the door waits for the rest of a request; then it is let in as it is."""
 
-
-REFUSING_SHARE: Final = 0.2
+REFUSING_SHARE: Final = 0.1
 """The part of its time that the process spends at the door while it refuses. When that does not
 suffice, clients wait for their turn."""
 
@@ -92,6 +95,10 @@ class Queue:
     def next_at(self) -> float:
         """When the first runs out of time; `inf` when nobody is there."""
         return next(iter(self._until.values()), inf)
+
+    def first(self) -> Visitor:
+        """Who runs out of time first."""
+        return next(iter(self._until))
 
     def late(self) -> list[Visitor]:
         """Those who have no time left, taken out."""
@@ -143,6 +150,7 @@ class Door:
         self._shedder = shedder
         self._selector = selectors.DefaultSelector()
         self._entrances: list[Entrance] = []
+        self._seen: deque[Visitor] = deque()
         self._new = Queue(head_s)
         self._idle = Queue(idle_s)
         self._surplus = Queue(SURPLUS_S)
@@ -174,8 +182,15 @@ class Door:
                 await trio.sleep(min(REST_MAX_S, took_s * (1 / REFUSING_SHARE - 1)))
 
     def _look(self) -> None:
-        for key, _ in self._selector.select(0):
-            key.data.ready()
+        """At those who have just come, and the next of the others."""
+        if not self._seen:
+            found = [key.data for key, _ in self._selector.select(0)]
+            self._seen.extend(each for each in found if isinstance(each, Visitor))
+        if self._accept_at == inf:
+            for entrance in self._entrances:
+                entrance.ready()
+        for _ in range(min(len(self._seen), LOOKED_AT_ONCE)):
+            self._seen.popleft().ready()
 
     def _descriptor(self) -> int:
         """Of the selector itself, which is readable when one of its sockets is."""
@@ -186,9 +201,9 @@ class Door:
 
         Whoever has come by now, and what they have sent, still counts.
         """
-        for entrance in self._entrances:
-            entrance.ready()
         self._look()
+        while self._seen:
+            self._look()
         self._pause()
         self._accept_at = inf
         for entrance in self._entrances:
@@ -210,10 +225,10 @@ class Door:
         visitor.surplus = visitor.last = not self._house.arrived(visitor)
         self._strangers.add(visitor)
         self.watch(visitor)
-        if visitor.surplus and len(self._surplus) >= SURPLUS_MAX:
-            visitor.close()
-            return
         (self._surplus if visitor.surplus else self._new).add(visitor)
+        visitor.ready()
+        if len(self._surplus) > SURPLUS_MAX:
+            self._surplus.first().close()
 
     def pause_accepting(self, error: OSError) -> None:
         """Leave new connections to the kernel for a moment: there is nothing to hold them with."""

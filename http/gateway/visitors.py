@@ -109,7 +109,9 @@ class Visitor:
         return self._whole and self._taken
 
     def ready(self) -> None:
-        """There is something to read, or the end."""
+        """There may be something to read, or the end."""
+        if not self._watched:
+            return
         try:
             data = self.socket.recv(RECEIVE_BYTES)
         except (BlockingIOError, InterruptedError):
