@@ -12,7 +12,7 @@ import selectors
 import socket as sockets
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from math import inf
+from math import ceil, inf
 from typing import Any, Final, Protocol
 
 import structlog
@@ -53,6 +53,9 @@ suffice, clients wait for their turn."""
 
 REST_MAX_S: Final = 0.05
 """How long nobody is looked at, at most."""
+
+ROUND_S: Final = 0.3
+"""How long the rests may be together until everybody has had a turn who was there at the first."""
 
 
 class Entrance:
@@ -151,6 +154,7 @@ class Door:
         self._selector = selectors.DefaultSelector()
         self._entrances: list[Entrance] = []
         self._seen: deque[Visitor] = deque()
+        self._looks = 1
         self._new = Queue(head_s)
         self._idle = Queue(idle_s)
         self._surplus = Queue(SURPLUS_S)
@@ -178,14 +182,18 @@ class Door:
             self._pass_time()
             self._refuse()
             if self._refusals > refusals:
-                took_s = monotonic() - began_at
-                await trio.sleep(min(REST_MAX_S, took_s * (1 / REFUSING_SHARE - 1)))
+                await trio.sleep(self._rest_s(monotonic() - began_at))
+
+    def _rest_s(self, took_s: float) -> float:
+        """How long to rest after a look that `took_s`."""
+        return min(took_s * (1 / REFUSING_SHARE - 1), REST_MAX_S, ROUND_S / self._looks)
 
     def _look(self) -> None:
         """At those who have just come, and the next of the others."""
         if not self._seen:
             found = [key.data for key, _ in self._selector.select(0)]
             self._seen.extend(each for each in found if isinstance(each, Visitor))
+            self._looks = max(1, ceil(len(self._seen) / LOOKED_AT_ONCE))
         if self._accept_at == inf:
             for entrance in self._entrances:
                 entrance.ready()

@@ -66,18 +66,25 @@ class WaitingLine(Generic[Waiter]):
         self._since = min(self._since, now)
         return evicted
 
+    def present(self) -> list[Priority]:
+        """Of whom somebody waits, what goes last first."""
+        return [priority for priority, queue in self._queues.items() if queue]
+
     def next(
         self, priority: Priority, may: Callable[[Priority, Hashable], bool]
     ) -> Place[Waiter] | None:
         """Whose turn it is among those who may, out of the line; None if there is nobody."""
-        queue, full = self._queues[priority], set[Hashable]()
-        for place in reversed(queue) if self.standing else queue:
-            if place.group in full:
+        queue, full = self._queues[priority], None
+        standing = self.standing
+        for place in reversed(queue) if standing else queue:
+            if full is not None and place.group in full:
                 continue
             if may(priority, place.group):
-                queue.remove(place)
+                _take_out(queue, place, last=standing)
                 self._left()
                 return place
+            if full is None:
+                full = set[Hashable]()
             full.add(place.group)
         return None
 
@@ -122,3 +129,13 @@ class WaitingLine(Generic[Waiter]):
         self._waiting -= 1
         if not self._waiting:
             self._since = inf
+
+
+def _take_out(queue: deque[Place[Waiter]], place: Place[Waiter], *, last: bool) -> None:
+    """Mostly it is at the end where the search began."""
+    if last and queue[-1] is place:
+        queue.pop()
+    elif queue[0] is place:
+        queue.popleft()
+    else:
+        queue.remove(place)

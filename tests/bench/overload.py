@@ -25,6 +25,9 @@ BASELINE = 0.5
 
 OVERLOAD = 5.0
 PROBES_PER_S = 20.0
+PROBE_CONNECTIONS = 100
+"""Who probes is an orchestrator, whose connections are not those of the clients."""
+
 FRESH = 0.1
 """Share of the writes that come by new connections."""
 
@@ -110,7 +113,7 @@ def order(port: int, token: str, capacity: float, durations: Durations) -> Order
         port,
         (
             Stream("writes", earn_request(token), (low, high, low), FRESH),
-            Stream("probes", LIVE_REQUEST, (PROBES_PER_S,) * 3, fresh=1.0),
+            Stream("probes", LIVE_REQUEST, (PROBES_PER_S,) * 3, 1.0, PROBE_CONNECTIONS),
         ),
         durations.phases_s,
     )
