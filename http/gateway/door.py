@@ -236,7 +236,14 @@ class Door:
         (self._surplus if visitor.surplus else self._new).add(visitor)
         visitor.ready()
         if len(self._surplus) > SURPLUS_MAX:
-            self._surplus.first().close()
+            self._make_place()
+
+    def _make_place(self) -> None:
+        """The first to come over the bound has had its time, but for what it has said by now."""
+        first = self._surplus.first()
+        first.ready()
+        if first.place is Place.OUTSIDE:
+            first.close()
 
     def pause_accepting(self, error: OSError) -> None:
         """Leave new connections to the kernel for a moment: there is nothing to hold them with."""
@@ -265,7 +272,8 @@ class Door:
         for visitor in self._parts.late():
             visitor.come_in_parts()
         for visitor in (*self._new.late(), *self._idle.late(), *self._surplus.late()):
-            visitor.close()
+            visitor.ready()
+            visitor.close_if_silent()
         if monotonic() >= self._accept_at:
             self._accept()
 

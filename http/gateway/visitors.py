@@ -200,6 +200,10 @@ class Visitor:
     def leave_if_silent(self) -> None:
         """The door closes: who has said nothing leaves, and the others after the next answer."""
         self.last = True
+        self.close_if_silent()
+
+    def close_if_silent(self) -> None:
+        """Unless a request has come, or a part of one."""
         if self.place is Place.OUTSIDE and not self._held:
             self.close()
 

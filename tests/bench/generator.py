@@ -26,8 +26,9 @@ class Stream(msgspec.Struct, frozen=True):
     that of a number of two digits, of which there are `KINDS`.
 
     `rates` are per second, one for each phase. The `fresh` share comes by new connections, which
-    close after the answer; the rest by connections that are kept. A stream has `connections_max`
-    of its own, so that one whose answers are slow leaves the others alone.
+    close after the answer; the rest by connections that are kept, as long as no fresh one needs
+    their place. A stream has `connections_max` of its own, so that one whose answers are slow
+    leaves the others alone.
     """
 
     name: str
@@ -190,10 +191,13 @@ class Generator:
         return due + 1 / rate
 
     def _connection(self, number: int, *, fresh: bool) -> Connection | None:
-        if not fresh and self._idle[number]:
-            return self._idle[number].pop()
+        idle = self._idle[number]
+        if not fresh and idle:
+            return idle.pop()
         if self._open[number] >= self._order.streams[number].connections_max:
-            return None
+            if not idle:
+                return None
+            self._close(idle.pop(0))
         made = socket.socket()
         made.setblocking(False)
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
