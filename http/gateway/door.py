@@ -47,14 +47,14 @@ SURPLUS_MAX: Final = 64
 PART_S: Final = 0.1
 """How long the door waits for the rest of a request; then it is let in as it is."""
 
-REFUSING_SHARE: Final = 0.1
+REFUSING_SHARE: Final = 0.08
 """The part of its time that the process spends at the door while it refuses. When that does not
 suffice, clients wait for their turn."""
 
 REST_MAX_S: Final = 0.05
 """How long nobody is looked at, at most."""
 
-ROUND_S: Final = 0.3
+ROUND_S: Final = 0.4
 """How long the rests may be together until everybody has had a turn who was there at the first."""
 
 

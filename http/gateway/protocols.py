@@ -98,10 +98,12 @@ def check_head(received: bytes, max_bytes: int) -> None:
 
 @attrs.frozen
 class ProtocolLimits:
-    """Bytes of a head, and how long the client may take to read an answer."""
+    """Bytes of a head, how long the client may take to read an answer, and how long it waits for
+    one without a word."""
 
     head_max_bytes: int
     answer_timeout_s: float
+    read_timeout_s: float
 
 
 class Http1(H11Protocol):
@@ -110,6 +112,7 @@ class Http1(H11Protocol):
     def __init__(self, limits: ProtocolLimits, prompt: Prompt | None, **wiring: Any) -> None:
         super().__init__(**wiring)
         self._prompt = prompt
+        self._read_timeout_s = limits.read_timeout_s
         self.connection = StrictConnection(limits.head_max_bytes)
         self._first = True
         self._refused = False
@@ -190,8 +193,10 @@ class Http1(H11Protocol):
             return False
         asked.body, asked.permit = self._rest(), visitor.take_permit()
         self.keep_alive_requests += 1
-        answer = await answered(answering, visitor)
-        if answer is not None:
+        answer = await answered(answering, visitor, self._read_timeout_s)
+        if answer is None:
+            await self.send(Closed())
+        else:
             await self._send_answer(answer, asked.method, visitor)
         return True
 

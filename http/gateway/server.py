@@ -114,7 +114,11 @@ class Server(TCPServer):
             async with TaskGroup() as task_group:
                 self._task_group = task_group
                 self.protocol: Any = Protocols(
-                    ProtocolLimits(self._limits.head_max_bytes, self._limits.answer_timeout_s),
+                    ProtocolLimits(
+                        self._limits.head_max_bytes,
+                        self._limits.answer_timeout_s,
+                        self._limits.read_timeout_s,
+                    ),
                     self._prompt,
                     app=self.app,
                     config=self.config,

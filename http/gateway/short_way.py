@@ -52,9 +52,11 @@ def incoming(request: h11.Request, peer: str | None) -> Incoming:
     )
 
 
-async def answered(answering: Coroutine[Any, Any, Encoded], visitor: Visitor) -> Encoded | None:
-    """The answer, or None where the client left before it."""
-    with trio.CancelScope() as scope:
+async def answered(
+    answering: Coroutine[Any, Any, Encoded], visitor: Visitor, limit_s: float
+) -> Encoded | None:
+    """The answer, or None where the client left before it, or there was none within `limit_s`."""
+    with trio.move_on_after(limit_s) as scope:
         visitor.working = scope
         try:
             return await answering

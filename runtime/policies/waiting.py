@@ -38,6 +38,8 @@ class WaitingLine(Generic[Waiter]):
         self._wait_s = wait_s
         self._standing_s = standing_s
         self._queues: dict[Priority, deque[Place[Waiter]]] = {each: deque() for each in Priority}
+        queues = list(self._queues.values())
+        self._lower = {each: queues[RANKS[each] + 1 :] for each in Priority}
         self._waiting = 0
         self._since = inf
 
@@ -50,9 +52,7 @@ class WaitingLine(Generic[Waiter]):
 
     def takes(self, priority: Priority) -> bool:
         """Whether there is a place, or somebody of lower priority in it."""
-        if self._waiting < self._places_max:
-            return True
-        return self._lowest() > RANKS[priority]
+        return self._waiting < self._places_max or any(self._lower[priority])
 
     def join(self, priority: Priority, group: Hashable, waiter: Waiter) -> Place[Waiter] | None:
         """Wait at the end. Only where `takes` says so; who had to make room for it is returned."""
@@ -116,10 +116,6 @@ class WaitingLine(Generic[Waiter]):
         if not self._waiting:
             return inf
         return min(queue[0].until for queue in self._queues.values() if queue)
-
-    def _lowest(self) -> int:
-        waiting = (RANKS[each] for each, queue in self._queues.items() if queue)
-        return max(waiting, default=-1)
 
     def _take_first(self, queue: deque[Place[Waiter]]) -> Place[Waiter]:
         self._left()

@@ -120,6 +120,13 @@ async def test_a_client_that_leaves_ends_the_work_on_its_request() -> None:
         await eventually(served.empty)
 
 
+async def test_work_without_an_end_is_ended_with_its_connection() -> None:
+    async with serving(read_timeout_s=0.1) as served, await served.connect() as stream:
+        await stream.send_all(WAIT)
+        assert await read_to_end(stream) == b""
+        assert served.app.ended.is_set()
+
+
 async def test_what_was_sent_before_the_client_was_silent_is_answered() -> None:
     async with serving() as served, await served.connect() as stream:
         await stream.send_all(WAIT)

@@ -3,7 +3,7 @@
 import errno
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from random import Random
 
 import attrs
@@ -70,6 +70,7 @@ class House:
 
     def turned_away(self, method: bytes) -> None:
         self.refused.append(method)
+        self._tell()
 
 
 class Exhausted(socket.socket):
@@ -99,6 +100,25 @@ class Running:
         with trio.fail_after(LIMIT_S):
             while len(self.house.visitors) != count:
                 await self.house.changed.wait()
+
+    async def refusals(self, count: int) -> None:
+        """Those so far. Not one more than these."""
+        with trio.fail_after(LIMIT_S):
+            while len(self.house.refused) < count:
+                await self.house.changed.wait()
+        assert len(self.house.refused) == count
+
+    def client(self) -> socket.socket:
+        """One that sends at once: nobody else has a turn meanwhile."""
+        return socket.create_connection(("127.0.0.1", self.listening.getsockname()[1]))
+
+    @asynccontextmanager
+    async def clients(self, count: int) -> AsyncIterator[list[socket.socket]]:
+        """Several that have been seen to come."""
+        with ExitStack() as stack:
+            clients = [stack.enter_context(self.client()) for _ in range(count)]
+            await self.arrivals(count)
+            yield clients
 
 
 @asynccontextmanager
@@ -155,23 +175,15 @@ async def test_a_look_is_at_a_part_of_the_connections_and_at_all_who_have_just_c
     monkeypatch.setattr(door_module, "LOOKED_AT_ONCE", 2)
     monkeypatch.setattr(door_module, "REFUSING_SHARE", 1e-9)
     monkeypatch.setattr(door_module, "REST_MAX_S", REST_S)
-    async with running() as there:
-        streams = [await there.connect() for _ in range(4)]
-        await there.arrivals(4)
-        for stream in streams:
-            await stream.send_all(REQUEST)
-        while not there.house.refused:
-            await trio.lowlevel.checkpoint()
-        assert len(there.house.refused) == 2
-        probe = await there.connect()
-        await probe.send_all(PROBE)
-        with trio.fail_after(LIMIT_S):
+    async with running() as there, there.clients(4) as clients:
+        for client in clients:
+            client.sendall(REQUEST)
+        await there.refusals(2)
+        with there.client() as probe, trio.fail_after(LIMIT_S):
+            probe.sendall(PROBE)
             await there.house.entered.wait()
-        assert len(there.house.refused) <= 4
-        for stream in (probe, *streams):
-            await stream.aclose()
-        await there.arrivals(1)
-        there.house.visitors[0].close()
+            there.house.visitors[-1].close()
+        await there.refusals(4)
 
 
 async def test_nobody_waits_longer_for_a_turn_than_a_round_takes(
@@ -181,16 +193,10 @@ async def test_nobody_waits_longer_for_a_turn_than_a_round_takes(
     monkeypatch.setattr(door_module, "REFUSING_SHARE", 1e-9)
     monkeypatch.setattr(door_module, "REST_MAX_S", 60.0)
     monkeypatch.setattr(door_module, "ROUND_S", REST_S)
-    async with running() as there:
-        streams = [await there.connect() for _ in range(5)]
-        await there.arrivals(5)
-        for stream in streams:
-            await stream.send_all(REQUEST)
-        with trio.fail_after(LIMIT_S):
-            for stream in streams:
-                assert b" 503 " in await stream.receive_some()
-        for stream in streams:
-            await stream.aclose()
+    async with running() as there, there.clients(5) as clients:
+        for client in clients:
+            client.sendall(REQUEST)
+        await there.refusals(5)
 
 
 async def test_of_too_many_who_say_nothing_the_first_to_come_go(
