@@ -28,7 +28,7 @@ from runtime.policies import LoadShedder, Priority, Shed
 
 log = structlog.get_logger("loyalnest.gateway")
 
-ACCEPTED_AT_ONCE: Final = 64
+ACCEPTED_AT_ONCE: Final = 128
 """Connections accepted before others are looked at again."""
 
 LOOKED_AT_ONCE: Final = 64

@@ -71,6 +71,7 @@ class Visitor:
         "_lasting",
         "_reader",
         "_taken",
+        "_waited",
         "_watched",
         "_whole",
         "address",
@@ -91,6 +92,7 @@ class Visitor:
         self._lasting = True
         self._reader: trio.lowlevel.Task | None = None
         self._taken = False
+        self._waited = True
         self._watched = True
         self._whole = False
         self.address = address
@@ -271,9 +273,10 @@ class Visitor:
     async def receive(self) -> bytes:
         """What the client sent; empty at the end. Raises `trio.ClosedResourceError` once closed.
 
-        A checkpoint. Cancelled, nothing is lost.
+        Where nothing had to be waited for, a checkpoint all the same, but for the first time.
+        Cancelled, nothing is lost.
         """
-        if self._held and not self.came_whole:
+        if not self._waited and self._held and not self.came_whole:
             await trio.lowlevel.checkpoint()
         while not self._held or self.came_whole:
             if self.place is Place.GONE:
@@ -291,6 +294,7 @@ class Visitor:
     async def _wait(self) -> None:
         if not self._held:
             self._go_on_reading()
+        self._waited = True
         task = self._reader = trio.lowlevel.current_task()
         task.custom_sleep_data = self
         try:
@@ -300,7 +304,7 @@ class Visitor:
 
     def _take(self) -> bytes:
         data, self._held = self._held, b""
-        self._taken = True
+        self._taken, self._waited = True, False
         return data
 
     def _pass_on(self, data: bytes) -> None:
