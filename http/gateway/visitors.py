@@ -67,6 +67,7 @@ class Visitor:
     __slots__ = (
         "_door",
         "_ended",
+        "_followed",
         "_held",
         "_lasting",
         "_reader",
@@ -89,6 +90,7 @@ class Visitor:
         self._door = door
         self._held = b""
         self._ended = False
+        self._followed = False
         self._lasting = True
         self._reader: trio.lowlevel.Task | None = None
         self._taken = False
@@ -107,8 +109,12 @@ class Visitor:
 
     @property
     def came_whole(self) -> bool:
-        """Whether what was passed on last is exactly one request, and another may follow."""
+        """Whether what was passed on last is exactly one request."""
         return self._whole and self._taken
+
+    def _is_next(self) -> bool:
+        """Whether what is held follows the request in hand."""
+        return self.came_whole and self._followed
 
     def ready(self) -> None:
         """There may be something to read, or the end."""
@@ -136,7 +142,7 @@ class Visitor:
         seen = glance(self._held)
         if seen.arrived is Arrived.WHOLE:
             self._lasting, self.method = seen.lasting, seen.method
-            self._whole = seen.lasting and not self.last
+            self._whole, self._followed = True, seen.lasting and not self.last
             self._door.knock(self, seen)
             return
         self._whole = False
@@ -253,7 +259,7 @@ class Visitor:
             self._whole = False
             if self._held:
                 self._wake()
-        elif self._held and self.came_whole:
+        elif self._held and self._is_next():
             self.place = Place.OUTSIDE
             self._go_on_reading()
             self._look()
@@ -276,9 +282,9 @@ class Visitor:
         Where nothing had to be waited for, a checkpoint all the same, but for the first time.
         Cancelled, nothing is lost.
         """
-        if not self._waited and self._held and not self.came_whole:
+        if not self._waited and self._held and not self._is_next():
             await trio.lowlevel.checkpoint()
-        while not self._held or self.came_whole:
+        while not self._held or self._is_next():
             if self.place is Place.GONE:
                 raise trio.ClosedResourceError("this connection was closed here")
             if self._ended and not self._held:
@@ -309,7 +315,7 @@ class Visitor:
 
     def _pass_on(self, data: bytes) -> None:
         self._held += data
-        if self._reader is not None and not (self._held and self.came_whole):
+        if self._reader is not None and not (self._held and self._is_next()):
             self._wake()
         elif len(self._held) >= RECEIVE_BYTES or not data:
             self._pause()

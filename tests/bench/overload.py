@@ -25,6 +25,9 @@ BASELINE = 0.5
 
 OVERLOAD = 5.0
 PROBES_PER_S = 20.0
+WRITE_CONNECTIONS = 800
+"""Fewer than the server takes: it hears of the end of one a moment later than the client."""
+
 PROBE_CONNECTIONS = 100
 """Who probes is an orchestrator, whose connections are not those of the clients."""
 
@@ -118,7 +121,7 @@ def order(port: int, token: str, capacity: float, durations: Durations) -> Order
     return Order(
         port,
         (
-            Stream("writes", earn_request(token), (low, high, low), FRESH),
+            Stream("writes", earn_request(token), (low, high, low), FRESH, WRITE_CONNECTIONS),
             Stream("probes", LIVE_REQUEST, (PROBES_PER_S,) * 3, 1.0, PROBE_CONNECTIONS),
         ),
         durations.phases_s,

@@ -110,6 +110,13 @@ async def test_what_is_not_for_the_short_way_takes_the_long_one(request_: bytes)
         assert len(served.app.asked) == 1
 
 
+async def test_who_asks_for_the_end_of_the_connection_gets_it_after_the_answer() -> None:
+    async with serving() as served, await served.connect() as stream:
+        await stream.send_all(ECHO.replace(HEAD, HEAD + b"Connection: close\r\n"))
+        assert (await read_to_end(stream)).endswith(b"\r\n\r\nhello")
+        assert len(served.app.asked) == 1
+
+
 async def test_a_client_that_leaves_ends_the_work_on_its_request() -> None:
     async with serving() as served:
         async with await served.connect() as stream:
