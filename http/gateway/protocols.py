@@ -21,7 +21,7 @@ from hypercorn.protocol.h11 import H2ProtocolAssumedError, H11Protocol
 from hypercorn.utils import suppress_body
 
 from gateway.refusals import refusal
-from gateway.short_way import Encoded, Prompt, answered, incoming
+from gateway.short_way import FRAMING, Encoded, Prompt, answered, incoming, lines
 from gateway.visitors import VISITOR, Visitor
 from runtime.parking import monotonic
 from runtime.policies.gcra import MICROSECONDS, decide
@@ -201,12 +201,18 @@ class Http1(H11Protocol):
         return True
 
     async def _send_answer(self, answer: Encoded, method: str, visitor: Visitor) -> None:
-        """All of it at once, as far as the client takes it; the rest as Hypercorn sends."""
-        headers = [*answer.headers, *self.config.response_headers("h11")]
+        """All of it at once, as far as the client takes it; the rest as Hypercorn sends.
+
+        h11 writes what has to do with the length of the answer. The other headers would cost it
+        as much again.
+        """
+        framing = [header for header in answer.headers if header[0] in FRAMING]
         if self.keep_alive_requests >= self.config.keep_alive_max_requests:
-            headers.append((b"connection", b"close"))
+            framing.append((b"connection", b"close"))
         send = self.connection.send
-        data = send(h11.Response(headers=headers, status_code=answer.status))
+        head = send(h11.Response(headers=framing, status_code=answer.status))
+        rest = lines([*answer.headers, *self.config.response_headers("h11")])
+        data = b"%b%b\r\n" % (head[:-2], rest)
         if not suppress_body(method, answer.status):
             data += send(h11.Data(data=answer.body))
         data += send(h11.EndOfMessage())

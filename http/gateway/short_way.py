@@ -7,7 +7,7 @@ and what they pass to each other took a quarter of an earn's time.
 """
 
 from collections.abc import Coroutine
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 from urllib.parse import unquote
 
 import h11
@@ -16,6 +16,9 @@ import trio
 from gateway.incoming import Incoming
 from gateway.security import RawHeaders
 from gateway.visitors import Visitor
+
+FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
+"""Headers by which a client finds the end of an answer, or of the connection."""
 
 
 class Encoded(Protocol):
@@ -63,3 +66,15 @@ async def answered(
         finally:
             visitor.working = None
     return None
+
+
+def lines(headers: RawHeaders) -> bytes:
+    """The headers that are not about framing, as they are sent.
+
+    Raises `h11.LocalProtocolError` when one of them would be read as several.
+    """
+    rest = [header for header in headers if header[0] not in FRAMING]
+    block = b"".join([b"%b: %b\r\n" % header for header in rest])
+    if block.count(b"\n") + block.count(b"\r") != 2 * len(rest) or b"\0" in block:
+        raise h11.LocalProtocolError("a header with a line break in it")
+    return block

@@ -13,6 +13,7 @@ from trio.testing import wait_all_tasks_blocked
 from gateway.incoming import Incoming
 from gateway.listener import Listener, ListenerSettings
 from gateway.messages import LISTENER, Address, GetAddress, GetListenerStatistics
+from gateway.problems import Headers
 from gateway.quart_app import EncodedAnswer
 from gateway.routes import Answer
 from runtime import ActorSystem, ChildSpec, Supervisor
@@ -33,6 +34,7 @@ BIG = b"GET /big" + HEAD + b"\r\n"
 class App:
     """Answers whole requests itself, and tells all others that they came the long way."""
 
+    headers: Headers = ()
     asked: list[Incoming] = attrs.field(factory=list)
     ended: trio.Event = attrs.field(factory=trio.Event)
     go: trio.Event = attrs.field(factory=trio.Event)
@@ -48,7 +50,7 @@ class App:
             finally:
                 self.ended.set()
         body = b"x" * BIG_BYTES if request.path == "/big" else await request.data()
-        return EncodedAnswer(Answer(body), "1", [])
+        return EncodedAnswer(Answer(body, headers=self.headers), "1", [])
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         head = [(b"content-length", b"4")]
@@ -170,6 +172,14 @@ async def test_a_client_that_stops_reading_is_cut_off() -> None:
         await stream.send_all(BIG)
         await eventually(served.begun)
         await eventually(served.empty)
+
+
+@pytest.mark.parametrize("value", ["a\r\nset-cookie: b", "a\nb", "a\rb", "a\0b"])
+async def test_a_header_is_never_sent_as_two(value: str) -> None:
+    async with serving() as served, await served.connect() as stream:
+        served.app.headers = (("x-a", value),)
+        await stream.send_all(ECHO)
+        assert await read_to_end(stream) == b""
 
 
 async def test_the_last_answer_of_a_connection_says_so() -> None:
