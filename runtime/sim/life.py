@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from types import TracebackType
 
 import attrs
 import trio
@@ -91,6 +91,11 @@ class _Protected:
         self._among[self._scope] = None
         self._scope.__enter__()
 
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> bool:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
         del self._among[self._scope]
         return self._scope.__exit__(kind, error, traceback)

@@ -59,8 +59,8 @@ def fingerprint(values: Any) -> int:
 class SimulatedStore:
     """A database server. It keeps what was committed, whatever becomes of the processes.
 
-    While `away`, nobody reaches it. `writes` counts all there were. `committed` is called with the entries of every commit of a
-    journal. It begins with `schema`.
+    While `away`, nobody reaches it. `writes` counts all there were. `committed` is called with
+    the entries of every commit of a journal. It begins with `schema`.
     """
 
     def __init__(
