@@ -148,7 +148,7 @@ class JobRunner(Actor):
         while not self._stopping:
             await lane.nudged()
             try:
-                while await self._claim(lane):
+                while not self._stopping and await self._claim(lane):
                     pass
                 failures = 0
                 trouble.ended(queue=lane.policy.name)

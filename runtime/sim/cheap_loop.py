@@ -4,9 +4,10 @@ Nothing in a simulation waits for a file or a socket, and no loop of another lib
 What is used of Trio's inside, `tests/sim/test_virtual_time.py` compares with Trio's own.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableSequence, Sequence
 from contextlib import contextmanager
 from math import inf
+from random import Random
 from typing import Any, Final
 
 import trio
@@ -60,6 +61,23 @@ def cheapen_run() -> None:
     runner = RUNNING.runner
     runner.io_manager = _RarelyLooked(runner.io_manager)  # type: ignore[assignment]
     runner.instruments = _Instruments(runner.instruments.data)  # type: ignore[assignment]
+
+
+@contextmanager
+def shuffles_several(random: Random) -> Iterator[None]:
+    """While the block runs, `random` has nothing to do with what is alone, as most tasks are that
+    can go on. It draws what it would have drawn."""
+    shuffle = random.shuffle
+
+    def shuffle_several(tasks: MutableSequence[Any]) -> None:
+        if len(tasks) > 1:
+            shuffle(tasks)
+
+    random.shuffle = shuffle_several  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del random.shuffle
 
 
 class _Registration:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import trio
 from trio._core import _run as scheduler
 
-from runtime.sim.cheap_loop import cheap_scopes, cheapen_run
+from runtime.sim.cheap_loop import cheap_scopes, cheapen_run, shuffles_several
 from runtime.sim.virtual_time import cheap_sleep, virtual_clock
 
 Result = TypeVar("Result")
@@ -48,7 +48,8 @@ def _seeded_scheduler(seed: int) -> Iterator[None]:
     scheduler._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
     scheduler._r.seed(seed)
     try:
-        yield
+        with shuffles_several(scheduler._r):
+            yield
     finally:
         scheduler._ALLOW_DETERMINISTIC_SCHEDULING = switch  # type: ignore[misc]
         scheduler._r.setstate(state)

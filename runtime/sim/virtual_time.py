@@ -26,10 +26,10 @@ def virtual_clock() -> MockClock:
 
     def jump_to_next_deadline() -> None:
         deadlines = RUNNING.runner.deadlines
-        ahead_s = deadlines.next_deadline() - clock._virtual_base
-        if 0 < ahead_s < inf:
-            clock.jump(ahead_s)
-            deadlines.expire(clock._virtual_base)
+        deadline = deadlines.next_deadline()
+        if clock._virtual_base < deadline < inf:
+            clock._virtual_base = deadline
+            deadlines.expire(deadline)
 
     # Without a frame of its own: nothing is called more often.
     clock.current_time = partial(getattr, clock, "_virtual_base")  # type: ignore[method-assign]
