@@ -73,7 +73,7 @@ def shuffles_several(random: Random) -> Iterator[None]:
         if len(tasks) > 1:
             shuffle(tasks)
 
-    random.shuffle = shuffle_several  # type: ignore[method-assign]
+    random.shuffle = shuffle_several  # type: ignore[method-assign,assignment]
     try:
         yield
     finally:
