@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from math import inf
 from typing import Protocol
 
-import attrs
+import msgspec
 
 from runtime.parking import monotonic
 
@@ -30,14 +30,14 @@ class Ambient(Protocol):
     def actor(self) -> object: ...
 
 
-@attrs.frozen
-class Context:
+class Context(msgspec.Struct, frozen=True, eq=False):
     """`deadline` on Trio's clock, `asking` the actors that wait for what happens in here.
 
     `trace_id` is a trace id, or a W3C traceparent (see `runtime.tracing`). `receiver` is the
     actor whose mailbox stands still meanwhile, if one does; `work_of` the one whose task this is
     beside its mailbox. `retries` are the layers around this work that may repeat it
-    (`runtime.policies.retry`).
+    (`runtime.policies.retry`). A msgspec struct and not an attrs class because it is made once
+    for every batch and every use of the store: a fifth of the time.
     """
 
     deadline: float = inf

@@ -10,7 +10,7 @@ from runtime.delivery import Part
 from runtime.lateness import Ledger
 from runtime.outbox import OutboxEvent
 from runtime.outbox_metrics import OutboxMetrics
-from runtime.outbox_store import OutboxStore, Page
+from runtime.outbox_store import PAGE, OutboxStore, Page
 from runtime.outlet import Offer, Outlet
 from runtime.storage import Write
 from runtime.storage.outbox import outbox_delete
@@ -53,7 +53,8 @@ class Dispatcher:
     _start_task: StartTask
 
     async def empty_one_page(self) -> bool:
-        """Bring the oldest events out of the outbox; false when there were none.
+        """Bring the oldest events out of the outbox; whether there may be more that nobody tells
+        of. Those that come meanwhile are told of.
 
         Raises `StorageError` or `ActorError` when what became of them could not be written; then
         they are delivered again.
@@ -69,7 +70,7 @@ class Dispatcher:
             writes += ledger.writes
         await self._write(writes, ledgers)
         self._metrics.count("unsubscribed", unsubscribed)
-        return True
+        return len(page.events) >= PAGE
 
     def _shares(self, page: Page) -> tuple[list[Share], list[OutboxEvent]]:
         shares: list[Share] = []

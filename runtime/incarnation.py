@@ -41,6 +41,9 @@ SLICE_S = 0.001
 SLICE_CHECK = 32
 """Messages between two looks at the clock."""
 
+UNSEEN: AbstractContextManager[object] = nullcontext()
+"""The block in which messages are handled where nobody looks on."""
+
 OnExit = Callable[["Incarnation", ExitReason], None]
 
 
@@ -113,6 +116,8 @@ class Incarnation(Tenure):
 
     def handling(self, envelopes: Sequence[Envelope]) -> AbstractContextManager[object]:
         """A block in which these are worked on, apart from `receive`: its spans, and its trace."""
+        if self.system.tracing is None and self.trace is None:
+            return UNSEEN
         spans = handling(self.system.tracing, type(self.actor).__name__, envelopes)
         if self.trace is None:
             return spans

@@ -76,6 +76,13 @@ class Append(Call[Rejected | None]):
 
 
 @attrs.frozen
+class Sure:
+    """The journal's notice: at this time, on Trio's clock, it committed under its own epoch."""
+
+    at: float
+
+
+@attrs.frozen
 class LookAgain(Cast):
     """To itself: find out what became of the commit in doubt."""
 
@@ -167,6 +174,7 @@ class Journal(Actor):
         await self._database.append([(count, *entries[0]), *entries[1:]])
         tenure.commits += 1
         self._be_sure()
+        self.post(Sure(monotonic()))
         self.system.metrics.journal_commits.inc()
 
     def _done(self, batch: Sequence[Envelope]) -> None:
@@ -239,7 +247,8 @@ class Journal(Actor):
             self._refuse(doubt.batch, lost)
 
     def _count(self, outcome: str, entries: int) -> None:
-        self.system.metrics.journal_entries.labels(outcome).inc(entries)
+        self.system.metrics.journal_entry(outcome, entries)
+
 
 
 def _is_awaited(message: Append) -> bool:

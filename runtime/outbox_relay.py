@@ -21,6 +21,7 @@ from runtime.outbox import (
     Nudge,
     PutBackEvent,
 )
+from runtime.outbox_lookout import look_for_ever
 from runtime.outbox_store import OutboxStore
 from runtime.outbox_upkeep import measure_for_ever, prune_for_ever
 from runtime.outlet import Outlet
@@ -62,6 +63,7 @@ class OutboxRelay(Actor):
         for outlet in self._outlets.values():
             for task in outlet.tasks():
                 self.start_task(task)
+        self.start_task(look_for_ever, self.system, self._store, tuple(self._outlets.values()))
         self.start_task(self._run)
         self.start_task(measure_for_ever, self.system, self._store)
         self.start_task(prune_for_ever, self.system, self._database)

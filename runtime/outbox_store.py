@@ -91,6 +91,14 @@ class OutboxStore:
         fresh, again = await self._database.fetch_many(queries)
         return (fresh[0][0] if fresh else None), (again[0][0] if again else None)
 
+    async def late_consumers(self, consumers: Sequence[str]) -> set[str]:
+        """Those of them that have late deliveries."""
+        await self._settled()
+        if not consumers:
+            return set()
+        found = await self._database.fetch_row(late.any_late(len(consumers)), *consumers)
+        return {name for name, there in zip(consumers, found or (), strict=True) if there}
+
     async def backlog(self) -> int:
         counts = await self._database.fetch_many([(COUNT_EVENTS, ()), (late.COUNT, ())])
         return sum(rows[0][0] for rows in counts)

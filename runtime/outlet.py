@@ -29,10 +29,6 @@ SUSPECTS = 100
 MAX_WAIT_S = 5.0
 """The longest sleep while something is due later: bounds what a jump of the wall clock does."""
 
-LOOK_S = 30.0
-"""The longest sleep at all: until this process took over the store, another one may have written
-late deliveries that nobody here heard of."""
-
 CRASH_PAUSE_S = 6.0
 """The wait after a consumer went down over a delivery whose culprit is not known: supervisors
 grant five restarts in 30 s."""
@@ -59,7 +55,8 @@ class Outlet:
 
     `late`: there may be late deliveries. `open`: the consumer answered when it was last asked;
     while it is not open, fresh events become late at once. `overdue` are offers that take too
-    long; their events are late meanwhile.
+    long; their events are late meanwhile. `moves` counts how often deliveries may have become
+    late. Nothing is delivered before the first word about late ones.
     """
 
     consumer: str
@@ -68,9 +65,10 @@ class Outlet:
     late: bool = True
     open: bool = True
     overdue: list[Offer] = attrs.field(factory=list)
-    _moves: int = 0
+    moves: int = 0
     _apart: bool = False
     _crashed: bool = False
+    _heard: trio.Event = attrs.field(factory=trio.Event)
     _wake: trio.Event = attrs.field(factory=trio.Event)
     _wake_again: trio.Event = attrs.field(factory=trio.Event)
 
@@ -87,10 +85,19 @@ class Outlet:
 
     def moved(self) -> None:
         """Deliveries have become late, or may have."""
-        self._moves += 1
+        self.moves += 1
         self.late = True
+        self._heard.set()
         self._wake.set()
         self._wake_again.set()
+
+    def hear(self, *, late: bool, moves: int) -> None:
+        """Whether there were late deliveries at a look that began after so many moves."""
+        if late:
+            self.moved()
+        elif moves == self.moves:
+            self.late = False
+        self._heard.set()
 
     async def send(self, fresh: Offer) -> None:
         """Deliver fresh events."""
@@ -137,6 +144,7 @@ class Outlet:
 
     async def _run(self) -> None:
         """Lanes that have not failed, and offers that were overdue."""
+        await self._heard.wait()
         away, trouble = 0, _trouble()
         while True:
             self._wake = trio.Event()
@@ -158,6 +166,7 @@ class Outlet:
 
     async def _run_again(self) -> None:
         """Lanes that failed before."""
+        await self._heard.wait()
         away, trouble = 0, _trouble()
         while True:
             self._wake_again = trio.Event()
@@ -173,16 +182,14 @@ class Outlet:
             await trio.sleep(AWAY.delay_s(away + 1, self._system.random))
 
     async def _sleep(self, wake: trio.Event, *, again: bool) -> None:
-        """Until something is due, has become late, or may have become so unheard."""
-        wait_s = await self._wait_s(again=again) if self.late else inf
-        with trio.move_on_after(min(wait_s, LOOK_S)) as slept:
+        """Until something is due, or has become late."""
+        with trio.move_on_after(await self._wait_s(again=again) if self.late else inf):
             await wake.wait()
-        self.late = self.late or slept.cancelled_caught
 
     async def _wait_s(self, *, again: bool) -> float:
-        moves = self._moves
+        moves = self.moves
         due, due_again = await self._store.next_due(self.consumer)
-        if due is None and due_again is None and moves == self._moves:
+        if due is None and due_again is None and moves == self.moves:
             self.late = False
         next_due = due_again if again else due
         if next_due is None:

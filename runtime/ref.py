@@ -281,13 +281,16 @@ async def ask_all(
     task = current_task()
     posted: list[Envelope | Exception] = []
     try:
-        await trio.lowlevel.checkpoint()
         for target, message in asks:
             posted.append(await _post(target, message, timeout_s, task))
+        waited = False
         for envelope in posted:
             if isinstance(envelope, Envelope) and envelope.state is not DONE:
+                waited = True
                 task.custom_sleep_data = envelope
                 await park()
+        if not waited:
+            await trio.lowlevel.checkpoint()
     except BaseException:
         for envelope in posted:
             if isinstance(envelope, Envelope):

@@ -85,6 +85,7 @@ class Metrics:
             PREFIX,
             registry=self.registry,
         )
+        self._entry_counter = cache(self.journal_entries.labels)
         self._dependency_up = Gauge(
             "dependency_up",
             "Whether a dependency answers",
@@ -133,6 +134,10 @@ class Metrics:
 
     def restarted(self, child: str) -> None:
         self._restarts.labels(child).inc()
+
+    def journal_entry(self, outcome: str, entries: int) -> None:
+        """Count entries that ended so. Which labels there are is looked up once for each."""
+        self._entry_counter(outcome).inc(entries)
 
     def dead_letter(self, reason: str) -> None:
         counter = self._dead_letters_by_reason.get(reason)

@@ -37,14 +37,19 @@ class Attempt:
 
 @attrs.define(eq=False)
 class Lane:
-    """The bulkhead of one queue in this process. Within `keeping` its leases are renewed."""
+    """The bulkhead of one queue in this process. Within `keeping` its leases are renewed.
+
+    It is `starved` while there may be more to claim than it had room for.
+    """
 
     policy: QueuePolicy
     leases: Leases
     attempts: dict[Token, Attempt] = attrs.field(factory=dict)
     claiming: trio.Lock = attrs.field(factory=trio.Lock)
     keeping: trio.CancelScope | None = None
-    _changed: trio.Event = attrs.field(factory=trio.Event)
+    starved: bool = False
+    _nudged: trio.Event = attrs.field(factory=trio.Event)
+    _emptied: trio.Event = attrs.field(factory=trio.Event)
 
     @property
     def room(self) -> int:
@@ -57,16 +62,25 @@ class Lane:
     def leave(self, attempt: Attempt) -> None:
         """The work is truly over: its place is free, and its key may be."""
         del self.attempts[attempt.job.token]
-        if self.keeping is not None and not self.attempts:
-            self.keeping.cancel()
-            self.keeping = None
-        self.nudge()
+        if not self.attempts:
+            self._emptied.set()
+            if self.keeping is not None:
+                self.keeping.cancel()
+                self.keeping = None
+        if self.starved or attempt.job.key is not None:
+            self.nudge()
 
     def nudge(self) -> None:
         """There may be something to claim, or room for it."""
-        self._changed.set()
+        self._nudged.set()
 
-    def expect(self) -> trio.Event:
-        """Set by the next nudge."""
-        self._changed = trio.Event()
-        return self._changed
+    async def nudged(self) -> None:
+        """Wait for a nudge, if there was none since the last time."""
+        await self._nudged.wait()
+        self._nudged = trio.Event()
+
+    async def emptied(self) -> None:
+        """Wait until no job of it runs here."""
+        while self.attempts:
+            self._emptied = trio.Event()
+            await self._emptied.wait()

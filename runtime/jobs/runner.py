@@ -38,7 +38,7 @@ from runtime.jobs.queries import INSERT_JOB
 from runtime.jobs.rescue import Rescuer
 from runtime.jobs.settling import COMMIT_TIMEOUT_S, Settler
 from runtime.jobs.store import JobStore
-from runtime.journal import JOURNAL, Append
+from runtime.journal import JOURNAL, Append, Sure
 from runtime.parking import monotonic
 from runtime.storage import ConstraintViolation, Database, StorageError
 from runtime.tracing import Span, SpanKind
@@ -48,6 +48,9 @@ log = structlog.get_logger("loyalnest.jobs")
 
 POLL_S = 1.0
 """How often the queues are looked at without a notice: a job starts at most so much too late."""
+
+SURE_S = 0.1
+"""How long a commit says that the next one will go through as well."""
 
 GRACE_S = 2.0
 """How long a stop waits for handlers to end by themselves."""
@@ -126,11 +129,12 @@ class JobRunner(Actor):
 
     async def _idle(self) -> None:
         for lane in self._lanes.values():
-            while lane.attempts:
-                await lane.expect().wait()
+            await lane.emptied()
 
     async def _store_now(self) -> datetime:
         """The time on the store's clock; how far ours is off is kept for `_now`."""
+        if not self._store.has_clock:
+            return self.system.clock.now()
         now = await self._store.now(self.system.clock)
         self._skew = now - self.system.clock.now()
         return now
@@ -142,44 +146,42 @@ class JobRunner(Actor):
     async def _serve(self, lane: Lane) -> None:
         failures, trouble = 0, Trouble(log, "claim_failed", "claims_work_again")
         while not self._stopping:
-            changed = lane.expect()
+            await lane.nudged()
             try:
-                more = await self._claim(lane)
+                while not self._stopping and await self._claim(lane):
+                    pass
                 failures = 0
                 trouble.ended(queue=lane.policy.name)
             except (ActorError, StorageError) as error:
                 failures += 1
                 trouble.failed(error, queue=lane.policy.name)
+                lane.nudge()
                 await trio.sleep(self._backoff.delay_s(failures + 1, self.system.random))
-                continue
-            if not more:
-                await changed.wait()
 
     async def _keep_looking(self) -> None:
         """Wake lanes that have something to claim: one question for all of them, since a claim of
-        each would be what a program without jobs does most."""
+        each would be what a program without jobs does most. The first look wakes the first."""
         trouble = Trouble(log, "queues_not_looked_at", "queues_looked_at_again")
         while True:
-            await trio.sleep(POLL_S)
             lanes = {name: lane for name, lane in self._lanes.items() if lane.room > 0}
             try:
                 now = await self._store_now()
                 due = await self._store.due(tuple(lanes), now=now, here=self.system.clock.now())
                 trouble.ended()
+                for name in due:
+                    lanes[name].nudge()
             except StorageError as error:
                 trouble.failed(error)
-                continue
-            for name in due:
-                lanes[name].nudge()
+            await trio.sleep(POLL_S)
 
     async def _claim(self, lane: Lane) -> bool:
         """Take jobs as far as there is room; whether there may be more of both."""
         room = lane.room
-        if room <= 0:
+        lane.starved = room <= 0
+        if lane.starved:
             return False
         lease_s = lane.leases.lease_s
-        # A journal that cannot commit (its partition was taken over) could not end a job either.
-        await self.system.ref(JOURNAL).ask(Append(()), timeout_s=COMMIT_TIMEOUT_S)
+        await self._require_journal()
         async with lane.claiming:
             if self._stopping:
                 return False
@@ -200,7 +202,16 @@ class JobRunner(Actor):
             if lane.attempts and lane.keeping is None:
                 lane.keeping = trio.CancelScope()
                 self.start_task(self._keep_leases, lane, lane.keeping)
-        return len(jobs) == room and lane.room > 0
+        lane.starved = len(jobs) == room
+        return lane.starved and lane.room > 0
+
+    async def _require_journal(self) -> None:
+        """Raises when it cannot commit, because its partition was taken over, say: it could not
+        end a job either. One that has just committed need not be asked."""
+        journal = self.system.ref(JOURNAL)
+        sure = journal.notice
+        if not isinstance(sure, Sure) or monotonic() - sure.at > SURE_S:
+            await journal.ask(Append(()), timeout_s=COMMIT_TIMEOUT_S)
 
     async def _listen(self) -> None:
         """Wake lanes when a job of theirs was announced."""

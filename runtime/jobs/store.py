@@ -177,9 +177,14 @@ class JobStore:
 
     _database: Database
 
+    @property
+    def has_clock(self) -> bool:
+        """Whether leases are measured by the database's clock. Raises `StorageError`."""
+        return self._database.dialect is not Dialect.SQLITE
+
     async def now(self, clock: Clock) -> datetime:
         """The time that leases are measured by: the database's own where processes share one."""
-        if self._database.dialect is Dialect.SQLITE:
+        if not self.has_clock:
             await checkpoint()
             return clock.now()
         moment: datetime = await self._database.fetch_value(DATABASE_NOW)

@@ -54,13 +54,19 @@ class RetryStatistics:
 class RetryLayer:
     """One call that may repeat its work, and its place in those around it."""
 
-    __slots__ = ("_level", "_root", "_turn")
+    __slots__ = ("_above", "_level", "_turn")
 
     def __init__(self, around: object) -> None:
         outer = around if isinstance(around, RetryLayer) else None
-        self._root: RetryLayer = outer._root if outer is not None else self
+        self._above: RetryLayer | None = outer._root if outer is not None else None
         self._level: int = outer._level + 1 if outer is not None else 0
         self._turn: int | None = None
+
+    @property
+    def _root(self) -> "RetryLayer":
+        """The outermost one. Not kept where that is itself: there is a layer for every call, and
+        only the garbage collector would find those that refer to themselves."""
+        return self if self._above is None else self._above
 
     @property
     def may_retry(self) -> bool:

@@ -27,7 +27,7 @@ class SimulatedCacheServer:
         self.luck = luck
         self.trace = trace
         self.links: list[SimulatedCache] = []
-        self.real = MemoryCache(luck.random)
+        self.real = MemoryCache(luck.random, yields=False)
         self._away = False
 
     @property
@@ -44,7 +44,7 @@ class SimulatedCacheServer:
     def forget(self) -> None:
         """A restart without its data."""
         self.trace.note("cache", "forgets")
-        self.real = MemoryCache(self.luck.random)
+        self.real = MemoryCache(self.luck.random, yields=False)
         self._tell_missed()
 
     def _tell_missed(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import trio
 from trio._core import _run as scheduler
 
+from runtime.sim.cheap_loop import cheap_scopes, cheapen_run, shuffles_several
 from runtime.sim.virtual_time import cheap_sleep, virtual_clock
 
 Result = TypeVar("Result")
@@ -31,8 +32,13 @@ def run_deterministically(
     the arguments alone, as long as clock, randomness, ids and I/O come through ports; threads
     raise `NotSimulated`. Not from within another run. Everything is as before afterwards.
     """
-    with _seeded_scheduler(seed), _no_threads(), _no_collector(), cheap_sleep():
-        return trio.run(async_fn, *args, clock=virtual_clock())
+
+    async def run() -> Result:
+        cheapen_run()
+        return await async_fn(*args)
+
+    with _seeded_scheduler(seed), _no_threads(), _no_collector(), cheap_sleep(), cheap_scopes():
+        return trio.run(run, clock=virtual_clock())
 
 
 @contextmanager
@@ -42,7 +48,8 @@ def _seeded_scheduler(seed: int) -> Iterator[None]:
     scheduler._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
     scheduler._r.seed(seed)
     try:
-        yield
+        with shuffles_several(scheduler._r):
+            yield
     finally:
         scheduler._ALLOW_DETERMINISTIC_SCHEDULING = switch  # type: ignore[misc]
         scheduler._r.setstate(state)
@@ -50,13 +57,16 @@ def _seeded_scheduler(seed: int) -> Iterator[None]:
 
 @contextmanager
 def _no_collector() -> Iterator[None]:
-    """When the collector runs, and finalizes generators, depends on all that was before."""
+    """When the collector runs, and finalizes generators, depends on all that was before. What is
+    left afterwards goes at once: with the next runs' it would take twice as long."""
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if enabled:
+            for young in (0, 1):
+                gc.collect(young)
             gc.enable()
 
 

@@ -1,8 +1,10 @@
 """One life of a simulated process: from its start to its end, orderly or not."""
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from types import TracebackType
 
+import attrs
 import trio
 
 from runtime.ports import Ports
@@ -49,16 +51,9 @@ class Life:
         if self.requests is not None:
             self.requests.start_soon(request)
 
-    @contextmanager
-    def protected(self) -> Iterator[None]:
+    def protected(self) -> AbstractContextManager[object]:
         """What was begun outside of the process is not cancelled, but it ends with the process."""
-        scope = trio.CancelScope(shield=not self.crashed)
-        self._protected[scope] = None
-        try:
-            with scope:
-                yield
-        finally:
-            del self._protected[scope]
+        return _Protected(self._protected, trio.CancelScope(shield=not self.crashed))
 
     def crash(self, down_s: float) -> None:
         """End at once: no handler ends, no `stopped` is called, nothing more reaches the world.
@@ -82,3 +77,25 @@ class Life:
         self.crash_at_commit = 0.0
         self.crash(self.down_s)
         return True
+
+
+@attrs.frozen
+class _Protected:
+    """A block within a scope that is among those of a life. No generator, which costs more than
+    many of the blocks."""
+
+    _among: dict[trio.CancelScope, None]
+    _scope: trio.CancelScope
+
+    def __enter__(self) -> None:
+        self._among[self._scope] = None
+        self._scope.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        del self._among[self._scope]
+        return self._scope.__exit__(kind, error, traceback)

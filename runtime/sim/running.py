@@ -18,6 +18,7 @@ from runtime.sim.service import Service
 from runtime.sim.trace import Trace, logs_into
 from runtime.sim.world import World, world
 from runtime.storage import StorageError
+from runtime.storage.sqlite_templates import Schema
 
 SAME_DIGEST = "same seed, same digest"
 
@@ -113,7 +114,8 @@ def run_seed(scenario: type[Scenario], seed: int, *, twice: bool = False) -> Out
 
 
 async def _main(scenario: Scenario, script: Script, trace: Trace, findings: Findings) -> float:
-    async with world(script.seed, trace, findings, scenario.schema) as outside:
+    schema = Schema(scenario.schema, tuple(scenario.tables))
+    async with world(script.seed, trace, findings, schema) as outside:
         service = Service(outside, lambda life: scenario.tree(outside, life))
         run = Run(outside, service, script.plan, outside.random("clients"))
         async with trio.open_nursery() as nursery:

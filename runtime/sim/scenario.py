@@ -50,6 +50,13 @@ class Run:
     service: Service
     plan: FaultPlan
     random: Random
+    _writes_seen: dict[str, int] = attrs.field(factory=dict)
+
+    def is_news(self, check: str) -> bool:
+        """Whether `check` asks for the first time, or the store was written to since."""
+        writes = self.world.store.writes
+        before, self._writes_seen[check] = self._writes_seen.get(check), writes
+        return writes != before
 
     @property
     def findings(self) -> Findings:
@@ -85,7 +92,8 @@ class Scenario(ABC):
 
     `clients` do `operations` together while the faults of a plan drawn from `faults` happen. The
     store has had the migrations of `schema`, which saves each run the time to apply them; what
-    the program misses it applies as ever.
+    the program misses it applies as ever. `tables` are statements that create what the scenario
+    keeps in there for itself.
     """
 
     name: ClassVar[str]
@@ -94,6 +102,7 @@ class Scenario(ABC):
     pauses_s: ClassVar[tuple[float, ...]] = (0.0, 0.0, 0.01, 0.1, 0.5, 2.0)
     faults: ClassVar[FaultSpec] = FaultSpec()
     schema: ClassVar[tuple[Migrations, ...]] = ()
+    tables: Sequence[str] = ()
 
     @abstractmethod
     def tree(self, world: World, life: Life) -> ChildSpec:

@@ -7,13 +7,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
 from zlib import crc32
 
+import msgspec
 import trio
 
 from runtime.policies import require_deadline
 from runtime.sim.chance import Luck
 from runtime.sim.findings import Findings
 from runtime.sim.life import Life
-from runtime.sim.reality import Reality
+from runtime.sim.reality import EMPTY, Reality
 from runtime.sim.trace import Trace
 from runtime.storage import (
     CommitUnknown,
@@ -21,7 +22,6 @@ from runtime.storage import (
     Database,
     Dialect,
     Entry,
-    Migrations,
     Row,
     StorageError,
     StorageFull,
@@ -32,6 +32,7 @@ from runtime.storage.notices import Notices
 from runtime.storage.partitions import COUNT_COMMIT
 from runtime.storage.policies import DEPENDENCY
 from runtime.storage.port import ANNOUNCED_S, AcrossMerchants, Query
+from runtime.storage.sqlite_templates import Schema
 
 Result = TypeVar("Result")
 
@@ -47,11 +48,19 @@ LATE_S = (0.01, 3.0)
 SELECT_EPOCH = AcrossMerchants("SELECT epoch FROM journal_partitions WHERE partition = $1")
 
 
+_encode = msgspec.msgpack.Encoder(enc_hook=repr).encode
+
+
+def fingerprint(values: Any) -> int:
+    """The same for the same values, in every process."""
+    return crc32(_encode(values))
+
+
 class SimulatedStore:
     """A database server. It keeps what was committed, whatever becomes of the processes.
 
-    While `away`, nobody reaches it. `committed` is called with the entries of every commit of a
-    journal. It has had the migrations of `schema`.
+    While `away`, nobody reaches it. `writes` counts all there were. `committed` is called with
+    the entries of every commit of a journal. It begins with `schema`.
     """
 
     def __init__(
@@ -60,7 +69,7 @@ class SimulatedStore:
         luck: Luck,
         trace: Trace,
         findings: Findings,
-        schema: tuple[Migrations, ...] = (),
+        schema: Schema = EMPTY,
     ) -> None:
         self.real = Reality(schema)
         self.luck = luck
@@ -68,6 +77,7 @@ class SimulatedStore:
         self.findings = findings
         self.notices = Notices()
         self.committed: list[Callable[[Sequence[Entry]], None]] = []
+        self.writes = 0
         self._nursery = nursery
         self._away = False
 
@@ -88,9 +98,10 @@ class SimulatedStore:
 
     async def apply(self, entries: Sequence[Entry], process: str) -> None:
         """Commit the entries of a journal."""
+        self.writes += 1
         await self.real.append(entries)
         rows = [(write.statement.name, write.row) for entry in entries for write in entry]
-        self.trace.note("commit", process, len(entries), crc32(repr(rows).encode()))
+        self.trace.note("commit", process, len(entries), fingerprint(rows))
         await self._check_epoch(entries, process)
         for committed in self.committed:
             try:
@@ -149,14 +160,16 @@ class SimulatedDatabase:
 
     async def execute(self, sql: str, *values: Any) -> list[Row]:
         async def apply() -> list[Row]:
+            self._store.writes += 1
             rows = await self._server.execute(sql, *values)
-            self._store.trace.note("execute", self._life.name, crc32(repr((sql, values)).encode()))
+            self._store.trace.note("execute", self._life.name, fingerprint((sql, values)))
             return rows
 
         return await self._write(apply)
 
     async def transact(self, statements: Sequence[Query]) -> None:
         async def apply() -> None:
+            self._store.writes += 1
             await self._server.transact(statements)
             self._store.trace.note("transact", self._life.name, len(statements))
 

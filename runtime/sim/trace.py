@@ -4,6 +4,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from hashlib import blake2b
+from marshal import dumps
 from math import inf
 from typing import Any, NoReturn
 
@@ -18,6 +19,9 @@ KEPT_AFTER = 20
 
 CHUNK = 256
 """Lines hashed together."""
+
+PLAIN = 2
+"""The format of what is hashed: in later ones, bytes depend on where else an object is used."""
 
 Field = str | int | float | None
 Line = tuple[Field, ...]
@@ -55,7 +59,7 @@ class Trace:
         self._until = min(self._until, self.lines + KEPT_AFTER)
 
     def _hash(self) -> None:
-        self._digest.update(repr(self._chunk).encode())
+        self._digest.update(dumps(self._chunk, PLAIN))
         self._chunk.clear()
 
     @property
@@ -64,7 +68,7 @@ class Trace:
         if not self._chunk:
             return self._digest.hexdigest()
         whole = self._digest.copy()
-        whole.update(repr(self._chunk).encode())
+        whole.update(dumps(self._chunk, PLAIN))
         return whole.hexdigest()
 
     def text(self, last: int = KEPT) -> list[str]:

@@ -15,9 +15,10 @@ from runtime.sim.disk import SimulatedDisk
 from runtime.sim.findings import Findings
 from runtime.sim.life import Life
 from runtime.sim.provider import SimulatedProvider
+from runtime.sim.reality import EMPTY
 from runtime.sim.store import SimulatedStore
 from runtime.sim.trace import Trace
-from runtime.storage import Migrations
+from runtime.storage.sqlite_templates import Schema
 
 
 class World:
@@ -34,7 +35,7 @@ class World:
         nursery: trio.Nursery,
         trace: Trace,
         findings: Findings,
-        schema: tuple[Migrations, ...] = (),
+        schema: Schema = EMPTY,
     ) -> None:
         self.seed = seed
         self.nursery = nursery
@@ -90,9 +91,11 @@ class World:
 
 @asynccontextmanager
 async def world(
-    seed: int, trace: Trace, findings: Findings, schema: tuple[Migrations, ...] = ()
+    seed: int, trace: Trace, findings: Findings, schema: Schema = EMPTY
 ) -> AsyncIterator[World]:
-    """A world without faults, whose store has had the migrations of `schema`. Commits that are
+    """A world without faults, whose store begins with `schema`. Commits that are
     under way at the end of the block still happen."""
     async with trio.open_nursery() as nursery:
-        yield World(seed, nursery, trace, findings, schema)
+        outside = World(seed, nursery, trace, findings, schema)
+        yield outside
+    outside.store.real.end()

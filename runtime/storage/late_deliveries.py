@@ -7,6 +7,7 @@ waits; `attempts` counts what speaks against the event itself. A dead event is i
 """
 
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from runtime.outbox import Lane, OutboxEvent
@@ -96,6 +97,20 @@ SELECT_NEXT = AcrossMerchants(
 )
 
 SELECT_NEXT_AGAIN = AcrossMerchants(SELECT_NEXT.replace("failures = 0", "failures > 0"))
+
+
+@cache
+def any_late(consumers: int) -> AcrossMerchants:
+    """Whether there are late deliveries, for so many consumers a column each."""
+    there = "EXISTS (SELECT 1 FROM late_deliveries WHERE consumer = {name} AND {which})"
+    started = "available_at IS NOT NULL AND failures"
+    columns = (
+        f"{there.format(name=f'${number}', which=f'{started} = 0')} OR"
+        f" {there.format(name=f'${number}', which=f'{started} > 0')} AS late_{number}"
+        for number in range(1, consumers + 1)
+    )
+    return AcrossMerchants(f"SELECT {', '.join(columns)}")
+
 
 SELECT_BEHIND = AcrossMerchants(
     "SELECT o.merchant_id, o.topic, o.key FROM"

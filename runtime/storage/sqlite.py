@@ -28,7 +28,9 @@ Result = TypeVar("Result")
 READERS = 3
 """Connections for queries, beside the writer's."""
 
-CACHED_STATEMENTS = 256
+CACHED_STATEMENTS = 1_024
+"""Of one connection: more than the program has, so that each is compiled once."""
+
 CANCEL_CHECK_STEPS = 20_000
 """Steps of SQLite's machine between two looks whether a query was cancelled."""
 
@@ -72,6 +74,7 @@ class SqliteDatabase:
         self._threads = trio.CapacityLimiter(1 + len(readers))
         self._lock = lock
         self._yields = yields
+        self._fetch_many = _fetch_at_once if readers else _fetch_each
         self._closed = False
         self._notices = Notices()
 
@@ -95,7 +98,7 @@ class SqliteDatabase:
 
     async def fetch_many(self, queries: Sequence[Query]) -> list[list[Row]]:
         rewritten = [(sqlite_sql(sql), values) for sql, values in queries]
-        return await self._read(_fetch_many, rewritten)
+        return await self._read(self._fetch_many, rewritten)
 
     async def execute(self, sql: str, *values: Any) -> list[Row]:
         return await self._write(_fetch, sqlite_sql(sql), values)
@@ -157,9 +160,9 @@ class SqliteDatabase:
             self._lock.release()
 
     async def _write(self, work: Callable[..., Result], *arguments: Any) -> Result:
-        require_deadline(DEPENDENCY)
         if not self._reader_count:
-            return await self._in_memory(_write, work, arguments)
+            return await self._in_memory(_write_nested, work, arguments)
+        require_deadline(DEPENDENCY)
         async with self._write_lock:
             self._check_open()
             if self._checkpoints is not None:
@@ -167,9 +170,9 @@ class SqliteDatabase:
             return await self._run(_write, self._writer, work, arguments)
 
     async def _read(self, work: Callable[..., Result], *arguments: Any) -> Result:
-        require_deadline(DEPENDENCY)
         if not self._reader_count:
             return await self._in_memory(_read, work, arguments)
+        require_deadline(DEPENDENCY)
         async with self._reading:
             self._check_open()
             connection = self._readers.pop()
@@ -183,6 +186,7 @@ class SqliteDatabase:
     ) -> Result:
         """Here and now: nobody gets in between, so that nothing needs a lock."""
         if self._yields:
+            require_deadline(DEPENDENCY)
             await trio.lowlevel.checkpoint()
         self._check_open()
         return way(self._writer, work, arguments)
@@ -243,6 +247,22 @@ def _write(connection: sqlite3.Connection, work: Callable[..., Result], argument
             raise
 
 
+def _write_nested(
+    connection: sqlite3.Connection, work: Callable[..., Result], arguments: Any
+) -> Result:
+    """As `_write`, also within a transaction that somebody will undo."""
+    with TRANSLATED:
+        connection.execute("SAVEPOINT written")
+        try:
+            result = work(connection, *arguments)
+        except BaseException:
+            connection.execute("ROLLBACK TO written")
+            connection.execute("RELEASE written")
+            raise
+        connection.execute("RELEASE written")
+        return result
+
+
 def _read(connection: sqlite3.Connection, work: Callable[..., Result], arguments: Any) -> Result:
     with TRANSLATED:
         return work(connection, *arguments)
@@ -279,12 +299,17 @@ def _fetch_row(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) 
     return row
 
 
-def _fetch_many(connection: sqlite3.Connection, queries: Sequence[Query]) -> list[list[Row]]:
+def _fetch_each(connection: sqlite3.Connection, queries: Sequence[Query]) -> list[list[Row]]:
+    return [_fetch(connection, sql, values) for sql, values in queries]
+
+
+def _fetch_at_once(connection: sqlite3.Connection, queries: Sequence[Query]) -> list[list[Row]]:
+    """All of them see the same moment, whoever writes meanwhile."""
     if len(queries) == 1:
-        return [_fetch(connection, *queries[0])]
+        return _fetch_each(connection, queries)
     connection.execute("BEGIN")
     try:
-        return [_fetch(connection, sql, values) for sql, values in queries]
+        return _fetch_each(connection, queries)
     finally:
         connection.execute("ROLLBACK")
 
@@ -340,17 +365,23 @@ def _open_file(path: Path) -> SqliteDatabase:
 
 
 def open_sqlite_memory(
-    template: sqlite3.Connection | None = None, *, yields: bool = True
+    connection: sqlite3.Connection | None = None, *, yields: bool = True
 ) -> SqliteDatabase:
-    """A database that lives as long as its object: empty, or as `template` is now.
+    """A database that lives as long as its object: empty, or what is at the other end of
+    `connection`.
 
-    Where it does not `yield`, its queries are no checkpoints; for those who have one of their own
-    around each.
+    Where it does not `yield`, its queries are no checkpoints and need no deadlines; for those who
+    have both around each.
     """
+    return SqliteDatabase(connection or connect_memory(), (), None, yields=yields)
+
+
+def connect_memory(template: sqlite3.Connection | None = None) -> sqlite3.Connection:
+    """A connection to a database of its own, which is empty, or as `template` is now."""
     connection = _connect(":memory:")
     if template is not None:
         template.backup(connection)
-    return SqliteDatabase(connection, (), None, yields=yields)
+    return connection
 
 
 def _prepare_writer(connection: sqlite3.Connection) -> None:

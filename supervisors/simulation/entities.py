@@ -125,6 +125,7 @@ class EntitiesScenario(Scenario):
     pauses_s = (0.0, 0.05, 0.5, 1.5, 3.0)
     faults = FaultSpec(targets=(*PLATFORM_ACTORS, COUNTERS))
     schema = PLATFORM_MIGRATIONS
+    tables = (CREATE_ADDED,)
 
     def __init__(self) -> None:
         self._added: dict[int, str] = {}
@@ -134,9 +135,6 @@ class EntitiesScenario(Scenario):
             return (ChildSpec("counters", lambda: _counters(database), name=COUNTERS),)
 
         return simulated_platform(world, life, {}, children)
-
-    async def prepare(self, run: Run) -> None:
-        await run.world.store.real.execute(CREATE_ADDED)
 
     def draw(self, random: Random) -> Operation:
         return AddOne(random.choice(NAMES))

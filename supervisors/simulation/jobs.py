@@ -109,6 +109,7 @@ class Jobs(Part):
     """Clients that enqueue, under a key of their own, until they know."""
 
     operations: ClassVar[tuple[type[Operation], ...]] = (EnqueueJob,)
+    tables: ClassVar[tuple[str, ...]] = (CREATE_EFFECTS,)
 
     def __init__(self) -> None:
         self.enqueued: dict[str, str] = {}
@@ -119,7 +120,6 @@ class Jobs(Part):
         return JobsSpec(queues=(QUEUE,), handlers={HANDLER: Sender(world, self._running)})
 
     async def prepare(self, run: Run) -> None:
-        await run.world.store.real.execute(CREATE_EFFECTS)
         takeovers = [event for event in run.plan.events if event.trouble is Trouble.TAKEOVER]
         self._running["takeovers"] = len(takeovers)
 

@@ -154,6 +154,7 @@ class OutboxScenario(Scenario):
     operations = 30
     faults = FaultSpec(targets=(*PLATFORM_ACTORS, PUBLISHER, *CONSUMERS))
     schema = PLATFORM_MIGRATIONS
+    tables = (CREATE_PUBLISHED, CREATE_EFFECTS)
 
     def __init__(self) -> None:
         self._failed: Counter[tuple[str, int]] = Counter()
@@ -176,8 +177,6 @@ class OutboxScenario(Scenario):
         )
 
     async def prepare(self, run: Run) -> None:
-        for sql in (CREATE_PUBLISHED, CREATE_EFFECTS):
-            await run.world.store.real.execute(sql)
         run.world.store.committed.append(self._note)
 
     def _note(self, entries: Sequence[Entry]) -> None:

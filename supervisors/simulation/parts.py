@@ -52,9 +52,11 @@ LEASES = Leases(lease_s=9.0, heartbeat_s=3.0, rescue_s=3.0)
 
 
 class Part(ABC):
-    """What the clients of one domain do. `operations` are the classes of its operations."""
+    """What the clients of one domain do. `operations` are the classes of its operations, `tables`
+    create what it keeps for itself in the store."""
 
     operations: ClassVar[tuple[type[Operation], ...]]
+    tables: ClassVar[tuple[str, ...]] = ()
     hurries: ClassVar[bool] = False
     """Whether the jobs of a process that crashed have to be back soon."""
 
@@ -97,6 +99,7 @@ class ApplicationScenario(Scenario):
 
     def __init__(self) -> None:
         self._parts = [part() for part in self.parts]
+        self.tables = [sql for part in self._parts for sql in part.tables]
         self._of = {kind: part for part in self._parts for kind in part.operations}
 
     def tree(self, world: World, life: Life) -> ChildSpec:

@@ -149,8 +149,9 @@ PLATFORM_MIGRATIONS = (RUNTIME_MIGRATIONS, JOBS_MIGRATIONS)
 
 SEED_BYTES = 32
 
-RFM_SLICE = 1
-"""Customers of a step: few, so that runs have many."""
+RFM_SLICES = (1, 2, 5)
+"""Customers of a step: few, so that runs have many, and more than one where steps have ends."""
+
 SPILL_BYTES = 8 * 1024
 RING_BYTES = 4 * 1024
 """So little that a store that is away for a while fills both."""
@@ -165,7 +166,7 @@ def simulated_application(
         Path("simulated"),
         jobs=jobs,
         outside=_outside(world, life, texter),
-        rfm_slice=RFM_SLICE,
+        rfm_slice=world.random(f"slice of {life.name}").choice(RFM_SLICES),
         tracking=TrackingSpec(spill_bytes_max=SPILL_BYTES),
         events=Stock(ring_bytes_max=RING_BYTES),
     )

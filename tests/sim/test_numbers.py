@@ -16,7 +16,7 @@ FULL_SEED_MAX_S = 0.6
 SPEED_MIN = 400
 """Simulated seconds in one of the processor. Measured: 800 to 1,100."""
 
-DOMAIN_STEPS_MAX, PLATFORM_STEPS_MAX = 3.5, 16.0
+DOMAIN_STEPS_MAX, PLATFORM_STEPS_MAX = 3.0, 10.0
 """In an idle second. A domain that asks the store something every second takes four: let it wait
 for an event or a notice, and look by itself every few seconds in case that was lost."""
 

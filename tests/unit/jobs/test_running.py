@@ -29,6 +29,7 @@ from runtime.jobs import (
 from runtime.jobs.handlers import POSTPONED_S_MAX
 from runtime.jobs.messages import RUNNER
 from runtime.jobs.runner import POLL_S, UNKNOWN_NAME_DELAY_S
+from runtime.jobs.store import JobStore
 from runtime.journal import JOURNAL, Append, Rejected
 from runtime.storage import Entry
 from runtime.storage.outbox import COUNT_EVENTS, outbox_write
@@ -224,6 +225,29 @@ async def test_jobs_of_a_key_run_one_after_another_and_others_do_not_wait(
         ]  # fmt: skip
         assert events[:3] == ["begin a1", "begin b1", "begin x"]
         assert events.index("end b1") < events.index("end a1")
+
+
+async def test_the_store_is_asked_for_jobs_only_when_there_may_be_some(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims: list[str] = []
+    claim = JobStore.claim
+
+    async def counted(store: JobStore, queue: str, **options: Any) -> list[Job]:
+        claims.append(queue)
+        return await claim(store, queue, **options)
+
+    monkeypatch.setattr(JobStore, "claim", counted)
+    async with job_world() as world:
+        await trio.sleep(30.25)
+        assert "mail" not in claims
+        for _ in range(3):
+            await world.ends(await world.enqueue(sleep=1))
+            await trio.sleep(5)
+        assert claims.count("mail") == 3
+        await world.ends(await world.enqueue(key="a"))
+        await trio.sleep(5)
+        assert claims.count("mail") == 3 + 2
 
 
 async def test_dead_job_releases_its_key(autojump_clock: MockClock) -> None:

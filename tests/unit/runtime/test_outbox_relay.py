@@ -32,9 +32,9 @@ from runtime.outbox import (
     OutboxEvent,
     PutBackEvent,
 )
+from runtime.outbox_lookout import LOOK_S
 from runtime.outbox_store import PAGE
 from runtime.outbox_upkeep import DEAD_RETENTION
-from runtime.outlet import LOOK_S
 from runtime.ports import VirtualClock
 from runtime.storage import CommitUnknown, StorageError, StorageFull, StorageUnavailable
 from runtime.storage.inbox import inbox_write
