@@ -281,7 +281,9 @@ def _transact(connection: sqlite3.Connection, statements: Sequence[Query]) -> No
 def _append(connection: sqlite3.Connection, groups: Sequence[Group]) -> None:
     for statement, rows in groups:
         cursor = connection.executemany(sqlite_sql(statement.sql), rows)
-        if statement.exact and cursor.rowcount != len(rows):
+        done = cursor.rowcount
+        cursor.close()  # else an error's traceback keeps it, and its end resets a later execution
+        if statement.exact and done != len(rows):
             raise Superseded(statement.name)
 
 

@@ -1,5 +1,6 @@
 """The embedded database as a file: who may use it, and what goes wrong with disks."""
 
+import gc
 import os
 import resource
 import subprocess
@@ -7,11 +8,13 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 
 from runtime.storage import (
     RUNTIME_MIGRATIONS,
+    Statement,
     StorageError,
     StorageFull,
     StorageLocked,
@@ -81,6 +84,37 @@ async def test_more_readers_than_connections_wait_for_their_turn(tmp_path: Path)
             for number in range(50):
                 nursery.start_soon(read, number)
     assert sorted(found) == list(range(50))
+    await database.close()
+
+
+@attrs.frozen
+class Forgetful:
+    """A value that lets go of an error in the middle of the statement it is written with."""
+
+    held: list[BaseException]
+
+    def __conform__(self, _protocol: object) -> str:
+        self.held.clear()
+        gc.collect()
+        return "kept"
+
+
+async def test_the_end_of_an_error_disturbs_no_later_statement(tmp_path: Path) -> None:
+    """The `sqlite3` of Python 3.11 resets a statement when an old cursor of it goes away."""
+    database = await open_database(f"sqlite:///{tmp_path}/store.db")
+    put = Statement("put", "INSERT INTO things VALUES ($1, $2)", rank=1, shared=True)
+    fail = Statement("fail", "INSERT INTO things VALUES (1, $1)", rank=2, shared=True)
+    held: list[BaseException] = []
+    with unhurried():
+        await database.execute("CREATE TABLE things (id BIGINT PRIMARY KEY, text TEXT)")
+        try:
+            await database.append([(Write(put, (1, "undone")), Write(fail, ("twice",)))])
+        except StorageError as error:
+            held.append(error)
+        assert held
+        await database.append([(Write(put, (1, Forgetful(held))),), (Write(put, (2, "kept")),)])
+        assert not held
+        assert await database.fetch_value("SELECT count(*) FROM things WHERE text = 'kept'") == 2
     await database.close()
 
 
