@@ -12,6 +12,7 @@ from runtime.deadletters import DeadLetter, DeadLetters
 from runtime.errors import NameTaken, StartFailed
 from runtime.exits import SHUTDOWN, ExitReason
 from runtime.expiries import Expiries
+from runtime.foreground import Foreground
 from runtime.incarnation import Incarnation
 from runtime.mailbox import MailboxSpec
 from runtime.ports import Ports, system_ports
@@ -57,6 +58,7 @@ class ActorSystem:
         self.deadlines = AskDeadlines()
         self.task_holders = TaskHolders(tasks_max)
         self.expiries = Expiries()
+        self.foreground = Foreground()
         self.root: Cell | None = None
         self._names: dict[str, Cell] = {}
         self._regions: dict[str, Region] = {}

@@ -20,6 +20,7 @@ from runtime.storage.lockfile import LockFile
 from runtime.storage.notices import Notices
 from runtime.storage.policies import DEPENDENCY
 from runtime.storage.port import ANNOUNCED_S, Database, Dialect, Entry, Query, Row
+from runtime.storage.sqlite_checkpoints import LOG_PAGES_MAX, Checkpoints
 from runtime.storage.sqlite_values import register, sqlite_sql
 
 Result = TypeVar("Result")
@@ -30,6 +31,10 @@ READERS = 3
 CACHED_STATEMENTS = 256
 CANCEL_CHECK_STEPS = 20_000
 """Steps of SQLite's machine between two looks whether a query was cancelled."""
+
+WRITER_CACHE_KIB = 16_000
+"""Pages that the writer keeps, so that what is written in random places, as keys that are hashes
+are, is not read again for it."""
 
 BUSY_TIMEOUT_S = 5.0
 OWNER_ONLY = 0o600
@@ -52,6 +57,7 @@ class SqliteDatabase:
         writer: sqlite3.Connection,
         readers: Sequence[sqlite3.Connection],
         lock: LockFile | None,
+        checkpoints: Checkpoints | None = None,
         *,
         yields: bool = True,
     ) -> None:
@@ -65,6 +71,7 @@ class SqliteDatabase:
         self._yields = yields
         self._closed = False
         self._notices = Notices()
+        self._checkpoints = checkpoints
 
     @property
     def dialect(self) -> Dialect:
@@ -105,7 +112,11 @@ class SqliteDatabase:
         self._notices.publish(channel, payload)
 
     async def attend(self) -> None:
-        await trio.sleep_forever()
+        """Keep the log short, where there is one."""
+        if self._checkpoints is None:
+            await trio.sleep_forever()
+        else:
+            await self._checkpoints.run()
 
     @asynccontextmanager
     async def as_owner(self) -> AsyncIterator[Database]:
@@ -130,6 +141,8 @@ class SqliteDatabase:
                 if self._closed:
                     return
                 self._closed = True
+                if self._checkpoints is not None:
+                    await self._checkpoints.close()
                 for _ in range(self._reader_count):
                     await self._reading.acquire()
                 await self._run(self._close)
@@ -148,7 +161,10 @@ class SqliteDatabase:
             return await self._in_memory(_write, work, arguments)
         async with self._write_lock:
             self._check_open()
-            return await self._run(_write, self._writer, work, arguments)
+            result = await self._run(_write, self._writer, work, arguments)
+            if self._checkpoints is not None:
+                self._checkpoints.written()
+            return result
 
     async def _read(self, work: Callable[..., Result], *arguments: Any) -> Result:
         require_deadline(DEPENDENCY)
@@ -303,11 +319,12 @@ def _open_file(path: Path) -> SqliteDatabase:
         lock = LockFile(path)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
         with TRANSLATED:
-            opened.extend(_connect(str(path)) for _ in range(1 + READERS))
+            opened.extend(_connect(str(path)) for _ in range(2 + READERS))
             _prepare_writer(opened[0])
-            for reader in opened[1:]:
+            for reader in opened[2:]:
                 reader.execute("PRAGMA query_only = ON")
-        return SqliteDatabase(opened[0], opened[1:], lock)
+        writer, other, *readers = opened
+        return SqliteDatabase(writer, readers, lock, Checkpoints(writer, other))
     except BaseException as error:
         for connection in opened:
             connection.close()
@@ -338,6 +355,8 @@ def open_sqlite_memory(
 def _prepare_writer(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES_MAX}")
+    connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("ROLLBACK")
 

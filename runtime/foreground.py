@@ -1,0 +1,92 @@
+"""Who goes first: what somebody waits for, before work that can wait.
+
+An import, a run or a broadcast has all the time there is, and would still take turns with requests
+as if it were one of them: each of the steps of a request would wait for one of theirs. So that
+work is done in small slices, each of which begins when nothing else is to be done here.
+"""
+
+from types import TracebackType
+
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from runtime.parking import monotonic
+
+SLICE_S = 0.0005
+"""How long work in the background holds the loop at once, and whoever comes meanwhile."""
+
+PATIENCE_S = 0.02
+"""How long it waits for its turn at most, so that it gets on where no moment is quiet."""
+
+CALLS_MAX = 64
+"""Parts of the work in one slice, where time stands still."""
+
+
+class Foreground:
+    """What somebody waits for now: `with foreground:` while a request is worked on."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._over = trio.Event()
+        self._queue = trio.Lock()
+
+    def __enter__(self) -> None:
+        self._count += 1
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self._count -= 1
+        if not self._count:
+            self._over.set()
+
+    @property
+    def in_progress(self) -> int:
+        """Requests that are worked on."""
+        return self._count
+
+    async def quiet(self, patience_s: float = PATIENCE_S) -> bool:
+        """Wait until no request is in progress, no task can run and no I/O is ready; whether it
+        came to that within `patience_s`. Those who wait get their moments one after another.
+
+        A checkpoint."""
+        with trio.move_on_after(patience_s):
+            async with self._queue:
+                await self._moment()
+            return True
+        return False
+
+    async def _moment(self) -> None:
+        while True:
+            while self._count:
+                self._over = trio.Event()
+                await self._over.wait()
+            await wait_all_tasks_blocked(0.0)
+            if not self._count:
+                return
+
+
+class Turns:
+    """The slices of one piece of work, which calls `take` between any two of its small parts.
+
+    With `foreground`, every slice waits for a quiet moment; without, it lets others run.
+    """
+
+    def __init__(self, foreground: Foreground | None) -> None:
+        self._foreground = foreground
+        self._until = float("-inf")
+        self._calls = 0
+
+    async def take(self) -> None:
+        """Go on, or wait for the next slice where this one is over. Not always a checkpoint."""
+        self._calls += 1
+        if self._calls < CALLS_MAX and monotonic() < self._until:
+            return
+        if self._foreground is not None:
+            await self._foreground.quiet()
+        else:
+            await trio.lowlevel.checkpoint()
+        self._calls, self._until = 0, monotonic() + SLICE_S
