@@ -10,6 +10,7 @@ import pytest
 
 from runtime.policies import be_strict
 from tests.binary import BinaryBuild, planned_build
+from tests.scratch import keep_files_in_memory
 from tests.servers import postgres, redis_server
 
 BINARY_TESTS = "test_binary.py"
@@ -31,9 +32,11 @@ def binary_build(pytestconfig: pytest.Config) -> BinaryBuild:
 def pytest_configure(config: pytest.Config) -> None:
     """Take the folder to build in, or with several workers hear which one it is.
 
-    In tests, a call that goes out without a deadline raises `NoDeadline`.
+    In tests, a call that goes out without a deadline raises `NoDeadline`, and files are kept in
+    memory.
     """
     be_strict(True)
+    keep_files_in_memory()
     inputs: dict[str, str] | None = getattr(config, "workerinput", None)
     if inputs is not None:
         config.stash[BUILD] = BinaryBuild(Path(inputs[BINARY_FOLDER]))

@@ -270,6 +270,7 @@ class PostgresServer(Server):
             "fsync": "on" if self.real_commits else "off",
             "full_page_writes": "on" if self.real_commits else "off",
             "shared_buffers": "32MB",
+            "dynamic_shared_memory_type": "mmap",  # goes with its folder when it is killed
             "max_connections": "100",
         }
         options = [part for pair in settings.items() for part in ("-c", "=".join(pair))]

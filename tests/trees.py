@@ -66,6 +66,7 @@ from supervisors.application import MIGRATIONS, SUBSCRIPTIONS
 from supervisors.cache import cache_child
 from supervisors.platform import DatabaseSpec, platform
 from supervisors.simulation.patterns import PatternsInPlace
+from tests.stores import patient_pipeline
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MERCHANT = "shop"
@@ -176,7 +177,7 @@ async def running_tree(
     with `rfm_slice` segments are scored, so many customers at a time. `judge` evaluates
     the rules of gamification."""
     disk = disk if disk is not None else MemoryDisk()
-    handle = handle if handle is not None else DatabaseHandle()
+    handle = handle if handle is not None else _handle(url)
     spec, ownership = DatabaseSpec(url), Ownership(on_loss=handle.retire)
 
     cache = CacheHandle()
@@ -239,6 +240,12 @@ def _jobs(
 async def data_keys() -> DataKeys:
     """The same in every test."""
     return DataKeys(bytes(KEY_BYTES), {1: bytes(range(KEY_BYTES))})
+
+
+def _handle(url: str) -> DatabaseHandle:
+    """In memory as the program has it. Others share the machine with the other tests: there the
+    handle is patient."""
+    return DatabaseHandle() if url == MEMORY else DatabaseHandle(patient_pipeline())
 
 
 def _supervisor(id_: str, start: Any) -> ChildSpec:

@@ -12,10 +12,11 @@ SEEDS_MAX = 200
 
 
 def seed_that_finds(bug: Bug) -> int:
-    """The first seed under which the planted bug is found."""
+    """The first seed from `first_seed` under which the planted bug is found."""
     with pytest.MonkeyPatch.context() as patch:
         bug.plant(patch)
-        for seed in range(SEEDS_MAX):
+        for number in range(SEEDS_MAX):
+            seed = (bug.first_seed + number) % SEEDS_MAX
             if run_seed(bug.scenario, seed).rules & bug.rules:
                 return seed
     raise AssertionError(f"{bug.name} was not found in {SEEDS_MAX} seeds")
