@@ -5,6 +5,7 @@ as if it were one of them: each of the steps of a request would wait for one of 
 work is done in small slices, each of which begins when nothing else is to be done here.
 """
 
+from math import inf
 from types import TracebackType
 
 import trio
@@ -15,8 +16,14 @@ from runtime.parking import monotonic
 SLICE_S = 0.0005
 """How long work in the background holds the loop at once, and whoever comes meanwhile."""
 
+AFTER_S = 0.002
+"""For so long after a request the next one is not expected: many come at regular intervals."""
+
+ALONE_S = 0.01
+"""Who has made no request for so long is not expected either."""
+
 PATIENCE_S = 0.02
-"""How long it waits for its turn at most, so that it gets on where no moment is quiet."""
+"""How long work waits for its turn at most, so that it gets on where no moment is quiet."""
 
 CALLS_MAX = 64
 """Parts of the work in one slice, where time stands still."""
@@ -27,7 +34,8 @@ class Foreground:
 
     def __init__(self) -> None:
         self._count = 0
-        self._over = trio.Event()
+        self._ended_at = float("-inf")
+        self._ended = trio.Event()
         self._queue = trio.Lock()
 
     def __enter__(self) -> None:
@@ -41,7 +49,8 @@ class Foreground:
     ) -> None:
         self._count -= 1
         if not self._count:
-            self._over.set()
+            self._ended_at = monotonic()
+            self._ended.set()
 
     @property
     def in_progress(self) -> int:
@@ -49,24 +58,30 @@ class Foreground:
         return self._count
 
     async def quiet(self, patience_s: float = PATIENCE_S) -> bool:
-        """Wait until no request is in progress, no task can run and no I/O is ready; whether it
-        came to that within `patience_s`. Those who wait get their moments one after another.
+        """Wait for a moment when no request is in progress or expected, no task can run and no I/O
+        is ready; whether it came within `patience_s`. Those who wait get their moments one after
+        another.
 
-        A checkpoint."""
+        A checkpoint.
+        """
         with trio.move_on_after(patience_s):
             async with self._queue:
-                await self._moment()
+                while not await self._is_quiet():
+                    pass
             return True
         return False
 
-    async def _moment(self) -> None:
-        while True:
-            while self._count:
-                self._over = trio.Event()
-                await self._over.wait()
-            await wait_all_tasks_blocked(0.0)
-            if not self._count:
-                return
+    async def _is_quiet(self) -> bool:
+        """Look once; where it is not, after waiting until it may be."""
+        alone_at = self._ended_at + ALONE_S
+        if self._count or self._ended_at + AFTER_S < monotonic() < alone_at:
+            self._ended = trio.Event()
+            with trio.move_on_at(inf if self._count else alone_at):
+                await self._ended.wait()
+            return False
+        ended_at = self._ended_at
+        await wait_all_tasks_blocked(0.0)
+        return not self._count and ended_at == self._ended_at
 
 
 class Turns:

@@ -24,7 +24,6 @@ from actors.core.profiles import (
     cache_key,
     load_customers,
 )
-from runtime import ask_all
 from runtime.journal import JOURNAL, Append, Rejected
 from runtime.storage import Database, Entry, Query
 from runtime.system import ActorSystem
@@ -93,27 +92,13 @@ class CustomerStore:
         ids: Iterable[str],
         *,
         publishes: bool = False,
+        in_background: bool = False,
     ) -> Rejected | None:
         """Write; the caches forget customers whose entry was written, or may have been."""
         try:
-            return await system.ref(JOURNAL).ask(Append(entry, publishes=publishes))
+            return await system.ref(JOURNAL).ask(Append(entry, publishes, in_background))
         finally:
-            await self._forget(merchant_id, ids)
-
-    async def append_all(
-        self, system: ActorSystem, entries: Iterable[Entry], merchant_id: str, ids: Iterable[str]
-    ) -> list[Rejected | Exception | None]:
-        """Write one after another, in the background; what became of each."""
-        journal = system.ref(JOURNAL)
-        try:
-            return await ask_all(
-                [(journal, Append(entry, in_background=True)) for entry in entries]
-            )
-        finally:
-            await self._forget(merchant_id, ids)
-
-    async def _forget(self, merchant_id: str, ids: Iterable[str]) -> None:
-        await self.cached.outdate(*(cache_key(merchant_id, each) for each in ids))
+            await self.cached.outdate(*(cache_key(merchant_id, each) for each in ids))
 
 
 def _owners_query(kind: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from actors.core.quotas import Room
 from actors.vocabulary import Refusal, RefusalKind
 from runtime.foreground import Turns
 from runtime.ports import Ids
-from runtime.storage import Write
+from runtime.storage import Entry, Write
 
 Result = Upserted | Refusal
 
@@ -94,10 +94,11 @@ class Deciding:
             results.append(one if isinstance(one, Refusal) else self._one(each, one))
         return results
 
-    def taken(self) -> tuple[Write, ...]:
-        """What was decided since the last time, to be written."""
+    def taken(self) -> tuple[Entry, Sequence[str]]:
+        """What was decided since the last time, to be written, and the customers it is about."""
         writes, self.writes = tuple(self.writes), []
-        return writes
+        written, self.written = self.written, []
+        return writes, written
 
     def _one(self, data: CustomerData, asked: Asked) -> Result:
         customer_id = asked.customer_id or self._known(data) or self._name(data)
