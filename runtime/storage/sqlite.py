@@ -62,7 +62,7 @@ class SqliteDatabase:
         yields: bool = True,
     ) -> None:
         self._writer = writer
-        self._write_lock = trio.Lock()
+        self._write_lock = checkpoints.write_lock if checkpoints is not None else trio.Lock()
         self._readers = list(readers)
         self._reader_count = len(readers)
         self._reading = trio.Semaphore(max(1, len(readers)))
@@ -152,6 +152,8 @@ class SqliteDatabase:
     def _close(self) -> None:
         for connection in (*self._readers, self._writer):
             connection.close()
+        if self._checkpoints is not None:
+            self._checkpoints.release()
         if self._lock is not None:
             self._lock.release()
 
@@ -323,8 +325,8 @@ def _open_file(path: Path) -> SqliteDatabase:
             _prepare_writer(opened[0])
             for reader in opened[2:]:
                 reader.execute("PRAGMA query_only = ON")
-        writer, other, *readers = opened
-        return SqliteDatabase(writer, readers, lock, Checkpoints(writer, other))
+        writer, checkpointer, *readers = opened
+        return SqliteDatabase(writer, readers, lock, Checkpoints(path, writer, checkpointer))
     except BaseException as error:
         for connection in opened:
             connection.close()

@@ -4,26 +4,46 @@ A commit that finds the log long enough would do it itself, and everybody who wr
 measured, 5 to 25 ms for every 1,000 pages, which a large import writes four times a second.
 """
 
+import os
 import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
 
 import structlog
 import trio
 
+Subject = TypeVar("Subject")
+
 CHECKPOINT_ROWS = 4_000
 """Rows written since the last time."""
 
-LOG_PAGES_MAX = 16_000
-"""A log of 64 MiB is brought into the file by the next commit, whatever that costs. What came after
-the last time is all that is left to do; then the log begins anew, which it does not while writes
-go on and on."""
+LONG_PAGES = 4_000
+"""From this length on, 16 MiB, the log is to begin anew."""
+
+LOG_PAGES_MAX = 64_000
+"""A log of 256 MiB is brought into the file by the next commit after all: something has kept us
+from it."""
 
 log = structlog.get_logger("loyalnest.storage")
 
 
 class Checkpoints:
-    """Of one file. `connection` is for this alone; `writer` is looked at, and not used."""
+    """Of one file. `connection` is for this alone; `writer` is looked at, and not used.
 
-    def __init__(self, writer: sqlite3.Connection, connection: sqlite3.Connection) -> None:
+    The log begins anew with the first write that finds all of it in the file, which never happens
+    by itself while writes go on. So, of a long log, what was written during a checkpoint is done
+    by a second one, and what was written during that one by a third, for which the writer waits:
+    `write_lock` is held for about as long as a single commit takes. Only the one that does all
+    there is waits for the disk; so that it has little to wait for, the file is synced before.
+    """
+
+    def __init__(
+        self, path: Path, writer: sqlite3.Connection, connection: sqlite3.Connection
+    ) -> None:
+        self.write_lock = trio.Lock()
+        # Kept until all connections are closed: closing it would end their locks on the file.
+        self._file = os.open(path, os.O_RDONLY)
         self._writer = writer
         self._connection = connection
         self._due = trio.Event()
@@ -43,20 +63,38 @@ class Checkpoints:
         while True:
             await self._due.wait()
             self._due = trio.Event()
-            async with self._working:
-                if self._closed:
-                    return
-                try:
-                    await trio.to_thread.run_sync(self._checkpoint, limiter=self._limiter)
-                except sqlite3.Error as error:
-                    log.warning("checkpoint_failed", error=str(error))
+            try:
+                if await self._do(_checkpoint, self._connection) >= LONG_PAGES:
+                    await self._do(_checkpoint, self._connection)
+                    await self._do(_sync, self._file)
+                    async with self.write_lock:
+                        await self._do(_checkpoint, self._connection)
+            except (sqlite3.Error, OSError) as error:
+                log.warning("checkpoint_failed", error=str(error))
 
-    def _checkpoint(self) -> None:
-        """As far as possible without making anybody wait."""
-        self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    async def _do(self, work: Callable[[Subject], int], subject: Subject) -> int:
+        async with self._working:
+            if self._closed:
+                return 0
+            return await trio.to_thread.run_sync(work, subject, limiter=self._limiter)
 
     async def close(self) -> None:
-        """After the checkpoint under way, if there is one."""
+        """After what is under way. Whoever closes has the write lock."""
         async with self._working:
             self._closed = True
             self._connection.close()
+
+    def release(self) -> None:
+        """After all connections are closed."""
+        os.close(self._file)
+
+
+def _checkpoint(connection: sqlite3.Connection) -> int:
+    """As far as possible without waiting for anybody; the pages of the log."""
+    _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return int(pages)
+
+
+def _sync(file: int) -> int:
+    os.fsync(file)
+    return 0
