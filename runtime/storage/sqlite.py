@@ -163,7 +163,7 @@ class SqliteDatabase:
             return await self._in_memory(_write, work, arguments)
         async with self._write_lock:
             self._check_open()
-            result = await self._run(_write, self._writer, work, arguments)
+            result: Result = await self._run(_write, self._writer, work, arguments)
             if self._checkpoints is not None:
                 self._checkpoints.written()
             return result

@@ -104,6 +104,7 @@ ADAPTERS = {
     "runtime.storage.postgres_values": "an adapter of the database's port",
     "runtime.storage.schema": "it reads migrations from its own package",
     "runtime.storage.sqlite": "an adapter of the database's port; in memory without threads",
+    "runtime.storage.sqlite_checkpoints": "part of the adapter for files",
     "runtime.storage.sqlite_templates": "an adapter of the database's port; in memory",
     "runtime.storage.sqlite_values": "an adapter of the database's port",
 }

@@ -23,6 +23,7 @@ from runtime.storage import (
     open_database,
 )
 from runtime.storage.outbox import COUNT_EVENTS, outbox_write
+from runtime.storage.sqlite_checkpoints import CHECKPOINT_ROWS, LONG_PAGES
 from tests.stores import unhurried
 
 pytestmark = pytest.mark.slow
@@ -193,3 +194,33 @@ def test_without_room_an_append_fails_and_what_was_written_stays(tmp_path: Path)
         check=False,
     )
     assert done.stdout == "full\nTrue\n", done.stderr
+
+
+def size_of(path: Path) -> int:
+    """Bytes; 0 where there is no such file."""
+    return path.stat().st_size if path.exists() else 0
+
+
+@pytest.mark.parametrize("rows", [CHECKPOINT_ROWS, 8 * CHECKPOINT_ROWS])
+async def test_the_log_gets_into_the_file_beside_the_writes(tmp_path: Path, rows: int) -> None:
+    """A long one begins anew."""
+    path = tmp_path / "store.db"
+    database = await open_database(f"sqlite:///{path}")
+    fill = Statement("t.fill", "INSERT INTO t (n, text) VALUES ($1, $2)", 1)
+    text = "x" * 2_000
+    with unhurried():
+        await database.execute("CREATE TABLE t (n BIGINT NOT NULL PRIMARY KEY, text TEXT NOT NULL)")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(database.attend)
+            for first in range(0, rows, 500):
+                some = range(first, first + 500)
+                await database.append([tuple(Write(fill, (number, text)) for number in some)])
+            with trio.fail_after(20):
+                while size_of(path) < CHECKPOINT_ROWS * len(text) / 2:  # noqa: ASYNC110
+                    await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+        log = size_of(tmp_path / "store.db-wal")
+        assert await database.fetch_value("SELECT count(*) FROM t") == rows
+    await database.close()
+    assert log < LONG_PAGES * 4_200 * 3
+    assert not size_of(tmp_path / "store.db-wal")
