@@ -1,6 +1,7 @@
 """Trio as the guest of an asyncio loop, for the drivers that exist only for asyncio."""
 
 import asyncio
+import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -140,7 +141,10 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(loop.shutdown_default_executor())
     finally:
-        loop.close()
+        # A warning that is an error would leave its connection open, and the loop waiting for it.
+        with warnings.catch_warnings():
+            warnings.simplefilter("default", ResourceWarning)
+            loop.close()
 
 
 async def _end_leftovers() -> None:

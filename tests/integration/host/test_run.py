@@ -4,6 +4,8 @@ import asyncio
 import contextvars
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -179,6 +181,30 @@ def test_an_asyncio_task_that_will_not_end_is_abandoned(monkeypatch: pytest.Monk
     assert [(entry["event"], entry["task"]) for entry in logs] == [
         ("asyncio_task_abandoned", "stubborn")
     ]
+
+
+LEAVES_A_CONNECTION = """
+import asyncio, socket
+from runtime import host
+
+ours, theirs = socket.socketpair()
+
+async def connect():
+    return await asyncio.get_running_loop().create_unix_connection(asyncio.Protocol, sock=ours)
+
+async def main():
+    global kept
+    kept = await host.call(connect)
+
+host.run(main)
+print("ended")
+"""
+
+
+def test_it_ends_with_connections_left_open_even_where_warnings_are_errors() -> None:
+    command = [sys.executable, "-W", "error", "-c", LEAVES_A_CONNECTION]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.stdout == "ended\n", ended.stderr
 
 
 def test_async_generators_of_both_sides_are_finalized_by_their_own_side() -> None:

@@ -99,13 +99,15 @@ async def under_load(server: PostgresServer, directory: Path) -> AsyncIterator[t
     secret = RotatingSecret(settings.database_url)
     store = PostgresDatabase(secret, CONNECTIONS, role=None)
     watcher = secrets_child([WatchedSecret("database", secret, read)])
-    async with ActorSystem().run(watcher), trio.open_nursery() as nursery:
-        load = Load(store, nursery)
-        load.grow(2)
-        await load.opened(2)
-        yield load, file
-        nursery.cancel_scope.cancel()
-    await store.close()
+    try:
+        async with ActorSystem().run(watcher), trio.open_nursery() as nursery:
+            load = Load(store, nursery)
+            load.grow(2)
+            await load.opened(2)
+            yield load, file
+            nursery.cancel_scope.cancel()
+    finally:
+        await store.close()
 
 
 async def changed(server: PostgresServer, password: str) -> None:
