@@ -13,7 +13,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from runtime.parking import monotonic
 
-SLICE_S = 0.0005
+SLICE_S = 0.0003
 """How long work in the background holds the loop at once, and whoever comes meanwhile."""
 
 AFTER_S = 0.002

@@ -15,8 +15,9 @@ import trio
 
 Subject = TypeVar("Subject")
 
-CHECKPOINT_ROWS = 4_000
-"""Rows written since the last time."""
+CHECKPOINT_ROWS = 16_000
+"""Rows written since the last time, about as many pages: seldom, as the syncs of the file and those
+of the log wait for each other, and since pages that are written again and again are copied once."""
 
 LONG_PAGES = 4_000
 """From this length on, 16 MiB, the log is to begin anew."""
