@@ -216,7 +216,7 @@ class PostgresServer(Server):
                 [*migrate, "--data-dir", str(self.directory)], check=True, capture_output=True
             )
             self._template = url.partition("?")[0].rpartition("/")[2]
-        return self.new_database("--template", self._template)
+        return self.new_database("--template", self._template, "--strategy", "file_copy")
 
     def tool(self, name: str, *args: str) -> str:
         """Run one of PostgreSQL's own programs, and give its output."""

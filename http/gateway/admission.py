@@ -1,7 +1,5 @@
 """Who may come in, how often, and what every answer tells a browser: before and after a route."""
 
-from typing import Any
-
 import attrs
 from prometheus_client import Counter
 from werkzeug.exceptions import HTTPException
@@ -10,6 +8,7 @@ from actors.auth.messages import Principal
 from gateway.addresses import ClientAddresses
 from gateway.cors import Cors
 from gateway.head import HEADERS_MAX, Head
+from gateway.incoming import Incoming
 from gateway.problems import Headers, Problem
 from gateway.rate_limits import RateLimits
 from gateway.routes import Answer, Route
@@ -29,17 +28,16 @@ class Admission:
         self._limits = RateLimits(limiter, settings.rate_limits, rejected)
         self._target_max_bytes = settings.target_max_bytes
 
-    def client(self, scope: Any) -> str:
+    def client(self, request: Incoming) -> str:
         """The address a request comes from."""
-        peer = scope["client"]
-        return self._addresses.client(peer[0] if peer else None, scope["headers"])
+        return self._addresses.client(request.peer, request.headers)
 
-    def check_size(self, scope: Any) -> None:
+    def check_size(self, request: Incoming) -> None:
         """Raises `Problem` for a request with too long a target, or too many headers."""
-        if len(scope["raw_path"]) + len(scope["query_string"]) > self._target_max_bytes:
+        if request.target_bytes > self._target_max_bytes:
             detail = f"the path and the query may have {self._target_max_bytes} bytes together"
             raise Problem(414, "target_too_long", detail)
-        if len(scope["headers"]) > HEADERS_MAX:
+        if len(request.headers) > HEADERS_MAX:
             detail = f"a request may have at most {HEADERS_MAX} headers"
             raise Problem(431, "too_many_headers", detail)
 

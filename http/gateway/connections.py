@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any
 
 import structlog
 import trio
@@ -12,12 +12,10 @@ from hypercorn.typing import ConnectionState
 
 from gateway.addresses import ClientAddresses
 from gateway.server import ConnectionLimits, GuardedStream, Server
-from gateway.visitors import Visitor
+from gateway.short_way import Prompt
+from gateway.visitors import VISITOR, Visitor
 
 log = structlog.get_logger("loyalnest.gateway")
-
-VISITOR: Final = "visitor"
-"""Where a request finds the connection that it came by, in the state of its ASGI scope."""
 
 HypercornApp = Callable[..., Awaitable[None]]
 
@@ -49,6 +47,7 @@ class Connections:
 
     `limits.total` at once, and of them `limits.per_address` from one address, unless that is a
     proxy's. `turned_away` hears the method of each request that was refused at the door.
+    `prompt` answers what has arrived whole; the rest, and without one everything, `app` does.
     """
 
     def __init__(
@@ -57,8 +56,10 @@ class Connections:
         config: Config,
         limits: ConnectionLimits,
         turned_away: Callable[[bytes], None],
+        prompt: Prompt | None = None,
     ) -> None:
         self._app = app
+        self._prompt = prompt
         self._config = config
         self._limits = limits
         self._context = WorkerContext(max_requests=None)
@@ -128,6 +129,7 @@ class Connections:
     async def _serve(self, stream: GuardedStream) -> None:
         server = Server(
             self._limits,
+            self._prompt,
             self._app,
             self._config,
             self._context,

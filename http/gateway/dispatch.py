@@ -8,7 +8,6 @@ from typing import Any, Final
 import attrs
 import structlog
 import trio
-from quart.wrappers import Request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestTimeout
 
 from actors.auth.messages import Principal, Role
@@ -16,11 +15,11 @@ from actors.vocabulary import Idempotency
 from gateway.admission import Admission, route_limit
 from gateway.authentication import Authenticator
 from gateway.bodies import ID_PATTERN, Decode, body_decoder, query_decoder
-from gateway.connections import VISITOR
 from gateway.domains import Domains
 from gateway.guarding import check_standing
 from gateway.head import Head, read_head
 from gateway.idempotency import InFlight, fingerprint, read_key
+from gateway.incoming import Incoming
 from gateway.metrics import UNMATCHED, HttpMetrics
 from gateway.problems import (
     PROBLEM_JSON,
@@ -45,7 +44,6 @@ log = structlog.get_logger("loyalnest.http")
 CLIENT_GONE: Final = 499
 """Status in logs and metrics of a request whose client went away before the answer."""
 
-NO_STATE: Final[Mapping[str, Any]] = {}
 DENIED: Final = frozenset({401, 403})
 
 _ID: Final = re.compile(ID_PATTERN)
@@ -95,7 +93,7 @@ class Exchange:
     `trace` is what its work inherits: the trace id, or a traceparent that names its span too.
     """
 
-    request: Request
+    request: Incoming
     head: Head
     trace: str
     trace_id: str
@@ -130,21 +128,19 @@ class Dispatcher:
 
     async def answer(
         self,
-        request: Request,
+        request: Incoming,
         endpoint: str,
         parameters: Mapping[str, str],
         routing_error: HTTPException | None,
     ) -> tuple[Answer, str]:
         """The answer, and the request id that goes with it. Raises only cancellation."""
-        head = read_head(request.scope["headers"])  # type: ignore[arg-type]
+        head = read_head(request.headers)
         exchange = self._begin(request, head)
         answer = None
         self._metrics.in_flight.inc()
-        visitor = request.scope.get("state", NO_STATE).get(VISITOR)
-        if visitor is not None:
-            exchange.permit = visitor.take_permit()
+        exchange.permit = request.permit
         try:
-            self.admission.check_size(request.scope)
+            self.admission.check_size(request)
             if routing_error is not None:
                 answer = await self._unrouted(exchange, routing_error)
             else:
@@ -159,12 +155,12 @@ class Dispatcher:
             self._account(exchange, answer.status if answer is not None else CLIENT_GONE)
         return self.admission.dressed(answer, head, exchange.limits), exchange.request_id
 
-    def _begin(self, request: Request, head: Head) -> Exchange:
+    def _begin(self, request: Incoming, head: Head) -> Exchange:
         started, trace, span = perf_counter(), head.trace() or self.new_trace_id(), None
         if self._system.tracing is not None:
             span = self._system.tracing.begin_root(request.method, SpanKind.SERVER, trace)
             trace = span.traceparent
-        trace_id, address = trace_id_of(trace) or trace, self.admission.client(request.scope)
+        trace_id, address = trace_id_of(trace) or trace, self.admission.client(request)
         return Exchange(request, head, trace, trace_id, started, address, span)
 
     def new_trace_id(self) -> str:
@@ -194,7 +190,7 @@ class Dispatcher:
                     raise taken_over()
                 await self._authorise(exchange, operation)
             check_ids(parameters)
-            query = operation.query(request.query_string)
+            query = operation.query(request.query)
             key = read_key(head.idempotency_key, route.keyed)
             body = await _body(operation, exchange)
             if exchange.permit is None:
@@ -301,7 +297,7 @@ async def _body(operation: Operation, exchange: Exchange) -> Any:
     if declared_bytes(head.content_length) > operation.body_max_bytes:
         raise too_large(operation.body_max_bytes)
     try:
-        raw = await exchange.request.get_data()
+        raw = await exchange.request.data()
     except RequestEntityTooLarge:
         raise too_large(operation.body_max_bytes) from None
     except RequestTimeout:
@@ -309,14 +305,14 @@ async def _body(operation: Operation, exchange: Exchange) -> Any:
     if len(raw) > operation.body_max_bytes:
         raise too_large(operation.body_max_bytes)
     if operation.body is None:
-        return raw_body(raw, head, exchange.request.scope["headers"], operation.route.raw)
+        return raw_body(raw, head, exchange.request.headers, operation.route.raw)
     if not raw and operation.route.body_optional:
         return operation.body(b"{}")
     if head.content_encoding not in (None, b"identity"):
         raise Problem(415, "unsupported_encoding", "send the body uncompressed", UNCOMPRESSED)
     if head.content_type != _JSON_RAW and not is_json(head.content_type):
         raise Problem(415, "unsupported_media_type", f"send the body as {JSON}")
-    return operation.body(raw)  # type: ignore[arg-type]
+    return operation.body(raw)
 
 
 def declared_bytes(content_length: bytes | None) -> int:

@@ -10,9 +10,9 @@ it lets in, and the dispatcher decides.
 
 import selectors
 import socket as sockets
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Sequence
-from math import inf
+from math import ceil, inf
 from typing import Any, Final, Protocol
 
 import structlog
@@ -28,8 +28,12 @@ from runtime.policies import LoadShedder, Priority, Shed
 
 log = structlog.get_logger("loyalnest.gateway")
 
-ACCEPTED_AT_ONCE: Final = 64
+ACCEPTED_AT_ONCE: Final = 128
 """Connections accepted before others are looked at again."""
+
+LOOKED_AT_ONCE: Final = 64
+"""Connections that are read before the door may rest. With all that there are, the longest rest
+would be too short for what they cost."""
 
 NO_DESCRIPTORS_PAUSE_S: Final = 0.1
 """How long nobody is accepted when the process has no file descriptors left."""
@@ -38,18 +42,20 @@ SURPLUS_S: Final = 0.5
 """How long a connection over the bound has to say what it wants."""
 
 SURPLUS_MAX: Final = 64
-"""Connections over the bound that may say what they want. Others are closed at once."""
+"""Connections over the bound that may say what they want. For more, the oldest have to go."""
 
 PART_S: Final = 0.1
 """How long the door waits for the rest of a request; then it is let in as it is."""
 
-
-REFUSING_SHARE: Final = 0.2
+REFUSING_SHARE: Final = 0.08
 """The part of its time that the process spends at the door while it refuses. When that does not
 suffice, clients wait for their turn."""
 
 REST_MAX_S: Final = 0.05
 """How long nobody is looked at, at most."""
+
+ROUND_S: Final = 0.4
+"""How long the rests may be together until everybody has had a turn who was there at the first."""
 
 
 class Entrance:
@@ -92,6 +98,10 @@ class Queue:
     def next_at(self) -> float:
         """When the first runs out of time; `inf` when nobody is there."""
         return next(iter(self._until.values()), inf)
+
+    def first(self) -> Visitor:
+        """Who runs out of time first."""
+        return next(iter(self._until))
 
     def late(self) -> list[Visitor]:
         """Those who have no time left, taken out."""
@@ -143,6 +153,8 @@ class Door:
         self._shedder = shedder
         self._selector = selectors.DefaultSelector()
         self._entrances: list[Entrance] = []
+        self._seen: deque[Visitor] = deque()
+        self._looks = 1
         self._new = Queue(head_s)
         self._idle = Queue(idle_s)
         self._surplus = Queue(SURPLUS_S)
@@ -170,12 +182,23 @@ class Door:
             self._pass_time()
             self._refuse()
             if self._refusals > refusals:
-                took_s = monotonic() - began_at
-                await trio.sleep(min(REST_MAX_S, took_s * (1 / REFUSING_SHARE - 1)))
+                await trio.sleep(self._rest_s(monotonic() - began_at))
+
+    def _rest_s(self, took_s: float) -> float:
+        """How long to rest after a look that `took_s`."""
+        return min(took_s * (1 / REFUSING_SHARE - 1), REST_MAX_S, ROUND_S / self._looks)
 
     def _look(self) -> None:
-        for key, _ in self._selector.select(0):
-            key.data.ready()
+        """At those who have just come, and the next of the others."""
+        if not self._seen:
+            found = [key.data for key, _ in self._selector.select(0)]
+            self._seen.extend(each for each in found if isinstance(each, Visitor))
+            self._looks = max(1, ceil(len(self._seen) / LOOKED_AT_ONCE))
+        if self._accept_at == inf:
+            for entrance in self._entrances:
+                entrance.ready()
+        for _ in range(min(len(self._seen), LOOKED_AT_ONCE)):
+            self._seen.popleft().ready()
 
     def _descriptor(self) -> int:
         """Of the selector itself, which is readable when one of its sockets is."""
@@ -186,9 +209,9 @@ class Door:
 
         Whoever has come by now, and what they have sent, still counts.
         """
-        for entrance in self._entrances:
-            entrance.ready()
         self._look()
+        while self._seen:
+            self._look()
         self._pause()
         self._accept_at = inf
         for entrance in self._entrances:
@@ -210,10 +233,17 @@ class Door:
         visitor.surplus = visitor.last = not self._house.arrived(visitor)
         self._strangers.add(visitor)
         self.watch(visitor)
-        if visitor.surplus and len(self._surplus) >= SURPLUS_MAX:
-            visitor.close()
-            return
         (self._surplus if visitor.surplus else self._new).add(visitor)
+        visitor.ready()
+        if len(self._surplus) > SURPLUS_MAX:
+            self._make_place()
+
+    def _make_place(self) -> None:
+        """The first to come over the bound has had its time, but for what it has said by now."""
+        first = self._surplus.first()
+        first.ready()
+        if first.place is Place.OUTSIDE:
+            first.close()
 
     def pause_accepting(self, error: OSError) -> None:
         """Leave new connections to the kernel for a moment: there is nothing to hold them with."""
@@ -242,7 +272,8 @@ class Door:
         for visitor in self._parts.late():
             visitor.come_in_parts()
         for visitor in (*self._new.late(), *self._idle.late(), *self._surplus.late()):
-            visitor.close()
+            visitor.ready()
+            visitor.close_if_silent()
         if monotonic() >= self._accept_at:
             self._accept()
 

@@ -27,6 +27,7 @@ from gateway.metrics import http_metrics
 from gateway.overload import Overload
 from gateway.priorities import Priorities
 from gateway.server import ConnectionLimits
+from gateway.short_way import Prompt
 from runtime import Actor, ActorSystem, ExitReason
 
 log = structlog.get_logger("loyalnest.gateway")
@@ -116,11 +117,13 @@ class Listener(Actor):
         self._door: Door
 
     async def started(self) -> None:
+        app = self._make_app(self.system)
         self._connections = Connections(
-            ASGIWrapper(self._make_app(self.system)),
+            ASGIWrapper(app),
             self._settings.hypercorn(),
             self._settings.limits(),
             turned_away=http_metrics(self.system.metrics.registry).turned_away,
+            prompt=app if isinstance(app, Prompt) else None,
         )
         sockets = await open_sockets(self._settings.bind, self._settings.backlog)
         self._door = self._make_door()

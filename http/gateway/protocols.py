@@ -18,8 +18,11 @@ from hypercorn.events import Closed, Event, RawData
 from hypercorn.protocol.events import Body, Data, EndBody, EndData, Response, Trailers
 from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.protocol.h11 import H2ProtocolAssumedError, H11Protocol
+from hypercorn.utils import suppress_body
 
 from gateway.refusals import refusal
+from gateway.short_way import FRAMING, Encoded, Prompt, answered, incoming, lines
+from gateway.visitors import VISITOR, Visitor
 from runtime.parking import monotonic
 from runtime.policies.gcra import MICROSECONDS, decide
 from runtime.policies.limits import Limit
@@ -95,17 +98,21 @@ def check_head(received: bytes, max_bytes: int) -> None:
 
 @attrs.frozen
 class ProtocolLimits:
-    """Bytes of a head, and how long the client may take to read an answer."""
+    """Bytes of a head, how long the client may take to read an answer, and how long it waits for
+    one without a word."""
 
     head_max_bytes: int
     answer_timeout_s: float
+    read_timeout_s: float
 
 
 class Http1(H11Protocol):
     """HTTP/1.1 with strict heads, and no way to HTTP/2 but to begin with it."""
 
-    def __init__(self, limits: ProtocolLimits, **wiring: Any) -> None:
+    def __init__(self, limits: ProtocolLimits, prompt: Prompt | None, **wiring: Any) -> None:
         super().__init__(**wiring)
+        self._prompt = prompt
+        self._read_timeout_s = limits.read_timeout_s
         self.connection = StrictConnection(limits.head_max_bytes)
         self._first = True
         self._refused = False
@@ -172,7 +179,56 @@ class Http1(H11Protocol):
                 headers=without_extensions(list(request.headers)),
                 http_version=request.http_version,
             )
-        await super()._create_stream(request)
+        if not await self._is_answered_here(request):
+            await super()._create_stream(request)
+
+    async def _is_answered_here(self, request: h11.Request) -> bool:
+        """Answer the request if it takes the short way; whether it did."""
+        visitor: Visitor | None = self.connection_state.get(VISITOR)
+        if self._prompt is None or visitor is None or not visitor.came_whole:
+            return False
+        asked = incoming(request, self.client[0] if self.client is not None else None)
+        answering = self._prompt.prompt_answer(asked)
+        if answering is None:
+            return False
+        asked.body, asked.permit = self._rest(), visitor.take_permit()
+        self.keep_alive_requests += 1
+        answer = await answered(answering, visitor, self._read_timeout_s)
+        if answer is None:
+            await self.send(Closed())
+        else:
+            await self._send_answer(answer, asked.method, visitor)
+        return True
+
+    async def _send_answer(self, answer: Encoded, method: str, visitor: Visitor) -> None:
+        """All of it at once, as far as the client takes it; the rest as Hypercorn sends.
+
+        h11 writes what has to do with the length of the answer. The other headers would cost it
+        as much again.
+        """
+        framing = [header for header in answer.headers if header[0] in FRAMING]
+        if self.keep_alive_requests >= self.config.keep_alive_max_requests:
+            framing.append((b"connection", b"close"))
+        send = self.connection.send
+        head = send(h11.Response(headers=framing, status_code=answer.status))
+        rest = lines([*answer.headers, *self.config.response_headers("h11")])
+        data = b"%b%b\r\n" % (head[:-2], rest)
+        if not suppress_body(method, answer.status):
+            data += send(h11.Data(data=answer.body))
+        data += send(h11.EndOfMessage())
+        unsent = visitor.say(data)
+        if unsent:
+            await self.send(RawData(unsent))
+        await self._maybe_recycle()
+
+    def _rest(self) -> bytes:
+        """The body of a request that has come as a whole."""
+        parts = []
+        while isinstance(event := self.connection.next_event(), h11.Data):
+            parts.append(bytes(event.data))
+        if not isinstance(event, h11.EndOfMessage):
+            raise h11.RemoteProtocolError("a request that was taken for a whole one")
+        return b"".join(parts)
 
     async def _send_error_response(self, status_code: int) -> None:
         """A problem document, as everywhere."""
@@ -316,10 +372,10 @@ def without_extensions(headers: RawHeaders) -> RawHeaders:
 class Protocols:
     """What a connection speaks: HTTP/1.1, or HTTP/2 when it begins with that."""
 
-    def __init__(self, limits: ProtocolLimits, **wiring: Any) -> None:
+    def __init__(self, limits: ProtocolLimits, prompt: Prompt | None, **wiring: Any) -> None:
         self._limits = limits
         self._wiring = wiring
-        self.protocol: Http1 | Http2 = Http1(limits, **wiring)
+        self.protocol: Http1 | Http2 = Http1(limits, prompt, **wiring)
 
     async def initiate(self) -> None:
         await self.protocol.initiate()

@@ -1,27 +1,33 @@
 """The Quart application: its routing and its connections, with a short way between the two."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final, NoReturn
+from collections.abc import Coroutine, Mapping
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import trio
 from quart.asgi import ASGIHTTPConnection
-from quart.routing import QuartRule
 from quart.wrappers import Request
 from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection
 from quart_trio.wrappers import TrioResponse
-from werkzeug.exceptions import HTTPException
-from werkzeug.routing import MapAdapter, Rule
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.routing import MapAdapter
 
+from gateway.api_map import api_map
 from gateway.dispatch import Dispatcher, explain
+from gateway.incoming import Incoming
 from gateway.routes import Answer
 from gateway.security import API_CSP, CSP, RawHeaders
+from gateway.visitors import VISITOR
 
 NOWHERE: Final = "/./"
 """The beginning of no route's path."""
 
 NO_PARAMETERS: Final[Mapping[str, str]] = {}
+NO_STATE: Final[Mapping[str, Any]] = {}
+
+Match = tuple[str, Mapping[str, Any], HTTPException | None]
+"""The name of a route and the parameters in the path, or why there is none."""
 
 
 class EncodedAnswer:
@@ -93,14 +99,6 @@ class Connection(TrioASGIHTTPConnection):
         await send({"type": "http.response.body", "body": response.body, "more_body": False})
 
 
-class MatchingRule(QuartRule):
-    """Matches paths, and builds none: to make the code for that takes Werkzeug longer than all
-    else in the start of a listener."""
-
-    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., NoReturn]:
-        return _never_built
-
-
 class Gateway(QuartTrio):
     """Hands requests for the API's routes to the dispatcher.
 
@@ -110,7 +108,6 @@ class Gateway(QuartTrio):
     """
 
     asgi_http_class = Connection
-    url_rule_class = MatchingRule  # type: ignore[assignment]
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         super().__init__("gateway", static_folder=None)
@@ -118,29 +115,45 @@ class Gateway(QuartTrio):
         self.url_map.merge_slashes = False
         self.register_error_handler(Exception, self._quart_problem)
         self._dispatcher = dispatcher
-        self._router: MapAdapter | None = None
-        for name, operation in dispatcher.operations.items():
-            self.add_url_rule(
-                operation.route.path.replace("{", "<").replace("}", ">"),
-                endpoint=name,
-                view_func=_never_called,
-                methods=[operation.route.method],
-                provide_automatic_options=False,
-            )
+        routes = ((name, each.route) for name, each in dispatcher.operations.items())
+        self._api = api_map(tuple((name, route.method, route.path) for name, route in routes))
+        self._own: MapAdapter | None = None
 
     async def handle_request(self, request: Request) -> Any:
         """The answer to a request. Raises only cancellation."""
-        endpoint, parameters, error = self._match(request)
-        if error is None and endpoint not in self._dispatcher.operations:
+        match = self._match(request.path, request.method)
+        if self._is_quarts_own(match):
             return await super().handle_request(request)
-        answer, request_id = await self._dispatcher.answer(request, endpoint, parameters, error)
+        return await self._answer(_incoming(request), match)
+
+    def prompt_answer(self, request: Incoming) -> Coroutine[Any, Any, EncodedAnswer] | None:
+        """See `Prompt`."""
+        request.path = path_of(request.path)
+        match = self._match(request.path, request.method)
+        return None if self._is_quarts_own(match) else self._answer(request, match)
+
+    async def _answer(self, request: Incoming, match: Match) -> EncodedAnswer:
+        answer, request_id = await self._dispatcher.answer(request, *match)
         return EncodedAnswer(answer, request_id, self._dispatcher.admission.common_headers)
 
-    def _match(self, request: Request) -> tuple[str, Mapping[str, Any], HTTPException | None]:
-        if self._router is None:
-            self._router = self.url_map.bind("")
+    def _is_quarts_own(self, match: Match) -> bool:
+        endpoint, _, error = match
+        return error is None and endpoint not in self._dispatcher.operations
+
+    def _match(self, path: str, method: str) -> Match:
         try:
-            endpoint, parameters = self._router.match(request.path, request.method)
+            endpoint, parameters = self._api.match(path, method)
+        except NotFound:
+            return self._match_own(path, method)
+        except HTTPException as error:
+            return "", NO_PARAMETERS, error
+        return endpoint, parameters, None
+
+    def _match_own(self, path: str, method: str) -> Match:
+        if self._own is None:
+            self._own = self.url_map.bind("")
+        try:
+            endpoint, parameters = self._own.match(path, method)
         except HTTPException as error:
             return "", NO_PARAMETERS, error
         return endpoint, parameters, None
@@ -157,9 +170,17 @@ class Gateway(QuartTrio):
         )
 
 
-def _never_built(_rule: Rule, *_arguments: object) -> NoReturn:
-    raise NotImplementedError("no URLs are built here")
-
-
-async def _never_called(**_parameters: Any) -> str:
-    raise AssertionError("the dispatcher calls the handlers itself")
+def _incoming(request: Request) -> Incoming:
+    """A request that came by ASGI."""
+    scope: Any = request.scope
+    visitor = scope.get("state", NO_STATE).get(VISITOR)
+    return Incoming(
+        method=request.method,
+        path=request.path,
+        query=request.query_string,
+        target_bytes=len(scope["raw_path"]) + len(scope["query_string"]),
+        headers=scope["headers"],
+        peer=scope["client"][0] if scope["client"] else None,
+        permit=visitor.take_permit() if visitor is not None else None,
+        read_body=request.get_data,  # type: ignore[arg-type]
+    )

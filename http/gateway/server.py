@@ -13,6 +13,7 @@ from hypercorn.utils import parse_socket_addr
 
 from gateway.addresses import Network
 from gateway.protocols import ProtocolLimits, Protocols
+from gateway.short_way import Prompt
 from gateway.visitors import Visitor
 
 log = structlog.get_logger("loyalnest.gateway")
@@ -95,9 +96,10 @@ class Server(TCPServer):
     _reading = True
     _closing = False
 
-    def __init__(self, limits: ConnectionLimits, *arguments: Any) -> None:
+    def __init__(self, limits: ConnectionLimits, prompt: Prompt | None, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._limits = limits
+        self._prompt = prompt
         self._reader = trio.CancelScope()
         self._patience = trio.CancelScope()
         self._idle_ends_at = math.inf
@@ -112,7 +114,12 @@ class Server(TCPServer):
             async with TaskGroup() as task_group:
                 self._task_group = task_group
                 self.protocol: Any = Protocols(
-                    ProtocolLimits(self._limits.head_max_bytes, self._limits.answer_timeout_s),
+                    ProtocolLimits(
+                        self._limits.head_max_bytes,
+                        self._limits.answer_timeout_s,
+                        self._limits.read_timeout_s,
+                    ),
+                    self._prompt,
                     app=self.app,
                     config=self.config,
                     context=self.context,

@@ -13,6 +13,9 @@ from runtime.parking import park, wake
 from runtime.policies import Shed
 from runtime.policies.shedding import Permit
 
+VISITOR: Final = "visitor"
+"""Where a request finds the connection that it came by, in the state of its ASGI scope."""
+
 RECEIVE_BYTES: Final = 65_536
 
 HELD_BYTES: Final = 32_768
@@ -57,16 +60,19 @@ class Visitor:
     answered belongs to the next one, and is judged at the door in its turn. `permit` is that of
     the request in hand, until somebody takes it. A `surplus` one came over the bound on
     connections, and with the answer to its `last` request a connection ends. `method` is that of
-    the last request that was seen whole; `address` is what the client's counts as.
+    the last request that was seen whole; `address` is what the client's counts as. `working` is
+    the scope of the work on the request in hand, where that is to end when the client leaves.
     """
 
     __slots__ = (
         "_door",
         "_ended",
+        "_followed",
         "_held",
         "_lasting",
         "_reader",
         "_taken",
+        "_waited",
         "_watched",
         "_whole",
         "address",
@@ -77,15 +83,18 @@ class Visitor:
         "served",
         "socket",
         "surplus",
+        "working",
     )
 
     def __init__(self, door: Doorkeeper, socket: sockets.socket, address: str) -> None:
         self._door = door
         self._held = b""
         self._ended = False
+        self._followed = False
         self._lasting = True
         self._reader: trio.lowlevel.Task | None = None
         self._taken = False
+        self._waited = True
         self._watched = True
         self._whole = False
         self.address = address
@@ -96,9 +105,21 @@ class Visitor:
         self.socket = socket
         self.surplus = False
         self.last = False
+        self.working: trio.CancelScope | None = None
+
+    @property
+    def came_whole(self) -> bool:
+        """Whether what was passed on last is exactly one request."""
+        return self._whole and self._taken
+
+    def _is_next(self) -> bool:
+        """Whether what is held follows the request in hand."""
+        return self.came_whole and self._followed
 
     def ready(self) -> None:
-        """There is something to read, or the end."""
+        """There may be something to read, or the end."""
+        if not self._watched:
+            return
         try:
             data = self.socket.recv(RECEIVE_BYTES)
         except (BlockingIOError, InterruptedError):
@@ -121,7 +142,7 @@ class Visitor:
         seen = glance(self._held)
         if seen.arrived is Arrived.WHOLE:
             self._lasting, self.method = seen.lasting, seen.method
-            self._whole = seen.lasting and not self.last
+            self._whole, self._followed = True, seen.lasting and not self.last
             self._door.knock(self, seen)
             return
         self._whole = False
@@ -187,6 +208,10 @@ class Visitor:
     def leave_if_silent(self) -> None:
         """The door closes: who has said nothing leaves, and the others after the next answer."""
         self.last = True
+        self.close_if_silent()
+
+    def close_if_silent(self) -> None:
+        """Unless a request has come, or a part of one."""
         if self.place is Place.OUTSIDE and not self._held:
             self.close()
 
@@ -201,6 +226,16 @@ class Visitor:
             return self.socket.send(answer) == len(answer)
         except OSError:
             return False
+
+    def say(self, answer: bytes) -> bytes:
+        """Send without waiting; what the client does not take now. To one that has left, nothing:
+        whoever reads hears of that."""
+        try:
+            return answer[self.socket.send(answer) :]
+        except (BlockingIOError, InterruptedError):
+            return answer
+        except OSError:
+            return b""
 
     def _end(self) -> None:
         """After the last answer. Who serves it sees the end of what the client says."""
@@ -244,8 +279,11 @@ class Visitor:
     async def receive(self) -> bytes:
         """What the client sent; empty at the end. Raises `trio.ClosedResourceError` once closed.
 
+        Where nothing had to be waited for, a checkpoint all the same, but for the first time.
         Cancelled, nothing is lost.
         """
+        if not self._waited and self._held and not self._is_next():
+            await trio.lowlevel.checkpoint()
         while not self._held or self._is_next():
             if self.place is Place.GONE:
                 raise trio.ClosedResourceError("this connection was closed here")
@@ -253,10 +291,6 @@ class Visitor:
                 return b""
             await self._wait()
         return self._take()
-
-    def _is_next(self) -> bool:
-        """Whether what is held follows the request in hand."""
-        return self._whole and self._taken
 
     def _go_on_reading(self) -> None:
         if not self._watched and not self._ended:
@@ -266,6 +300,7 @@ class Visitor:
     async def _wait(self) -> None:
         if not self._held:
             self._go_on_reading()
+        self._waited = True
         task = self._reader = trio.lowlevel.current_task()
         task.custom_sleep_data = self
         try:
@@ -275,7 +310,7 @@ class Visitor:
 
     def _take(self) -> bytes:
         data, self._held = self._held, b""
-        self._taken = True
+        self._taken, self._waited = True, False
         return data
 
     def _pass_on(self, data: bytes) -> None:
@@ -284,6 +319,12 @@ class Visitor:
             self._wake()
         elif len(self._held) >= RECEIVE_BYTES or not data:
             self._pause()
+            self._stop_work()
+
+    def _stop_work(self) -> None:
+        """Nobody is there to be answered any more. What was sent before the end is answered."""
+        if self.working is not None and self._ended and not self._held:
+            self.working.cancel()
 
     def _pause(self) -> None:
         """Nobody reads: leave the rest to the kernel, which then slows the client down."""
@@ -304,9 +345,10 @@ class Visitor:
             return
         if self.place is Place.WAITING:
             self._door.withdraw(self)
-        self.place = Place.GONE
+        self.place, self._ended = Place.GONE, True
         self._held = b""
         self._pause()
+        self._stop_work()
         self.abandon()
         trio.lowlevel.notify_closing(self.socket)
         self.socket.close()

@@ -325,7 +325,7 @@ class LoadShedder:
 
     def _fill(self) -> None:
         """Free room goes to those who wait."""
-        for priority in Priority:
+        for priority in self._line.present():
             while (place := self._line.next(priority, self._has_room)) is not None:
                 place.waiter.admitted(self._permit(priority, place.group))
 

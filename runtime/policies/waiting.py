@@ -38,6 +38,8 @@ class WaitingLine(Generic[Waiter]):
         self._wait_s = wait_s
         self._standing_s = standing_s
         self._queues: dict[Priority, deque[Place[Waiter]]] = {each: deque() for each in Priority}
+        queues = list(self._queues.values())
+        self._lower = {each: queues[RANKS[each] + 1 :] for each in Priority}
         self._waiting = 0
         self._since = inf
 
@@ -50,9 +52,7 @@ class WaitingLine(Generic[Waiter]):
 
     def takes(self, priority: Priority) -> bool:
         """Whether there is a place, or somebody of lower priority in it."""
-        if self._waiting < self._places_max:
-            return True
-        return self._lowest() > RANKS[priority]
+        return self._waiting < self._places_max or any(self._lower[priority])
 
     def join(self, priority: Priority, group: Hashable, waiter: Waiter) -> Place[Waiter] | None:
         """Wait at the end. Only where `takes` says so; who had to make room for it is returned."""
@@ -66,18 +66,25 @@ class WaitingLine(Generic[Waiter]):
         self._since = min(self._since, now)
         return evicted
 
+    def present(self) -> list[Priority]:
+        """Of whom somebody waits, what goes last first."""
+        return [priority for priority, queue in self._queues.items() if queue]
+
     def next(
         self, priority: Priority, may: Callable[[Priority, Hashable], bool]
     ) -> Place[Waiter] | None:
         """Whose turn it is among those who may, out of the line; None if there is nobody."""
-        queue, full = self._queues[priority], set[Hashable]()
-        for place in reversed(queue) if self.standing else queue:
-            if place.group in full:
+        queue, full = self._queues[priority], None
+        standing = self.standing
+        for place in reversed(queue) if standing else queue:
+            if full is not None and place.group in full:
                 continue
             if may(priority, place.group):
-                queue.remove(place)
+                _take_out(queue, place, last=standing)
                 self._left()
                 return place
+            if full is None:
+                full = set[Hashable]()
             full.add(place.group)
         return None
 
@@ -110,10 +117,6 @@ class WaitingLine(Generic[Waiter]):
             return inf
         return min(queue[0].until for queue in self._queues.values() if queue)
 
-    def _lowest(self) -> int:
-        waiting = (RANKS[each] for each, queue in self._queues.items() if queue)
-        return max(waiting, default=-1)
-
     def _take_first(self, queue: deque[Place[Waiter]]) -> Place[Waiter]:
         self._left()
         return queue.popleft()
@@ -122,3 +125,13 @@ class WaitingLine(Generic[Waiter]):
         self._waiting -= 1
         if not self._waiting:
             self._since = inf
+
+
+def _take_out(queue: deque[Place[Waiter]], place: Place[Waiter], *, last: bool) -> None:
+    """Mostly it is at the end where the search began."""
+    if last and queue[-1] is place:
+        queue.pop()
+    elif queue[0] is place:
+        queue.popleft()
+    else:
+        queue.remove(place)

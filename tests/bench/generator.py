@@ -26,13 +26,16 @@ class Stream(msgspec.Struct, frozen=True):
     that of a number of two digits, of which there are `KINDS`.
 
     `rates` are per second, one for each phase. The `fresh` share comes by new connections, which
-    close after the answer; the rest by connections that are kept.
+    close after the answer; the rest by connections that are kept, as long as no fresh one needs
+    their place. A stream has `connections_max` of its own, so that one whose answers are slow
+    leaves the others alone.
     """
 
     name: str
     request: str
     rates: tuple[float, ...]
     fresh: float = 0.0
+    connections_max: int = 900
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -42,7 +45,6 @@ class Order(msgspec.Struct, frozen=True):
     streams: tuple[Stream, ...]
     phases_s: tuple[float, ...]
     timeout_s: float = 5.0
-    connections_max: int = 900
 
 
 class Tally(msgspec.Struct):
@@ -94,11 +96,11 @@ FIRST_KIND = 10
 
 @attrs.define(eq=False)
 class Connection:
-    """Carries one request at a time, of `stream` and due at `due`, until `busy` is over."""
+    """Carries one request of `stream` at a time, due at `due`, until `busy` is over."""
 
     socket: socket.socket
     fresh: bool
-    stream: int = 0
+    stream: int
     due: float = 0.0
     busy: bool = False
     unsent: bytes = b""
@@ -123,8 +125,8 @@ class Generator:
     def __init__(self, order: Order) -> None:
         self._order = order
         self._selector = selectors.DefaultSelector()
-        self._idle: list[Connection] = []
-        self._open = 0
+        self._idle: list[list[Connection]] = [[] for _ in order.streams]
+        self._open = [0] * len(order.streams)
         self._waiting: deque[tuple[float, Connection, float]] = deque()
         self._numbers = count()
         self._start = 0.0
@@ -154,8 +156,9 @@ class Generator:
                     heapq.heappush(agenda, (following, number))
             self._give_up(self._now())
             self._answers(agenda[0][0] if agenda else None)
-        while self._idle:
-            self._close(self._idle.pop())
+        for idle in self._idle:
+            while idle:
+                self._close(idle.pop())
         self._selector.close()
         return self._report()
 
@@ -177,27 +180,30 @@ class Generator:
         self._offered[number][int(due)] += 1
         serial = next(self._numbers)
         fresh = serial * SPREAD % 100 < stream.fresh * 100
-        connection = self._connection(fresh=fresh)
+        connection = self._connection(number, fresh=fresh)
         if connection is None:
             tally.unsent += 1
         else:
-            connection.stream, connection.due, connection.busy = number, due, True
+            connection.due, connection.busy = due, True
             connection.unsent = request_of(stream, serial)
             self._waiting.append((now + self._order.timeout_s, connection, due))
             self._send(connection)
         return due + 1 / rate
 
-    def _connection(self, *, fresh: bool) -> Connection | None:
-        if not fresh and self._idle:
-            return self._idle.pop()
-        if self._open >= self._order.connections_max:
-            return None
+    def _connection(self, number: int, *, fresh: bool) -> Connection | None:
+        idle = self._idle[number]
+        if not fresh and idle:
+            return idle.pop()
+        if self._open[number] >= self._order.streams[number].connections_max:
+            if not idle:
+                return None
+            self._close(idle.pop(0))
         made = socket.socket()
         made.setblocking(False)
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         made.connect_ex(("127.0.0.1", self._order.port))
-        connection = Connection(made, fresh)
-        self._open += 1
+        connection = Connection(made, fresh, number)
+        self._open[number] += 1
         self._selector.register(made, selectors.EVENT_READ | selectors.EVENT_WRITE, connection)
         return connection
 
@@ -258,14 +264,14 @@ class Generator:
         if closes or connection.fresh:
             self._close(connection)
         else:
-            self._idle.append(connection)
+            self._idle[number].append(connection)
 
     def _fail(self, connection: Connection) -> None:
         """The connection ended, in the middle of a request or between two."""
         if connection.busy:
             self._tallies[connection.stream][self._phase(connection.due)].failed_with(0)
-        elif connection in self._idle:
-            self._idle.remove(connection)
+        elif connection in self._idle[connection.stream]:
+            self._idle[connection.stream].remove(connection)
         self._close(connection)
 
     def _give_up(self, now: float) -> None:
@@ -280,7 +286,7 @@ class Generator:
 
     def _close(self, connection: Connection) -> None:
         connection.busy = False
-        self._open -= 1
+        self._open[connection.stream] -= 1
         self._selector.unregister(connection.socket)
         connection.socket.close()
 

@@ -106,3 +106,22 @@ def test_a_connection_that_ends_without_an_answer_is_a_failure() -> None:
         first, _ = run(port).tallies["reads"]
     assert first.others == {0: 20}
     assert first.failed == 20
+
+
+def test_a_stream_without_answers_leaves_the_connections_of_others_alone() -> None:
+    """The first connection that asks is never answered, whosever it is."""
+    first: list[socket.socket] = []
+
+    def answer(connection: socket.socket) -> None:
+        if connection not in (first or [connection]):
+            connection.sendall(OK)
+        elif not first:
+            first.append(connection)
+
+    streams = tuple(Stream(name, REQUEST, (100.0,), connections_max=1) for name in "ab")
+    with served(answer) as port:
+        report = Generator(Order(port, streams, (0.2,), 0.4)).run()
+    stuck, quick = sorted((report.tallies["a"][0], report.tallies["b"][0]), key=lambda t: t.served)
+    assert (stuck.timed_out, stuck.unsent) == (1, stuck.offered - 1)
+    assert quick.served >= 1
+    assert quick.timed_out == 0

@@ -239,7 +239,7 @@ class World:
     system: ActorSystem = attrs.field(init=False)
     events: int = 0
 
-    async def customers(self, count: int, consents: bool = True) -> list[str]:
+    async def customers(self, count: int, consents: bool = True, at_once: int = 100) -> list[str]:
         """So many customers, each with an address and a number."""
         data = tuple(
             CustomerData(
@@ -253,8 +253,10 @@ class World:
         )
         registered = await self.system.ref(MERCHANTS).ask(RegisterMerchant(MERCHANT, "Shop", "USD"))
         assert isinstance(registered, Merchant)
-        answers = await self.system.ref(CUSTOMERS).ask(UpsertCustomers(MERCHANT, data, "test"))
-        assert all(isinstance(answer, Upserted) for answer in answers)
+        for first in range(0, count, at_once):
+            some = UpsertCustomers(MERCHANT, data[first : first + at_once], "test")
+            answers = await self.system.ref(CUSTOMERS).ask(some)
+            assert all(isinstance(answer, Upserted) for answer in answers)
         return [str(each.customer_id) for each in data]
 
     async def change(

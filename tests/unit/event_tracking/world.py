@@ -29,12 +29,13 @@ from actors.event_tracking.supervisor import (
     SPILLER,
     TrackingSpec,
     event_tracking_children,
+    spill_limits,
 )
 from actors.vocabulary import Page
 from runtime import ActorSystem, Backoff, ChildSpec, Supervisor
 from runtime.outbox import Deliver, OutboxEvent
 from runtime.ports import seeded_ports
-from runtime.spool import MemoryDisk, MemorySpool, SpoolLimits
+from runtime.spool import MemoryDisk, MemorySpool
 from runtime.storage import RUNTIME_MIGRATIONS, CommitUnknown, StorageUnavailable, migrate
 from runtime.storage.sqlite import SqliteDatabase, open_sqlite_memory
 from runtime.telemetry import Metrics
@@ -183,7 +184,7 @@ class Machine:
                 await migrate(self.database.real, (RUNTIME_MIGRATIONS, MIGRATIONS), START)
             self.migrated = True
         self.started += 1
-        stock, limits = Stock(ring_bytes_max), SpoolLimits(bytes_max=spill_bytes_max)
+        stock, limits = Stock(ring_bytes_max), spill_limits(spill_bytes_max)
 
         async def open_in_memory() -> MemorySpool:
             return await MemorySpool.open(self.disk, limits)

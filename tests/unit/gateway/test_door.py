@@ -3,7 +3,7 @@
 import errno
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from random import Random
 
 import attrs
@@ -14,13 +14,30 @@ from trio.testing import wait_all_tasks_blocked
 from gateway import door as door_module
 from gateway.door import Door
 from gateway.priorities import Priorities
+from gateway.routes import Answer, ApiRequest, Route
 from gateway.visitors import Visitor
 from runtime.policies import GradientSpec, LoadShedder, Priority, SheddingSpec
 from runtime.policies.shedding import Permit
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+PROBE = REQUEST.replace(b"/ ", b"/health/live ")
 LIMIT_S = 5.0
 REST_S = 0.2
+
+
+async def never(_request: ApiRequest) -> Answer:
+    raise AssertionError("nobody is asked")
+
+
+PROBED = Route(
+    method="GET",
+    path="/health/live",
+    handler=never,
+    summary="A probe",
+    responses={},
+    tag="Health",
+    priority=Priority.PROBES,
+)
 
 
 @attrs.define
@@ -30,14 +47,18 @@ class House:
     visitors: list[Visitor] = attrs.field(factory=list)
     refused: list[bytes] = attrs.field(factory=list)
     changed: trio.Event = attrs.field(factory=trio.Event)
+    entered: trio.Event = attrs.field(factory=trio.Event)
+    full: bool = False
 
     def arrived(self, visitor: Visitor) -> bool:
         self.visitors.append(visitor)
         self._tell()
-        return True
+        return not self.full
 
     def enter(self, visitor: Visitor) -> None:
-        raise AssertionError("nobody is let in")
+        assert visitor.permit is not None
+        assert visitor.permit.priority is Priority.PROBES
+        self.entered.set()
 
     def left(self, visitor: Visitor) -> None:
         self.visitors.remove(visitor)
@@ -49,6 +70,7 @@ class House:
 
     def turned_away(self, method: bytes) -> None:
         self.refused.append(method)
+        self._tell()
 
 
 class Exhausted(socket.socket):
@@ -79,6 +101,25 @@ class Running:
             while len(self.house.visitors) != count:
                 await self.house.changed.wait()
 
+    async def refusals(self, count: int) -> None:
+        """Those so far. Not one more than these."""
+        with trio.fail_after(LIMIT_S):
+            while len(self.house.refused) < count:
+                await self.house.changed.wait()
+        assert len(self.house.refused) == count
+
+    def client(self) -> socket.socket:
+        """One that sends at once: nobody else has a turn meanwhile."""
+        return socket.create_connection(("127.0.0.1", self.listening.getsockname()[1]))
+
+    @asynccontextmanager
+    async def clients(self, count: int) -> AsyncIterator[list[socket.socket]]:
+        """Several that have been seen to come."""
+        with ExitStack() as stack:
+            clients = [stack.enter_context(self.client()) for _ in range(count)]
+            await self.arrivals(count)
+            yield clients
+
 
 @asynccontextmanager
 async def running() -> AsyncIterator[Running]:
@@ -88,7 +129,7 @@ async def running() -> AsyncIterator[Running]:
     permit = shedder.try_admit(Priority.WEBHOOKS)
     assert permit is not None
     house = House()
-    door = Door(house, Priorities(()), shedder, head_s=60.0, idle_s=60.0)
+    door = Door(house, Priorities((PROBED,)), shedder, head_s=60.0, idle_s=60.0)
     listening = Exhausted(fileno=socket.create_server(("127.0.0.1", 0)).detach())
     listening.setblocking(False)
     door.open([listening])
@@ -126,6 +167,54 @@ async def test_after_refusals_it_rests_so_that_there_is_time_to_serve(
                 assert b" 503 " in await second.receive_some()
                 assert trio.current_time() - refused_at >= REST_S / 2
         assert there.house.refused == [b"GET", b"GET"]
+
+
+async def test_a_look_is_at_a_part_of_the_connections_and_at_all_who_have_just_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(door_module, "LOOKED_AT_ONCE", 2)
+    monkeypatch.setattr(door_module, "REFUSING_SHARE", 1e-9)
+    monkeypatch.setattr(door_module, "REST_MAX_S", REST_S)
+    async with running() as there, there.clients(4) as clients:
+        for client in clients:
+            client.sendall(REQUEST)
+        await there.refusals(2)
+        with there.client() as probe, trio.fail_after(LIMIT_S):
+            probe.sendall(PROBE)
+            await there.house.entered.wait()
+            there.house.visitors[-1].close()
+        await there.refusals(4)
+
+
+async def test_nobody_waits_longer_for_a_turn_than_a_round_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(door_module, "LOOKED_AT_ONCE", 1)
+    monkeypatch.setattr(door_module, "REFUSING_SHARE", 1e-9)
+    monkeypatch.setattr(door_module, "REST_MAX_S", 60.0)
+    monkeypatch.setattr(door_module, "ROUND_S", REST_S)
+    async with running() as there, there.clients(5) as clients:
+        for client in clients:
+            client.sendall(REQUEST)
+        await there.refusals(5)
+
+
+async def test_of_too_many_who_say_nothing_the_first_to_come_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(door_module, "SURPLUS_MAX", 1)
+    async with running() as there:
+        there.house.full = True
+        first = await there.connect()
+        await there.arrivals(1)
+        second = await there.connect()
+        with trio.fail_after(LIMIT_S):
+            assert not await first.receive_some()
+            await second.send_all(PROBE)
+            await there.house.entered.wait()
+        await first.aclose()
+        there.house.visitors[0].close()
+        await second.aclose()
 
 
 async def test_the_end_of_accepting_closes_those_whom_nobody_serves() -> None:
