@@ -5,6 +5,7 @@ transaction takes them all. One entry that breaks a constraint does not fail its
 batch is split until the culprit stands alone.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -41,6 +42,12 @@ MAX_BATCH = 128
 LOOK_EVERY_S = 0.5
 """How often a journal with a commit in doubt tries to find out by itself."""
 
+BACKGROUND_SHARE = 0.3
+"""Of the time that entries in the background may take up while more of them wait."""
+
+BACKGROUND_MAX = 64
+"""More of them do not wait, but are written with those that came before."""
+
 PATIENCE_S = 1.0
 """How long askers wait to hear what became of a commit in doubt."""
 
@@ -61,18 +68,21 @@ class Rejected:
 class Append(Call[Rejected | None]):
     """Write `entry`, all of it or nothing; answered with None once it is durable.
 
-    `publishes` says that it holds outbox rows, so that the relay looks at once; `background` that
-    nobody waits for it who would mind (see `runtime.foreground`). When the ask
+    `publishes` says that it holds outbox rows, so that the relay looks at once. When the ask
     ends with the outcome unknown, the entry may be durable: look before writing again. Raises
     `StorageUnavailable` or `StorageFull` when nothing was written.
 
     An empty entry is answered when everything before it is known to be durable or not, and
     nobody else is known to have the partition.
+
+    What is written `in_background` gives way to everything else: it waits for a moment when no
+    request is in progress, though not for long, and is written alone. Among themselves such
+    entries keep their order.
     """
 
     entry: Entry
     publishes: bool = False
-    background: bool = False
+    in_background: bool = False
 
 
 @attrs.frozen
@@ -80,6 +90,11 @@ class Sure:
     """The journal's notice: at this time, on Trio's clock, it committed under its own epoch."""
 
     at: float
+
+
+@attrs.frozen
+class WriteInBackground(Cast):
+    """To itself: the next entry in the background has its turn."""
 
 
 @attrs.frozen
@@ -113,6 +128,8 @@ class Journal(Actor):
         self._tenure: Tenure | None = None
         self._doubt: Doubt | None = None
         self._sure_until = 0.0
+        self._background: deque[Envelope] = deque()
+        self._background_waits = False
 
     async def started(self) -> None:
         self._be_sure()
@@ -122,6 +139,8 @@ class Journal(Actor):
         match message:
             case LookAgain():
                 await self._look()
+            case WriteInBackground():
+                await self._write_in_background()
             case _:
                 return await super().receive(message)
         return None
@@ -138,8 +157,46 @@ class Journal(Actor):
         self._sure_until = monotonic() + CHECK_EVERY_S
 
     async def receive_batch(self, batch: Sequence[Envelope]) -> None:
-        if any(_is_awaited(envelope.message) for envelope in batch):  # type: ignore[arg-type]
-            self.system.foreground.seen()
+        if any(envelope.message.in_background for envelope in batch):  # type: ignore[attr-defined]
+            batch = self._put_off(batch)
+        if batch:
+            if any(envelope.message.entry for envelope in batch):  # type: ignore[attr-defined]
+                self.system.foreground.commit_awaited()
+            await self._write(batch)
+
+    def _put_off(self, batch: Sequence[Envelope]) -> Sequence[Envelope]:
+        """What is left of a batch without that in the background."""
+        rest: list[Envelope] = []
+        for envelope in batch:
+            later = envelope.message.in_background  # type: ignore[attr-defined]
+            (self._background if later else rest).append(envelope)
+        while len(self._background) > BACKGROUND_MAX:
+            rest.append(self._background.popleft())
+        self._await_turn(0.0)
+        return rest
+
+    def _await_turn(self, pause_s: float) -> None:
+        if self._background and not self._background_waits:
+            self._background_waits = True
+            self.start_task(self._turn, pause_s)
+
+    async def _turn(self, pause_s: float) -> None:
+        await trio.sleep(pause_s)
+        await self.system.foreground.quiet()
+        self.timers.start("background", 0.0, WriteInBackground())
+
+    async def _write_in_background(self) -> None:
+        self._background_waits = False
+        if not self._background:
+            return
+        began, envelope = monotonic(), self._background.popleft()
+        try:
+            await self._write((envelope,))
+        except StorageFull as error:
+            envelope.fail(error)
+        self._await_turn((monotonic() - began) * (1 / BACKGROUND_SHARE - 1))
+
+    async def _write(self, batch: Sequence[Envelope]) -> None:
         await self._commit(batch)
         if any(envelope.message.publishes for envelope in batch):  # type: ignore[attr-defined]
             self.system.ref(RELAY).tell(Nudge())
@@ -248,8 +305,3 @@ class Journal(Actor):
 
     def _count(self, outcome: str, entries: int) -> None:
         self.system.metrics.journal_entry(outcome, entries)
-
-
-
-def _is_awaited(message: Append) -> bool:
-    return bool(message.entry) and not message.background

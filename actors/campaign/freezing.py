@@ -193,7 +193,7 @@ class _Freezing:
         return move_entry(merchant_id, campaign, after, BY_JOB, event_id, since)
 
     async def _append(self, entry: Entry) -> None:
-        answer = await self.system.ref(JOURNAL).ask(Append(entry, background=True))
+        answer = await self.system.ref(JOURNAL).ask(Append(entry, in_background=True))
         if isinstance(answer, Rejected):
             raise answer.violation
 

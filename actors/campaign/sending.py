@@ -134,6 +134,7 @@ class Sender:
 
         async def one(each: Leased) -> None:
             contact = contacts.get(each.customer_id)
+            await self.system.foreground.quiet()
             results[each.delivery_id] = await self._one(broadcast, shop, each, contact)
 
         async with trio.open_nursery() as nursery:

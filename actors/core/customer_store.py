@@ -92,10 +92,11 @@ class CustomerStore:
         ids: Iterable[str],
         *,
         publishes: bool = False,
+        in_background: bool = False,
     ) -> Rejected | None:
         """Write; the caches forget customers whose entry was written, or may have been."""
         try:
-            return await system.ref(JOURNAL).ask(Append(entry, publishes=publishes))
+            return await system.ref(JOURNAL).ask(Append(entry, publishes, in_background))
         finally:
             await self.cached.outdate(*(cache_key(merchant_id, each) for each in ids))
 

@@ -8,9 +8,7 @@ from actors.core.contacts import ContactKind
 from actors.core.customer_changes import Change, Wanted, unknown, wanted
 from actors.core.customer_store import CustomerStore
 from actors.core.endings import Endings
-from actors.core.import_steps import step_entry
 from actors.core.messages import (
-    MAX_UPSERTS,
     MERCHANTS,
     ChangeCustomer,
     CreateCustomer,
@@ -23,14 +21,14 @@ from actors.core.messages import (
     Unsubscribe,
     UpsertCustomers,
 )
-from actors.core.model import check_id, invalid
+from actors.core.model import check_id
 from actors.core.quotas import Quotas
 from actors.core.reaching import consented_of
-from actors.core.upserts import Deciding, Result, all_checked, claims, found_ids
+from actors.core.upserting import BUSY, TRIES, Upserting
 from actors.vocabulary import KEY_REUSED, Refusal, RefusalKind
 from runtime import Actor, ActorError
 from runtime.journal import Rejected
-from runtime.storage import Entry, StorageError, Superseded
+from runtime.storage import Entry, StorageError
 from runtime.storage.idempotency import SELECT_KEY, idempotency_write
 
 API = "api"
@@ -38,14 +36,6 @@ API = "api"
 
 UNSUBSCRIBED = "unsubscribe"
 """Origin of what came by the link in a message."""
-
-TRIES = 2
-"""A write is rejected when another process wrote between our look and our write. Then we look
-again, once."""
-
-BUSY = Refusal(
-    RefusalKind.CONFLICT, "customer_conflict", "it was changed at the same time; try again"
-)
 
 
 class Customers(Actor):
@@ -73,7 +63,7 @@ class Customers(Actor):
             case Unsubscribe():
                 return await self._unsubscribe(message)
             case UpsertCustomers():
-                return await self._upsert(message)
+                return await Upserting(self.system, self._store, self._quotas, message).upsert()
             case MergeCustomers():
                 return await Endings(self.system, self._store).merge(message)
             case EraseCustomer():
@@ -186,41 +176,6 @@ class Customers(Actor):
             ):
                 return change.customer.opened(self._vault)
         return BUSY
-
-    async def _upsert(self, message: UpsertCustomers) -> tuple[Result, ...]:
-        if len(message.customers) > MAX_UPSERTS:
-            refusal = invalid("too_many_customers", f"at most {MAX_UPSERTS} customers at once")
-            return (refusal,) * len(message.customers)
-        for _ in range(TRIES):
-            deciding, results = await self._decide(message)
-            written = () if message.dry_run else tuple(deciding.writes)
-            progress = step_entry(message.merchant_id, message.step, results)
-            answer = None
-            if written or progress:
-                ids = deciding.written if written else ()
-                answer = await self._append((*written, *progress), message.merchant_id, *ids)
-            if answer is None:
-                if not message.dry_run:
-                    self._quotas.keep(message.merchant_id, deciding.room)
-                return tuple(results)
-            if isinstance(answer.violation, Superseded):
-                raise answer.violation
-        return (BUSY,) * len(message.customers)
-
-    async def _decide(self, message: UpsertCustomers) -> tuple[Deciding, list[Result]]:
-        merchant_id, customers = message.merchant_id, message.customers
-        by_external = [data.external_ids[0] for data in customers if data.external_ids]
-        owners = await self._store.owners_of(merchant_id, by_external)
-        asked = await all_checked(self._vault, merchant_id, customers, owners)
-        owners.update(await self._store.owners(merchant_id, claims(asked)))
-        deciding = Deciding(
-            merchant_id,
-            self._store.changer(self.system, owners, message.origin),
-            self.system.ids,
-            await self._quotas.room(merchant_id, self.system.clock.now()),
-            await self._store.load(merchant_id, found_ids(asked, owners)),
-        )
-        return deciding, await deciding.decide(customers, asked)
 
 
 def _contacts(message: CreateCustomer | ChangeCustomer) -> dict[ContactKind, Any]:

@@ -51,10 +51,8 @@ RUNNING = "running"
 Result = Upserted | OrderResult | UpsertStatus | Refusal
 
 
-def step_entry(merchant_id: str, step: ImportStep | None, results: Sequence[Result]) -> Entry:
+def step_entry(merchant_id: str, step: ImportStep, results: Sequence[Result]) -> Entry:
     """The progress of a step whose rows had these results."""
-    if step is None:
-        return ()
     errors = sorted([*step.errors, *refused(step.lines, results)], key=lambda error: error.line)
     kept = errors[: step.errors_max]
     rows = counted(results, unreadable=len(step.errors))

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 
 import attrs
-from trio.lowlevel import checkpoint
 
 from actors.core.cipher import Vault
 from actors.core.contacts import ContactKind
@@ -13,13 +12,11 @@ from actors.core.model import IDS, check_id
 from actors.core.profiles import StoredCustomer
 from actors.core.quotas import Room
 from actors.vocabulary import Refusal, RefusalKind
+from runtime.foreground import Turns
 from runtime.ports import Ids
-from runtime.storage import Write
+from runtime.storage import Entry, Write
 
 Result = Upserted | Refusal
-
-DECISIONS_AT_ONCE = 16
-"""Decisions before other tasks get a turn; about a millisecond."""
 
 
 @attrs.frozen
@@ -55,14 +52,17 @@ def checked(vault: Vault, merchant_id: str, data: CustomerData, owners: Owners) 
 
 
 async def all_checked(
-    vault: Vault, merchant_id: str, customers: Sequence[CustomerData], owners: Owners
+    vault: Vault,
+    merchant_id: str,
+    customers: Sequence[CustomerData],
+    owners: Owners,
+    turns: Turns,
 ) -> list[Asked | Refusal]:
-    """Each as `checked` has it. Others get a turn in between."""
+    """Each as `checked` has it."""
     asked: list[Asked | Refusal] = []
     for data in customers:
+        await turns.take()
         asked.append(checked(vault, merchant_id, data, owners))
-        if len(asked) % DECISIONS_AT_ONCE == 0:
-            await checkpoint()
     return asked
 
 
@@ -80,19 +80,25 @@ class Deciding:
     ids: Ids
     room: Room
     stored: MutableMapping[str, StoredCustomer]
+    turns: Turns
     writes: list[Write] = attrs.field(factory=list)
     written: list[str] = attrs.field(factory=list)
 
     async def decide(
         self, data: Sequence[CustomerData], asked: Sequence[Asked | Refusal]
     ) -> list[Result]:
-        """One result each. Others get a turn in between."""
+        """One result each."""
         results: list[Result] = []
         for each, one in zip(data, asked, strict=True):
+            await self.turns.take()
             results.append(one if isinstance(one, Refusal) else self._one(each, one))
-            if len(results) % DECISIONS_AT_ONCE == 0:
-                await checkpoint()
         return results
+
+    def taken(self) -> tuple[Entry, Sequence[str]]:
+        """What was decided since the last time, to be written, and the customers it is about."""
+        writes, self.writes = tuple(self.writes), []
+        written, self.written = self.written, []
+        return writes, written
 
     def _one(self, data: CustomerData, asked: Asked) -> Result:
         customer_id = asked.customer_id or self._known(data) or self._name(data)

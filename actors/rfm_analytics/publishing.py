@@ -146,7 +146,7 @@ class TellChanges:
             last = rows[-1]["customer_id"]
             told = Write(TOLD, (merchant_id, run_id, after, last))
             event = _changes(system, merchant_id, stored, rows)
-            await append(system, (told, event), publishes=True, background=True)
+            await append(system, (told, event), publishes=True, in_background=True)
             after = last
             await pace.rest(monotonic() - began)
 
@@ -183,7 +183,7 @@ class PruneRuns:
         values = (merchant_id, now - HISTORY_KEPT, RUNS_AT_ONCE)
         for (number,) in await self.database.fetch(SELECT_OLD_RUNS, *values):
             await self._delete(system, DELETE_HISTORY, merchant_id, number)
-            await append(system, (Write(DELETE_RUN, (merchant_id, number)),), background=True)
+            await append(system, (Write(DELETE_RUN, (merchant_id, number)),), in_background=True)
         return ()
 
     async def _let_go(
@@ -191,12 +191,12 @@ class PruneRuns:
     ) -> None:
         """First nobody reads them any more. What changed with a published run is kept longer."""
         key = (merchant_id, number)
-        await append(system, (Write(LET_GO, (*key, Kept.GOING.value)),), background=True)
+        await append(system, (Write(LET_GO, (*key, Kept.GOING.value)),), in_background=True)
         await self._delete(system, DELETE_SCORES, *key)
         if not is_published:
             await self._delete(system, DELETE_HISTORY, *key)
         gone = Write(LET_GO, (*key, Kept.GONE.value))
-        await append(system, (Write(DELETE_CELLS, key), gone), background=True)
+        await append(system, (Write(DELETE_CELLS, key), gone), in_background=True)
 
     async def _delete(self, system: ActorSystem, sql: str, merchant_id: str, number: int) -> None:
         pace, deleted, wanted = Pace(system.foreground, DELETED_AT_ONCE), 0, 0

@@ -176,7 +176,7 @@ class Runs(Actor):
             begun = await self._beginning.begin(merchant_id, wish)
             if isinstance(begun, Refusal):
                 log.info("rfm_run_left_out", merchant=merchant_id, reason=begun.detail)
-                await append(self.system, (move,), background=True)
+                await append(self.system, (move,), in_background=True)
         except ConstraintViolation:
             return
 
@@ -212,7 +212,7 @@ class Runs(Actor):
             rows = [(merchant.merchant_id, following) for merchant in found.items]
             if rows:
                 entry = tuple(Write(ENSURE_SCHEDULE, row) for row in rows)
-                await append(self.system, entry, background=True)
+                await append(self.system, entry, in_background=True)
             cursor = found.next_cursor
             if cursor is None:
                 return

@@ -150,7 +150,7 @@ class _Attempt:
             return self._skipped()
         now = self.system.clock.now()
         begin = (self.merchant_id, self.run_id, stored.step, now, self.job.attempt)
-        await append(self.system, (Write(BEGIN_ATTEMPT, begin),), background=True)
+        await append(self.system, (Write(BEGIN_ATTEMPT, begin),), in_background=True)
         steps = Steps(self.system, self.database, self.merchant_id, self.pace)
         place, following = stored, await self._advance(steps, stored)
         while following is not None:

@@ -207,11 +207,12 @@ class Dispatcher:
                 safe=route.method == "GET",
                 address=exchange.address,
             )
-            if key is None:
-                return await route.handler(call)
-            call.idempotency = Idempotency(key, fingerprint(route.method, request.path, body))
-            wait_until = min(deadline, trio.current_time() + self._settings.in_flight_wait_s)
-            return await self._in_flight.alone(call, wait_until, route.handler)
+            with self._system.foreground:
+                if key is None:
+                    return await route.handler(call)
+                call.idempotency = Idempotency(key, fingerprint(route.method, request.path, body))
+                wait_until = min(deadline, trio.current_time() + self._settings.in_flight_wait_s)
+                return await self._in_flight.alone(call, wait_until, route.handler)
 
     async def _authenticate(self, exchange: Exchange) -> Principal:
         try:

@@ -20,7 +20,7 @@ from runtime.storage.lockfile import LockFile
 from runtime.storage.notices import Notices
 from runtime.storage.policies import DEPENDENCY
 from runtime.storage.port import ANNOUNCED_S, Database, Dialect, Entry, Query, Row
-from runtime.storage.sqlite_checkpoints import Checkpoints, prepare
+from runtime.storage.sqlite_checkpoints import LOG_BYTES_KEPT, LOG_PAGES_MAX, Checkpoints
 from runtime.storage.sqlite_values import register, sqlite_sql
 
 Result = TypeVar("Result")
@@ -59,15 +59,12 @@ class SqliteDatabase:
         writer: sqlite3.Connection,
         readers: Sequence[sqlite3.Connection],
         lock: LockFile | None,
+        checkpoints: Checkpoints | None = None,
         *,
         yields: bool = True,
-        checkpointer: sqlite3.Connection | None = None,
     ) -> None:
         self._writer = writer
-        self._write_lock = trio.Lock()
-        self._checkpoints = (
-            Checkpoints(checkpointer, self._write_lock) if checkpointer is not None else None
-        )
+        self._write_lock = checkpoints.write_lock if checkpoints is not None else trio.Lock()
         self._readers = list(readers)
         self._reader_count = len(readers)
         self._reading = trio.Semaphore(max(1, len(readers)))
@@ -77,6 +74,7 @@ class SqliteDatabase:
         self._fetch_many = _fetch_at_once if readers else _fetch_each
         self._closed = False
         self._notices = Notices()
+        self._checkpoints = checkpoints
 
     @property
     def dialect(self) -> Dialect:
@@ -117,6 +115,7 @@ class SqliteDatabase:
         self._notices.publish(channel, payload)
 
     async def attend(self) -> None:
+        """Keep the log short, where there is one."""
         if self._checkpoints is None:
             await trio.sleep_forever()
         else:
@@ -141,12 +140,12 @@ class SqliteDatabase:
     async def close(self) -> None:
         """Idempotent. Not cancelled half way."""
         with trio.CancelScope(shield=True):
-            if self._checkpoints is not None:
-                await self._checkpoints.close()
             async with self._write_lock:
                 if self._closed:
                     return
                 self._closed = True
+                if self._checkpoints is not None:
+                    await self._checkpoints.close()
                 for _ in range(self._reader_count):
                     await self._reading.acquire()
                 await self._run(self._close)
@@ -156,6 +155,8 @@ class SqliteDatabase:
     def _close(self) -> None:
         for connection in (*self._readers, self._writer):
             connection.close()
+        if self._checkpoints is not None:
+            self._checkpoints.release()
         if self._lock is not None:
             self._lock.release()
 
@@ -165,9 +166,10 @@ class SqliteDatabase:
         require_deadline(DEPENDENCY)
         async with self._write_lock:
             self._check_open()
+            result: Result = await self._run(_write, self._writer, work, arguments)
             if self._checkpoints is not None:
                 self._checkpoints.written()
-            return await self._run(_write, self._writer, work, arguments)
+            return result
 
     async def _read(self, work: Callable[..., Result], *arguments: Any) -> Result:
         if not self._reader_count:
@@ -350,7 +352,7 @@ def _open_file(path: Path) -> SqliteDatabase:
             for reader in readers:
                 reader.execute("PRAGMA query_only = ON")
                 reader.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
-        return SqliteDatabase(writer, readers, lock, checkpointer=checkpointer)
+        return SqliteDatabase(writer, readers, lock, Checkpoints(path, writer, checkpointer))
     except BaseException as error:
         for connection in opened:
             connection.close()
@@ -387,8 +389,9 @@ def connect_memory(template: sqlite3.Connection | None = None) -> sqlite3.Connec
 def _prepare_writer(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES_MAX}")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES_KEPT}")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-    prepare(connection)
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("ROLLBACK")
 

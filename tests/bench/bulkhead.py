@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
+from itertools import count
 
 import attrs
 import trio
@@ -31,6 +32,7 @@ JOB_S = 30.0
 WRITES_PER_S = 150.0
 MEASURED_S = 20.0
 ENQUEUED_AT_ONCE = 200
+RUNS = count(1)
 
 
 @attrs.frozen
@@ -107,7 +109,7 @@ def beside_jobs(count: int, measured_s: float, rate: float = WRITES_PER_S) -> Co
 async def writes(product: Product, rate: float, duration_s: float) -> Beside:
     address = await product.system.ref(LISTENER).ask(GetAddress())
     token = owner_token(product.system, product.directory)
-    stream = Stream("writes", earn_request(token), (rate,))
+    stream = Stream("writes", earn_request(token, next(RUNS)), (rate,))
     report = await generate(Order(address.port, (stream,), (duration_s,)))
     return Beside(report.tallies["writes"][0], usual_p99_ms(report.seconds["writes"]))
 

@@ -132,13 +132,15 @@ def order(port: int, token: str, capacity: float, durations: Durations) -> Order
 LIVE_REQUEST = "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-def earn_request(token: str) -> str:
+def earn_request(token: str, run: int = 0) -> str:
+    """One key for each running number of a run: another run says another number, or its requests
+    are answered as repetitions."""
     body = '{"customer_id":"customer-{k}","amount":1,"reason":"bench"}'
     length = len(body.replace("{k}", "10"))
     return (
         f"POST {EARN} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {length}\r\n"
-        f"Idempotency-Key: load-{{n}}\r\n\r\n{body}"
+        f"Idempotency-Key: load-{run}-{{n}}\r\n\r\n{body}"
     )
 
 

@@ -30,6 +30,7 @@ GUARDED = {
     "actors.outgoing.smtp": SMTP,
     "actors.outgoing.webhooks": WEBHOOKS,
     "runtime.storage.sqlite": DATABASE,
+    "runtime.storage.sqlite_checkpoints": DATABASE,
     "runtime.storage.sqlite_templates": DATABASE,
     "runtime.storage.sqlite_values": DATABASE,
     "runtime.storage.postgres": DATABASE,

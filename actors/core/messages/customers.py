@@ -156,16 +156,18 @@ class Upserted:
 class UpsertCustomers(Call[tuple[Upserted | Refusal, ...]]):
     """To `CUSTOMERS`: create or change customers of one merchant, each on its own.
 
-    What is already as told is unchanged, so that a repetition does no harm. The progress of an
-    import, its `step`, is written in the same transaction; where that step was done already,
-    nothing is written and `Superseded` is raised. A `dry_run` writes nothing but the step. At most
-    `MAX_UPSERTS`.
+    What is already as told is unchanged, so that a repetition does no harm. At most `MAX_UPSERTS`.
+
+    Those of an import come in `steps`, which between them have a line for each customer, in this
+    order. The progress of each is written in one transaction with its customers, in the
+    background; where it was done already, nothing of it is written and `Superseded` is raised. A
+    `dry_run` writes nothing but the steps. What else it raises may have happened up to some step.
     """
 
     merchant_id: str
     customers: tuple[CustomerData, ...]
     origin: str
-    step: ImportStep | None = None
+    steps: tuple[ImportStep, ...] = ()
     dry_run: bool = False
 
 

@@ -3,6 +3,7 @@
 import gc
 import os
 import resource
+import sqlite3
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -196,25 +197,38 @@ def test_without_room_an_append_fails_and_what_was_written_stays(tmp_path: Path)
     assert done.stdout == "full\nTrue\n", done.stderr
 
 
-async def test_the_log_begins_anew_while_somebody_writes_without_a_pause(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def size_of(path: Path) -> int:
+    """Bytes; 0 where there is no such file."""
+    return path.stat().st_size if path.exists() else 0
+
+
+@pytest.mark.parametrize("rows", [2_000, 20_000])
+async def test_the_log_gets_into_the_file_beside_the_writes(
+    tmp_path: Path, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_checkpoints, "EVERY_S", 0.0)
-    monkeypatch.setattr(sqlite_checkpoints, "PAGES_MAX", 100)
-    database = await open_database(f"sqlite:///{tmp_path}/store.db")
-    longest = 0
+    """A long one begins anew."""
+    monkeypatch.setattr(sqlite_checkpoints, "CHECKPOINT_ROWS", 2_000)
+    monkeypatch.setattr(sqlite_checkpoints, "LONG_PAGES", 1_500)
+    path = tmp_path / "store.db"
+    database = await open_database(f"sqlite:///{path}")
+    fill = Statement("t.fill", "INSERT INTO t (n, text) VALUES ($1, $2)", 1)
+    text = "x" * 2_000
     with unhurried():
-        await migrate(database, [RUNTIME_MIGRATIONS], NOW)
+        await database.execute("CREATE TABLE t (n BIGINT NOT NULL PRIMARY KEY, text TEXT NOT NULL)")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(database.attend)
-            for number in range(300):
-                await database.append([(_event(number),)])
-                longest = max(longest, (tmp_path / "store.db-wal").stat().st_size)
+            for first in range(0, rows, 500):
+                some = range(first, first + 500)
+                await database.append([tuple(Write(fill, (number, text)) for number in some)])
+            with trio.fail_after(20):
+                while size_of(path) < 1_000 * len(text):  # noqa: ASYNC110
+                    await trio.sleep(0.01)
             nursery.cancel_scope.cancel()
-        assert await database.fetch_value(COUNT_EVENTS) == 300
+        log = size_of(tmp_path / "store.db-wal")
+        assert await database.fetch_value("SELECT count(*) FROM t") == rows
     await database.close()
-    assert (tmp_path / "store.db").stat().st_size > 3_000_000
-    assert longest < 2_000_000
+    assert log < 20_000 * len(text) / 2
+    assert not size_of(tmp_path / "store.db-wal")
 
 
 async def test_a_log_that_cannot_be_worked_off_is_tried_again(
@@ -226,11 +240,12 @@ async def test_a_log_that_cannot_be_worked_off_is_tried_again(
     def checkpoint(_connection: object) -> int:
         rounds.append(len(rounds))
         if len(rounds) < 3:
-            raise StorageError("the disk is full (a test)")
+            raise sqlite3.OperationalError("the disk is full (a test)")
         trio.from_thread.run_sync(worked.set)
         return 1
 
-    monkeypatch.setattr(sqlite_checkpoints, "EVERY_S", 0.0)
+    monkeypatch.setattr(sqlite_checkpoints, "AGAIN_S", 0.0)
+    monkeypatch.setattr(sqlite_checkpoints, "CHECKPOINT_ROWS", 1)
     monkeypatch.setattr(sqlite_checkpoints, "_checkpoint", checkpoint)
     database = await open_database(f"sqlite:///{tmp_path}/store.db")
     with unhurried():

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from actors.core.cipher import Vault, with_next_version
 from actors.core.import_jobs import RunImport
@@ -109,7 +110,7 @@ async def test_an_interrupted_import_counts_every_row_once() -> None:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(handler, job("core.import", import_id=import_id), tree.system)
                 while (await shown(tree, import_id)).rows.read < before + 200:
-                    await trio.lowlevel.checkpoint()
+                    await wait_all_tasks_blocked()
                 nursery.cancel_scope.cancel()
         with trio.fail_after(LIMIT_S):
             entry = await handler(job("core.import", import_id=import_id), tree.system)
@@ -142,7 +143,7 @@ async def test_a_cancelled_import_stops_and_keeps_what_it_did() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(handler, job("core.import", import_id=import_id), tree.system)
             while not (await shown(tree, import_id)).rows.read:
-                await trio.lowlevel.checkpoint()
+                await wait_all_tasks_blocked()
             cancel = CancelImport(MERCHANT, import_id)
             assert isinstance(await tree.system.ref(IMPORTS).ask(cancel), Import)
         stopped = await shown(tree, import_id)

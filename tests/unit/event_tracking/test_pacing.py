@@ -23,7 +23,7 @@ async def test_while_nobody_waits_there_is_no_rest_and_batches_are_large() -> No
 
 async def test_beside_others_three_tenths_of_the_time_are_theirs() -> None:
     foreground = Foreground()
-    foreground.seen()
+    foreground.commit_awaited()
     pace = Pace(foreground)
     assert pace.batch_bytes == BESIDE.bytes_first
     began = pace.begin()
@@ -36,7 +36,7 @@ async def test_batches_shrink_where_transactions_take_too_long_and_no_further_th
     None
 ):
     foreground = Foreground()
-    foreground.seen()
+    foreground.commit_awaited()
     pace = Pace(foreground)
     pace.wrote(0.09)
     assert pace.batch_bytes == BESIDE.bytes_first // 2
@@ -47,11 +47,11 @@ async def test_batches_shrink_where_transactions_take_too_long_and_no_further_th
 
 async def test_what_was_learnt_beside_others_does_not_count_when_they_are_gone() -> None:
     foreground = Foreground()
-    foreground.seen()
+    foreground.commit_awaited()
     pace = Pace(foreground)
     pace.wrote(0.09)
     await trio.sleep(LINGERS_S)
     assert pace.manner is ALONE
     assert pace.batch_bytes == ALONE.bytes_first
-    foreground.seen()
+    foreground.commit_awaited()
     assert pace.batch_bytes == BESIDE.bytes_first // 2

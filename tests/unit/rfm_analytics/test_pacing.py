@@ -31,7 +31,7 @@ async def test_while_nobody_waits_steps_are_large_and_follow_at_once() -> None:
 
 async def test_beside_others_steps_are_small_and_rests_long_until_they_are_gone() -> None:
     foreground = Foreground()
-    foreground.seen()
+    foreground.commit_awaited()
     pace = Pace(foreground)
     assert pace.customers == SLICE_BESIDE
     assert await rested(pace, 0.001) == pytest.approx(REST_BESIDE_S)
@@ -44,5 +44,5 @@ async def test_beside_others_steps_are_small_and_rests_long_until_they_are_gone(
 async def test_a_bound_of_ones_own_holds_whoever_waits() -> None:
     foreground = Foreground()
     assert Pace(foreground, 3).customers == 3
-    foreground.seen()
+    foreground.commit_awaited()
     assert Pace(foreground, 3).customers == 3

@@ -8,10 +8,11 @@ from typing import Any
 import attrs
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from runtime import ActorDown, ActorError, ActorSystem, ChildSpec, MailboxSpec, Outcome
-from runtime.journal import JOURNAL, MAX_BATCH, Append, Journal, Rejected
+from runtime.foreground import PATIENCE_S
+from runtime.journal import BACKGROUND_MAX, JOURNAL, MAX_BATCH, Append, Journal, Rejected
 from runtime.storage import (
     RUNTIME_MIGRATIONS,
     Database,
@@ -26,6 +27,7 @@ from runtime.storage import (
 )
 from tests.stores import patient
 from tests.unit.runtime.helpers import START, running, settle
+from tests.virtual import run_virtually
 
 CREATE_LINES = "CREATE TABLE lines (number BIGINT NOT NULL PRIMARY KEY CHECK (number >= 0))"
 INSERT_LINE = Statement("lines.insert", "INSERT INTO lines (number) VALUES ($1)", 10)
@@ -101,7 +103,7 @@ async def test_entry_is_there_when_it_is_answered() -> None:
 async def test_only_entries_that_somebody_waits_for_make_work_in_the_background_give_way() -> None:
     async with journal() as world:
         foreground, ref = world.system.foreground, world.system.ref(JOURNAL)
-        await ref.ask(Append(lines(1), background=True))
+        await ref.ask(Append(lines(1), in_background=True))
         await ref.ask(Append(()))
         assert not foreground.busy
         await world.append(lines(2))
@@ -248,3 +250,93 @@ async def test_entry_whose_asker_gave_up_may_become_durable(autojump_clock: Mock
         world.store.gate.set()
         await settle()
         assert await world.lines() == [1]
+
+
+# In the background
+
+
+async def in_background(world: World, *numbers: int) -> Rejected | None:
+    append = Append(lines(*numbers), in_background=True)
+    return await world.system.ref(JOURNAL).ask(append)
+
+
+@pytest.mark.trio(run=run_virtually)
+async def test_what_is_in_the_background_gives_way_to_everything_else() -> None:
+    """Clause J12."""
+    async with journal() as world, trio.open_nursery() as nursery:
+        with world.system.foreground:
+            for number in (1, 2, 3):
+                nursery.start_soon(in_background, world, number)
+                await settle(2)
+            await world.append(lines(4))
+            await world.append(lines(5))
+            assert await world.lines() == [4, 5]
+        with trio.fail_after(PATIENCE_S / 2):
+            while len(await world.lines()) < 5:  # noqa: ASYNC110 - nobody tells of it
+                await trio.sleep(PATIENCE_S / 100)
+        assert await world.lines() == [4, 5, 1, 2, 3]
+        assert world.store.batches[-3:] == [1, 1, 1]
+
+
+@pytest.mark.trio(run=run_virtually)
+async def test_what_is_in_the_background_does_not_wait_for_ever() -> None:
+    """Clause J12."""
+    async with journal() as world:
+        with world.system.foreground:
+            began = trio.current_time()
+            assert await in_background(world, 1) is None
+            assert trio.current_time() - began == pytest.approx(PATIENCE_S)
+            async with trio.open_nursery() as nursery:
+                for number in range(2, 2 + BACKGROUND_MAX + 3):
+                    nursery.start_soon(in_background, world, number)
+                await wait_all_tasks_blocked()
+                assert len(await world.lines()) == 1 + 3
+                nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio(run=run_virtually)
+async def test_who_is_in_the_background_hears_what_became_of_it() -> None:
+    """Clauses J2, J3 and J12: nothing of it fails those behind it."""
+    async with journal() as world:
+        assert isinstance(await in_background(world, 1, 1), Rejected)
+        world.store.failures.append(StorageFull("no space"))
+        with pytest.raises(StorageFull):
+            await in_background(world, 2)
+        assert await in_background(world, 3) is None
+        assert await world.lines() == [3]
+
+
+@pytest.mark.trio(run=run_virtually)
+async def test_an_empty_entry_in_the_background_waits_for_those_before_it() -> None:
+    """Clause J12."""
+    async with journal() as world, trio.open_nursery() as nursery:
+        world.store.gate = trio.Event()
+        nursery.start_soon(in_background, world, 1)
+        await wait_all_tasks_blocked()
+        answered = trio.Event()
+
+        async def barrier() -> None:
+            await in_background(world)
+            answered.set()
+
+        nursery.start_soon(barrier)
+        await wait_all_tasks_blocked()
+        assert not answered.is_set()
+        world.store.gate.set()
+        await answered.wait()
+        assert await world.lines() == [1]
+
+
+@pytest.mark.trio(run=run_virtually)
+async def test_what_waits_in_the_background_is_answered_when_the_journal_ends() -> None:
+    """Clauses A4 and J12."""
+    async with journal() as world, trio.open_nursery() as nursery:
+
+        async def append() -> None:
+            with pytest.raises(ActorDown):
+                await in_background(world, 1)
+
+        with world.system.foreground:
+            nursery.start_soon(append)
+            await wait_all_tasks_blocked()
+            world.system.ref(JOURNAL).kill()

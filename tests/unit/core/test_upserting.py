@@ -1,0 +1,160 @@
+"""Customers that come in the steps of an import: decided together, written one after another."""
+
+from collections.abc import Sequence
+
+import pytest
+import trio
+
+from actors.core.cipher import Vault
+from actors.core.customer_queries import INSERT_CUSTOMER, PUT_CONTACT
+from actors.core.messages import (
+    CUSTOMERS,
+    IMPORTS,
+    CreateImport,
+    CustomerData,
+    GetImport,
+    Import,
+    ImportKind,
+    ImportStep,
+    ListImportErrors,
+    UpsertCustomers,
+    Upserted,
+    UpsertStatus,
+)
+from actors.vocabulary import Page, Refusal
+from runtime.journal import JOURNAL, Append
+from runtime.storage import Statement, Superseded, Write
+from tests.trees import MERCHANT, START, Tree, data_keys, running_tree
+from tests.virtual import run_virtually
+
+pytestmark = [pytest.mark.trio(run=run_virtually), pytest.mark.slow]
+
+START_IMPORT = Statement(
+    "test.start_import",
+    "UPDATE imports SET state = 'running', size_bytes = 1000 WHERE merchant_id = $1",
+    1,
+)
+LOOK_S = 0.001
+
+
+async def begun(tree: Tree) -> str:
+    """An import that runs, without a job."""
+    await tree.create()
+    wanted = CreateImport(
+        merchant_id=MERCHANT, kind=ImportKind.CUSTOMERS, dry_run=False, created_by="test"
+    )
+    created = await tree.system.ref(IMPORTS).ask(wanted)
+    assert isinstance(created, Import)
+    await write(tree, Write(START_IMPORT, (MERCHANT,)))
+    return created.import_id
+
+
+async def write(tree: Tree, *writes: Write) -> None:
+    assert await tree.system.ref(JOURNAL).ask(Append(writes)) is None
+
+
+async def shown(tree: Tree, import_id: str) -> Import:
+    found = await tree.system.ref(IMPORTS).ask(GetImport(MERCHANT, import_id))
+    assert found is not None
+    return found
+
+
+async def first_step(tree: Tree, import_id: str) -> None:
+    while not (await shown(tree, import_id)).rows.read:  # noqa: ASYNC110 - nobody tells of it
+        await trio.sleep(LOOK_S)
+
+
+def people(count: int) -> tuple[CustomerData, ...]:
+    return tuple(
+        CustomerData(customer_id=f"c-{n}", display_name=f"C {n}", email=f"c{n}@example.com")
+        for n in range(count)
+    )
+
+
+def steps(import_id: str, count: int, *, of_rows: int, first: int = 0) -> tuple[ImportStep, ...]:
+    return tuple(
+        ImportStep(
+            import_id=import_id,
+            number=number,
+            part=0,
+            offset_bytes=10 * (number + 1),
+            done_bytes=10 * (number + 1),
+            line=1 + of_rows * (number + 1),
+            errors_max=3,
+            lines=tuple(range(2 + of_rows * number, 2 + of_rows * (number + 1))),
+        )
+        for number in range(first, first + count)
+    )
+
+
+async def upsert(
+    tree: Tree, data: Sequence[CustomerData], some: Sequence[ImportStep]
+) -> tuple[Upserted | Refusal, ...]:
+    command = UpsertCustomers(MERCHANT, tuple(data), "import", tuple(some))
+    return await tree.system.ref(CUSTOMERS).ask(command, timeout_s=60.0)
+
+
+async def test_a_step_that_somebody_else_got_in_between_of_is_decided_again() -> None:
+    """The steps before it stay, those behind it follow, and each row is counted once."""
+    async with running_tree() as tree:
+        import_id = await begun(tree)
+        results: list[Upserted | Refusal] = []
+
+        async def work() -> None:
+            results.extend(await upsert(tree, people(6), steps(import_id, 3, of_rows=2)))
+
+        with tree.system.foreground:  # so that time passes between the steps
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(work)
+                await first_step(tree, import_id)
+                row = (MERCHANT, "c-2", "C 2", "c 2", START)
+                await write(tree, Write(INSERT_CUSTOMER, row))
+        statuses = [each.status for each in results if isinstance(each, Upserted)]
+        created, changed = UpsertStatus.CREATED, UpsertStatus.CHANGED
+        assert statuses == [created, created, changed, created, created, created]
+        rows = (await shown(tree, import_id)).rows
+        assert (rows.read, rows.new, rows.changed) == (6, 5, 1)
+
+
+async def test_an_address_that_was_taken_meanwhile_is_an_error_of_its_row() -> None:
+    index = Vault(await data_keys()).blind_index(MERCHANT, "email", "c3@example.com")
+    async with running_tree() as tree:
+        import_id = await begun(tree)
+        results: list[Upserted | Refusal] = []
+
+        async def work() -> None:
+            results.extend(await upsert(tree, people(4), steps(import_id, 2, of_rows=2)))
+
+        with tree.system.foreground:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(work)
+                await first_step(tree, import_id)
+                await write(
+                    tree,
+                    Write(INSERT_CUSTOMER, (MERCHANT, "x", None, None, START)),
+                    Write(PUT_CONTACT, (MERCHANT, "x", "email", "sealed", 1, index)),
+                )
+        assert isinstance(results[3], Refusal)
+        page = await tree.system.ref(IMPORTS).ask(ListImportErrors(MERCHANT, import_id))
+        assert isinstance(page, Page)
+        assert [error.line for error in page.items] == [5]
+
+
+async def test_a_step_that_was_done_ends_it_and_what_came_before_it_stays() -> None:
+    async with running_tree() as tree:
+        import_id = await begun(tree)
+        await upsert(tree, people(2), steps(import_id, 1, of_rows=2))
+        with pytest.raises(Superseded):
+            await upsert(tree, people(4), steps(import_id, 2, of_rows=2))
+        assert (await shown(tree, import_id)).rows.read == 2
+
+
+async def test_no_more_errors_are_kept_than_may_be_over_all_steps() -> None:
+    async with running_tree() as tree:
+        import_id = await begun(tree)
+        wrong = tuple(CustomerData(customer_id="!", display_name=str(n)) for n in range(8))
+        await upsert(tree, wrong, steps(import_id, 4, of_rows=2))
+        page = await tree.system.ref(IMPORTS).ask(ListImportErrors(MERCHANT, import_id))
+        assert isinstance(page, Page)
+        assert [error.line for error in page.items] == [2, 3, 4]
+        assert (await shown(tree, import_id)).rows.refused == 8
