@@ -16,6 +16,9 @@ from tests.servers import postgres, redis_server
 BINARY_TESTS = "test_binary.py"
 """Come last, when the binary is ready."""
 
+LONGEST = {"test_all_together.py", "test_planted.py", "test_scenarios.py", "test_operations.py"}
+"""Come first."""
+
 BINARY_FOLDER = "binary_folder"
 BUILDS = pytest.StashKey[ExitStack]()
 BUILD = pytest.StashKey[BinaryBuild]()
@@ -87,7 +90,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _when(item: pytest.Item) -> int:
-    """What looks at the whole source takes long, and would keep one worker busy at the end."""
+    """What takes long and is one module would keep one worker busy at the end."""
     if item.path.name == BINARY_TESTS:
         return 2
-    return int(item.path.parent.name != "unit")
+    return int(item.path.parent.name != "unit" and item.path.name not in LONGEST)

@@ -25,8 +25,9 @@ SAME_DIGEST = "same seed, same digest"
 LEAK_LOOK_S = 0.37
 """Between looks at the tasks: some come and go with a timer."""
 
-REST_MAX_S = 600.0
-"""How long everything may take to come to rest after the faults."""
+REST_MAX_S = 1_200.0
+"""How long everything may take to come to rest after the faults. There is work that is due ten
+minutes after what it is about, and may be tried again."""
 
 RUN_MAX_S = 7_200.0
 

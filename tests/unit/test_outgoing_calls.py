@@ -79,6 +79,9 @@ SERVERS = {
 
 ADAPTERS_ARE_OPENED_BY = {
     "runtime.sim.reality",
+    "runtime.sim.running",  # this and the next two pass on what a database in memory looks like
+    "runtime.sim.store",
+    "runtime.sim.world",
     "runtime.storage.opening",
     "runtime.cache.opening",
     "cli.providers",
