@@ -73,7 +73,7 @@ PAGE = 200
 """Recipients written down in one transaction, which takes a few milliseconds."""
 
 ORPHANS_AT_ONCE = 200
-REST_SHARE = 0.5
+REST_SHARE = 1.0
 """Of the time that the job's own work took; then it rests, whoever is there."""
 
 RUN_S = 20.0

@@ -17,7 +17,7 @@ REST_BESIDE_S: Final = 0.05
 REST_SHARE: Final = 10.0
 REST_MAX_S: Final = 0.5
 """Beside people, the job rests after each step for so long, or for this share of the time that the
-step took if that is more; so most of them meet no step at all. Alone it goes on at once."""
+step took if that is more; so most of them meet no step at all, and goes on in a quiet moment. Alone it goes on at once."""
 
 
 @attrs.frozen
@@ -36,5 +36,6 @@ class Pace:
         """After a step that took so long. A checkpoint in any case."""
         if self._foreground.busy:
             await trio.sleep(min(REST_MAX_S, max(REST_BESIDE_S, took_s * REST_SHARE)))
+            await self._foreground.quiet()
         else:
             await trio.lowlevel.checkpoint()

@@ -11,7 +11,6 @@ import trio
 
 from gateway.application import gateway_children
 from gateway.messages import LISTENER, GetAddress
-from gateway.settings import GatewaySettings
 from runtime import ChildSpec
 from runtime.cache import CacheHandle
 from runtime.storage import DatabaseHandle
@@ -19,7 +18,7 @@ from tests.bench.client import CONNECTIONS
 from tests.bench.generator import Order, Report, Second, Stream
 from tests.bench.harness import Figure, at_most
 from tests.bench.product import Product, with_product
-from tests.bench.serving import EARN, LISTENING, ROOT, drive, owner_token
+from tests.bench.serving import EARN, LISTENING, ONE_MERCHANT, ROOT, drive, owner_token
 
 BASELINE = 0.5
 
@@ -199,4 +198,4 @@ def recovered_s(seconds: Sequence[Second], began: int, ended: int) -> float:
 def overload_edge(handle: DatabaseHandle) -> Sequence[ChildSpec]:
     """The generator stands for many clients, although all of them have its address."""
     listening = attrs.evolve(LISTENING, connections_per_address_max=LISTENING.connections_max)
-    return gateway_children(listening, GatewaySettings(), handle, CacheHandle())
+    return gateway_children(listening, ONE_MERCHANT, handle, CacheHandle())
