@@ -17,7 +17,8 @@ REST_BESIDE_S: Final = 0.05
 REST_SHARE: Final = 10.0
 REST_MAX_S: Final = 0.5
 """Beside people, the job rests after each step for so long, or for this share of the time that the
-step took if that is more; so most of them meet no step at all, and goes on in a quiet moment. Alone it goes on at once."""
+step took if that is more, so that most of them meet no step at all, and goes on in a quiet moment.
+Alone it goes on at once."""
 
 
 @attrs.frozen
