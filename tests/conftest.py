@@ -1,6 +1,7 @@
 """What every test may use: the real servers, and Trio on another loop for a whole module."""
 
 import gc
+import signal
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -40,12 +41,19 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     be_strict(True)
     keep_files_in_memory()
+    hear_interrupts()
     inputs: dict[str, str] | None = getattr(config, "workerinput", None)
     if inputs is not None:
         config.stash[BUILD] = BinaryBuild(Path(inputs[BINARY_FOLDER]))
         return
     builds = config.stash[BUILDS] = ExitStack()
     config.stash[BUILD] = builds.enter_context(planned_build())
+
+
+def hear_interrupts() -> None:
+    """A shell starts what goes on in its background deaf to them, and so all that it starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
