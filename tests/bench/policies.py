@@ -9,12 +9,16 @@ import structlog
 import trio
 
 from runtime.policies import BreakerOpen, ForcedState, Pipeline, PipelineSpec
+from runtime.policies.gcra import LocalLimits
+from runtime.policies.limits import per_minute
 from tests.bench.harness import Figure, at_most, garbage_as_in_the_program
 
 CALLS = 20_000
 ROUNDS = 5
 OVERHEAD_MAX_US = 30.0
 REJECTION_MAX_MS = 5.0
+LIMITER_MAX_US = 10.0
+CALLERS = 1_000
 MERCHANT = "m"
 
 
@@ -45,7 +49,9 @@ async def _measure() -> list[Figure]:
     rounds = [[await _microseconds(work) for work in (through, _nothing)] for _ in range(ROUNDS)]
     overhead_us = median(ours - alone for ours, alone in rounds)
     rejection_ms = await _p999_ms(rejected)
+    limiter_us = median(_limiter_us() for _ in range(ROUNDS))
     return [
+        at_most("rate limiter in process, a call of one of many", limiter_us, "µs", LIMITER_MAX_US),
         at_most("pipeline overhead, every policy on", overhead_us, "µs", OVERHEAD_MAX_US),
         at_most("open breaker rejects, 99.9% within", rejection_ms, "ms", REJECTION_MAX_MS),
     ]
@@ -64,6 +70,16 @@ async def _microseconds(work: Callable[[], Awaitable[None]]) -> float:
     started = process_time()
     for _ in range(CALLS):
         await work()
+    return (process_time() - started) / CALLS * 1e6
+
+
+def _limiter_us() -> float:
+    """Of the processor, for one call of one of `CALLERS`, of which each is let through."""
+    limits, limit = LocalLimits(Random(1)), per_minute(60_000)
+    keys = [f"merchant:{number}" for number in range(CALLERS)]
+    started = process_time()
+    for number in range(CALLS):
+        assert limits.take(keys[number % CALLERS], limit, 1, number * 100).allowed
     return (process_time() - started) / CALLS * 1e6
 
 
