@@ -56,11 +56,6 @@ class Foreground:
             self._ended_at = monotonic()
             self._ended.set()
 
-    @property
-    def in_progress(self) -> int:
-        """Requests that are worked on."""
-        return self._count
-
     def commit_awaited(self) -> None:
         """Somebody waits for a commit; in the background nobody does."""
         self._commits_until = monotonic() + LINGERS_S

@@ -73,7 +73,8 @@ class Append(Call[Rejected | None]):
     `StorageUnavailable` or `StorageFull` when nothing was written.
 
     An empty entry is answered when everything before it is known to be durable or not, and
-    nobody else is known to have the partition.
+    nobody else is known to have the partition. What waits in the background is before it only
+    where it is `in_background` itself.
 
     What is written `in_background` gives way to everything else: it waits for a moment when no
     request is in progress, though not for long, and is written alone. Among themselves such

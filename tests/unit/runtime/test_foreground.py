@@ -15,7 +15,6 @@ async def test_where_nobody_asks_for_anything_it_is_quiet_at_once() -> None:
     with assert_checkpoints():
         assert await foreground.quiet()
     assert trio.current_time() == 0
-    assert foreground.in_progress == 0
 
 
 async def test_it_is_quiet_when_the_last_request_has_ended() -> None:
@@ -31,7 +30,6 @@ async def test_it_is_quiet_when_the_last_request_has_ended() -> None:
         nursery.start_soon(request, 0.003)
         nursery.start_soon(request, 0.005)
         await wait_all_tasks_blocked()
-        assert foreground.in_progress == 2
         assert await foreground.quiet()
         assert ended == [0.003, 0.005]
         assert trio.current_time() == 0.005
