@@ -159,9 +159,10 @@ class _Pumping:
         job_id, now = self.system.ids.new("job"), self.system.clock.now()
         return (job_write(job, job_id=job_id, now=now, trace_id=self.job.trace_id),)
 
-    async def append(self, entry: Sequence[Write]) -> None:
-        """Raises `Superseded` where somebody else took the step."""
-        append = Append(tuple(entry), in_background=True)
+    async def append(self, entry: Sequence[Write], *, synchronous: bool = True) -> None:
+        """Raises `Superseded` where somebody else took the step. Synchronous is what has to be
+        durable before messages leave the house."""
+        append = Append(tuple(entry), in_background=True, synchronous=synchronous)
         answer = await self.system.ref(JOURNAL).ask(append, timeout_s=APPEND_S)
         if isinstance(answer, Rejected):
             raise answer.violation
@@ -191,7 +192,8 @@ class _Pumping:
                 step_write(broadcast, AUDIENCE, len(members), now, {"written": len(members)}),
                 *recipients,
                 Write(GATHERED, (*key, last, done)),
-            )
+            ),
+            synchronous=False,
         )
 
     # Sending
@@ -285,7 +287,7 @@ class _Pumping:
         ]
         if unused:
             entry.append(Write(RELEASE, (*key, unused)))
-        await self.append(entry)
+        await self.append(entry, synchronous=False)
         self._tell(broadcast, settled)
         wait = _wait_s(results)
         return self._again(now + timedelta(seconds=wait)) if wait else None

@@ -121,8 +121,8 @@ class RunImport:
         try:
             done = await running.go_on()
         except Superseded:
-            log.info("import_left_to_others", import_id=import_id)
-            return ()
+            log.info("import_not_where_it_was", import_id=import_id)
+            raise RetryAfter(COME_BACK_S, "the import is not where it was") from None
         except (ActorError, StorageError) as error:
             raise RetryAfter(COME_BACK_S, str(error)) from error
         except FileTrouble as trouble:
@@ -217,8 +217,9 @@ class _Running:
         else:
             results = await self._balances(values, dry_run=import_.dry_run)
         (step,) = steps
+        entry = step_entry(self.merchant_id, step, results)
         answer = await self.system.ref(JOURNAL).ask(
-            Append(step_entry(self.merchant_id, step, results))
+            Append(entry, in_background=True, synchronous=False)
         )
         if isinstance(answer, Rejected):
             raise answer.violation

@@ -166,10 +166,10 @@ class Gated(DatabaseHandle):
 
     world: World | None = None
 
-    async def append(self, entries: Sequence[Entry]) -> None:
+    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
         if self.world is not None:
             await self.world.gate.wait()
-        await super().append(entries)
+        await super().append(entries, synchronous=synchronous)
 
 
 @asynccontextmanager
