@@ -161,6 +161,10 @@ class _Freezing:
             await self._append(self._step_entry(step, chunk), synchronous=False)
             step, done, after = step + 1, chunk.last, chunk.after
             await trio.sleep((monotonic() - began) * REST_SHARE)
+        await self._append(())
+        place = await self.database.fetch_row(SELECT_PLACE, merchant_id, self.campaign_id)
+        if place is not None and place["audience_step"] != step:
+            raise Superseded(FREEZE_STEP.name)  # a store that was killed has lost some
         return True
 
     def _step_entry(self, step: int, chunk: Chunk) -> Entry:

@@ -160,8 +160,8 @@ class _Pumping:
         return (job_write(job, job_id=job_id, now=now, trace_id=self.job.trace_id),)
 
     async def append(self, entry: Sequence[Write], *, synchronous: bool = True) -> None:
-        """Raises `Superseded` where somebody else took the step. Synchronous is what has to be
-        durable before messages leave the house."""
+        """Raises `Superseded` where somebody else took the step. Not synchronous is only what
+        the next look at the broadcast shows."""
         append = Append(tuple(entry), in_background=True, synchronous=synchronous)
         answer = await self.system.ref(JOURNAL).ask(append, timeout_s=APPEND_S)
         if isinstance(answer, Rejected):
@@ -287,7 +287,7 @@ class _Pumping:
         ]
         if unused:
             entry.append(Write(RELEASE, (*key, unused)))
-        await self.append(entry, synchronous=False)
+        await self.append(entry)
         self._tell(broadcast, settled)
         wait = _wait_s(results)
         return self._again(now + timedelta(seconds=wait)) if wait else None
