@@ -91,7 +91,7 @@ class SimulatedStore:
     def away(self, away: bool) -> None:
         self._away = away
         if away:
-            self._lose_power()
+            self.lose_power()
         self.trace.note("store", "away" if away else "back")
         if not away:
             self.notices.publish_everywhere()
@@ -100,7 +100,8 @@ class SimulatedStore:
         """The store as one process reaches it."""
         return SimulatedDatabase(self, life)
 
-    def _lose_power(self) -> None:
+    def lose_power(self) -> None:
+        """The last commits that nobody has synced may be gone."""
         lost = self.luck.random.randint(0, self.real.unsynced) if self.real.unsynced else 0
         if lost:
             self.trace.note("store", "lost", lost)
@@ -271,6 +272,8 @@ class SimulatedDatabase:
             await apply()
         elif fate == "later" and apply_later is not None:
             apply_later()
+        elif fate == "lost":
+            self._store.lose_power()
         raise CommitUnknown("the connection was lost during the commit (simulated)")
 
     def listen(self, channel: str) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[str]]:

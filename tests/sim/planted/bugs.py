@@ -384,16 +384,6 @@ def orphans_taken_for_sent(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(actors.campaign.pump, "orphaned", sent)
 
 
-def sent_before_the_lease_is_durable(patch: pytest.MonkeyPatch) -> None:
-    """Who is in hand is written down with a commit that a store may lose, and the mail goes out."""
-    append = actors.campaign.pump._Pumping.append
-
-    async def unsynced(self: Any, entry: Sequence[Write], **_options: bool) -> None:
-        await append(self, entry, synchronous=False)
-
-    patch.setattr(actors.campaign.pump._Pumping, "append", unsynced)
-
-
 NOTHING_USED = (
     "UPDATE refresh_tokens SET used_at = NULL"
     " WHERE merchant_id = $1 AND token_hash = $2 AND $3 IS NOT NULL"
