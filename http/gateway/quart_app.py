@@ -13,7 +13,7 @@ from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import MapAdapter
 
-from gateway.api_map import api_map
+from gateway.api_map import NO_PARAMETERS, api_map
 from gateway.dispatch import Dispatcher, explain
 from gateway.incoming import Incoming
 from gateway.routes import Answer
@@ -23,7 +23,6 @@ from gateway.visitors import VISITOR
 NOWHERE: Final = "/./"
 """The beginning of no route's path."""
 
-NO_PARAMETERS: Final[Mapping[str, str]] = {}
 NO_STATE: Final[Mapping[str, Any]] = {}
 
 Match = tuple[str, Mapping[str, Any], HTTPException | None]
