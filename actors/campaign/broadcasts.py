@@ -61,7 +61,7 @@ from actors.paging import clamp_limit, decode_cursor, page
 from actors.referrals.messages import TEXT_STATUS_TOLD
 from actors.vocabulary import Page, Refusal, RefusalKind
 from runtime import ActorError, Workers
-from runtime.context import current_trace_id
+from runtime.context import current_trace_id, under_trace
 from runtime.inbox import take_effect
 from runtime.jobs import JOBS, JobsAdded, job_write
 from runtime.jobs.queries import INSERT_JOB
@@ -124,20 +124,24 @@ class Broadcasts(Workers):
 
     async def _deliver(self, events: Sequence[OutboxEvent]) -> None:
         for event in events:
-            if event.topic == CAMPAIGN_CHANGED:
-                await self._changed(event)
-            elif event.topic == BROADCAST_COMPLETED:
-                command = MoveCampaign(
-                    merchant_id=event.merchant_id, campaign_id=event.key, move=Move.COMPLETE, by=BY
-                )
-                await self.system.ref(CAMPAIGNS).ask(command)
-            elif event.topic == CUSTOMER_ERASED:
-                forget = Write(DELETE_BIRTHDAY, (event.merchant_id, event.key))
-                await self._take(event, (forget,))
-            elif event.topic == TEXT_STATUS_TOLD:
-                await self._reports.text_told(event)
-            else:
-                await self._tier_changed(event)
+            with under_trace(event.trace_id):
+                await self._heed(event)
+
+    async def _heed(self, event: OutboxEvent) -> None:
+        if event.topic == CAMPAIGN_CHANGED:
+            await self._changed(event)
+        elif event.topic == BROADCAST_COMPLETED:
+            command = MoveCampaign(
+                merchant_id=event.merchant_id, campaign_id=event.key, move=Move.COMPLETE, by=BY
+            )
+            await self.system.ref(CAMPAIGNS).ask(command)
+        elif event.topic == CUSTOMER_ERASED:
+            forget = Write(DELETE_BIRTHDAY, (event.merchant_id, event.key))
+            await self._take(event, (forget,))
+        elif event.topic == TEXT_STATUS_TOLD:
+            await self._reports.text_told(event)
+        else:
+            await self._tier_changed(event)
 
     async def _changed(self, event: OutboxEvent) -> None:
         changed = msgspec.convert(event.payload, CampaignChanged)

@@ -47,7 +47,7 @@ class Sweep:
             for merchant_id, campaign_id, channel in rows:
                 wanted = pump_job(merchant_id, campaign_id, SendChannel(channel))
                 job_id = system.ids.new("job")
-                writes.append(job_write(wanted, job_id=job_id, now=now, trace_id=None))
+                writes.append(job_write(wanted, job_id=job_id, now=now, trace_id=job.trace_id))
             if len(rows) < AT_ONCE:
                 break
             after = (rows[-1][0], rows[-1][1])

@@ -744,6 +744,7 @@ CREATE TABLE public.jobs (
     finished_at timestamp with time zone,
     errors jsonb NOT NULL,
     history jsonb NOT NULL,
+    put_back_at timestamp with time zone,
     CONSTRAINT jobs_attempt_check CHECK ((attempt >= 0)),
     CONSTRAINT jobs_check CHECK (((state = 'running'::text) = (leased_until IS NOT NULL))),
     CONSTRAINT jobs_check1 CHECK (((state = ANY (ARRAY['succeeded'::text, 'dead'::text, 'cancelled'::text])) = (finished_at IS NOT NULL))),
@@ -779,7 +780,8 @@ CREATE TABLE public.late_deliveries (
     failures bigint DEFAULT 0 NOT NULL,
     attempts bigint DEFAULT 0 NOT NULL,
     history jsonb NOT NULL,
-    dead_at timestamp with time zone
+    dead_at timestamp with time zone,
+    trace_id text
 );
 CREATE TABLE public.login_attempts (
     merchant_id text NOT NULL,
@@ -850,7 +852,8 @@ CREATE TABLE public.outbox (
     topic text NOT NULL,
     key text NOT NULL,
     payload jsonb NOT NULL,
-    created_at timestamp with time zone NOT NULL
+    created_at timestamp with time zone NOT NULL,
+    trace_id text
 );
 CREATE TABLE public.plans (
     merchant_id text NOT NULL,
@@ -1842,6 +1845,7 @@ CREATE INDEX job_schedule_runs_to_prune ON public.job_schedule_runs USING btree 
 CREATE INDEX jobs_dead ON public.jobs USING btree (finished_at, job_id) WHERE (state = 'dead'::text);
 CREATE INDEX jobs_dead_by_id ON public.jobs USING btree (job_id) WHERE (state = 'dead'::text);
 CREATE INDEX jobs_in_line ON public.jobs USING btree (merchant_id, queue, key, due_at, job_id) WHERE ((finished_at IS NULL) AND (key IS NOT NULL));
+CREATE INDEX jobs_put_back_by_id ON public.jobs USING btree (job_id) WHERE (put_back_at IS NOT NULL);
 CREATE INDEX jobs_running ON public.jobs USING btree (queue, leased_until) WHERE (leased_until IS NOT NULL);
 CREATE UNIQUE INDEX jobs_running_by_key ON public.jobs USING btree (merchant_id, queue, key) WHERE ((leased_until IS NOT NULL) AND (key IS NOT NULL));
 CREATE INDEX jobs_to_claim ON public.jobs USING btree (queue, priority DESC, due_at, job_id) WHERE ((finished_at IS NULL) AND (leased_until IS NULL));

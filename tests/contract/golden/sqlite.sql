@@ -688,7 +688,7 @@ CREATE TABLE jobs (
     leased_until TIMESTAMPTZ,
     finished_at TIMESTAMPTZ,
     errors JSONB NOT NULL,
-    history JSONB NOT NULL,
+    history JSONB NOT NULL, put_back_at TIMESTAMPTZ,
     PRIMARY KEY (merchant_id, job_id),
     CHECK ((state = 'running') = (leased_until IS NOT NULL)),
     CHECK ((state IN ('succeeded', 'dead', 'cancelled')) = (finished_at IS NOT NULL))
@@ -725,7 +725,7 @@ CREATE TABLE late_deliveries (
     failures BIGINT NOT NULL DEFAULT 0,
     attempts BIGINT NOT NULL DEFAULT 0,
     history JSONB NOT NULL,
-    dead_at TIMESTAMPTZ,
+    dead_at TIMESTAMPTZ, trace_id TEXT,
     PRIMARY KEY (merchant_id, consumer, event_id)
 );
 
@@ -779,7 +779,7 @@ CREATE TABLE outbox (
     topic TEXT NOT NULL,
     key TEXT NOT NULL,
     payload JSONB NOT NULL,
-    created_at TIMESTAMPTZ NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL, trace_id TEXT,
     PRIMARY KEY (merchant_id, event_id)
 );
 
@@ -1474,6 +1474,8 @@ CREATE INDEX jobs_dead_by_id ON jobs (job_id) WHERE state = 'dead';
 
 CREATE INDEX jobs_in_line ON jobs (merchant_id, queue, key, due_at, job_id)
     WHERE finished_at IS NULL AND key IS NOT NULL;
+
+CREATE INDEX jobs_put_back_by_id ON jobs (job_id) WHERE put_back_at IS NOT NULL;
 
 CREATE INDEX jobs_running ON jobs (queue, leased_until) WHERE leased_until IS NOT NULL;
 
