@@ -21,6 +21,7 @@ from actors.campaign.delivery_messages import (
     DeliveryStats,
     GetDeliveryStats,
     ListDeliveries,
+    ListMessagesTo,
     ReportDelivery,
 )
 from actors.campaign.delivery_queries import (
@@ -30,6 +31,7 @@ from actors.campaign.delivery_queries import (
     COUNT_DELIVERIES,
     LIST_DELIVERIES,
     LIST_DELIVERIES_IN,
+    LIST_MESSAGES_TO,
     PAUSE_BROADCAST,
     RESUME_BROADCAST,
     SELECT_BROADCAST,
@@ -112,6 +114,8 @@ class Broadcasts(Workers):
                 return None
             case ListDeliveries():
                 return await self._list(message)
+            case ListMessagesTo():
+                return await self._list_to(message)
             case GetDeliveryStats():
                 return await self._stats(message.merchant_id, message.campaign_id)
             case ReportDelivery():
@@ -249,6 +253,15 @@ class Broadcasts(Workers):
         else:
             rows = await self._database.fetch(LIST_DELIVERIES_IN, *values, message.state.value)
         return page(rows, limit, delivery_of, lambda row: [row["delivery_id"]])
+
+    async def _list_to(self, message: ListMessagesTo) -> Page[Delivery] | Refusal:
+        limit = clamp_limit(message.limit)
+        after = decode_cursor(message.cursor, tuple[str, str], ("", ""))
+        if isinstance(after, Refusal):
+            return after
+        key = (message.merchant_id, message.customer_id)
+        rows = await self._database.fetch(LIST_MESSAGES_TO, *key, *after, limit + 1)
+        return page(rows, limit, delivery_of, lambda row: [row["campaign_id"], row["delivery_id"]])
 
     async def _stats(self, merchant_id: str, campaign_id: str) -> DeliveryStats | None:
         key = (merchant_id, campaign_id)

@@ -1904,6 +1904,7 @@ CREATE INDEX referrals_in_review ON public.referrals USING btree (merchant_id, c
 CREATE UNIQUE INDEX referrals_live_friend_key ON public.referrals USING btree (merchant_id, friend_key) WHERE ((state = ANY (ARRAY['created'::text, 'invited'::text, 'claimed'::text, 'qualified'::text])) AND (NOT hidden));
 CREATE INDEX referrals_newest ON public.referrals USING btree (merchant_id, created_at, referral_id);
 CREATE INDEX referrals_of_advocate ON public.referrals USING btree (merchant_id, advocate_id, created_at, referral_id);
+CREATE INDEX referrals_of_friend ON public.referrals USING btree (merchant_id, friend_id, created_at, referral_id) WHERE (friend_id IS NOT NULL);
 CREATE INDEX referrals_to_expire ON public.referrals USING btree (expires_at) WHERE (state = ANY (ARRAY['created'::text, 'invited'::text, 'claimed'::text]));
 CREATE UNIQUE INDEX refresh_tokens_by_hash ON public.refresh_tokens USING btree (token_hash);
 CREATE INDEX refresh_tokens_of_session ON public.refresh_tokens USING btree (merchant_id, session_id);

@@ -1606,6 +1606,9 @@ CREATE INDEX referrals_newest ON referrals (merchant_id, created_at, referral_id
 
 CREATE INDEX referrals_of_advocate ON referrals (merchant_id, advocate_id, created_at, referral_id);
 
+CREATE INDEX referrals_of_friend ON referrals (merchant_id, friend_id, created_at, referral_id)
+    WHERE friend_id IS NOT NULL;
+
 CREATE INDEX referrals_to_expire ON referrals (expires_at)
     WHERE state IN ('created', 'invited', 'claimed');
 
