@@ -56,7 +56,7 @@ from actors.campaign.messages import (
     Trigger,
 )
 from actors.campaign.occasions import Occasion, occasion_entry
-from actors.campaign.reports import Reports, ToldTooEarly
+from actors.campaign.reports import Reports
 from actors.core.messages import CUSTOMER_ERASED, HasCustomer
 from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.paging import clamp_limit, decode_cursor, page
@@ -98,7 +98,7 @@ UNKNOWN_CAMPAIGN = Refusal(
 class Broadcasts(Workers):
     """A consumer of `CAMPAIGN_CHANGED`, and of what texts come to. Raises what the store does."""
 
-    passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError, ToldTooEarly)
+    passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
 
     def __init__(self, database: Database) -> None:
         super().__init__()

@@ -420,6 +420,15 @@ CREATE TABLE public.campaign_steps (
     CONSTRAINT campaign_steps_recipients_check CHECK ((recipients >= 0)),
     CONSTRAINT campaign_steps_step_check CHECK ((step >= 1))
 );
+CREATE TABLE public.campaign_text_news (
+    merchant_id text NOT NULL,
+    provider_id text NOT NULL,
+    state text NOT NULL,
+    reason text,
+    told_at timestamp with time zone NOT NULL,
+    CONSTRAINT campaign_text_news_check CHECK (((state <> 'failed'::text) OR (reason IS NOT NULL))),
+    CONSTRAINT campaign_text_news_state_check CHECK ((state = ANY (ARRAY['delivered'::text, 'failed'::text])))
+);
 CREATE TABLE public.campaign_versions (
     merchant_id text NOT NULL,
     campaign_id text NOT NULL,
@@ -1626,6 +1635,8 @@ ALTER TABLE ONLY public.campaign_runs
     ADD CONSTRAINT campaign_runs_pkey PRIMARY KEY (merchant_id, campaign_id, number);
 ALTER TABLE ONLY public.campaign_steps
     ADD CONSTRAINT campaign_steps_pkey PRIMARY KEY (merchant_id, campaign_id, step);
+ALTER TABLE ONLY public.campaign_text_news
+    ADD CONSTRAINT campaign_text_news_pkey PRIMARY KEY (merchant_id, provider_id, state);
 ALTER TABLE ONLY public.campaign_versions
     ADD CONSTRAINT campaign_versions_pkey PRIMARY KEY (merchant_id, campaign_id, version);
 ALTER TABLE ONLY public.campaigns
@@ -1823,6 +1834,7 @@ CREATE INDEX campaign_deliveries_in_order ON public.campaign_deliveries USING bt
 CREATE INDEX campaign_deliveries_leased ON public.campaign_deliveries USING btree (merchant_id, campaign_id) WHERE (state = 'leased'::text);
 CREATE INDEX campaign_runs_by_end ON public.campaign_runs USING btree (merchant_id, ends);
 CREATE INDEX campaign_steps_open ON public.campaign_steps USING btree (merchant_id, campaign_id) WHERE (ended_at IS NULL);
+CREATE INDEX campaign_text_news_by_age ON public.campaign_text_news USING btree (told_at);
 CREATE INDEX campaigns_by_state ON public.campaigns USING btree (merchant_id, state);
 CREATE INDEX campaigns_by_time ON public.campaigns USING btree (merchant_id, created_at, campaign_id);
 CREATE INDEX campaigns_due ON public.campaigns USING btree (next_due_at) WHERE (next_due_at IS NOT NULL);
@@ -2027,6 +2039,7 @@ ALTER TABLE public.campaign_members ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaign_rulebooks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaign_runs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaign_steps ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.campaign_text_news ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaign_versions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaigns ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.captcha_uses ENABLE ROW LEVEL SECURITY;
@@ -2073,6 +2086,7 @@ CREATE POLICY of_merchant ON public.campaign_members USING (((merchant_id = ANY 
 CREATE POLICY of_merchant ON public.campaign_rulebooks USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.campaign_runs USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.campaign_steps USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.campaign_text_news USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.campaign_versions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.campaigns USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.captcha_uses USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -2214,6 +2228,7 @@ GRANT SELECT,INSERT ON TABLE public.campaign_members TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_rulebooks TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_runs TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_steps TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_text_news TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.campaign_versions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaigns TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.captcha_uses TO loyalnest_app;

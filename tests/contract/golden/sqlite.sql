@@ -359,6 +359,16 @@ CREATE TABLE campaign_steps (
     PRIMARY KEY (merchant_id, campaign_id, step)
 );
 
+CREATE TABLE campaign_text_news (
+    merchant_id TEXT NOT NULL,
+    provider_id TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('delivered', 'failed')),
+    reason TEXT,
+    told_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, provider_id, state),
+    CHECK (state <> 'failed' OR reason IS NOT NULL)
+);
+
 CREATE TABLE campaign_versions (
     merchant_id TEXT NOT NULL,
     campaign_id TEXT NOT NULL,
@@ -1420,6 +1430,8 @@ CREATE INDEX campaign_runs_by_end ON campaign_runs (merchant_id, ends);
 
 CREATE INDEX campaign_steps_open ON campaign_steps (merchant_id, campaign_id)
     WHERE ended_at IS NULL;
+
+CREATE INDEX campaign_text_news_by_age ON campaign_text_news (told_at);
 
 CREATE INDEX campaigns_by_state ON campaigns (merchant_id, state);
 
