@@ -23,6 +23,7 @@ from actors.admin_core.metrics import PrivacyMetrics
 from actors.admin_core.queries import COUNT_OVERDUE, END_REQUEST, SELECT_REQUEST
 from actors.admin_core.records import request_of, request_write
 from actors.core.messages import CUSTOMERS, QUERIES, EraseCustomer, HasCustomer, PrivacyRequested
+from actors.room import no_room
 from actors.vocabulary import Refusal, RefusalKind
 from runtime import Actor, ActorError, ActorSystem
 from runtime.context import current_trace_id, under_trace
@@ -82,6 +83,9 @@ class PrivacyDesk(Actor):
         known = HasCustomer(message.merchant_id, message.customer_id)
         if not await self.system.ref(QUERIES).ask(known):
             return Refusal(RefusalKind.NOT_FOUND, "customer_unknown", NO_CUSTOMER)
+        refusal = await no_room(self.system, PRIVACY_QUEUE.name)
+        if refusal is not None:
+            return refusal
         now = self.system.clock.now()
         received_at = min(message.received_at or now, now)
         erases = message.kind is PrivacyKind.ERASE
