@@ -5,6 +5,7 @@ Terms and behaviour are those of OTP's `supervisor`; `docs/supervision.md` compa
 
 from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
+from math import inf
 from typing import Any, ClassVar
 
 import attrs
@@ -76,6 +77,9 @@ class Supervisor(Actor):
     """
 
     cancellable: ClassVar[bool] = False
+
+    hard_limit_s: ClassVar[float] = inf
+    """It waits for its children, whose starts and stops have limits of their own."""
 
     def __init__(
         self,

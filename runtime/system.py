@@ -17,6 +17,7 @@ from runtime.flags import check_children
 from runtime.foreground import Foreground
 from runtime.incarnation import Incarnation
 from runtime.mailbox import MailboxSpec
+from runtime.overtime import Overtime
 from runtime.ports import Ports, system_ports
 from runtime.ref import ActorRef
 from runtime.region import Region
@@ -60,6 +61,7 @@ class ActorSystem:
         self.deadlines = AskDeadlines()
         self.task_holders = TaskHolders(tasks_max)
         self.expiries = Expiries()
+        self.overtime = Overtime(self.metrics)
         self.foreground = Foreground()
         self.root: Cell | None = None
         self._names: dict[str, Cell] = {}
@@ -140,6 +142,7 @@ class ActorSystem:
             outside.start_soon(_pass_on_cancellation, block)
             nursery.start_soon(self.deadlines.run)
             nursery.start_soon(self.expiries.run)
+            nursery.start_soon(self.overtime.run)
             incarnation.launch_in(nursery)
             try:
                 with block:
