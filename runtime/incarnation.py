@@ -287,6 +287,8 @@ class Incarnation(Tenure):
                         self._after(envelope, value)
                     if cell.cancelled:
                         break
+                else:
+                    taken -= 1
             cell.in_hand = None
         finally:
             cell.handled += taken
@@ -354,6 +356,7 @@ class Incarnation(Tenure):
         taken = [items.popleft() for _ in range(count)]
         self.cell.took(count)
         batch = [envelope for envelope in taken if envelope.plain or not self._is_dead(envelope)]
+        self.cell.handled -= count - len(batch)
         for envelope in batch:
             envelope.state = TAKEN
         return batch

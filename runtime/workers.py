@@ -51,7 +51,7 @@ class Workers(Actor):
             await self._permits.acquire()
             if envelope.withdrawn:
                 self._permits.release()
-                envelope.receiver.bury_unwanted(envelope)
+                envelope.receiver.put_back(envelope)
                 continue
             envelope.state = TAKEN
             self.start_task(self._handle, envelope)
@@ -59,7 +59,7 @@ class Workers(Actor):
     async def _handle(self, envelope: Envelope) -> None:
         try:
             if envelope.withdrawn:  # since the task was started
-                envelope.receiver.bury_unwanted(envelope)
+                envelope.receiver.put_back(envelope)
             else:
                 await self._measured(envelope)
         finally:
