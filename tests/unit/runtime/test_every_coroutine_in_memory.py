@@ -1,5 +1,7 @@
-"""The coroutines of references, policies, caches and spools in one table: checkpoints, cancelled
-anywhere. Those of journal, relay, jobs and stores are in tables of their own."""
+"""The coroutines of references, policies, caches and spools: checkpoints, cancelled anywhere.
+
+Those of journal, relay, jobs and stores are in tables of their own.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
