@@ -4,8 +4,10 @@ import pytest
 from hypothesis import strategies as st
 
 from tests.fuzz.documented import operation_names
-from tests.fuzz.generating import EXAMPLES, SEED, for_each
+from tests.fuzz.generating import SEED, for_each
 from tests.fuzz.service import example_of
+
+CASES = 5
 
 
 def test_every_kind_of_failure_is_told_once_with_the_seed() -> None:
@@ -14,20 +16,20 @@ def test_every_kind_of_failure_is_told_once_with_the_seed() -> None:
         assert value % 3 != 1, "one more than a multiple of three"
 
     with pytest.raises(BaseExceptionGroup, match="2 kinds of failure") as raised:
-        for_each(st.sampled_from(range(EXAMPLES)), test)
+        for_each(st.sampled_from(range(CASES)), test, CASES)
     assert f"FUZZ_SEED={SEED}" in raised.value.__notes__[0]
 
 
 def test_the_same_seed_gives_the_same_values() -> None:
     runs: list[list[int]] = [[], []]
     for seen in runs:
-        for_each(st.integers(), seen.append)
+        for_each(st.integers(), seen.append, CASES)
     assert runs[0] == runs[1]
     assert len(set(runs[0])) > 1
 
 
 def test_nothing_to_generate_is_no_failure() -> None:
-    for_each(st.nothing(), lambda value: pytest.fail(f"{value}"))
+    for_each(st.nothing(), lambda value: pytest.fail(f"{value}"), CASES)
 
 
 def test_an_unforeseen_error_is_not_collected_but_raised() -> None:
@@ -35,7 +37,7 @@ def test_an_unforeseen_error_is_not_collected_but_raised() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        for_each(st.integers(), test)
+        for_each(st.integers(), test, CASES)
 
 
 def test_a_template_has_an_example() -> None:
