@@ -7,6 +7,7 @@ import trio
 
 from runtime.askdeadlines import AskDeadlines
 from runtime.cell import Cell
+from runtime.changes import Changes
 from runtime.child import BRUTAL, ChildSpec
 from runtime.deadletters import DeadLetter, DeadLetters
 from runtime.errors import NameTaken, StartFailed
@@ -59,6 +60,7 @@ class ActorSystem:
         self.task_holders = TaskHolders(tasks_max)
         self.expiries = Expiries()
         self.foreground = Foreground()
+        self.changes = Changes()
         self.root: Cell | None = None
         self._names: dict[str, Cell] = {}
         self._regions: dict[str, Region] = {}
