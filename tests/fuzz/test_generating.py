@@ -1,13 +1,24 @@
 """The harness of the random requests: it finds, tells apart, and says how to do it again."""
 
 import pytest
+import schemathesis
 from hypothesis import strategies as st
+from schemathesis import GenerationMode
 
 from tests.fuzz.documented import operation_names
-from tests.fuzz.generating import SEED, for_each
+from tests.fuzz.generating import SEED, AnyCase, for_each, naming_what_exists
 from tests.fuzz.service import example_of
 
 CASES = 5
+
+SKU = {"type": "object", "properties": {"sku": {"type": "string"}}, "required": ["sku"]}
+BODY = {"required": True, "content": {"application/json": {"schema": SKU}}}
+POST = {"requestBody": BODY, "responses": {"200": {"description": "Fine"}}}
+DOCUMENT = {
+    "openapi": "3.1.0",
+    "info": {"title": "Small", "version": "1"},
+    "paths": {"/p": {"post": POST}},
+}
 
 
 def test_every_kind_of_failure_is_told_once_with_the_seed() -> None:
@@ -38,6 +49,19 @@ def test_an_unforeseen_error_is_not_collected_but_raised() -> None:
 
     with pytest.raises(ZeroDivisionError):
         for_each(st.integers(), test, CASES)
+
+
+def test_what_is_learnt_meanwhile_does_not_change_what_is_generated() -> None:
+    known, seen = {"sku": ["A"]}, set[str]()
+    operation = schemathesis.openapi.from_dict(DOCUMENT)["/p"]["POST"]
+
+    def learn(case: AnyCase) -> None:
+        seen.add(case.body["sku"])
+        known["sku"].append(case.body["sku"])
+
+    cases = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
+    for_each(naming_what_exists(cases, known), learn, 8 * CASES)
+    assert "A" in seen
 
 
 def test_a_template_has_an_example() -> None:
