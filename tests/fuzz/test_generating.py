@@ -1,20 +1,26 @@
 """The harness of the random requests: it finds, tells apart, and says how to do it again."""
 
+from typing import Any
+
 import pytest
 import schemathesis
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
 from tests.fuzz.documented import operation_names
-from tests.fuzz.generating import SEED, AnyCase, for_each, naming_what_exists
+from tests.fuzz.generating import SEED, for_each, naming_what_exists
 from tests.fuzz.service import example_of
 
 CASES = 5
 
-SKU = {"type": "object", "properties": {"sku": {"type": "string"}}, "required": ["sku"]}
+SKU: dict[str, Any] = {
+    "type": "object",
+    "properties": {"sku": {"type": "string"}},
+    "required": ["sku"],
+}
 BODY = {"required": True, "content": {"application/json": {"schema": SKU}}}
 POST = {"requestBody": BODY, "responses": {"200": {"description": "Fine"}}}
-DOCUMENT = {
+DOCUMENT: dict[str, Any] = {
     "openapi": "3.1.0",
     "info": {"title": "Small", "version": "1"},
     "paths": {"/p": {"post": POST}},
@@ -52,16 +58,15 @@ def test_an_unforeseen_error_is_not_collected_but_raised() -> None:
 
 
 def test_what_is_learnt_meanwhile_does_not_change_what_is_generated() -> None:
-    known, seen = {"sku": ["A"]}, set[str]()
+    known = {"sku": ["A"]}
     operation = schemathesis.openapi.from_dict(DOCUMENT)["/p"]["POST"]
 
-    def learn(case: AnyCase) -> None:
-        seen.add(case.body["sku"])
+    def learn(case: Any) -> None:
         known["sku"].append(case.body["sku"])
 
     cases = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
     for_each(naming_what_exists(cases, known), learn, 8 * CASES)
-    assert "A" in seen
+    assert known["sku"].count("A") > 1
 
 
 def test_a_template_has_an_example() -> None:
