@@ -15,6 +15,7 @@ import trio
 
 from actors.campaign.delivery_messages import (
     BROADCAST_COMPLETED,
+    BROADCASTS,
     BroadcastState,
     DeliveryState,
 )
@@ -167,6 +168,7 @@ class _Pumping:
         answer = await self.system.ref(JOURNAL).ask(append, timeout_s=APPEND_S)
         if isinstance(answer, Rejected):
             raise answer.violation
+        self.system.changes.tell(BROADCASTS, self.merchant_id, self.campaign_id)
 
     def advance(self, broadcast: BroadcastRow, reserve: int = 0) -> Write:
         """The next step is ours, unless somebody has taken it."""
