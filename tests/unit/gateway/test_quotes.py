@@ -20,7 +20,7 @@ from supervisors.policies import domain_policies
 from tests.unit.runtime.helpers import running
 
 ROSES = Product("ROSES-12", "Roses", ProductKind.PACKAGE, 2_500, "EUR")
-OWNER = Principal("tester", Role.OWNER, "flora", None, None, 0)
+OWNER = Principal("tester", Role.OWNER, "flora", None, 0.0, "token")
 FALLBACK_MAX_S = 900.0
 
 
