@@ -54,12 +54,21 @@ class Asked(Protocol):
 
 
 class ActorRef:
-    """Sends to one address, whichever incarnation of the actor lives there."""
+    """Sends to one address, whichever incarnation of the actor lives there.
+
+    References to the same address are equal.
+    """
 
     __slots__ = ("_cell",)
 
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ActorRef) and self._cell is other._cell
+
+    def __hash__(self) -> int:
+        return hash(self._cell)
 
     @property
     def address(self) -> str:

@@ -92,6 +92,7 @@ from supervisors.secrets import WatchedSecret
 
 ROOT = "loyalnest"
 DOMAINS = "loyalnest.domains"
+EDGE = "loyalnest.edge"
 """Name of the supervisor whose children are the domains."""
 
 SUBSCRIPTIONS = {
@@ -234,7 +235,7 @@ def application(
                     ),
                 ),
                 _supervisor("domains", lambda: domains(spec, handle, shared, vault), name=DOMAINS),
-                _supervisor("edge", lambda: _edge(spec.edge)),
+                _supervisor("edge", lambda: _edge(spec.edge), name=EDGE),
             ),
             intensity=ROOT_INTENSITY,
             period_s=ROOT_PERIOD_S,

@@ -15,6 +15,7 @@ import trio
 
 from actors.campaign.delivery_messages import (
     BROADCAST_COMPLETED,
+    BROADCASTS,
     BroadcastState,
     DeliveryState,
 )
@@ -166,12 +167,14 @@ class _Pumping:
         job_id = self.system.ids.new("job")
         return job_write(job, job_id=job_id, now=now, trace_id=self.job.trace_id)
 
-    async def append(self, entry: Sequence[Write]) -> None:
-        """Raises `Superseded` where somebody else took the step."""
-        append = Append(tuple(entry), in_background=True)
+    async def append(self, entry: Sequence[Write], *, synchronous: bool = True) -> None:
+        """Raises `Superseded` where somebody else took the step. Not synchronous is only what
+        the next look at the broadcast shows."""
+        append = Append(tuple(entry), in_background=True, synchronous=synchronous)
         answer = await self.system.ref(JOURNAL).ask(append, timeout_s=APPEND_S)
         if isinstance(answer, Rejected):
             raise answer.violation
+        self.system.changes.tell(BROADCASTS, self.merchant_id, self.campaign_id)
 
     def advance(self, broadcast: BroadcastRow, reserve: int = 0) -> Write:
         """The next step is ours, unless somebody has taken it."""
@@ -198,7 +201,8 @@ class _Pumping:
                 step_write(broadcast, AUDIENCE, len(members), now, {"written": len(members)}),
                 *recipients,
                 Write(GATHERED, (*key, last, done)),
-            )
+            ),
+            synchronous=False,
         )
 
     # Sending

@@ -95,6 +95,11 @@ SELECT_EXPIRED = AcrossMerchants(
     " ORDER BY leased_until LIMIT $3"
 )
 
+QUEUES_WITH_EXPIRED = AcrossMerchants(
+    f"SELECT DISTINCT queue FROM jobs WHERE {RUNNING} AND leased_until <= $1"
+)
+"""An index holds what runs, which is little, and nothing else."""
+
 COUNT_UNFINISHED = AcrossMerchants(
     "SELECT queue, state, count(*) FROM jobs"
     " WHERE state IN ('available', 'running', 'retryable', 'dead') GROUP BY queue, state"

@@ -34,6 +34,7 @@ from runtime.jobs.queries import (
     PRUNE_JOBS,
     PRUNE_RUNS,
     PUT_BACK,
+    QUEUES_WITH_EXPIRED,
     RESCUE,
     SELECT_EXPIRED,
     SELECT_JOB,
@@ -236,10 +237,15 @@ class JobStore:
 
     async def expired(self, limits: Mapping[str, int], *, now: datetime) -> dict[str, list[Job]]:
         """Running jobs whose lease has run out, the longest ago first: of each queue up to its
-        limit."""
-        queries: list[Query] = [(SELECT_EXPIRED, (queue, now, n)) for queue, n in limits.items()]
-        found = await self._database.fetch_many(queries)
-        return {queue: list(map(job_of, rows)) for queue, rows in zip(limits, found, strict=True)}
+        limit. Where there are none, which is nearly always, that is one question."""
+        expired: dict[str, list[Job]] = {queue: [] for queue in limits}
+        there = await self._database.fetch(QUEUES_WITH_EXPIRED, now)
+        queues = [row[0] for row in there if row[0] in limits]
+        queries: list[Query] = [(SELECT_EXPIRED, (queue, now, limits[queue])) for queue in queues]
+        if queries:
+            found = await self._database.fetch_many(queries)
+            expired |= zip(queues, (list(map(job_of, rows)) for rows in found), strict=True)
+        return expired
 
     async def get(self, merchant_id: str, job_id: str) -> Job | None:
         row = await self._database.fetch_row(SELECT_JOB, merchant_id, job_id)

@@ -98,11 +98,11 @@ class Watched(DatabaseHandle):
         self.reads += 1
         return await super().fetch_many(queries)
 
-    async def append(self, entries: Sequence[Entry]) -> None:
+    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
         self.entries += len(entries)
         if self.failures:
             raise self.failures.pop()
-        await super().append(entries)
+        await super().append(entries, synchronous=synchronous)
 
 
 @attrs.frozen
