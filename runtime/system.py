@@ -8,6 +8,7 @@ import trio
 
 from runtime.askdeadlines import AskDeadlines
 from runtime.cell import Cell
+from runtime.changes import Changes
 from runtime.child import BRUTAL, ChildSpec
 from runtime.deadletters import DeadLetter, DeadLetters
 from runtime.errors import InvalidSpec, NameTaken, StartFailed
@@ -63,6 +64,7 @@ class ActorSystem:
         self.expiries = Expiries()
         self.overtime = Overtime(self.metrics)
         self.foreground = Foreground()
+        self.changes = Changes()
         self.root: Cell | None = None
         self._names: dict[str, Cell] = {}
         self._regions: dict[str, Region] = {}

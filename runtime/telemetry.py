@@ -3,17 +3,12 @@
 from collections.abc import Callable, Iterable
 from functools import cache
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    disable_created_metrics,
-)
+from prometheus_client import CollectorRegistry, Gauge, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
 
 from runtime.outbox_metrics import OutboxMetrics
 from runtime.policies.metrics import PolicyMetrics
+from runtime.tallies import Counter, Histogram
 
 PREFIX = "loyalnest"
 

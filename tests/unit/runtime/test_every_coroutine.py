@@ -126,7 +126,7 @@ JOB_CALLS: Calls = {
     "JobStore.expired": lambda w: w.jobs.expired({"q": 1}, now=START),
     "JobStore.get": lambda w: w.jobs.get("m", "j"),
     "JobStore.live_twin": lambda w: w.jobs.live_twin(_new_job()),
-    "JobStore.dead": lambda w: w.jobs.dead("j"),
+    "JobStore.letter": lambda w: w.jobs.letter("j"),
     "JobStore.list_dead": lambda w: w.jobs.list_dead((START, ""), 1),
     "JobStore.counts": lambda w: w.jobs.counts(),
     "JobStore.oldest": lambda w: w.jobs.oldest(["q"]),
@@ -163,10 +163,10 @@ class Gated(DatabaseHandle):
 
     world: World | None = None
 
-    async def append(self, entries: Sequence[Entry]) -> None:
+    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
         if self.world is not None:
             await self.world.gate.wait()
-        await super().append(entries)
+        await super().append(entries, synchronous=synchronous)
 
 
 @asynccontextmanager
