@@ -42,6 +42,9 @@ class HttpMetrics:
         self.in_flight = Gauge(
             "http_requests_in_flight", "Requests being worked on", (), PREFIX, registry=registry
         )
+        self.live_connections = Gauge(
+            "live_connections", "WebSockets to /v1/live", (), PREFIX, registry=registry
+        )
         self.rejections = rejections(registry)
         self.denials = Counter(
             "authz_denials",

@@ -36,10 +36,10 @@ from runtime.jobs.queries import (
     PUT_BACK,
     QUEUES_WITH_EXPIRED,
     RESCUE,
-    SELECT_DEAD,
     SELECT_EXPIRED,
     SELECT_JOB,
     SELECT_LAST_SLOT,
+    SELECT_LETTER,
     SELECT_OLDEST,
     SELECT_UNIQUE,
     any_due,
@@ -264,9 +264,10 @@ class JobStore:
         twin: str | None = await self._database.fetch_value(SELECT_UNIQUE, *values)
         return twin
 
-    async def dead(self, job_id: str) -> Job | None:
-        """The dead letter with this id, of whatever merchant."""
-        row = await self._database.fetch_row(SELECT_DEAD, job_id)
+    async def letter(self, job_id: str) -> Job | None:
+        """The dead letter with this id, of whatever merchant, or the job that one became when it
+        was put back."""
+        row = await self._database.fetch_row(SELECT_LETTER, job_id)
         return job_of(row) if row is not None else None
 
     async def list_dead(self, before: tuple[datetime, str], limit: int) -> list[Job]:

@@ -22,6 +22,7 @@ class Reality:
     def __init__(self, schema: Schema = EMPTY) -> None:
         self._copy = Copy(schema)
         self._database: SqliteDatabase = open_sqlite_memory(self._copy.connection, yields=False)
+        self._unsynced = 0
 
     def end(self) -> None:
         """Nobody looks at it any more."""
@@ -45,13 +46,43 @@ class Reality:
         return await self._database.fetch_many(queries)
 
     async def execute(self, sql: str, *values: Any) -> list[Row]:
-        return await self._database.execute(sql, *values)
+        rows = await self._database.execute(sql, *values)
+        self._sync()
+        return rows
 
     async def transact(self, statements: Sequence[Query]) -> None:
         await self._database.transact(statements)
+        self._sync()
 
-    async def append(self, entries: Sequence[Entry]) -> None:
-        await self._database.append(entries)
+    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
+        if synchronous:
+            await self._database.append(entries)
+            self._sync()
+            return
+        self._copy.connection.execute("SAVEPOINT unsynced")
+        self._unsynced += 1
+        try:
+            await self._database.append(entries)
+        except BaseException:
+            self.lose(1)
+            raise
+
+    @property
+    def unsynced(self) -> int:
+        """Commits that the store would lose with its power."""
+        return self._unsynced
+
+    def _sync(self) -> None:
+        while self._unsynced:
+            self._copy.connection.execute("RELEASE unsynced")
+            self._unsynced -= 1
+
+    def lose(self, commits: int) -> None:
+        """Undo the last ones, of those that are not synced."""
+        for _ in range(commits):
+            self._copy.connection.execute("ROLLBACK TO unsynced")
+            self._copy.connection.execute("RELEASE unsynced")
+            self._unsynced -= 1
 
     @property
     def as_database(self) -> SqliteDatabase:
