@@ -1,8 +1,8 @@
-"""Real faults, and the real metrics of them, before the alert rules: each fault is told by the
-alerts it should be told by, by no other, and by none once it is over.
+"""Each of the real faults is told by the alerts it should be told by, and none stays afterwards.
 
-An alert waits for minutes. So what the metrics are at the moment of a fault, and how much the
-counters have grown by then, is taken for each minute that it lasts.
+The real metrics are put before the alert rules. An alert waits for minutes. So what the metrics are
+at the moment of a fault, and how much the counters have grown by then, is taken for each minute
+that it lasts.
 """
 
 import re
