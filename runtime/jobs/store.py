@@ -1,6 +1,6 @@
 """The job tables: writes for journal entries, and what the queue's actors ask of the store."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -149,7 +149,7 @@ def _claimed(row: Row) -> Job:
     return job_of(columns, followed=bool(followed))
 
 
-def job_of(row: Sequence[Any], *, followed: bool = True) -> Job:
+def job_of(row: Iterable[Any], *, followed: bool = True) -> Job:
     """A row of the columns of `COLUMNS`."""
     *plain, errors, history = row
     merchant_id, job_id, queue, name, key, unique_key, priority, payload, trace_id, *rest = plain
