@@ -123,7 +123,7 @@ class SimulatedStore:
         self._unsynced.append(entries)
         rows = [(write.statement.name, write.row) for entry in entries for write in entry]
         self.trace.note("commit", process, len(entries), fingerprint(rows))
-        await self._check_epoch(entries, process)
+        self._check_epoch(entries, process)
         if synchronous:
             self.synced()
 
@@ -134,10 +134,10 @@ class SimulatedStore:
             except Exception as error:
                 self.findings.add("the simulation itself", f"{type(error).__name__}: {error}")
 
-    async def _check_epoch(self, entries: Sequence[Entry], process: str) -> None:
+    def _check_epoch(self, entries: Sequence[Entry], process: str) -> None:
         for write in entries[0] if entries else ():
             if write.statement.name == COUNT_COMMIT.name:
-                epoch = await self.real.fetch_value(SELECT_EPOCH, write.row[0])
+                epoch = self.real.value_now(SELECT_EPOCH, write.row[0])
                 detail = f"{process} commits in epoch {write.row[1]}, it is {epoch}"
                 self.findings.check(epoch == write.row[1], "one writer at a time", detail)
 

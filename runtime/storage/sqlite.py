@@ -165,6 +165,9 @@ class SqliteDatabase:
     async def _write(
         self, work: Callable[..., Result], *arguments: Any, synchronous: bool = True
     ) -> Result:
+        if not self._yields:
+            self._check_open()
+            return _write_nested(self._writer, work, arguments)
         if not self._reader_count:
             return await self._in_memory(_write_nested, work, arguments)
         require_deadline(DEPENDENCY)
@@ -186,6 +189,9 @@ class SqliteDatabase:
         return _write(self._writer, work, arguments)
 
     async def _read(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        if not self._yields:
+            self._check_open()
+            return _read(self._writer, work, arguments)
         if not self._reader_count:
             return await self._in_memory(_read, work, arguments)
         require_deadline(DEPENDENCY)
@@ -201,9 +207,8 @@ class SqliteDatabase:
         self, way: Callable[..., Result], work: Callable[..., Result], arguments: Any
     ) -> Result:
         """Here and now: nobody gets in between, so that nothing needs a lock."""
-        if self._yields:
-            require_deadline(DEPENDENCY)
-            await trio.lowlevel.checkpoint()
+        require_deadline(DEPENDENCY)
+        await trio.lowlevel.checkpoint()
         self._check_open()
         return way(self._writer, work, arguments)
 
