@@ -152,7 +152,20 @@ class _Running:
     import_id: str
 
     async def go_on(self) -> bool | None:
-        """Whether all is done; None when the import is not running any more."""
+        """Whether all is done; None when the import is not running any more.
+
+        Raises `Superseded` where it is not where it was: another worker has it, or a store that was
+        killed has lost the last steps.
+        """
+        try:
+            return await self._go_on()
+        except Superseded:
+            row = await self._durable_place()
+            if row is None or row["state"] != RUNNING:
+                return None
+            raise
+
+    async def _go_on(self) -> bool | None:
         row = await self._durable_place()
         if row is None or row["state"] != RUNNING:
             return None

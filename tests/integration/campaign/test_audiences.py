@@ -209,13 +209,13 @@ async def test_a_crash_at_any_step_leaves_the_audience_as_it_was_to_be(
 def _crash_at(patch: pytest.MonkeyPatch, step: int, *, committed: bool) -> list[bool]:
     append, crashed, done = _Freezing._append, [], [0]
 
-    async def crashing(self: _Freezing, entry: Any) -> None:
+    async def crashing(self: _Freezing, entry: Any, **options: bool) -> None:
         number, done[0] = done[0], done[0] + 1
         if number != step:
-            return await append(self, entry)
+            return await append(self, entry, **options)
         crashed.append(True)
         if committed:
-            await append(self, entry)
+            await append(self, entry, **options)
         raise RuntimeError("the worker dies here")
 
     patch.setattr(_Freezing, "_append", crashing)
@@ -228,9 +228,9 @@ async def test_cancelled_while_it_is_written_down_nothing_runs() -> None:
             patch.setattr(actors.campaign.audiences, "CHUNK", 1)
             append = _Freezing._append
 
-            async def slowly(self: _Freezing, entry: Any) -> None:
+            async def slowly(self: _Freezing, entry: Any, **options: bool) -> None:
                 await trio.sleep(1)
-                await append(self, entry)
+                await append(self, entry, **options)
 
             patch.setattr(_Freezing, "_append", slowly)
             campaign = await world.moved(await world.draft(broadcast(Audience())), Move.START)
