@@ -76,6 +76,7 @@ from actors.referrals.messages import REFERRAL_REWARDED, TEXT_STATUS_TOLD
 from actors.referrals.sending import Couriers
 from actors.referrals.supervisor import MIGRATIONS as REFERRALS_MIGRATIONS
 from actors.referrals.supervisor import referrals_children, referrals_jobs
+from actors.rfm_analytics.forgetting import FORGETTING as RFM_FORGETTING
 from actors.rfm_analytics.pacing import SLICE
 from actors.rfm_analytics.supervisor import MIGRATIONS as RFM_ANALYTICS_MIGRATIONS
 from actors.rfm_analytics.supervisor import rfm_analytics_children, rfm_analytics_jobs
@@ -103,7 +104,14 @@ SUBSCRIPTIONS = {
     AUDITED: (AUDIT,),
     FLAG_CHANGED: (KEEPER,),
     PRIVACY_REQUESTED: (PRIVACY,),
-    CUSTOMER_ERASED: (ACCOUNTS, GAMIFICATION_INTAKE, REFERRAL_PEOPLE, BROADCASTS, FORGETTER),
+    CUSTOMER_ERASED: (
+        ACCOUNTS,
+        GAMIFICATION_INTAKE,
+        REFERRAL_PEOPLE,
+        BROADCASTS,
+        FORGETTER,
+        RFM_FORGETTING,
+    ),
     TIER_CHANGED: (BROADCASTS,),
     CAMPAIGN_CHANGED: (BROADCASTS,),
     BROADCAST_COMPLETED: (BROADCASTS,),

@@ -11,6 +11,7 @@ import pytest
 
 from runtime.policies import be_strict
 from tests.binary import BinaryBuild, planned_build
+from tests.plain_log import log_plainly
 from tests.scratch import keep_files_in_memory
 from tests.servers import postgres, redis_server
 
@@ -19,6 +20,9 @@ BINARY_TESTS = "test_binary.py"
 
 LONGEST = {"test_all_together.py", "test_planted.py", "test_scenarios.py", "test_operations.py"}
 """Come first."""
+
+GARBAGE_THRESHOLDS = (50_000, 20, 20)
+"""Those of the program. With the usual ones the collector takes a tenth of the suite's time."""
 
 BINARY_FOLDER = "binary_folder"
 BUILDS = pytest.StashKey[ExitStack]()
@@ -36,9 +40,11 @@ def binary_build(pytestconfig: pytest.Config) -> BinaryBuild:
 def pytest_configure(config: pytest.Config) -> None:
     """Take the folder to build in, or with several workers hear which one it is.
 
-    In tests, a call that goes out without a deadline raises `NoDeadline`, and files are kept in
-    memory.
+    In tests, a call that goes out without a deadline raises `NoDeadline`, files are kept in
+    memory, and the collector comes as rarely as in the program.
     """
+    log_plainly()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     be_strict(True)
     keep_files_in_memory()
     hear_interrupts()

@@ -8,6 +8,7 @@ import gc
 import json
 import os
 import resource
+import runpy
 import selectors
 import signal
 import socket
@@ -28,12 +29,16 @@ START_TIMEOUT_S: Final = 60.0
 
 @attrs.frozen
 class Order:
-    """What to run: the arguments after the program's name, where, and in which environment."""
+    """What to run: the arguments after the program's name, where, and in which environment.
+
+    A `module` of the tests is run in the place of the program, as `python -m` would.
+    """
 
     arguments: tuple[str, ...]
     cwd: str
     environment: Mapping[str, str]
     file_max_bytes: int | None = None
+    module: str | None = None
 
 
 class Forked:
@@ -195,7 +200,10 @@ def main() -> None:
     ordered = forking.run()
     if ordered is not None:
         become(*ordered)
-        program.main()
+        if (module := ordered[0].module) is not None:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        else:
+            program.main()
 
 
 if __name__ == "__main__":

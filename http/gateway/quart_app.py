@@ -16,7 +16,7 @@ from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import MapAdapter
 
-from gateway.api_map import api_map
+from gateway.api_map import NO_PARAMETERS, api_map
 from gateway.dispatch import Dispatcher, explain
 from gateway.incoming import Incoming
 from gateway.live import PATH as LIVE
@@ -30,7 +30,6 @@ from runtime.changes import Changes
 NOWHERE: Final = "/./"
 """The beginning of no route's path."""
 
-NO_PARAMETERS: Final[Mapping[str, str]] = {}
 NO_STATE: Final[Mapping[str, Any]] = {}
 
 Match = tuple[str, Mapping[str, Any], HTTPException | None]

@@ -5,7 +5,7 @@ import pytest
 from supervisors.simulation.everything import EverythingScenario
 from tests.sim.chunks import chunks, name_of, run_seeds
 
-OF_ALL = 135
+OF_ALL = 70
 LONG_OF_ALL = 4_000
 
 

@@ -9,7 +9,7 @@ from tests.sim.chunks import chunks, name_of, run_seeds
 from tests.sim.test_all_together import LONG_OF_ALL, OF_ALL
 
 ALONE = [scenario for scenario in SCENARIOS.values() if scenario is not EverythingScenario]
-OF_EACH = 5
+OF_EACH = 7
 """With those of all domains together more than two hundred."""
 
 LONG_OF_EACH = 700

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -138,35 +138,36 @@ def started(
     cwd: Path,
     stderr: int | None = None,
     fresh: bool = False,
+    module: str | None = None,
     **extra: str,
 ) -> Iterator[Running]:
     """A process that does not outlive the block. Its stderr goes to a file in `cwd`, unless a
-    descriptor is given."""
+    descriptor is given. A `module` of the tests runs in the place of the program."""
     log = cwd / f"stderr-{os.urandom(4).hex()}.log"
+    order = Order(tuple(map(str, arguments)), str(cwd), environment(**extra), module=module)
     start = _started_anew if fresh else _forked
     with log.open("w") as err:
-        errors = err.fileno() if stderr is None else stderr
-        running = Running(start(arguments, cwd, errors, environment(**extra)), log)
+        running = Running(start(order, err.fileno() if stderr is None else stderr), log)
     try:
         yield running
     finally:
         running.finish()
 
 
-def _started_anew(
-    arguments: Sequence[str | Path], cwd: Path, stderr: int, env: Mapping[str, str]
-) -> "subprocess.Popen[str]":
+def _started_anew(order: Order, stderr: int) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        command(*arguments), cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=stderr, text=True
+        command(*order.arguments),
+        cwd=order.cwd,
+        env=order.environment,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
     )
 
 
-def _forked(
-    arguments: Sequence[str | Path], cwd: Path, stderr: int, env: Mapping[str, str]
-) -> Forked:
+def _forked(order: Order, stderr: int) -> Forked:
     reading, writing = os.pipe()
     try:
-        order = Order(tuple(map(str, arguments)), str(cwd), env)
         process = zygote().fork(order, writing, stderr)
     finally:
         os.close(writing)

@@ -1,10 +1,8 @@
 """Workers in processes of their own, killed and frozen: every job has its effect once."""
 
 import signal
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
@@ -20,7 +18,7 @@ from runtime.jobs.store import JobStore
 from runtime.storage import AcrossMerchants, migrate
 from runtime.storage.postgres import PostgresDatabase
 from supervisors.application import MIGRATIONS
-from tests.integration.cli.program import ROOT, Running, environment
+from tests.integration.cli.program import Running, started
 from tests.integration.jobs.worker import QUEUE
 from tests.servers import PostgresServer
 from tests.stores import unhurried
@@ -83,24 +81,9 @@ async def queue(postgres: PostgresServer) -> AsyncIterator[Queue]:
     await database.close()
 
 
-@contextmanager
-def worker(queue: Queue, name: str, folder: Path) -> Iterator[Running]:
+def worker(queue: Queue, name: str, folder: Path) -> AbstractContextManager[Running]:
     """A process that does not outlive the block, even when it is frozen."""
-    log = folder / f"{name}.log"
-    with log.open("w") as err:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.jobs.worker", queue.url, name],
-            cwd=ROOT,
-            env=environment(PYTHONPATH=f"{ROOT}:{ROOT / 'http'}"),
-            stdout=subprocess.PIPE,
-            stderr=err,
-            text=True,
-        )
-    running = Running(process, log)
-    try:
-        yield running
-    finally:
-        running.finish()
+    return started(queue.url, name, cwd=folder, module="tests.integration.jobs.worker")
 
 
 async def line_with(running: Running, text: str) -> str:

@@ -3,6 +3,7 @@
 `python -m tests.integration.watch.shipping DATA_DIR [OTLP_ENDPOINT]`
 """
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -93,9 +94,10 @@ async def main(data_dir: Path, endpoint: str) -> None:
         system = ActorSystem(system_ports(), metrics, tracing)
         async with system.run(application(spec, handle, cache)):
             address = await system.ref(LISTENER).ask(GetAddress())
-            sys.stdout.write(f"shipping serves {address.url}\n")
-            sys.stdout.flush()
-            await trio.to_thread.run_sync(sys.stdin.read)
+            with trio.open_signal_receiver(signal.SIGTERM) as signals:
+                sys.stdout.write(f"shipping serves {address.url}\n")
+                sys.stdout.flush()
+                await anext(signals)
 
 
 if __name__ == "__main__":

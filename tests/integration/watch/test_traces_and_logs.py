@@ -2,8 +2,7 @@
 
 import json
 import re
-import subprocess
-import sys
+import signal
 import time
 import urllib.error
 import urllib.request
@@ -16,7 +15,7 @@ import attrs
 import pytest
 
 from tests.collector import collecting
-from tests.integration.cli.program import ROOT, TIMEOUT_S, Running, environment, run
+from tests.integration.cli.program import TIMEOUT_S, Running, run, started
 
 pytestmark = pytest.mark.slow
 
@@ -94,28 +93,10 @@ def shop(folder: Path, *more: str) -> Iterator[Shop]:
     token = run(
         "token", "--merchant", "shop", "--role", "owner", "--data-dir", folder, cwd=folder
     ).out.strip()
-    log = folder / "stderr.log"
-    command = [sys.executable, "-m", "tests.integration.watch.shipping", str(folder), *more]
-    with log.open("w") as err:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=environment(PYTHONPATH=f"{ROOT}:{ROOT / 'http'}"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=err,
-            text=True,
-        )
-    running = Running(process, log)
-    try:
+    with started(folder, *more, cwd=folder, module="tests.integration.watch.shipping") as running:
         yield Shop(running, running.url(), token)
-        assert process.stdin is not None
-        process.stdin.close()
-        assert process.wait(TIMEOUT_S) == 0
-    finally:
-        running.finish()
-        if process.stdin is not None:
-            process.stdin.close()
+        running.send(signal.SIGTERM)
+        assert running.wait() == 0
 
 
 def test_one_trace_leads_from_the_request_to_the_actor_to_the_job(tmp_path: Path) -> None:

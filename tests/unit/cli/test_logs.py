@@ -16,6 +16,7 @@ import structlog
 from cli import logs
 from cli.logs import CAPACITY, LogWriter, logging_to
 from runtime import request_context
+from tests.plain_log import log_plainly
 
 READ_BYTES = 1 << 20
 READ_TIMEOUT_S = 5.0
@@ -34,7 +35,7 @@ def pipe() -> Iterator[tuple[int, int]]:
 @pytest.fixture(autouse=True)
 def _default_structlog() -> Iterator[None]:
     yield
-    structlog.reset_defaults()
+    log_plainly()
 
 
 def lines(reading: int) -> list[str]:

@@ -134,6 +134,7 @@ CASES = (
     Case("LoyalNestLoopLags", lag("0.5"), lag("0.25")),
     Case("LoyalNestShedsLoad", shed(1.1), shed(0.9)),
     grown("LoyalNestRestarts", "loyalnest_actor_restarts_total", 6, 4, child="x"),
+    grown("LoyalNestHandlerHangs", "loyalnest_handlers_over_limit_total", actor="Journal"),
     Case("LoyalNestQueueFills", queue(31), queue(30)),
     grown("LoyalNestJobsDie", "loyalnest_jobs_dead_total", queue="mail"),
     grown("LoyalNestEventsDie", "loyalnest_outbox_dead_total"),
