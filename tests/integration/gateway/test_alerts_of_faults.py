@@ -1,8 +1,8 @@
-"""Real faults are told by the alerts that they should be told by, and by none once they are over.
+"""Each of the real faults is told by the alerts it should be told by, and none stays afterwards.
 
-The metrics are those of a program under the fault. An alert waits for minutes. So what they are at
-the moment of the fault, and how much the counters have grown by then, is taken for each minute that
-it lasts.
+The real metrics are put before the alert rules. An alert waits for minutes. So what the metrics are
+at the moment of a fault, and how much the counters have grown by then, is taken for each minute
+that it lasts.
 """
 
 import re

@@ -86,7 +86,7 @@ class World:
 @asynccontextmanager
 async def world() -> AsyncIterator[World]:
     store = Watched()
-    handle = patient(store)  # type: ignore[arg-type]
+    handle = patient(store)
     children = [ChildSpec("journal", lambda: Journal(handle), name=JOURNAL)]
     try:
         async with running(children) as system:
