@@ -92,8 +92,8 @@ class ChildState(Enum):
 
 @attrs.frozen
 class Backoff:
-    """Waits between restarts: none before the first of a period, then `initial_s`, doubling
-    up to `max_s`, each spread evenly by ± `jitter` of itself."""
+    """Waits between the restarts of a child: none before the first of a period, then `initial_s`,
+    doubling up to `max_s`, each spread evenly by ± `jitter` of itself."""
 
     initial_s: float = 0.1
     max_s: float = 5.0

@@ -5,12 +5,13 @@ from random import Random
 
 import attrs
 
+from runtime.children import Child
 from runtime.flags import SupervisorFlags
 
 
 @attrs.define
 class Restarts:
-    """The restarts of one supervisor that its present flags still look at.
+    """The restarts of one supervisor that its present flags still look at, each with its child.
 
     Every event that leads to a restart counts once, however many children it restarts, and a
     restart that failed counts again when it is repeated. A restart exactly `period_s` ago is
@@ -18,24 +19,28 @@ class Restarts:
     """
 
     flags: SupervisorFlags
-    _times: deque[float] = attrs.field(factory=deque)
+    _counted: deque[tuple[float, Child]] = attrs.field(factory=deque)
 
-    def admit(self, now: float) -> bool:
-        """Count a restart at `now`; false when it is one too many."""
+    def admit(self, now: float, child: Child) -> bool:
+        """Count a restart because of `child` at `now`; false when it is one too many."""
         self._forget_before(now - self.flags.period_s)
-        self._times.append(now)
-        return len(self._times) <= self.flags.intensity
+        self._counted.append((now, child))
+        return len(self._counted) <= self.flags.intensity
 
-    def delay_s(self, random: Random) -> float:
-        """How long the restart that was admitted last waits."""
+    def delay_s(self, child: Child, random: Random) -> float:
+        """How long a restart because of `child` that was just admitted waits: what happened to
+        others is no reason to wait."""
         backoff = self.flags.backoff
-        return backoff.delay_s(len(self._times), random) if backoff is not None else 0.0
+        if backoff is None:
+            return 0.0
+        restarts = sum(counted is child for _, counted in self._counted)
+        return backoff.delay_s(restarts, random)
 
     def in_period(self, now: float) -> int:
         """Restarts in the period that ends at `now`."""
         self._forget_before(now - self.flags.period_s)
-        return len(self._times)
+        return len(self._counted)
 
     def _forget_before(self, threshold: float) -> None:
-        while self._times and self._times[0] < threshold:
-            self._times.popleft()
+        while self._counted and self._counted[0][0] < threshold:
+            self._counted.popleft()

@@ -205,12 +205,12 @@ class Supervisor(Actor):
 
     async def _restart(self, child: Child) -> None:
         """Count a restart, then start the child and those that share its fate."""
-        if not self._restarts.admit(monotonic()):
+        if not self._restarts.admit(monotonic(), child):
             child.state = ChildState.DOWN
             self._report(ReportKind.SHUTDOWN, child, MAX_INTENSITY)
             self.stop(ExitReason(ExitKind.SHUTDOWN, MAX_INTENSITY))
             return
-        delay = self._restarts.delay_s(self.system.random)
+        delay = self._restarts.delay_s(child, self.system.random)
         if delay > 0:
             await self._stop_group(child)
             self._restart_later(child, delay, RestartDue(child))

@@ -148,10 +148,11 @@ FLAGS_FILE = "flags.json"
 DOMAIN_INTENSITY = 5
 DOMAIN_PERIOD_S = 30.0
 
-DOMAINS_INTENSITY = 100
+DOMAINS_INTENSITY = 200
 """Restarts of whole domains, all together, in the same period. A domain that has given up stays
 down and is none of them: these were ended by force, or did not start again, which says nothing
-about the other domains. With the backoff, all of them together stay below it for ever."""
+about the other domains. With the backoff, a domain cannot have more than 15 in the period, and all
+of them together stay below it for ever."""
 
 ROOT_INTENSITY = 3
 ROOT_PERIOD_S = 60.0

@@ -479,6 +479,21 @@ async def test_group_whose_culprit_is_terminated_is_restarted_by_hand(
         assert await states(system) == {"a": RUNNING, "b": RUNNING}
 
 
+async def test_a_child_waits_for_its_own_restarts_and_not_for_those_of_others(
+    autojump_clock: MockClock,
+) -> None:
+    """Clause S8."""
+    backoff = Backoff(initial_s=1, max_s=8, jitter=0)
+    async with running([probe("a"), probe("b")], backoff=backoff, **LONG) as system:
+        for _ in range(3):
+            await end(system.ref("a"))
+            await trio.sleep(10)
+        await end(system.ref("b"))
+        assert await states(system) == {"a": RUNNING, "b": RUNNING}
+        await end(system.ref("a"))
+        assert await states(system) == {"a": RESTARTING, "b": RUNNING}
+
+
 async def test_backoff_delays_all_restarts_of_a_period_but_the_first(
     autojump_clock: MockClock,
 ) -> None:
