@@ -14,6 +14,7 @@ from tests.binary import BinaryBuild, planned_build
 from tests.plain_log import log_plainly
 from tests.scratch import keep_files_in_memory
 from tests.servers import postgres, redis_server
+from tests.turns import import_tests
 
 BINARY_TESTS = "test_binary.py"
 """Come last, when the binary is ready."""
@@ -65,6 +66,15 @@ def hear_interrupts() -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if BUILDS in config.stash:
         config.stash[BUILDS].close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    inputs: dict[str, Any] | None = getattr(session.config, "workerinput", None)
+    if inputs is not None:
+        folders = [path for path in map(Path, session.config.args) if path.is_dir()]
+        worker = int(inputs["workerid"].removeprefix("gw"))
+        import_tests((path.resolve() for path in folders), worker, inputs["workercount"])
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
