@@ -34,7 +34,8 @@ FUZZ_SEED ?= $(shell date +%s)
 FUZZ_EXAMPLES ?= 1000
 
 fuzz: $(VENV)/dev.stamp ## random requests to a real server: FUZZ_SEED and FUZZ_EXAMPLES choose which
-	FUZZ_SEED=$(FUZZ_SEED) FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest -q tests/fuzz
+	FUZZ_SEED=$(FUZZ_SEED) FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest -q \
+	    --numprocesses auto --dist load tests/fuzz
 
 bench: $(VENV)/dev.stamp ## measure, and write docs/benchmarks.md and docs/benchmarks.json
 	$(BIN)/python -m tests.bench

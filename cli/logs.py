@@ -11,8 +11,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import Any
 
 import attrs
@@ -63,6 +64,7 @@ class LogWriter:
         self.dropped = 0
         self._reported = 0
         self._descriptor = descriptor
+        self._torn = False
         self._hold_s = hold_s
         self._released = threading.Event()
         self._discards = 0
@@ -123,10 +125,12 @@ class LogWriter:
         return lines
 
     def _write_all(self, lines: list[bytes]) -> None:
-        if self._write(b"\n".join(lines)):
+        written = self._write(b"".join(line + b"\n" for line in lines))
+        ends = accumulate(len(line) + 1 for line in lines)
+        lost = sum(end > written for end in ends)
+        self.dropped += lost
+        if not lost:
             self._report()
-        else:
-            self.dropped += len(lines)
 
     def _doze(self) -> None:
         """Wait for lines. To wake a thread costs who does it more than the line did, so while
@@ -159,17 +163,21 @@ class LogWriter:
             "trace_id": None,
             "service": SERVICE,
         }
-        if self._write(msgspec.json.encode(event)):
+        line = msgspec.json.encode(event) + b"\n"
+        if self._write(line) == len(line):
             self._reported += dropped
 
-    def _write(self, line: bytes) -> bool:
-        rest = line + b"\n"
-        try:
+    def _write(self, text: bytes) -> int:
+        """How many bytes were written. After a line that was cut off, by a full disk, a new one
+        begins."""
+        whole = rest = b"\n" + text if self._torn else text
+        with suppress(OSError):
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
-        except OSError:
-            return False
-        return True
+        sent = whole[: len(whole) - len(rest)]
+        if sent:
+            self._torn = not sent.endswith(b"\n")
+        return max(0, len(text) - len(rest))
 
 
 class _QueueLogger:

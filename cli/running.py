@@ -63,9 +63,9 @@ class WatchedHandle(DatabaseHandle):
         super().__init__(pipeline)
         self.failure: StorageError | None = None
 
-    async def append(self, entries: Sequence[Entry]) -> None:
+    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
         try:
-            await super().append(entries)
+            await super().append(entries, synchronous=synchronous)
         except (ConstraintViolation, StorageUnavailable):
             raise
         except StorageError as error:

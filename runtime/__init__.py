@@ -16,6 +16,7 @@ from runtime.administration import (
     TerminateChild,
     WhichChildren,
 )
+from runtime.at_hand import AtHand
 from runtime.child import (
     BRUTAL,
     INFINITE,
@@ -83,6 +84,7 @@ __all__ = [
     "AdminError",
     "AskCycle",
     "AskTimeout",
+    "AtHand",
     "AutoShutdown",
     "Backoff",
     "Call",

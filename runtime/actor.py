@@ -50,6 +50,9 @@ class Actor:
     batch_cancellable: ClassVar[bool] = False
     """True: a batch is cancelled when nobody waits for any of it any more; see `finish_batch`."""
 
+    hard_limit_s: ClassVar[float] = 60.0
+    """A handler that works longer than this on one message, or one batch, is reported."""
+
     passes_on: ClassVar[tuple[type[Exception], ...]] = ()
     """Exceptions that a handler answers its asker with instead of ending the actor: failures of
     what it depends on, which leave its own state sound."""

@@ -91,7 +91,7 @@ class CountChildren(Call[ChildCounts]):
 
 @attrs.frozen
 class GetChildSpec(Call[ChildSpec | Refused]):
-    """The specification of the child with this id, or of the template's child at a reference."""
+    """The specification of the child with this id, or of the one at a reference."""
 
     child: str | ActorRef
 

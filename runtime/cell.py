@@ -190,8 +190,11 @@ class Cell:
         return True
 
     def took(self, count: int) -> None:
-        """So many messages have left the mailbox: let as many waiting senders in."""
+        """So many messages were taken up: let as many waiting senders in."""
         self.handled += count
+        self._let_in(count)
+
+    def _let_in(self, count: int) -> None:
         if self.room is not None:
             self.room.unpark(count=count)
 
@@ -201,7 +204,12 @@ class Cell:
             self.items.remove(envelope)
         except ValueError:  # put aside, or in the system lane: found at its turn
             return
-        self.took(1)
+        self._let_in(1)
+        self.bury_unwanted(envelope)
+
+    def put_back(self, envelope: Envelope) -> None:
+        """It was taken up, and is not to be begun: nobody waits for it any more."""
+        self.handled -= 1
         self.bury_unwanted(envelope)
 
     def cancel_work(self, envelope: Envelope) -> None:

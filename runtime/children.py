@@ -97,8 +97,9 @@ class Children:
     def __contains__(self, child: object) -> bool:
         return isinstance(child, Child) and self._by_id.get(child.id) is child
 
-    def find(self, id_: str) -> Child | None:
-        return self._by_id.get(id_)
+    def find(self, id_: object) -> Child | None:
+        """The child with this id; there is none for what is no id."""
+        return self._by_id.get(id_) if isinstance(id_, str) else None
 
     def find_at(self, ref: ActorRef) -> Child | None:
         """The child that lives at `ref`."""

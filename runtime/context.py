@@ -78,6 +78,34 @@ def request_context(*, deadline: float = inf, trace_id: str | None = None) -> It
         current.reset(token)
 
 
+@contextmanager
+def under_trace(trace_id: str | None) -> Iterator[None]:
+    """What is sent, logged and enqueued inside belongs to this trace; all else is inherited as
+    before. None changes nothing."""
+    if trace_id is None:
+        yield
+        return
+    ambient = current.get()
+    context = Context(trace_id=trace_id) if ambient is None else _traced(ambient, trace_id)
+    token = current.set(context)
+    try:
+        yield
+    finally:
+        current.reset(token)
+
+
+def _traced(ambient: Ambient, trace_id: str) -> Context:
+    return Context(
+        ambient.deadline,
+        trace_id,
+        ambient.asking,
+        ambient.receiver,
+        ambient.number,
+        ambient.retries,
+        ambient.actor,
+    )
+
+
 def time_left_s() -> float:
     """Seconds until the deadline in force; infinity where there is none."""
     ambient = current.get()

@@ -100,8 +100,12 @@ async def _offer_lanes(system: ActorSystem, consumer: str, lanes: Sequence[Part]
 
 async def _ask(system: ActorSystem, consumer: str, parts: Sequence[Part]) -> list[Exception | None]:
     ref = system.ref(consumer)
-    asks = [(ref, Deliver(part)) for part in parts]
-    answers = await ask_all(asks, timeout_s=DELIVERY_TIMEOUT_S)
+    deliveries = [Deliver(part) for part in parts]
+    answers = await ask_all(
+        [(ref, delivery) for delivery in deliveries],
+        timeout_s=DELIVERY_TIMEOUT_S,
+        traces=[delivery.trace_id for delivery in deliveries],
+    )
     return [answer if isinstance(answer, Exception) else None for answer in answers]
 
 

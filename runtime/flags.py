@@ -64,6 +64,8 @@ def check_flags(flags: SupervisorFlags) -> None:
     _require(known, f"no automatic shutdown: {flags.auto_shutdown!r:.200}")
     fits = not flags.simple or flags.auto_shutdown is AutoShutdown.NEVER
     _require(fits, "simple_one_for_one has no automatic shutdown")
+    if flags.backoff is not None:
+        _check_backoff(flags.backoff)
 
 
 def check_children(
@@ -74,8 +76,10 @@ def check_children(
 
     With `auto_shutdown`, also when one that shuts down like that would not.
     """
+    known = auto_shutdown is None or isinstance(auto_shutdown, AutoShutdown)
+    _require(known, f"no automatic shutdown: {auto_shutdown!r:.200}")
     ids: set[str] = set()
-    for spec in children:
+    for spec in listed(children):
         _check_child(spec)
         _require(spec.id not in ids, f"children with the same id: {spec.id:.200}")
         ids.add(spec.id)
@@ -88,6 +92,12 @@ def check_children(
                 auto_shutdown is not AutoShutdown.NEVER,
                 f"{spec.id}: significant, but the supervisor never shuts down by itself",
             )
+
+
+def listed(children: Iterable[ChildSpec]) -> tuple[ChildSpec, ...]:
+    """All of them, read once. Raises `InvalidSpec` for what cannot be read one by one."""
+    _require(isinstance(children, Iterable), f"no children: {children!r:.200}")
+    return tuple(children)
 
 
 def check_template(template: ChildSpec | None, flags: SupervisorFlags) -> None:
@@ -118,6 +128,19 @@ def _check_child(spec: ChildSpec) -> None:
     )
     for holds, rule in rules:
         _require(holds, f"{spec.id}: {rule}")
+
+
+def _check_backoff(backoff: Backoff) -> None:
+    _require(isinstance(backoff, Backoff), f"no backoff: {backoff!r:.200}")
+    waits = (backoff.initial_s, backoff.max_s)
+    _require(
+        all(_is_number(wait) and isfinite(wait) and wait >= 0 for wait in waits),
+        "a backoff waits for 0 seconds or more",
+    )
+    _require(
+        _is_number(backoff.jitter) and 0 <= backoff.jitter <= 1,
+        "the jitter of a backoff is a share of the wait",
+    )
 
 
 def _is_number(value: object) -> bool:

@@ -55,6 +55,7 @@ class Incarnation(Tenure):
         "_deferred",
         "_handler",
         "_on_exit",
+        "_reading",
         "_stashed",
         "_stopping",
         "_timers",
@@ -90,6 +91,7 @@ class Incarnation(Tenure):
         self._on_exit = on_exit
         self._timers: Timers | None = None
         self._stopping = False
+        self._reading: Envelope | None = None
         self._batch: Sequence[Envelope] = ()
         self._stashed: list[Envelope] | None = None
         self._deferred: Sequence[Envelope] = ()
@@ -235,7 +237,9 @@ class Incarnation(Tenure):
         cell = self.cell
         while self.reason is None:
             if cell.system_items:
-                await self._read_system(cell.system_items.popleft())
+                self._reading = cell.system_items.popleft()
+                await self._read_system(self._reading)
+                self._reading = None
             elif cell.items and self.suspension is None:
                 return
             else:
@@ -283,6 +287,8 @@ class Incarnation(Tenure):
                         self._after(envelope, value)
                     if cell.cancelled:
                         break
+                else:
+                    taken -= 1
             cell.in_hand = None
         finally:
             cell.handled += taken
@@ -324,7 +330,7 @@ class Incarnation(Tenure):
     def _put_down(self) -> None:
         """After a cancelled handler: its deadline passed, or its asker went away."""
         cell = self.cell
-        cell.cancelled = False
+        cell.cancelled, self._reading = False, None
         envelope, cell.in_hand = cell.in_hand, None
         if envelope is not None:
             cell.failed += envelope.state is DONE
@@ -350,6 +356,7 @@ class Incarnation(Tenure):
         taken = [items.popleft() for _ in range(count)]
         self.cell.took(count)
         batch = [envelope for envelope in taken if envelope.plain or not self._is_dead(envelope)]
+        self.cell.handled -= count - len(batch)
         for envelope in batch:
             envelope.state = TAKEN
         return batch
@@ -437,6 +444,13 @@ class Incarnation(Tenure):
     def watch(self, ref: ActorRef) -> None:
         """See `Actor.watch`."""
         ref.watched_by(self.cell)
+
+    def in_hand(self) -> Envelope | None:
+        """See `runtime.overtime.AtWork`. Who works on several at once begins each by itself."""
+        if self.cell.in_hand is not None:
+            return self.cell.in_hand
+        batch = () if self.actor.concurrent else self._batch
+        return batch[0] if batch else self._reading
 
     @property
     def first_of_batch(self) -> Envelope | None:

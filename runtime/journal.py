@@ -7,6 +7,8 @@ batch is split until the culprit stands alone.
 
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
+from math import inf
 from typing import Any, ClassVar
 
 import attrs
@@ -16,6 +18,7 @@ import trio
 from runtime.actor import Actor
 from runtime.envelope import Envelope
 from runtime.errors import ActorDown, Outcome
+from runtime.exits import ExitReason
 from runtime.message import Call, Cast
 from runtime.outbox import RELAY, Nudge
 from runtime.ownership import Ownership, Tenure
@@ -26,12 +29,14 @@ from runtime.storage import (
     ConstraintViolation,
     Database,
     Entry,
+    StorageError,
     StorageFull,
     StorageUnavailable,
     Superseded,
     TakenOver,
 )
 from runtime.storage.partitions import COUNT_COMMIT, commit_write
+from runtime.unsynced import Unsynced
 
 JOURNAL = "platform.journal"
 """Name under which the journal is registered."""
@@ -78,12 +83,20 @@ class Append(Call[Rejected | None]):
 
     What is written `in_background` gives way to everything else: it waits for a moment when no
     request is in progress, though not for long, and is written alone. Among themselves such
-    entries keep their order.
+    entries keep their order. While others commit, its commit leaves the sync to the next of
+    theirs.
+
+    In the background, an entry that is not `synchronous` is answered when it is committed, which
+    it stays when this process is killed. It is durable with whatever is answered as durable after
+    it, and within a quarter of a second; until then a store that loses its power may lose the
+    last of such entries. So nothing outside of the database may happen on the strength of one,
+    and its writer has to go on from what the database says. What `publishes` is synchronous.
     """
 
     entry: Entry
     publishes: bool = False
     in_background: bool = False
+    synchronous: bool = True
 
 
 @attrs.frozen
@@ -101,6 +114,11 @@ class WriteInBackground(Cast):
 @attrs.frozen
 class LookAgain(Cast):
     """To itself: find out what became of the commit in doubt."""
+
+
+@attrs.frozen
+class Sync(Cast):
+    """To itself: what was committed without a sync has waited long enough for one."""
 
 
 @attrs.define
@@ -131,10 +149,17 @@ class Journal(Actor):
         self._sure_until = 0.0
         self._background: deque[Envelope] = deque()
         self._background_waits = False
+        self._unsynced = Unsynced()
+        self._sync_at = inf
 
     async def started(self) -> None:
         self._be_sure()
         self.start_task(self._keep_checking)
+
+    async def stopped(self, reason: ExitReason) -> None:
+        if self._unsynced and reason.expected:
+            with suppress(StorageError):
+                await self._commit(())
 
     async def receive(self, message: Any) -> object:
         match message:
@@ -142,6 +167,8 @@ class Journal(Actor):
                 await self._look()
             case WriteInBackground():
                 await self._write_in_background()
+            case Sync():
+                await self._sync()
             case _:
                 return await super().receive(message)
         return None
@@ -191,23 +218,41 @@ class Journal(Actor):
         if not self._background:
             return
         began, envelope = monotonic(), self._background.popleft()
+        message: Append = envelope.message  # type: ignore[assignment]
+        alone = message.synchronous and not self.system.foreground.busy
         try:
-            await self._write((envelope,))
+            await self._write((envelope,), synchronous=message.publishes or alone)
         except StorageFull as error:
             envelope.fail(error)
         self._await_turn((monotonic() - began) * (1 / BACKGROUND_SHARE - 1))
 
-    async def _write(self, batch: Sequence[Envelope]) -> None:
-        await self._commit(batch)
+    async def _sync(self) -> None:
+        """Commit nothing but the count, where no other commit came in time."""
+        self._sync_at = inf
+        if self._unsynced:
+            with suppress(StorageFull):
+                await self._commit(())
+            if self._unsynced:
+                self._sync_within(LOOK_EVERY_S)
+
+    def _sync_within(self, seconds: float) -> None:
+        if monotonic() + seconds < self._sync_at:
+            self._sync_at = monotonic() + seconds
+            self.timers.start("sync", seconds, Sync())
+
+    async def _write(self, batch: Sequence[Envelope], *, synchronous: bool = True) -> None:
+        await self._commit(batch, synchronous=synchronous)
         if any(envelope.message.publishes for envelope in batch):  # type: ignore[attr-defined]
             self.system.ref(RELAY).tell(Nudge())
 
-    async def _commit(self, batch: Sequence[Envelope]) -> None:
+    async def _commit(self, batch: Sequence[Envelope], *, synchronous: bool = True) -> None:
+        """Without a sync only a batch of one."""
         entries = [envelope.message.entry for envelope in batch]  # type: ignore[attr-defined]
+        writes = any(entries) or bool(self._unsynced)
         try:
             tenure = await self._held_tenure()
-            if any(entries):
-                await self._append(tenure, entries)
+            if writes:
+                await self._append(tenure, entries or [()], synchronous)
         except ConstraintViolation as violation:
             await self._turned_down(batch, violation)
         except CommitUnknown as error:
@@ -215,10 +260,26 @@ class Journal(Actor):
         except StorageUnavailable as error:
             self._refuse(batch, error)
         else:
-            if any(entries):
+            if not writes:
+                self.start_task(self._answer_if_mine, batch)
+            elif synchronous:
+                self._synced()
                 self._done(batch)
             else:
-                self.start_task(self._answer_if_mine, batch)
+                self._leave_unsynced(batch[0], tenure.commits)
+
+    def _leave_unsynced(self, envelope: Envelope, commit: int) -> None:
+        waits = envelope.message.synchronous  # type: ignore[attr-defined]
+        self._sync_within(self._unsynced.add(commit, envelope if waits else None))
+        if not waits:
+            self._done((envelope,))
+
+    def _synced(self, through: float = inf) -> None:
+        """All commits up to this number are durable now."""
+        if self._unsynced:
+            self._sync_at = inf
+            self.timers.cancel("sync")
+            self._done([waits for waits in self._unsynced.take(through) if waits is not None])
 
     async def _answer_if_mine(self, batch: Sequence[Envelope]) -> None:
         """Beside the commits, which do not wait for the readers that this may have to wait for."""
@@ -227,9 +288,10 @@ class Journal(Actor):
         else:
             self._refuse(batch, TakenOver(TAKEN_OVER))
 
-    async def _append(self, tenure: Tenure, entries: Sequence[Entry]) -> None:
+    async def _append(self, tenure: Tenure, entries: Sequence[Entry], synchronous: bool) -> None:
         count = commit_write(tenure.partition, tenure.epoch, tenure.commits + 1)
-        await self._database.append([(count, *entries[0]), *entries[1:]])
+        counted = [(count, *entries[0]), *entries[1:]]
+        await self._database.append(counted, synchronous=synchronous)
         tenure.commits += 1
         self._be_sure()
         self.post(Sure(monotonic()))
@@ -249,9 +311,10 @@ class Journal(Actor):
         if isinstance(violation, Superseded) and violation.statement == COUNT_COMMIT.name:
             self._tenure = None
             await self._commit(batch)
-        elif len(batch) == 1:
-            self._count("rejected", 1)
-            batch[0].reply(Rejected(violation))
+        elif len(batch) <= 1:
+            self._count("rejected", len(batch))
+            for envelope in batch:
+                envelope.reply(Rejected(violation))
         else:
             middle = len(batch) // 2
             await self._commit(batch[:middle])
@@ -265,6 +328,7 @@ class Journal(Actor):
         if self._tenure is None or self._ownership.lost:
             tenure = await self._ownership.claim(self._database, self.system.ids)
             self._end_doubt(tenure.commits)
+            self._end_waiting(tenure.commits)
             self._tenure = tenure
         return self._tenure
 
@@ -303,6 +367,16 @@ class Journal(Actor):
         else:
             lost = StorageUnavailable("the connection was lost before the commit")
             self._refuse(doubt.batch, lost)
+
+    def _end_waiting(self, commits: int) -> None:
+        """A claim is synced. What it does not count, the store lost when it was killed."""
+        self._synced(commits)
+        lost = self._unsynced.take()
+        if lost:
+            log.error("commits_lost", commits=len(lost))
+            self._count("lost", lost.count(None))
+            error = StorageUnavailable("the store was killed before this was durable")
+            self._refuse([waits for waits in lost if waits is not None], error)
 
     def _count(self, outcome: str, entries: int) -> None:
         self.system.metrics.journal_entry(outcome, entries)

@@ -21,7 +21,10 @@ class Lane(NamedTuple):
 
 @attrs.frozen
 class OutboxEvent:
-    """`event_id` sorts by time of origin; `payload` is the JSON value that was published."""
+    """`event_id` sorts by time of origin; `payload` is the JSON value that was published.
+
+    `trace_id` is the trace of the work that published it, and of all that follows from it.
+    """
 
     merchant_id: str
     event_id: str
@@ -29,6 +32,7 @@ class OutboxEvent:
     key: str
     payload: object
     created_at: datetime
+    trace_id: str | None = None
 
     @property
     def lane(self) -> Lane:
@@ -39,10 +43,18 @@ class OutboxEvent:
 class Deliver(Call[None]):
     """To a consumer: events of one topic, in order. An answer means that they took effect.
 
-    Delivery is at least once: the consumer recognises what it has seen before.
+    Delivery is at least once: the consumer recognises what it has seen before. It comes under the
+    trace that all of the events share; where they have several, the consumer handles each
+    `under_trace` of its own.
     """
 
     events: tuple[OutboxEvent, ...]
+
+    @property
+    def trace_id(self) -> str | None:
+        """The trace of all events; None where they differ."""
+        traces = {event.trace_id for event in self.events}
+        return traces.pop() if len(traces) == 1 else None
 
 
 @attrs.frozen

@@ -2,10 +2,12 @@
 
 from collections import Counter as Tally
 from collections.abc import Sequence
+from functools import cache
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Gauge
 
 from runtime.outbox import OutboxEvent
+from runtime.tallies import Counter
 
 
 class OutboxMetrics:
@@ -23,6 +25,7 @@ class OutboxMetrics:
             prefix,
             registry=registry,
         )
+        self._counter = cache(self._events.labels)
         self.backlog = Gauge(
             "outbox_backlog", "Events not delivered yet", (), prefix, registry=registry
         )
@@ -41,8 +44,9 @@ class OutboxMetrics:
         )
 
     def count(self, outcome: str, events: Sequence[OutboxEvent]) -> None:
+        """Which labels there are is looked up once for each."""
         for topic, number in Tally(event.topic for event in events).items():
-            self._events.labels(topic, outcome).inc(number)
+            self._counter(topic, outcome).inc(number)
 
     def died(self, event: OutboxEvent) -> None:
         self.count("dead", (event,))

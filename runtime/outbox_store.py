@@ -143,8 +143,8 @@ class OutboxStore:
 
 
 def _event_of(row: Row) -> OutboxEvent:
-    merchant_id, event_id, topic, key, payload, created_at, *_ = row
-    return OutboxEvent(merchant_id, event_id, topic, key, payload, created_at)
+    merchant_id, event_id, topic, key, payload, created_at, trace_id, *_ = row
+    return OutboxEvent(merchant_id, event_id, topic, key, payload, created_at, trace_id)
 
 
 def _late_of(row: Row) -> LateDelivery:

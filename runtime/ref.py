@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable, Mapping
+from itertools import repeat
 from math import inf
 from typing import Any, Protocol, TypeVar
 
@@ -41,6 +42,9 @@ Reply = TypeVar("Reply")
 DEFAULT_ASK_TIMEOUT_S = 5.0
 """How long an ask waits where no deadline is in force."""
 
+UNTRACED: Iterable[None] = repeat(None)
+"""Everything belongs to the trace in force."""
+
 
 class Asked(Protocol):
     """What can be asked: an actor or an entity."""
@@ -50,12 +54,21 @@ class Asked(Protocol):
 
 
 class ActorRef:
-    """Sends to one address, whichever incarnation of the actor lives there."""
+    """Sends to one address, whichever incarnation of the actor lives there.
+
+    References to the same address are equal.
+    """
 
     __slots__ = ("_cell",)
 
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ActorRef) and self._cell is other._cell
+
+    def __hash__(self) -> int:
+        return hash(self._cell)
 
     @property
     def address(self) -> str:
@@ -269,20 +282,24 @@ async def ask(
 
 
 async def ask_all(
-    asks: Iterable[tuple[Asked, Call[Any]]], *, timeout_s: float | None = None
+    asks: Iterable[tuple[Asked, Call[Any]]],
+    *,
+    timeout_s: float | None = None,
+    traces: Iterable[str | None] = UNTRACED,
 ) -> list[Any]:
     """Ask many at the same time and wait for all; the answers in order.
 
     An ask that fails has its `ActorError`, or what the actor failed it with, in place of the
     answer. Deadlines are those of `ActorRef.ask`. A checkpoint; when cancelled, what is unread is
     withdrawn and what is worked on is cancelled. One task serves them all, where a nursery would
-    need one each: measured, 4 µs an ask instead of 25 µs.
+    need one each: measured, 4 µs an ask instead of 25 µs. `traces` are those of the asks, where
+    they are not to belong to the trace in force, in the same order; None stands for that one.
     """
     task = current_task()
     posted: list[Envelope | Exception] = []
     try:
-        for target, message in asks:
-            posted.append(await _post(target, message, timeout_s, task))
+        for (target, message), trace_id in zip(asks, traces, strict=False):
+            posted.append(await _post(target, message, timeout_s, task, trace_id))
         waited = False
         for envelope in posted:
             if isinstance(envelope, Envelope) and envelope.state is not DONE:
@@ -300,7 +317,11 @@ async def ask_all(
 
 
 async def _post(
-    target: Asked, message: Call[Any], timeout_s: float | None, asker: Task
+    target: Asked,
+    message: Call[Any],
+    timeout_s: float | None,
+    asker: Task,
+    trace_id: str | None,
 ) -> Envelope | Exception:
     """The envelope on its way to `target`, or why it is not."""
     ambient = current.get()
@@ -312,6 +333,8 @@ async def _post(
             envelope = Envelope(message=message, receiver=cell, number=number, deadline=deadline)
         else:
             envelope = _inheriting(ambient, cell, message, deadline)
+        if trace_id is not None:
+            envelope.trace_id = trace_id
         if len(cell.items) >= cell.limit:
             await _wait_for_room(cell, message, deadline)
     except ActorError as error:

@@ -90,6 +90,14 @@ class EntityRef:
         self._region = region
         self._key = key
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, EntityRef):
+            return False
+        return self._region is other._region and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash((self._region, self._key))
+
     @property
     def address(self) -> str:
         return self._region.address(self._key)

@@ -5,9 +5,11 @@ Terms and behaviour are those of OTP's `supervisor`; `docs/supervision.md` compa
 
 from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
+from math import inf
 from typing import Any, ClassVar
 
 import attrs
+import structlog
 
 from runtime.actor import Actor
 from runtime.administration import (
@@ -36,6 +38,7 @@ from runtime.flags import (
     check_children,
     check_flags,
     check_template,
+    listed,
 )
 from runtime.message import Cast
 from runtime.parking import monotonic
@@ -43,6 +46,8 @@ from runtime.ref import ActorRef
 from runtime.reports import ReportKind, clipped
 from runtime.restarts import Restarts
 from runtime.system_messages import SystemMessage
+
+log = structlog.get_logger("loyalnest.supervisor")
 
 MAX_INTENSITY = "reached_max_restart_intensity"
 AUTO_SHUTDOWN = "auto_shutdown"
@@ -73,6 +78,9 @@ class Supervisor(Actor):
 
     cancellable: ClassVar[bool] = False
 
+    hard_limit_s: ClassVar[float] = inf
+    """It waits for its children, whose starts and stops have limits of their own."""
+
     def __init__(
         self,
         children: Sequence[ChildSpec] = (),
@@ -85,8 +93,8 @@ class Supervisor(Actor):
         template: ChildSpec | None = None,
     ) -> None:
         flags = SupervisorFlags(strategy, intensity, period_s, auto_shutdown, backoff)
-        _check(flags, children, template)
-        self._specs = tuple(children)
+        self._specs = listed(children)
+        _check(flags, self._specs, template)
         self._template = template
         self._restarts = Restarts(flags)
         self._made = 0
@@ -155,8 +163,14 @@ class Supervisor(Actor):
             case WhichChildren() | CountChildren() | GetChildSpec():
                 return self._tell(message)
             case _:
-                return await super().receive(message)
+                self._misunderstood(message)
         return None
+
+    def _misunderstood(self, message: object) -> None:
+        """Whoever sends the wrong message does not bring down all that run below."""
+        kind = type(message).__name__
+        log.error("unexpected_message", supervisor=self.ref.address, message=kind)
+        self.envelope.fail(TypeError(f"{type(self).__name__} does not understand {kind}"))
 
     def _tell(self, question: WhichChildren | CountChildren | GetChildSpec) -> object:
         match question:
@@ -319,7 +333,7 @@ class Supervisor(Actor):
     def _target(self, target: str | ActorRef) -> Child | Refused | None:
         """The child that is meant. None: one of the template's that is no more."""
         if self._template is None:
-            child = self._children.find(target) if isinstance(target, str) else None
+            child = self._children.find(target)
             return child if child is not None else Refused(AdminError.NOT_FOUND)
         if not isinstance(target, ActorRef):
             return Refused(AdminError.SIMPLE_ONE_FOR_ONE, "children are found by reference")
@@ -328,12 +342,16 @@ class Supervisor(Actor):
 
     def _spec_of(self, target: str | ActorRef) -> ChildSpec | Refused:
         template = self._template
-        if template is not None and isinstance(target, str):
-            return template if target == template.id else Refused(AdminError.NOT_FOUND)
-        child = self._target(target)
-        if isinstance(child, Child):
-            return child.spec
-        return child or template or Refused(AdminError.NOT_FOUND)
+        spec: ChildSpec | None
+        if isinstance(target, ActorRef):
+            child = self._children.find_at(target)
+            spec = child.spec if child is not None else None if target.alive else template
+        elif template is not None:
+            spec = template if target == template.id else None
+        else:
+            child = self._children.find(target)
+            spec = child.spec if child is not None else None
+        return spec if spec is not None else Refused(AdminError.NOT_FOUND)
 
     async def _admin_restart(self, id_: str) -> Started | Refused:
         child = self._one_that_is_down(id_)
@@ -374,6 +392,7 @@ class Supervisor(Actor):
         template = message.template if message.template is not None else self._template
         children = message.children
         try:
+            children = listed(children) if children is not None else None
             if children is None and template is None:
                 _check(flags, [child.spec for child in self._children], None)
             else:

@@ -2,23 +2,27 @@
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
+from typing import NoReturn
 
 import trio
 
 from runtime.askdeadlines import AskDeadlines
 from runtime.cell import Cell
+from runtime.changes import Changes
 from runtime.child import BRUTAL, ChildSpec
 from runtime.deadletters import DeadLetter, DeadLetters
-from runtime.errors import NameTaken, StartFailed
+from runtime.errors import InvalidSpec, NameTaken, StartFailed
 from runtime.exits import SHUTDOWN, ExitReason
 from runtime.expiries import Expiries
+from runtime.flags import check_children
 from runtime.foreground import Foreground
 from runtime.incarnation import Incarnation
 from runtime.mailbox import MailboxSpec
+from runtime.overtime import Overtime
 from runtime.ports import Ports, system_ports
 from runtime.ref import ActorRef
 from runtime.region import Region
-from runtime.reports import SupervisorReports
+from runtime.reports import SupervisorReports, clipped
 from runtime.resting import HELD_MAX, TaskHolders
 from runtime.starting import Ignore
 from runtime.system_messages import Stop
@@ -58,7 +62,9 @@ class ActorSystem:
         self.deadlines = AskDeadlines()
         self.task_holders = TaskHolders(tasks_max)
         self.expiries = Expiries()
+        self.overtime = Overtime(self.metrics)
         self.foreground = Foreground()
+        self.changes = Changes()
         self.root: Cell | None = None
         self._names: dict[str, Cell] = {}
         self._regions: dict[str, Region] = {}
@@ -124,9 +130,10 @@ class ActorSystem:
     async def run(self, root: ChildSpec) -> AsyncIterator["ActorSystem"]:
         """Run the tree below `root` for the duration of the block, then stop it in order.
 
-        Raises `StartFailed` when the tree does not come up, `RootDown` (after cancelling the
-        block) when the root ends while the block runs, and what the block raises. When
-        cancelled, it ends the block and then stops the tree in order as well.
+        Raises `InvalidSpec` for what is no specification of a supervisor or actor, `StartFailed`
+        when the tree does not come up, `RootDown` (after cancelling the block) when the root ends
+        while the block runs, and what the block raises. When cancelled, it ends the block and
+        then stops the tree in order as well.
         """
         died_of: ExitReason | None = None
         failure: Exception | None = None
@@ -137,6 +144,7 @@ class ActorSystem:
             outside.start_soon(_pass_on_cancellation, block)
             nursery.start_soon(self.deadlines.run)
             nursery.start_soon(self.expiries.run)
+            nursery.start_soon(self.overtime.run)
             incarnation.launch_in(nursery)
             try:
                 with block:
@@ -155,7 +163,7 @@ class ActorSystem:
         if failure is not None:
             raise failure
         if incarnation.start_error is not None:
-            raise incarnation.start_error
+            _raise_failed_start(root, incarnation.start_error)
         if died_of is not None:
             raise RootDown(f"{root.id} ended: {died_of}") from died_of.error
 
@@ -163,11 +171,21 @@ class ActorSystem:
         def on_exit(_incarnation: Incarnation, _reason: ExitReason) -> None:
             block.cancel()
 
+        check_children((root,))
         cell = self.root = self.cell(root.id, root.mailbox, root.name)
-        actor = root.make()
+        try:
+            actor = root.make()
+        except Exception as error:
+            _raise_failed_start(root, error)
         if isinstance(actor, Ignore):
             raise StartFailed(IGNORED_ROOT)
         return Incarnation(cell, actor, self, on_exit)
+
+
+def _raise_failed_start(root: ChildSpec, error: BaseException) -> NoReturn:
+    if isinstance(error, StartFailed | InvalidSpec):
+        raise error
+    raise StartFailed(f"{root.id} did not start: {clipped(repr(error))}") from error
 
 
 async def _pass_on_cancellation(block: trio.CancelScope) -> None:

@@ -3,17 +3,12 @@
 from collections.abc import Callable, Iterable
 from functools import cache
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    disable_created_metrics,
-)
+from prometheus_client import CollectorRegistry, Gauge, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
 
 from runtime.outbox_metrics import OutboxMetrics
 from runtime.policies.metrics import PolicyMetrics
+from runtime.tallies import Counter, Histogram
 
 PREFIX = "loyalnest"
 
@@ -72,6 +67,13 @@ class Metrics:
             "dead_letters", "Messages nobody read", ("reason",), PREFIX, registry=self.registry
         )
         self._dead_letters_by_reason: dict[str, Counter] = {}
+        self._handlers_over_limit = Counter(
+            "handlers_over_limit",
+            "Handlers seen at one message for longer than their hard limit",
+            ("actor",),
+            PREFIX,
+            registry=self.registry,
+        )
         self.entities_active = Gauge(
             "entities_active", "Entities in memory", ("region",), PREFIX, registry=self.registry
         )
@@ -138,6 +140,13 @@ class Metrics:
     def journal_entry(self, outcome: str, entries: int) -> None:
         """Count entries that ended so. Which labels there are is looked up once for each."""
         self._entry_counter(outcome).inc(entries)
+
+    def expect_handlers(self, actor: str) -> None:
+        """Begin at zero, for the same reason."""
+        self._handlers_over_limit.labels(actor)
+
+    def handler_over_limit(self, actor: str) -> None:
+        self._handlers_over_limit.labels(actor).inc()
 
     def dead_letter(self, reason: str) -> None:
         counter = self._dead_letters_by_reason.get(reason)

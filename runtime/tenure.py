@@ -20,6 +20,7 @@ from runtime.resting import Retired
 if TYPE_CHECKING:
     from runtime.actor import Actor
     from runtime.cell import Cell
+    from runtime.envelope import Envelope
     from runtime.introspection import Suspension
     from runtime.message_trace import MessageTrace
     from runtime.system import ActorSystem
@@ -57,6 +58,10 @@ class Tenure:
         self._kill_scope: trio.CancelScope | None = None
         self._kept: ExecutionContext | None = None
         self._at_rest: dict[Tenure, None] | None = None
+
+    @abstractmethod
+    def in_hand(self) -> Envelope | None:
+        """See `runtime.overtime.AtWork`."""
 
     @abstractmethod
     async def _live(self) -> ExitReason | None:
@@ -101,10 +106,12 @@ class Tenure:
     async def run(self) -> None:
         """Live until stopped, crashed, killed or cancelled, or until it rests."""
         reason: ExitReason | None = KILLED
+        self.system.overtime.begin(self)
         try:
             with self._kill_scope or trio.CancelScope():
                 reason = await self._live_or_rest()
         finally:
+            self.system.overtime.end(self)
             if reason is not None:
                 self._leave(reason)
 

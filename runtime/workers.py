@@ -3,15 +3,29 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import attrs
 import structlog
 import trio
 
 from runtime.actor import Actor
+from runtime.cell import Cell
 from runtime.context import Context, current
 from runtime.envelope import QUEUED, TAKEN, Envelope
 from runtime.errors import ActorDown, AskTimeout, Outcome
 
 log = structlog.get_logger("loyalnest.workers")
+
+
+@attrs.frozen(eq=False)
+class Work:
+    """What one task of an actor works on; see `runtime.overtime.AtWork`."""
+
+    actor: Actor
+    cell: Cell
+    envelope: Envelope
+
+    def in_hand(self) -> Envelope:
+        return self.envelope
 
 
 class Workers(Actor):
@@ -37,7 +51,7 @@ class Workers(Actor):
             await self._permits.acquire()
             if envelope.withdrawn:
                 self._permits.release()
-                envelope.receiver.bury_unwanted(envelope)
+                envelope.receiver.put_back(envelope)
                 continue
             envelope.state = TAKEN
             self.start_task(self._handle, envelope)
@@ -45,7 +59,7 @@ class Workers(Actor):
     async def _handle(self, envelope: Envelope) -> None:
         try:
             if envelope.withdrawn:  # since the task was started
-                envelope.receiver.bury_unwanted(envelope)
+                envelope.receiver.put_back(envelope)
             else:
                 await self._measured(envelope)
         finally:
@@ -54,8 +68,13 @@ class Workers(Actor):
     async def _measured(self, envelope: Envelope) -> None:
         if envelope.sent_at:
             self._incarnation.begin_timing(envelope)
-        with self._incarnation.handling((envelope,)):
-            await self._work_on(envelope)
+        work = Work(self, self._incarnation.cell, envelope)
+        self.system.overtime.begin(work)
+        try:
+            with self._incarnation.handling((envelope,)):
+                await self._work_on(envelope)
+        finally:
+            self.system.overtime.end(work)
         if envelope.sent_at:
             self._incarnation.end_timing(envelope)
 

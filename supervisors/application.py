@@ -76,6 +76,7 @@ from actors.referrals.messages import REFERRAL_REWARDED, TEXT_STATUS_TOLD
 from actors.referrals.sending import Couriers
 from actors.referrals.supervisor import MIGRATIONS as REFERRALS_MIGRATIONS
 from actors.referrals.supervisor import referrals_children, referrals_jobs
+from actors.rfm_analytics.forgetting import FORGETTING as RFM_FORGETTING
 from actors.rfm_analytics.pacing import SLICE
 from actors.rfm_analytics.supervisor import MIGRATIONS as RFM_ANALYTICS_MIGRATIONS
 from actors.rfm_analytics.supervisor import rfm_analytics_children, rfm_analytics_jobs
@@ -91,6 +92,7 @@ from supervisors.secrets import WatchedSecret
 
 ROOT = "loyalnest"
 DOMAINS = "loyalnest.domains"
+EDGE = "loyalnest.edge"
 """Name of the supervisor whose children are the domains."""
 
 SUBSCRIPTIONS = {
@@ -102,7 +104,14 @@ SUBSCRIPTIONS = {
     AUDITED: (AUDIT,),
     FLAG_CHANGED: (KEEPER,),
     PRIVACY_REQUESTED: (PRIVACY,),
-    CUSTOMER_ERASED: (ACCOUNTS, GAMIFICATION_INTAKE, REFERRAL_PEOPLE, BROADCASTS, FORGETTER),
+    CUSTOMER_ERASED: (
+        ACCOUNTS,
+        GAMIFICATION_INTAKE,
+        REFERRAL_PEOPLE,
+        BROADCASTS,
+        FORGETTER,
+        RFM_FORGETTING,
+    ),
     TIER_CHANGED: (BROADCASTS,),
     CAMPAIGN_CHANGED: (BROADCASTS,),
     BROADCAST_COMPLETED: (BROADCASTS,),
@@ -226,7 +235,7 @@ def application(
                     ),
                 ),
                 _supervisor("domains", lambda: domains(spec, handle, shared, vault), name=DOMAINS),
-                _supervisor("edge", lambda: _edge(spec.edge)),
+                _supervisor("edge", lambda: _edge(spec.edge), name=EDGE),
             ),
             intensity=ROOT_INTENSITY,
             period_s=ROOT_PERIOD_S,

@@ -129,12 +129,12 @@ class FaultyDatabase:
         self._faults.check_reachable()
         await self._database.transact(statements)
 
-    async def append(self, entries: Sequence[Entry]) -> None:
+    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
         """Not cancelled half way, as the port says."""
         with trio.CancelScope(shield=True):
-            await self._append(entries)
+            await self._append(entries, synchronous)
 
-    async def _append(self, entries: Sequence[Entry]) -> None:
+    async def _append(self, entries: Sequence[Entry], synchronous: bool) -> None:
         faults = self._faults
         await trio.sleep(COMMIT_S * faults.random.random())
         faults.check_reachable()
@@ -144,7 +144,7 @@ class FaultyDatabase:
             raise StorageError("the commit failed (a test)")
         if faults.happens("commit is late", 0.03):
             await trio.sleep(TOO_SLOW_S * faults.random.uniform(0.5, 1.5))
-        await self._database.append(entries)
+        await self._database.append(entries, synchronous=synchronous)
         if faults.happens("answer is late", 0.03):
             await trio.sleep(TOO_SLOW_S * faults.random.uniform(0.5, 1.5))
         if faults.crash("answer is lost", 0.05):

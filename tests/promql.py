@@ -28,7 +28,7 @@ Vector = dict[Labels, float]
 NAME = "__name__"
 
 
-def labels_of(name: str, **labels: str) -> Labels:
+def labels_of(name: str, /, **labels: str) -> Labels:
     return frozenset({NAME: name, **labels}.items())
 
 

@@ -75,12 +75,16 @@ MEMORY = "sqlite:///:memory:"
 number = count(1).__next__
 
 
-LISTENING = {"campaign", "gamification", "points", "referrals"}
-HEARD_HERE = {
-    topic: tuple(consumer for consumer in consumers if consumer.partition(".")[0] in LISTENING)
-    for topic, consumers in SUBSCRIPTIONS.items()
-}
-"""What is told to domains that are not in the tree would wait for ever."""
+LISTENING = frozenset({"campaign", "gamification", "points", "referrals"})
+
+
+def heard_by(domains: frozenset[str]) -> dict[str, tuple[str, ...]]:
+    """What is told to domains that are not in the tree would wait for ever."""
+    return {
+        topic: tuple(consumer for consumer in consumers if consumer.partition(".")[0] in domains)
+        for topic, consumers in SUBSCRIPTIONS.items()
+    }
+
 
 DELIVERED_WITHIN_S = 120.0
 DELIVERY_LOOK_S = 0.002
@@ -195,7 +199,7 @@ async def running_tree(
                 spec,
                 handle,
                 MIGRATIONS,
-                HEARD_HERE,
+                heard_by(LISTENING | ({"rfm_analytics"} if rfm_slice is not None else set())),
                 ownership,
                 cache_child(None, cache),
                 jobs,

@@ -35,6 +35,7 @@ class Twilio:
     messages: list[dict[str, Any]] = attrs.field(factory=list)
     requests: list[tuple[str, str]] = attrs.field(factory=list)
     keys: list[str] = attrs.field(factory=list)
+    traces: set[str | None] = attrs.field(factory=set)
     fault: Callable[[str, str], Answer | None] | None = None
     hangs: bool = False
     takes_and_hangs: bool = False
@@ -42,6 +43,7 @@ class Twilio:
 
     def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
         self.requests.append((method, target))
+        self.traces.add(headers.get("traceparent"))
         fault = self.fault(method, target) if self.fault is not None else None
         if fault is not None:
             return fault

@@ -1,7 +1,8 @@
 """Metrics of the audit log and of privacy requests."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Gauge
 
+from runtime.tallies import Counter
 from runtime.telemetry import PREFIX
 
 

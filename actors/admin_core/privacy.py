@@ -23,8 +23,10 @@ from actors.admin_core.metrics import PrivacyMetrics
 from actors.admin_core.queries import COUNT_OVERDUE, END_REQUEST, SELECT_REQUEST
 from actors.admin_core.records import request_of, request_write
 from actors.core.messages import CUSTOMERS, QUERIES, EraseCustomer, HasCustomer, PrivacyRequested
+from actors.room import no_room
 from actors.vocabulary import Refusal, RefusalKind
 from runtime import Actor, ActorError, ActorSystem
+from runtime.context import current_trace_id, under_trace
 from runtime.jobs import JOBS, Job, JobsAdded, NewJob, QueuePolicy, RetryAfter, job_write
 from runtime.journal import JOURNAL, Append, Rejected
 from runtime.outbox import Deliver, OutboxEvent
@@ -81,6 +83,9 @@ class PrivacyDesk(Actor):
         known = HasCustomer(message.merchant_id, message.customer_id)
         if not await self.system.ref(QUERIES).ask(known):
             return Refusal(RefusalKind.NOT_FOUND, "customer_unknown", NO_CUSTOMER)
+        refusal = await no_room(self.system, PRIVACY_QUEUE.name)
+        if refusal is not None:
+            return refusal
         now = self.system.clock.now()
         received_at = min(message.received_at or now, now)
         erases = message.kind is PrivacyKind.ERASE
@@ -117,7 +122,9 @@ class PrivacyDesk(Actor):
             unique_key=request.request_id,
         )
         now = self.system.clock.now()
-        return job_write(job, job_id=self.system.ids.new("job"), now=now, trace_id=None)
+        return job_write(
+            job, job_id=self.system.ids.new("job"), now=now, trace_id=current_trace_id()
+        )
 
     async def _complete(self, message: CompletePrivacy) -> PrivacyRequest | Refusal:
         row = await self._database.fetch_row(SELECT_REQUEST, message.request_id)
@@ -152,7 +159,8 @@ class PrivacyDesk(Actor):
                 ended_at=None,
                 outcome=None,
             )
-            await self._write(request, ())
+            with under_trace(event.trace_id):
+                await self._write(request, ())
 
     async def _keep_counting(self) -> None:
         trouble = Trouble(log, "privacy_not_counted", "privacy_counted_again")

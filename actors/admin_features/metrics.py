@@ -1,8 +1,9 @@
 """Metrics of flags."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Gauge
 
 from actors.admin_features.messages import Reason
+from runtime.tallies import Counter
 from runtime.telemetry import PREFIX
 
 

@@ -47,6 +47,7 @@ from actors.auth.writing import OUTLIVES, append, session_end, spread
 from actors.core.messages import CustomerErased
 from actors.vocabulary import Refusal, RefusalKind
 from runtime import Actor, ActorError, MailboxFull
+from runtime.context import under_trace
 from runtime.outbox import Deliver, OutboxEvent
 from runtime.storage import Database, Entry, StorageError, Write
 
@@ -85,7 +86,8 @@ class Accounts(Actor):
             case Deliver():
                 for event in message.events:
                     erased = msgspec.convert(event.payload, CustomerErased)
-                    await self._erase(event.merchant_id, erased.customer_id)
+                    with under_trace(event.trace_id):
+                        await self._erase(event.merchant_id, erased.customer_id)
                 return None
         return await super().receive(message)
 

@@ -21,6 +21,7 @@ from actors.campaign.delivery_messages import (
     DeliveryStats,
     GetDeliveryStats,
     ListDeliveries,
+    ListMessagesTo,
     ReportDelivery,
 )
 from actors.campaign.delivery_queries import (
@@ -30,6 +31,7 @@ from actors.campaign.delivery_queries import (
     COUNT_DELIVERIES,
     LIST_DELIVERIES,
     LIST_DELIVERIES_IN,
+    LIST_MESSAGES_TO,
     PAUSE_BROADCAST,
     RESUME_BROADCAST,
     SELECT_BROADCAST,
@@ -54,14 +56,14 @@ from actors.campaign.messages import (
     Trigger,
 )
 from actors.campaign.occasions import Occasion, occasion_entry
-from actors.campaign.reports import Reports, ToldTooEarly
+from actors.campaign.reports import Reports
 from actors.core.messages import CUSTOMER_ERASED, HasCustomer
 from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.paging import clamp_limit, decode_cursor, page
 from actors.referrals.messages import TEXT_STATUS_TOLD
 from actors.vocabulary import Page, Refusal, RefusalKind
 from runtime import ActorError, Workers
-from runtime.context import current_trace_id
+from runtime.context import current_trace_id, under_trace
 from runtime.inbox import take_effect
 from runtime.jobs import JOBS, JobsAdded, job_write
 from runtime.jobs.queries import INSERT_JOB
@@ -96,7 +98,7 @@ UNKNOWN_CAMPAIGN = Refusal(
 class Broadcasts(Workers):
     """A consumer of `CAMPAIGN_CHANGED`, and of what texts come to. Raises what the store does."""
 
-    passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError, ToldTooEarly)
+    passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
 
     def __init__(self, database: Database) -> None:
         super().__init__()
@@ -112,6 +114,8 @@ class Broadcasts(Workers):
                 return None
             case ListDeliveries():
                 return await self._list(message)
+            case ListMessagesTo():
+                return await self._list_to(message)
             case GetDeliveryStats():
                 return await self._stats(message.merchant_id, message.campaign_id)
             case ReportDelivery():
@@ -124,20 +128,24 @@ class Broadcasts(Workers):
 
     async def _deliver(self, events: Sequence[OutboxEvent]) -> None:
         for event in events:
-            if event.topic == CAMPAIGN_CHANGED:
-                await self._changed(event)
-            elif event.topic == BROADCAST_COMPLETED:
-                command = MoveCampaign(
-                    merchant_id=event.merchant_id, campaign_id=event.key, move=Move.COMPLETE, by=BY
-                )
-                await self.system.ref(CAMPAIGNS).ask(command)
-            elif event.topic == CUSTOMER_ERASED:
-                forget = Write(DELETE_BIRTHDAY, (event.merchant_id, event.key))
-                await self._take(event, (forget,))
-            elif event.topic == TEXT_STATUS_TOLD:
-                await self._reports.text_told(event)
-            else:
-                await self._tier_changed(event)
+            with under_trace(event.trace_id):
+                await self._heed(event)
+
+    async def _heed(self, event: OutboxEvent) -> None:
+        if event.topic == CAMPAIGN_CHANGED:
+            await self._changed(event)
+        elif event.topic == BROADCAST_COMPLETED:
+            command = MoveCampaign(
+                merchant_id=event.merchant_id, campaign_id=event.key, move=Move.COMPLETE, by=BY
+            )
+            await self.system.ref(CAMPAIGNS).ask(command)
+        elif event.topic == CUSTOMER_ERASED:
+            forget = Write(DELETE_BIRTHDAY, (event.merchant_id, event.key))
+            await self._take(event, (forget,))
+        elif event.topic == TEXT_STATUS_TOLD:
+            await self._reports.text_told(event)
+        else:
+            await self._tier_changed(event)
 
     async def _changed(self, event: OutboxEvent) -> None:
         changed = msgspec.convert(event.payload, CampaignChanged)
@@ -245,6 +253,15 @@ class Broadcasts(Workers):
         else:
             rows = await self._database.fetch(LIST_DELIVERIES_IN, *values, message.state.value)
         return page(rows, limit, delivery_of, lambda row: [row["delivery_id"]])
+
+    async def _list_to(self, message: ListMessagesTo) -> Page[Delivery] | Refusal:
+        limit = clamp_limit(message.limit)
+        after = decode_cursor(message.cursor, tuple[str, str], ("", ""))
+        if isinstance(after, Refusal):
+            return after
+        key = (message.merchant_id, message.customer_id)
+        rows = await self._database.fetch(LIST_MESSAGES_TO, *key, *after, limit + 1)
+        return page(rows, limit, delivery_of, lambda row: [row["campaign_id"], row["delivery_id"]])
 
     async def _stats(self, merchant_id: str, campaign_id: str) -> DeliveryStats | None:
         key = (merchant_id, campaign_id)

@@ -39,6 +39,7 @@ from actors.campaign.records import (
 )
 from actors.campaign.schedule import moments_of
 from actors.core.messages import MERCHANTS, GetMerchant
+from actors.room import no_room
 from actors.vocabulary import KEY_REUSED, Refusal, RefusalKind
 from runtime import Actor, ActorError
 from runtime.context import current_trace_id
@@ -163,6 +164,10 @@ class Campaigns(Actor):
                 return after
             if after.state is RUNNING and await self._too_many(merchant_id, after):
                 return TOO_MANY
+            if _begins_freezing(campaign, after):
+                refusal = await no_room(self.system, FREEZING.name)
+                if refusal is not None:
+                    return refusal
             after = next_revision(after, now)
             if await self._written(self._entry(merchant_id, campaign, after, by, now)):
                 self._tell(campaign, after)

@@ -11,6 +11,7 @@ from actors.campaign.messages import (
     MAX_PERCENT,
     MAX_PRIORITY,
     MAX_REPEATS,
+    RULE_KINDS,
     Audience,
     AudienceKind,
     Automation,
@@ -59,6 +60,11 @@ def _check(definition: Definition) -> None:
     _check_audience(definition.audience)
     _check_budget("budget", definition.budget)
     _check_budget("member_budget", definition.member_budget)
+    budgets = (definition.budget, definition.member_budget)
+    _require(
+        definition.kind in RULE_KINDS or all(budget.points is None for budget in budgets),
+        "a budget in points goes with bonuses alone",
+    )
     _within("priority", definition.priority, -MAX_PRIORITY, MAX_PRIORITY)
     _within("unit_cost_minor", definition.unit_cost_minor, 0, MAX_AMOUNT)
     group = definition.exclusivity_group

@@ -21,6 +21,7 @@ from actors.campaign.delivery_records import delivery_of
 from actors.campaign.messages import SendChannel
 from actors.campaign.occasions import FindOccasions
 from actors.campaign.pump import Pump
+from actors.campaign.reports import Reports
 from actors.campaign.sending import Providers
 from runtime.jobs import Every, Hourly, Job, JobsSpec, Schedule, job_write
 from runtime.storage import Database, Entry, Write
@@ -34,20 +35,20 @@ PAGES_MAX = 50
 @attrs.frozen
 class Sweep:
     """Has a job for every broadcast that is under way: one may have ended when another was asked
-    for, or died."""
+    for, or died. And news of texts take effect that came before their texts were known."""
 
     database: Database
 
     async def __call__(self, job: Job, system: ActorSystem) -> Entry:
         now = system.clock.now()
-        writes: list[Write] = []
+        writes: list[Write] = [*await Reports(system, self.database).catch_up()]
         after = ("", "")
         for _ in range(PAGES_MAX):
             rows = await self.database.fetch(LIST_UNFINISHED, *after, now, AT_ONCE)
             for merchant_id, campaign_id, channel in rows:
                 wanted = pump_job(merchant_id, campaign_id, SendChannel(channel))
                 job_id = system.ids.new("job")
-                writes.append(job_write(wanted, job_id=job_id, now=now, trace_id=None))
+                writes.append(job_write(wanted, job_id=job_id, now=now, trace_id=job.trace_id))
             if len(rows) < AT_ONCE:
                 break
             after = (rows[-1][0], rows[-1][1])

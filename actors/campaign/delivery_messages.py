@@ -75,6 +75,16 @@ class ListDeliveries(Call[Page[Delivery] | Refusal]):
     cursor: str | None = None
 
 
+@attrs.frozen
+class ListMessagesTo(Call[Page[Delivery] | Refusal]):
+    """To `BROADCASTS`: the messages of all campaigns to one customer, campaign by campaign."""
+
+    merchant_id: str
+    customer_id: str
+    limit: int = 50
+    cursor: str | None = None
+
+
 @attrs.frozen(kw_only=True)
 class DeliveryStats:
     """How far a broadcast is. `gathered`: all recipients are written down, so that `recipients` is

@@ -210,6 +210,14 @@ LIST_DELIVERIES_IN = (
     " ORDER BY delivery_id LIMIT $4"
 )
 
+LIST_MESSAGES_TO = (
+    f"SELECT {DELIVERY_COLUMNS} FROM campaign_deliveries"
+    " WHERE merchant_id = $1 AND customer_id = $2 AND campaign_id IN"
+    " (SELECT campaign_id FROM campaign_broadcasts WHERE merchant_id = $1)"
+    " AND (campaign_id, delivery_id) > ($3, $4) ORDER BY campaign_id, delivery_id LIMIT $5"
+)
+"""By the index that no two messages of a campaign to one customer get around."""
+
 COUNT_DELIVERIES = (
     "SELECT state, count(*) FROM campaign_deliveries"
     " WHERE merchant_id = $1 AND campaign_id = $2 GROUP BY state"

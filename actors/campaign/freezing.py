@@ -81,7 +81,7 @@ class FreezeAudience:
         try:
             return await freezing.go_on()
         except Superseded:
-            return ()
+            raise RetryAfter(COME_BACK_S, "the audience is not where it was") from None
         except SegmentsGone:
             return await freezing.gone()
         except (ActorError, StorageError) as error:
@@ -158,9 +158,13 @@ class _Freezing:
                 return False
             began = monotonic()
             chunk = await reader.chunk(merchant_id, campaign, after, as_of)
-            await self._append(self._step_entry(step, chunk))
+            await self._append(self._step_entry(step, chunk), synchronous=False)
             step, done, after = step + 1, chunk.last, chunk.after
             await trio.sleep((monotonic() - began) * REST_SHARE)
+        await self._append(())
+        place = await self.database.fetch_row(SELECT_PLACE, merchant_id, self.campaign_id)
+        if place is not None and place["audience_step"] != step:
+            raise Superseded(FREEZE_STEP.name)  # a store that was killed has lost some
         return True
 
     def _step_entry(self, step: int, chunk: Chunk) -> Entry:
@@ -192,8 +196,9 @@ class _Freezing:
         event_id, since = self.system.ids.new("ev"), after.started_at or now
         return move_entry(merchant_id, campaign, after, BY_JOB, event_id, since)
 
-    async def _append(self, entry: Entry) -> None:
-        answer = await self.system.ref(JOURNAL).ask(Append(entry, in_background=True))
+    async def _append(self, entry: Entry, *, synchronous: bool = True) -> None:
+        append = Append(entry, in_background=True, synchronous=synchronous)
+        answer = await self.system.ref(JOURNAL).ask(append)
         if isinstance(answer, Rejected):
             raise answer.violation
 

@@ -16,6 +16,7 @@ from actors.campaign.messages import AudienceKind, Automation, Trigger
 from actors.points.messages import QUERIES as POINTS_QUERIES
 from actors.points.messages import ListExpiring
 from runtime import ActorError
+from runtime.context import current_trace_id
 from runtime.jobs import Job, RetryAfter, job_write
 from runtime.journal import JOURNAL, Append, Rejected
 from runtime.storage import Database, Entry, Query, StorageError, Write
@@ -147,7 +148,7 @@ async def occasion_entry(
     ]
     job = pump_job(broadcast.merchant_id, broadcast.campaign_id, broadcast.channel)
     job_id = system.ids.new("job")
-    return (*writes, job_write(job, job_id=job_id, now=now, trace_id=None))
+    return (*writes, job_write(job, job_id=job_id, now=now, trace_id=current_trace_id()))
 
 
 async def _members(

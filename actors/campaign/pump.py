@@ -15,6 +15,7 @@ import trio
 
 from actors.campaign.delivery_messages import (
     BROADCAST_COMPLETED,
+    BROADCASTS,
     BroadcastState,
     DeliveryState,
 )
@@ -51,10 +52,11 @@ from actors.campaign.delivery_records import (
     settle_write,
     step_write,
 )
+from actors.campaign.member_budgets import without_room
 from actors.campaign.messages import QUERIES, CampaignKind, ListMembers, SendChannel
 from actors.campaign.quiet_hours import quiet_until
 from actors.campaign.sending import Providers, Results, Sender
-from actors.campaign.suppressing import over_budget, suppress_all
+from actors.campaign.suppressing import MEMBER_BUDGET, over_budget, suppress_all
 from actors.outgoing.ports import FailedForNow
 from runtime import ActorError, ActorSystem
 from runtime.jobs import Job, RetryAfter, job_write
@@ -159,12 +161,14 @@ class _Pumping:
         job_id, now = self.system.ids.new("job"), self.system.clock.now()
         return (job_write(job, job_id=job_id, now=now, trace_id=self.job.trace_id),)
 
-    async def append(self, entry: Sequence[Write]) -> None:
-        """Raises `Superseded` where somebody else took the step."""
-        append = Append(tuple(entry), in_background=True)
+    async def append(self, entry: Sequence[Write], *, synchronous: bool = True) -> None:
+        """Raises `Superseded` where somebody else took the step. Not synchronous is only what
+        the next look at the broadcast shows."""
+        append = Append(tuple(entry), in_background=True, synchronous=synchronous)
         answer = await self.system.ref(JOURNAL).ask(append, timeout_s=APPEND_S)
         if isinstance(answer, Rejected):
             raise answer.violation
+        self.system.changes.tell(BROADCASTS, self.merchant_id, self.campaign_id)
 
     def advance(self, broadcast: BroadcastRow, reserve: int = 0) -> Write:
         """The next step is ours, unless somebody has taken it."""
@@ -191,7 +195,8 @@ class _Pumping:
                 step_write(broadcast, AUDIENCE, len(members), now, {"written": len(members)}),
                 *recipients,
                 Write(GATHERED, (*key, last, done)),
-            )
+            ),
+            synchronous=False,
         )
 
     # Sending
@@ -208,6 +213,10 @@ class _Pumping:
         if not rows:
             return await self._nothing_due(broadcast)
         due, step = [leased_of(row) for row in rows], broadcast.step + 1
+        beyond = await without_room(self.database, broadcast, due)
+        if beyond:
+            await over_budget(self, broadcast, beyond, MEMBER_BUDGET)
+            return None
         room = self._room(broadcast, due)
         if not room:
             await over_budget(self, broadcast, [each for each in due if not each.attempt])

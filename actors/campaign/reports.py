@@ -1,7 +1,6 @@
 """What providers tell of messages that were sent, and what becomes of their deliveries by it."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Final
 
 import attrs
@@ -15,6 +14,7 @@ from actors.campaign.delivery_queries import (
     SELECT_IN_HAND,
 )
 from actors.campaign.delivery_records import delivery_of
+from actors.campaign.early_news import keep_write, known_news, old_news
 from actors.campaign.messages import SendChannel
 from actors.outgoing.ports import TextState
 from actors.referrals.messages import TextStatusTold
@@ -40,14 +40,6 @@ COME_TO: Mapping[TextState, DeliveryState] = {
     TextState.OPTED_OUT: DeliveryState.FAILED,
     TextState.FAILED: DeliveryState.FAILED,
 }
-
-EARLY = timedelta(seconds=10)
-"""So long after it was told of, a text may still turn out to be one that is being sent. The relay's
-fifth and last attempt comes later than that, so that it never gives an event up."""
-
-
-class ToldTooEarly(Exception):
-    """A text of this id may be in hand at this moment: the event is to come again."""
 
 
 @attrs.frozen
@@ -86,8 +78,8 @@ class Reports:
         return True
 
     async def text_told(self, event: OutboxEvent) -> None:
-        """Raises `ToldTooEarly`. Whether texts are in hand is looked at first: one that the
-        provider has told of is in hand by then, or has its id already."""
+        """Whether texts are in hand is looked at first: one that the provider has told of is in
+        hand by then, or has its id already."""
         told = msgspec.convert(event.payload, TextStatusTold)
         state = COME_TO[told.state]
         in_hand = await self._in_hand(event.merchant_id)
@@ -100,8 +92,20 @@ class Reports:
         )
         if await self.report(report) or not in_hand or state is DeliveryState.SENT:
             return
-        if self.system.clock.now() - event.created_at < EARLY:
-            raise ToldTooEarly(f"text {told.provider_id} is not known yet")
+        await self._append(keep_write(report, self.system.clock.now()))
+
+    async def catch_up(self) -> tuple[Write, ...]:
+        """Report what was told too early and is known by now; what is to be forgotten then."""
+        known = await known_news(self.database)
+        for news in known:
+            await self.report(news.report)
+        old = await old_news(self.database, self.system.clock.now())
+        return tuple(news.forget_write() for news in (*known, *old))
+
+    async def _append(self, write: Write) -> None:
+        answer = await self.system.ref(JOURNAL).ask(Append((write,)))
+        if answer is not None:
+            raise answer.violation
 
     async def _in_hand(self, merchant_id: str) -> bool:
         values = (merchant_id, SendChannel.SMS.value)

@@ -12,6 +12,7 @@ from runtime.storage import Database, Write
 from runtime.system import ActorSystem
 
 BUDGET, CANCELLED = "budget_exhausted", "campaign_cancelled"
+MEMBER_BUDGET = "member_budget_exhausted"
 AT_ONCE = 200
 
 
@@ -43,14 +44,16 @@ async def suppress_all(steps: Steps, broadcast: BroadcastRow) -> bool:
     return True
 
 
-async def over_budget(steps: Steps, broadcast: BroadcastRow, fresh: Sequence[Leased]) -> None:
-    """Suppress those that were never tried, and that the budget has no room for."""
+async def over_budget(
+    steps: Steps, broadcast: BroadcastRow, fresh: Sequence[Leased], reason: str = BUDGET
+) -> None:
+    """Suppress those that were never tried, and that a budget has no room for."""
     now = steps.system.clock.now()
     await steps.append(
         (
             steps.advance(broadcast),
             step_write(broadcast, SEND, len(fresh), now, {"suppressed": len(fresh)}),
-            *(_suppressed(broadcast, each, BUDGET, now) for each in fresh),
+            *(_suppressed(broadcast, each, reason, now) for each in fresh),
         )
     )
 

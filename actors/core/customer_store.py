@@ -94,9 +94,11 @@ class CustomerStore:
         publishes: bool = False,
         in_background: bool = False,
     ) -> Rejected | None:
-        """Write; the caches forget customers whose entry was written, or may have been."""
+        """Write; the caches forget customers whose entry was written, or may have been. In the
+        background it is not synchronous."""
+        append = Append(entry, publishes, in_background, synchronous=not in_background)
         try:
-            return await system.ref(JOURNAL).ask(Append(entry, publishes, in_background))
+            return await system.ref(JOURNAL).ask(append)
         finally:
             await self.cached.outdate(*(cache_key(merchant_id, each) for each in ids))
 

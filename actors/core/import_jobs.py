@@ -18,7 +18,7 @@ from actors.core.import_queries import (
     import_of,
     open_part,
 )
-from actors.core.import_steps import RUNNING, Result, finish_entry, step_entry
+from actors.core.import_steps import ADVANCE, RUNNING, Result, finish_entry, step_entry
 from actors.core.importing.balances import OpeningBalance
 from actors.core.importing.orders import OrderRows
 from actors.core.messages import (
@@ -121,8 +121,8 @@ class RunImport:
         try:
             done = await running.go_on()
         except Superseded:
-            log.info("import_left_to_others", import_id=import_id)
-            return ()
+            log.info("import_not_where_it_was", import_id=import_id)
+            raise RetryAfter(COME_BACK_S, "the import is not where it was") from None
         except (ActorError, StorageError) as error:
             raise RetryAfter(COME_BACK_S, str(error)) from error
         except FileTrouble as trouble:
@@ -153,9 +153,7 @@ class _Running:
 
     async def go_on(self) -> bool | None:
         """Whether all is done; None when the import is not running any more."""
-        # What an attempt before this one has left in the background comes first.
-        await self.system.ref(JOURNAL).ask(Append((), in_background=True))
-        row = await self.database.fetch_row(SELECT_PLACE, self.merchant_id, self.import_id)
+        row = await self._durable_place()
         if row is None or row["state"] != RUNNING:
             return None
         place = Place.of(row)
@@ -170,7 +168,16 @@ class _Running:
             if content is None or not await self._part(place, rows, content, errors, until):
                 return False if content is not None else None
             place.part, place.offset_bytes = place.part + 1, 0
+        row = await self._durable_place()
+        if row is not None and row["step"] != place.step:
+            raise Superseded(ADVANCE.name)
         return True
+
+    async def _durable_place(self) -> Row | None:
+        """Where the import is, behind everything that was left in the background; a store that was
+        killed may have lost steps of it."""
+        await self.system.ref(JOURNAL).ask(Append((), in_background=True))
+        return await self.database.fetch_row(SELECT_PLACE, self.merchant_id, self.import_id)
 
     async def _content(self, part: int) -> bytes | None:
         return await open_part(self.database, self.vault, self.merchant_id, self.import_id, part)
@@ -217,8 +224,9 @@ class _Running:
         else:
             results = await self._balances(values, dry_run=import_.dry_run)
         (step,) = steps
+        entry = step_entry(self.merchant_id, step, results)
         answer = await self.system.ref(JOURNAL).ask(
-            Append(step_entry(self.merchant_id, step, results))
+            Append(entry, in_background=True, synchronous=False)
         )
         if isinstance(answer, Rejected):
             raise answer.violation

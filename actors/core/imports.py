@@ -44,6 +44,7 @@ from actors.core.messages import (
 )
 from actors.core.model import check_currency, invalid
 from actors.paging import Moment, SequenceNumber, clamp_limit, decode_cursor, page
+from actors.room import no_room
 from actors.vocabulary import Page, Refusal, RefusalKind
 from runtime import Actor, ActorError
 from runtime.context import current_trace_id
@@ -176,6 +177,9 @@ class Imports(Actor):
         except FileTrouble as trouble:
             return invalid("unusable_file", str(trouble))
         job = import_job(merchant_id, import_id)
+        refusal = await no_room(self.system, job.queue)
+        if refusal is not None:
+            return refusal
         row = (merchant_id, import_id, ImportState.UPLOADING.value, known.parts, header, start)
         entry = (
             Write(START, (*row, ImportState.RUNNING.value)),

@@ -27,6 +27,7 @@ from actors.core.integration_queries import (
     SELECT_INTEGRATION,
     WAITING_TOO_LONG,
     WEBHOOK_BODY,
+    WEBHOOK_QUEUE,
     integration_of,
     secrets_of,
     webhook_job,
@@ -54,6 +55,7 @@ from actors.core.model import invalid
 from actors.core.shopify import TOPICS, about
 from actors.core.signatures import NOBODYS, is_signed
 from actors.paging import Moment, clamp_limit, decode_cursor, page
+from actors.room import no_room
 from actors.vocabulary import Page, Refusal, RefusalKind
 from runtime import ActorError, Workers
 from runtime.context import current_trace_id
@@ -198,6 +200,9 @@ class Integrations(Workers):
             return NOT_SIGNED
         if message.topic not in TOPICS:
             return invalid("unknown_topic", f"topic {message.topic[:64]!r} is not taken here")
+        refusal = await no_room(self.system, WEBHOOK_QUEUE.name)
+        if refusal is not None:
+            return refusal
         digest = hashlib.sha256(message.body).hexdigest()
         now = self.system.clock.now()
         entry, queue = self._receipt(merchant_id, message, digest, now)

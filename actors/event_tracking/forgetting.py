@@ -17,6 +17,7 @@ from actors.event_tracking.queries import (
 )
 from actors.event_tracking.stock import Stock
 from runtime import Actor
+from runtime.context import under_trace
 from runtime.outbox import Deliver, OutboxEvent
 from runtime.storage import Database, StorageError
 from runtime.trouble import Trouble
@@ -56,7 +57,8 @@ class Forgetter(Actor):
         if not isinstance(message, Deliver):
             return await super().receive(message)
         for event in message.events:
-            await self._note(event)
+            with under_trace(event.trace_id):
+                await self._note(event)
         self._noted.set()
         return None
 

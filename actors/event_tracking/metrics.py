@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Gauge
 
 from runtime.registries import in_registry
+from runtime.tallies import Counter
 from runtime.telemetry import PREFIX
 
 REASONS: Final = ("memory_full", "disk_full", "disk_failed", "refused", "unreadable")

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
-from itertools import groupby
-from operator import attrgetter
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
@@ -17,6 +15,8 @@ DIGEST_BYTES: Final = 12
 PARCEL_EVENTS_MAX: Final = 250
 PARCEL_BYTES_MAX: Final = 128 * 1024
 """Of a parcel, unless its one event alone is more."""
+
+IMPORTANCES: Final = {each.name.lower(): each for each in Importance}
 
 _properties: Final = msgspec.json.Encoder(order="sorted").encode
 _row: Final = msgspec.json.Encoder().encode
@@ -76,10 +76,12 @@ def decoded_rows(rows: bytes) -> list[EventRow]:
 
 
 def time_text(moment: datetime) -> str:
-    """A time as rows have it: in UTC, of one width."""
+    """A time as rows have it: in UTC, of one width. `isoformat` takes four times as long."""
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
-    return moment.isoformat(timespec="microseconds")
+    quoted = _row(moment)  # without a fraction on the second, else with six digits
+    fraction = ".000000" if moment.microsecond == 0 else ""
+    return f"{quoted[1:-2].decode()}{fraction}+00:00"
 
 
 def pack(merchant_id: str, events: Iterable[NewEvent], received_at: datetime) -> list[Parcel]:
@@ -89,9 +91,19 @@ def pack(merchant_id: str, events: Iterable[NewEvent], received_at: datetime) ->
     """
     received = time_text(received_at)
     parcels: list[Parcel] = []
-    for importance, run in groupby(events, attrgetter("importance")):
-        rows = [_packed(merchant_id, event, received) for event in run]
-        parcels += _parcels(merchant_id, Importance[importance.upper()], rows)
+    run: list[bytes] = []
+    importance, size = "", 0
+    for event in events:
+        row = _packed(merchant_id, event, received)
+        full = len(run) >= PARCEL_EVENTS_MAX or size + len(row) > PARCEL_BYTES_MAX
+        if run and (full or event.importance != importance):
+            parcels.append(_parcel(merchant_id, importance, run))
+            run, size = [], 0
+        importance = event.importance
+        run.append(row)
+        size += len(row)
+    if run:
+        parcels.append(_parcel(merchant_id, importance, run))
     return parcels
 
 
@@ -116,17 +128,8 @@ def _packed(merchant_id: str, event: NewEvent, received: str) -> bytes:
     )
 
 
-def _parcels(merchant_id: str, importance: Importance, rows: Sequence[bytes]) -> list[Parcel]:
-    parcels: list[Parcel] = []
-    run: list[bytes] = []
-    size = 0
-    for row in rows:
-        if run and (len(run) >= PARCEL_EVENTS_MAX or size + len(row) > PARCEL_BYTES_MAX):
-            parcels.append(Parcel(merchant_id, importance, len(run), b",".join(run)))
-            run, size = [], 0
-        run.append(row)
-        size += len(row)
-    return [*parcels, Parcel(merchant_id, importance, len(run), b",".join(run))] if run else parcels
+def _parcel(merchant_id: str, importance: str, rows: Sequence[bytes]) -> Parcel:
+    return Parcel(merchant_id, IMPORTANCES[importance], len(rows), b",".join(rows))
 
 
 def merged(parcels: Sequence[Parcel]) -> Parcel:

@@ -39,7 +39,7 @@ class Ring:
         where those are not enough, the parcel itself and nothing else."""
         size = _size(parcel)
         if self.bytes + size <= self._bytes_max:
-            self._put(Held(next(self._places), parcel))
+            self._put(parcel, size)
             return ()
         lesser = sum(
             _size(held.parcel)
@@ -50,7 +50,7 @@ class Ring:
         if self.bytes + size - lesser > self._bytes_max:
             return (parcel,)
         gone = self._make_room(self.bytes + size - self._bytes_max)
-        self._put(Held(next(self._places), parcel))
+        self._put(parcel, size)
         return gone
 
     def _make_room(self, wanted: int) -> list[Parcel]:
@@ -64,9 +64,9 @@ class Ring:
                 gone.append(parcel)
         return gone
 
-    def _put(self, held: Held) -> None:
-        self._lines[held.parcel.importance].append(held)
-        self.bytes += _size(held.parcel)
+    def _put(self, parcel: Parcel, size: int) -> None:
+        self._lines[parcel.importance].append(Held(next(self._places), parcel))
+        self.bytes += size
 
     def take(self, bytes_max: int, least: Importance = Importance.LOW) -> list[Parcel]:
         """The oldest parcels of this importance and more, of about so many bytes together.

@@ -173,6 +173,8 @@ class Stock:
 
 
 def _add(counter: Counter[str], key: str, number: int) -> None:
-    counter[key] += number
-    if not counter[key]:
-        del counter[key]
+    total = counter[key] + number
+    if total:
+        counter[key] = total
+    else:
+        counter.pop(key, None)

@@ -33,6 +33,7 @@ from actors.gamification.rulebook import Rulebook
 from actors.points.messages import POINTS_POSTED, PointsPosted
 from actors.referrals.messages import REFERRAL_REWARDED, ReferralRewarded
 from runtime import ActorError, Workers, ask_all
+from runtime.context import under_trace
 from runtime.outbox import Deliver, OutboxEvent
 from runtime.storage import StorageError
 
@@ -76,23 +77,25 @@ class Intake(Workers):
             return await super().receive(message)
         await self._observe(message.events)
         for event in message.events:
-            await self._end(event)
+            with under_trace(event.trace_id):
+                await self._end(event)
         return None
 
     async def _observe(self, events: Iterable[OutboxEvent]) -> None:
         facts: dict[PlayerKey, list[Fact]] = defaultdict(list)
+        traces: dict[PlayerKey, str | None] = {}
         for event in events:
             for customer_id, fact in told_by(event):
-                facts[PlayerKey(event.merchant_id, customer_id)].append(fact)
+                key = PlayerKey(event.merchant_id, customer_id)
+                facts[key].append(fact)
+                traces.setdefault(key, event.trace_id)
         merchants = {key.merchant_id for key in facts}
         defined = {each for each in sorted(merchants) if await self._defined(each)}
+        asked = [key for key in facts if key.merchant_id in defined]
         player = self.system.entities(PLAYERS).ref
         answers = await ask_all(
-            [
-                (player(key), Observe(tuple(some)))
-                for key, some in facts.items()
-                if key.merchant_id in defined
-            ]
+            [(player(key), Observe(tuple(facts[key]))) for key in asked],
+            traces=[traces[key] for key in asked],
         )
         for answer in answers:
             if isinstance(answer, Exception):

@@ -1,8 +1,9 @@
 """Metrics of the gamification domain."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
 
 from runtime.registries import in_registry
+from runtime.tallies import Counter, Histogram
 from runtime.telemetry import FAST_BUCKETS, PREFIX
 
 
@@ -36,6 +37,14 @@ class GamificationMetrics:
             buckets=FAST_BUCKETS,
             registry=registry,
         )
+        outcomes = ("reached", "not_reached", "skipped")
+        self._reached, self._not_reached, self._skipped = map(self.rules.labels, outcomes)
+
+    def judged(self, *, reached: int, not_reached: int, skipped: int) -> None:
+        """So many rules ended so."""
+        self._reached.inc(reached)
+        self._not_reached.inc(not_reached)
+        self._skipped.inc(skipped)
 
 
 def gamification_metrics(registry: CollectorRegistry) -> GamificationMetrics:

@@ -154,9 +154,8 @@ class Player(Entity):
         metrics = gamification_metrics(self.system.metrics.registry)
         metrics.seconds.observe(monotonic() - begun)
         hits = sum(1 for judged in verdicts.judged if judged.reached)
-        metrics.rules.labels("reached").inc(hits)
-        metrics.rules.labels("not_reached").inc(len(verdicts.judged) - hits)
-        metrics.rules.labels("skipped").inc(len(verdicts.skipped))
+        misses = len(verdicts.judged) - hits
+        metrics.judged(reached=hits, not_reached=misses, skipped=len(verdicts.skipped))
         return verdicts
 
     async def _commit(

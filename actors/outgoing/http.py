@@ -5,7 +5,9 @@ import httpcore
 import httpx
 
 from actors.outgoing.errors import HttpFailed
+from runtime.context import current_trace_id
 from runtime.policies.deadline import require_deadline
+from runtime.tracing import parse_traceparent
 
 CONNECTIONS_MAX = 64
 """More than any bulkhead lets through: a pool may lose places to calls that are cancelled."""
@@ -60,10 +62,12 @@ class HttpClient:
         content: bytes | None = None,
         timeout_s: float = 10.0,
     ) -> HttpAnswer:
-        """Raises `HttpFailed`. Cancelled, the request may have been taken."""
+        """Raises `HttpFailed`. Cancelled, the request may have been taken. The trace in force goes
+        along as `traceparent`."""
         require_deadline(self._name)
         client = self._opened(timeout_s)
-        request = client.build_request(method, url, headers=headers, content=content)
+        traced = {**_trace_header(), **headers}
+        request = client.build_request(method, url, headers=traced, content=content)
         try:
             response = await client.send(request, stream=True)
             try:
@@ -93,6 +97,11 @@ class HttpClient:
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
+
+
+def _trace_header() -> dict[str, str]:
+    trace = current_trace_id()
+    return {"traceparent": trace} if trace is not None and parse_traceparent(trace) else {}
 
 
 async def _start(response: httpx.Response) -> bytes:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Gauge
 
 from runtime.registries import in_registry
+from runtime.tallies import Counter
 from runtime.telemetry import PREFIX
 
 

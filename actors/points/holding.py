@@ -5,7 +5,7 @@ from typing import ClassVar
 from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.core.messages import HasCustomer
 from actors.points.loading import LOADER, Load
-from actors.points.messages import AccountKey
+from actors.points.messages import ACCOUNTS, AccountKey
 from actors.points.posting import Moment
 from actors.points.state import AccountState
 from actors.vocabulary import Refusal, RefusalKind
@@ -65,7 +65,12 @@ class AccountHolder(Entity):
             self._state = None
             return False
         self._state = state
+        self._tell()
         return True
+
+    def _tell(self) -> None:
+        """Those who watch this account look at it again."""
+        self.system.changes.tell(ACCOUNTS, self.key.merchant_id, self.key.customer_id)
 
     def _doubt(self) -> None:
         self._state = None

@@ -38,6 +38,7 @@ from actors.points.transferring import Lead, leader_of
 from actors.vocabulary import Refusal, RefusalKind
 from runtime import ActorError, Workers, ask_all
 from runtime.outbox import Deliver, OutboxEvent
+from runtime.ref import UNTRACED
 from runtime.storage import Database, StorageError
 
 log = structlog.get_logger("loyalnest.points")
@@ -116,11 +117,16 @@ class Intake(Workers):
             [m.redemption_id for m in nameless if isinstance(m, CancelRedemption)],
         )
 
-    async def _ask(self, placed: Mapping[AccountKey, Sequence[Mutation]]) -> list[Any]:
+    async def _ask(
+        self,
+        placed: Mapping[AccountKey, Sequence[Mutation]],
+        traces: Iterable[str | None] = UNTRACED,
+    ) -> list[Any]:
         """One answer for each account: its results, or the error it could not be asked for."""
         account = self.system.entities(ACCOUNTS).ref
         return await ask_all(
-            [(account(key), Apply(tuple(mutations))) for key, mutations in placed.items()]
+            [(account(key), Apply(tuple(mutations))) for key, mutations in placed.items()],
+            traces=traces,
         )
 
     async def _deliver(self, events: Sequence[OutboxEvent]) -> None:
@@ -131,11 +137,14 @@ class Intake(Workers):
         totals = await eligible_totals(self.system, told)
         promotions = await promotions_of(self.system, self._last_rules, told)
         placed: dict[AccountKey, list[EarnForOrder]] = defaultdict(list)
+        traces: dict[AccountKey, str | None] = {}
         for (event, order), total, promoted in zip(orders, totals, promotions, strict=True):
             rule = rules[event.merchant_id, order.currency]
             earning = earn_for(order, total, rule, promoted, event.event_id)
-            placed[AccountKey(event.merchant_id, order.customer_id)].append(earning)
-        answers = await self._ask(placed)
+            key = AccountKey(event.merchant_id, order.customer_id)
+            placed[key].append(earning)
+            traces.setdefault(key, event.trace_id)
+        answers = await self._ask(placed, traces.values())
         for earnings, results in zip(placed.values(), answers, strict=True):
             if isinstance(results, Exception):
                 raise results

@@ -1,7 +1,8 @@
 """The metric that must stay at zero: what a verification of the ledger found wrong."""
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 
+from runtime.tallies import Counter
 from runtime.telemetry import PREFIX
 
 

@@ -19,6 +19,7 @@ from actors.points.transferring import Lead, leader_of
 from actors.points.transfers import TOO_MANY_LOTS
 from actors.vocabulary import MAX_AMOUNT, Idempotency, Refusal, RefusalKind
 from runtime import ActorError, Workers
+from runtime.context import under_trace
 from runtime.outbox import Deliver, OutboxEvent
 from runtime.storage import StorageError
 
@@ -39,7 +40,8 @@ class Mergers(Workers):
         if not isinstance(message, Deliver):
             return await super().receive(message)
         for event in message.events:
-            await self._merge(event)
+            with under_trace(event.trace_id):
+                await self._merge(event)
         return None
 
     async def _merge(self, event: OutboxEvent) -> None:

@@ -22,6 +22,7 @@ from actors.points.messages import (
 from actors.points.queries import SELECT_BY_BUSINESS_KEY
 from actors.vocabulary import Idempotency, Refusal, RefusalKind
 from runtime import ActorError, Workers
+from runtime.context import under_trace
 from runtime.outbox import Deliver, OutboxEvent
 from runtime.storage import Database, Row, StorageError
 
@@ -56,7 +57,8 @@ class OrderRefunds(Workers):
         if not isinstance(message, Deliver):
             return await super().receive(message)
         for event in message.events:
-            await self._take_back(event)
+            with under_trace(event.trace_id):
+                await self._take_back(event)
         return None
 
     async def _take_back(self, event: OutboxEvent) -> None:

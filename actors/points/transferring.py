@@ -84,6 +84,7 @@ class Transferring(AccountHolder):
             followed = await self._ask_follower(Follow(transfer, state))
             if followed.result is not None:
                 self._state = followed.state
+                self._tell()
                 return followed.result
             self._state = None
         raise CommitConflict(f"{self.address}: rejected {MAX_TRANSFER_ATTEMPTS} times")

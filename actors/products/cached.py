@@ -54,6 +54,17 @@ async def cached_product(
     return found.at(now) if found is not None else None
 
 
+def product_at_hand(
+    cached: CachedProducts, merchant_id: str, sku: str, now: datetime
+) -> tuple[Product | None] | None:
+    """What `cached_product` would answer from a copy in the process; None where there is none."""
+    copy = cached.peek(_key(merchant_id, sku))
+    if copy is None:
+        return None
+    found = copy[0]
+    return (found.at(now) if found is not None else None,)
+
+
 async def outdate_products(cached: CachedProducts, merchant_id: str, skus: Iterable[str]) -> None:
     await cached.outdate(*(_key(merchant_id, sku) for sku in skus))
 

@@ -8,6 +8,7 @@ from actors.products.cached import (
     CachedProducts,
     cached_product,
     load_products,
+    product_at_hand,
     product_of,
 )
 from actors.products.messages import (
@@ -32,7 +33,7 @@ from actors.products.queries import (
     with_values,
 )
 from actors.vocabulary import Page, Refusal
-from runtime import ActorError, Workers
+from runtime import ActorError, AtHand, Workers
 from runtime.cache import CacheError
 from runtime.storage import Database, Row, StorageError
 
@@ -53,6 +54,14 @@ class ProductReaders(Workers):
 
     async def started(self) -> None:
         self.start_task(self._cached.follow)
+        self.post(AtHand(self._at_hand))
+
+    def _at_hand(self, question: object) -> tuple[Product | None] | None:
+        """Products that were read a moment ago need no turn."""
+        if not isinstance(question, GetProduct):
+            return None
+        now = self.system.clock.now()
+        return product_at_hand(self._cached, question.merchant_id, question.sku, now)
 
     async def receive(self, message: Any) -> object:
         match message:

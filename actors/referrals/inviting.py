@@ -34,9 +34,10 @@ from actors.referrals.model import (
 from actors.referrals.queries import END, INSERT_LINK, INSERT_REFERRAL
 from actors.referrals.queues import MESSAGES, send_job
 from actors.referrals.records import Stored, referral_row, step_write
+from actors.room import no_room
 from actors.vocabulary import KEY_REUSED, Idempotency, Refusal, RefusalKind
 from runtime.context import current_trace_id
-from runtime.jobs import JOBS, GetQueueDepth, JobsAdded, job_write
+from runtime.jobs import JOBS, JobsAdded, job_write
 from runtime.journal import JOURNAL, Append
 from runtime.storage import Database, Entry, Write
 from runtime.storage.idempotency import SELECT_KEY, idempotency_write
@@ -52,10 +53,6 @@ BUSY = Refusal(
 )
 ADDRESS_MISSING = Refusal(
     RefusalKind.INVALID, "address_missing", "an invitation needs an address or a number"
-)
-
-QUEUE_FULL = Refusal(
-    RefusalKind.UNAVAILABLE, "queue_full", "too many messages wait to be sent; try again later"
 )
 
 CHANNELS = {InvitationChannel.SMS: Channel.SMS, InvitationChannel.EMAIL: Channel.EMAIL}
@@ -164,7 +161,9 @@ class Inviting:
         program = asked.program.program
         by_text = asked.message.channel is InvitationChannel.SMS
         caps = caps_of(program, asked.advocate_id, asked.signals.get("ip"), text=by_text)
-        refusal = await exceeded(self._lookups, merchant_id, caps, now) or await self._full()
+        refusal = await exceeded(self._lookups, merchant_id, caps, now) or await no_room(
+            self._system, MESSAGES.name
+        )
         if refusal is not None:
             return refusal
         cap = person_cap(program, person)
@@ -181,10 +180,6 @@ class Inviting:
             return None
         self._system.ref(JOBS).tell(JobsAdded(MESSAGES.name))
         return await self._answer(referral)
-
-    async def _full(self) -> Refusal | None:
-        depth = await self._system.ref(JOBS).ask(GetQueueDepth(MESSAGES.name))
-        return QUEUE_FULL if depth.full else None
 
     async def _rejection(self, asked: Asked, cap: Cap, now: datetime) -> str | None:
         """Why nothing is sent, which is not told to who invites."""

@@ -268,6 +268,7 @@ class ListReferrals(Call[Page[Referral] | Refusal]):
 
     merchant_id: str
     advocate_id: str | None = None
+    friend_id: str | None = None
     state: ReferralState | None = None
     in_review: bool = False
     limit: int = 50

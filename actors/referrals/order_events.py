@@ -14,6 +14,7 @@ from actors.referrals.queries import QUALIFY
 from actors.referrals.queues import REWARDS, reverse_job, reward_job
 from actors.referrals.records import Stored, step_write
 from runtime import ActorError, Workers
+from runtime.context import current_trace_id, under_trace
 from runtime.inbox import take_effect
 from runtime.jobs import JOBS, JobsAdded, NewJob, job_write
 from runtime.journal import JOURNAL
@@ -41,7 +42,8 @@ class OrderEvents(Workers):
         if not isinstance(message, Deliver):
             return await super().receive(message)
         for event in message.events:
-            await self._take(event)
+            with under_trace(event.trace_id):
+                await self._take(event)
         return None
 
     async def _take(self, event: OutboxEvent) -> None:
@@ -106,4 +108,4 @@ class OrderEvents(Workers):
 
     def _job(self, job: NewJob) -> Write:
         now, job_id = self.system.clock.now(), self.system.ids.new("job")
-        return job_write(job, job_id=job_id, now=now, trace_id=None)
+        return job_write(job, job_id=job_id, now=now, trace_id=current_trace_id())

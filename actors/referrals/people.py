@@ -17,6 +17,7 @@ from actors.referrals.queries import (
 )
 from actors.referrals.records import Stored, referral_of
 from runtime import ActorError, Workers
+from runtime.context import under_trace
 from runtime.inbox import take_effect
 from runtime.journal import JOURNAL
 from runtime.outbox import Deliver, OutboxEvent
@@ -41,7 +42,8 @@ class People(Workers):
         if not isinstance(message, Deliver):
             return await super().receive(message)
         for event in message.events:
-            await self._take(event)
+            with under_trace(event.trace_id):
+                await self._take(event)
         return None
 
     async def _take(self, event: OutboxEvent) -> None:

@@ -82,6 +82,9 @@ def _conditions(message: ListReferrals) -> tuple[str, list[str]]:
     if message.advocate_id is not None:
         values.append(message.advocate_id)
         conditions += f" AND advocate_id = ${4 + len(values)}"
+    if message.friend_id is not None:
+        values.append(message.friend_id)
+        conditions += f" AND friend_id = ${4 + len(values)}"
     if message.state is not None:
         values.append(message.state.value)
         conditions += f" AND state = ${4 + len(values)}"

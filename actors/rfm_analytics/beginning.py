@@ -166,10 +166,15 @@ def _in_progress(live: StoredRun) -> Refusal:
 
 
 async def append(
-    system: ActorSystem, entry: Entry, *, publishes: bool = False, in_background: bool = False
+    system: ActorSystem,
+    entry: Entry,
+    *,
+    publishes: bool = False,
+    in_background: bool = False,
+    synchronous: bool = True,
 ) -> None:
     """Write all of it or nothing. Raises the violation where it was rejected."""
-    message = Append(entry, publishes=publishes, in_background=in_background)
+    message = Append(entry, publishes, in_background, synchronous)
     answer = await system.ref(JOURNAL).ask(message)
     if answer is not None:
         raise answer.violation

@@ -1,8 +1,9 @@
 """Metrics of runs and segments."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge
 
 from runtime.registries import in_registry
+from runtime.tallies import Counter, Histogram
 from runtime.telemetry import PREFIX
 
 SECONDS = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1_800.0)

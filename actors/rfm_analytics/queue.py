@@ -14,6 +14,7 @@ RFM_QUEUE = QueuePolicy(
 write all the time, a million customers take three hours."""
 
 SCORE_RUN, TELL_CHANGES, PRUNE_RUNS = "rfm.score", "rfm.tell_changes", "rfm.prune"
+FORGET_CUSTOMER = "rfm.forget_customer"
 
 
 def score_job(merchant_id: str, run_id: str) -> NewJob:

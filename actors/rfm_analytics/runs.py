@@ -27,7 +27,9 @@ from actors.rfm_analytics.queries import (
     SELECT_NEXT_DUE,
     SELECT_OLDEST,
 )
+from actors.rfm_analytics.queue import RFM_QUEUE
 from actors.rfm_analytics.records import DEFAULT, find_config, find_run
+from actors.room import no_room
 from actors.vocabulary import KEY_REUSED, MAX_PAGE, Refusal, RefusalKind
 from runtime import Actor, ActorError
 from runtime.child import Backoff
@@ -105,6 +107,9 @@ class Runs(Actor):
         as_of = message.as_of if message.as_of is not None else now
         if as_of > now:
             return FUTURE
+        refusal = await no_room(self.system, RFM_QUEUE.name)
+        if refusal is not None:
+            return refusal
         return await self._beginning.begin(merchant_id, Wish(StartedBy.REQUEST, as_of, key))
 
     async def _put(self, message: PutConfig) -> RfmConfig | Refusal:

@@ -79,7 +79,7 @@ class Steps:
         collected = Write(COLLECTED, (*self._key(place), cursor, *counts))
         rows = [self._facts(place, buyer) for buyer in buyers]
         entry = (collected, *(Write(INSERT_SCORES, row) for row in rows))
-        await append(self.system, entry, in_background=True)
+        await append(self.system, entry, in_background=True, synchronous=False)
         rfm_metrics(self.system.metrics.registry).customers.inc(len(buyers))
         customers, scored, orders, revenue_minor, foreign_orders = counts
         run = attrs.evolve(
@@ -108,7 +108,7 @@ class Steps:
         told = msgspec.to_builtins({scoring.value: cut for scoring, cut in cuts.items()})
         cut_points = Write(SET_CUTS, (*self._key(place), "", told))
         cells = self._cells(place) if place.run.scored else ()
-        await append(self.system, (cut_points, *cells), in_background=True)
+        await append(self.system, (cut_points, *cells), in_background=True, synchronous=False)
         return attrs.evolve(place, cuts=cuts, step=place.step + 1, cursor="")
 
     async def _quintile_cuts(self, place: StoredRun) -> Cuts:
@@ -147,7 +147,7 @@ class Steps:
             cuts = place.cuts[place.run.scoring]
             points = (*cuts.recency, *cuts.frequency, *cuts.monetary)
             entry.append(Write(SCORE, (*slice_, place.run.scoring.value, *points)))
-        await append(self.system, tuple(entry), in_background=True)
+        await append(self.system, tuple(entry), in_background=True, synchronous=False)
         return attrs.evolve(place, step=place.step + 1, cursor=end)
 
     def _key(self, place: StoredRun) -> tuple[str, str, int]:

@@ -1,12 +1,14 @@
 """The chapters of the demo. Each does by HTTP what a shop would, and waits for what follows."""
 
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
 from cli.story.stage import Chapter, Stage, opening
 
 ADA, BEN = "ada-lindqvist", "ben-lindqvist"
+FOR_ADVOCATE, FOR_FRIEND = 500, 250
+BAR_WIDTH = 30
 
 
 @attrs.frozen
@@ -16,6 +18,11 @@ class Act:
     title: str
     play: Chapter
     routes: tuple[str, ...] = ()
+
+
+async def segments_of_today(stage: Stage) -> list[str]:
+    await stage.member(ADA, "Ada Lindqvist")
+    return await _segments(stage, "Ada joins; she has never ordered")
 
 
 async def double_points(stage: Stage) -> list[str]:
@@ -39,7 +46,6 @@ async def badge_offered(stage: Stage) -> list[str]:
 
 
 async def order_comes_in(stage: Stage) -> list[str]:
-    await stage.member(ADA, "Ada Lindqvist")
     await stage.order(ADA, "story-1", 8_400)
     path = f"/v1/customers/{ADA}/balance"
     balance = await stage.until(path, lambda b: b["posted"] > 0, "the points of the order")
@@ -54,27 +60,33 @@ async def badge_awarded(stage: Stage) -> list[str]:
 
 
 async def friend_referred(stage: Stage) -> list[str]:
-    program = {"return_days": 0, "advocate_points": 500, "friend_points": 250}
+    program = {"return_days": 0, "advocate_points": FOR_ADVOCATE, "friend_points": FOR_FRIEND}
     await stage.ask("PUT", "/v1/referrals/program", program)
     invitation = {"channel": "link", "advocate_id": ADA}
     code = (await stage.ask("POST", "/v1/referrals", invitation))["code"]
     await stage.member(BEN, "Ben Lindqvist")
     await stage.ask("POST", f"/v1/referrals/{code}/claim", {"customer_id": BEN})
-    before = await stage.points(ADA)
     await stage.order(BEN, "story-2", 4_900)
     path = f"/v1/referrals?advocate_id={ADA}"
-    qualified = {"qualified", "rewarded"}
-    found = await stage.until(
-        path, lambda p: any(item["state"] in qualified for item in p["items"]), "the referral"
+    await stage.until(
+        path, lambda p: any(item["state"] == "rewarded" for item in p["items"]), "the reward"
     )
-    lines = [f"Ada passes on {code}; Ben claims it, and orders for $49.00"]
-    state = next(item["state"] for item in found["items"] if item["state"] in qualified)
-    if state == "rewarded":
-        return [*lines, f"the referral is rewarded: Ada has {await stage.points(ADA)} points"]
-    return [*lines, f"the referral is {state}; it is rewarded soon (Ada has {before} points now)"]
+    ada = await stage.points(ADA)
+    earned = f"/v1/customers/{BEN}/balance"
+    ben = await stage.until(earned, lambda b: b["posted"] > FOR_FRIEND, "the points of Ben's order")
+    return [
+        f"Ada passes on {code}; Ben claims it, and orders for $49.00",
+        f"the referral qualifies and is rewarded: {FOR_ADVOCATE} for Ada, {FOR_FRIEND} for Ben",
+        f"Ada has {ada} points, Ben {ben['posted']} (49, doubled, and the reward)",
+    ]
 
 
-async def segments_run(stage: Stage) -> list[str]:
+async def segments_anew(stage: Stage) -> list[str]:
+    return await _segments(stage)
+
+
+async def _segments(stage: Stage, *before: str) -> list[str]:
+    """A run, and where Ada is by it."""
     run = (await stage.ask("POST", "/v1/rfm/runs", {}))["run_id"]
     path = f"/v1/rfm/runs/{run}"
     over = {"published", "failed", "skipped"}
@@ -83,10 +95,18 @@ async def segments_run(stage: Stage) -> list[str]:
         return [f"the run was {found['state']}: {found['reason']}"]
     shown = await stage.ask("GET", f"/v1/customers/{ADA}/rfm")
     segments = await stage.ask("GET", "/v1/rfm/segments")
-    sizes = {item["name"]: item["customers"] for item in segments["segments"]}
-    stage.segment = shown["segment"]
-    told = ", ".join(f"{name} {size}" for name, size in sizes.items() if size)
-    return [f"Ada was nobody's; now she is in “{shown['segment']}”", told]
+    was, stage.segment = stage.segment, shown["segment"]
+    moved = f"Ada is in the segment “{stage.segment}”"
+    if was is not None:
+        moved = f"Ada moves from “{was}” to “{stage.segment}”"
+    return [*before, moved, *_bars(segments["segments"])]
+
+
+def _bars(segments: list[dict[str, Any]]) -> list[str]:
+    """Sizes as a picture."""
+    sizes = [(each["name"], each["customers"]) for each in segments if each["customers"]]
+    largest = max(size for _, size in sizes)
+    return [f"{name:<20}{size:>4}  {'▇' * -(-size * BAR_WIDTH // largest)}" for name, size in sizes]
 
 
 async def broadcast(stage: Stage) -> list[str]:
@@ -120,16 +140,18 @@ async def broadcast(stage: Stage) -> list[str]:
     counts = f"{told['sent']} sent, {told['suppressed']} wanted none, {told['failed']} failed"
     lines = [f"a mail to {whom}: {told['recipients']} recipients, {counts}"]
     lines.append(f"{len(mails) - before} files in {stage.outbox}")
-    return [*lines, *(f"│ {line}" for line in opening(mails[-1]) if line)] if mails else lines
+    hers = [mail for mail in mails if ADA in mail.name][-1:]
+    return [*lines, *(f"│ {line}" for mail in hers for line in opening(mail))]
 
 
 ACTS: Final = (
+    Act("The customers are segmented", segments_of_today, ("/v1/rfm/runs",)),
     Act("A campaign doubles what orders earn", double_points, ("/v1/campaigns",)),
     Act("A badge is there to be won", badge_offered, ("/v1/badges/{badge_id}",)),
     Act("An order comes in", order_comes_in),
     Act("The badge is awarded", badge_awarded, ("/v1/customers/{customer_id}/badges",)),
     Act("A friend is referred", friend_referred, ("/v1/referrals/{code}/claim",)),
-    Act("Segments are computed anew", segments_run, ("/v1/rfm/runs",)),
+    Act("Segments are computed anew", segments_anew, ("/v1/rfm/runs",)),
     Act("A broadcast goes out", broadcast, ("/v1/campaigns",)),
 )
 """In the order in which they are played."""

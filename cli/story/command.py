@@ -10,17 +10,20 @@ import attrs
 import click
 import trio
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from actors.auth.messages import Role
 from cli import demo as demo_shop
 from cli.edge import gateway_settings
+from cli.errors import CommandFailed
 from cli.http_client import HttpClient
 from cli.key_store import key_store
 from cli.mail_sink import mail_sink
 from cli.options import settings_options
 from cli.running import Run, run_command
-from cli.story.chapters import ACTS, Act
+from cli.story.chapters import ACTS, ADA, Act
 from cli.story.stage import Stage
 from cli.tokens import new_token
 from config import Settings
@@ -31,6 +34,11 @@ from runtime.cache import CacheHandle
 from runtime.storage import DatabaseHandle
 
 ABSENT = "not in this build"
+NOT_FOUND = 404
+PLAYED = (
+    "demo: the story was played in this directory before; take another one, or look at the shop"
+    " with `loyalnest serve --data-dir DIRECTORY`"
+)
 
 
 @click.command("demo", short_help="Play one order and all that follows from it.")
@@ -94,6 +102,8 @@ async def _play(run: Run) -> None:
         token = new_token(key_store(run.settings), Role.OWNER, demo_shop.MERCHANT_ID)
         document = (await client.get("/v1/openapi.json", token)).body
         stage = Stage(client, token, sink.folder, frozenset(document["paths"]))
+        if (await client.get(f"/v1/customers/{ADA}", token)).status != NOT_FOUND:
+            raise CommandFailed(PLAYED)
         console.print(f"{len(shop.customers)} customers, {len(shop.orders)} orders\n")
         for number, act in enumerate(ACTS, 1):
             await _perform(console, number, act, stage)
@@ -102,7 +112,7 @@ async def _play(run: Run) -> None:
 
 async def _perform(console: Console, number: int, act: Act, stage: Stage) -> None:
     """Show that something goes on, and then what came of it."""
-    title = f"{number}. {act.title}"
+    title = f"{number}/{len(ACTS)}  {act.title}"
     if not stage.has(*act.routes):
         console.print(f"[dim]-  {title}: {ABSENT}[/dim]")
         return
@@ -114,4 +124,4 @@ async def _perform(console: Console, number: int, act: Act, stage: Stage) -> Non
     took_s = trio.current_time() - began
     console.print(f"[green]✓[/green]  [bold]{title}[/bold]  [dim]{took_s:.1f} s[/dim]")
     for line in lines:
-        console.print(f"     {line}", markup=False)
+        console.print(Padding(Text(line), (0, 0, 0, 5), expand=False))

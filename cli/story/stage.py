@@ -15,6 +15,7 @@ from cli.http_client import HttpClient
 
 LOOK_S: Final = 0.1
 PATIENCE_S: Final = 30.0
+LINES: Final = 4
 
 
 @attrs.define
@@ -81,8 +82,8 @@ def opening(mail: Path) -> list[str]:
     """The lines of a mail that tell most."""
     message = message_from_bytes(mail.read_bytes(), policy=default)
     body = message.get_body(("plain",))
-    text = body.get_content().strip().splitlines() if body is not None else []
-    return [f"To: {message['To']}", f"Subject: {message['Subject']}", *text[:2]]
+    text = body.get_content().splitlines() if body is not None else []
+    return [f"To: {message['To']}", f"Subject: {message['Subject']}", *filter(None, text)][:LINES]
 
 
 Chapter = Callable[[Stage], Awaitable[list[str]]]

@@ -1,7 +1,6 @@
 """Who may come in, how often, and what every answer tells a browser: before and after a route."""
 
 import attrs
-from prometheus_client import Counter
 from werkzeug.exceptions import HTTPException
 
 from actors.auth.messages import Principal
@@ -16,6 +15,7 @@ from gateway.security import RawHeaders, common_headers
 from gateway.settings import GatewaySettings
 from runtime.policies.limiters import Limiter
 from runtime.policies.limits import Limit, per_minute
+from runtime.tallies import Counter
 
 
 class Admission:

@@ -15,6 +15,7 @@ from gateway.putting_back import TAG, Intervention, PutBackBody
 from gateway.routes import OPERATORS, Answer, ApiRequest, Response, Route, accepted, answer
 from runtime import outbox
 from runtime.outbox import RELAY, GetDeadEvent, ListDeadEvents, PutBackEvent
+from runtime.tracing import trace_id_of
 
 PATH: Final = "/v1/admin/dead-events"
 ONE: Final = PATH + "/{merchant_id}/{consumer}/{event_id}"
@@ -33,6 +34,7 @@ class DeadEvent(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     created_at: datetime
     died_at: datetime
+    trace_id: str | None
     error: str | None
 
 
@@ -56,6 +58,7 @@ class EventDetails(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     created_at: datetime
     died_at: datetime
+    trace_id: str | None
     payload: Any
     errors: tuple[FailedDelivery, ...]
     history: tuple[Intervention, ...]
@@ -72,6 +75,7 @@ def dead_event(dead: outbox.DeadEvent) -> DeadEvent:
         attempts=dead.attempts,
         created_at=dead.event.created_at,
         died_at=dead.dead_at,
+        trace_id=trace_id_of(dead.event.trace_id),
         error=errors[-1].error if errors else None,
     )
 
@@ -86,6 +90,7 @@ def details(dead: outbox.DeadEvent) -> EventDetails:
         attempts=dead.attempts,
         created_at=dead.event.created_at,
         died_at=dead.dead_at,
+        trace_id=trace_id_of(dead.event.trace_id),
         payload=dead.event.payload,
         errors=tuple(_errors(dead)),
         history=tuple(_interventions(dead)),

@@ -30,9 +30,7 @@ NOT_NOW: Final = {
     JobRefusal.NOT_FOUND: Refusal(
         RefusalKind.NOT_FOUND, "not_found", "there is no such dead letter"
     ),
-    JobRefusal.ENDED: Refusal(
-        RefusalKind.CONFLICT, "not_dead", "somebody else put the job back a moment before"
-    ),
+    JobRefusal.ENDED: Refusal(RefusalKind.CONFLICT, "not_dead", "the job was put back already"),
     JobRefusal.DUPLICATE: Refusal(
         RefusalKind.CONFLICT, "job_is_live", "a job with the same unique key is live"
     ),
@@ -60,7 +58,8 @@ class FailedAttempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobDetails(msgspec.Struct, frozen=True, kw_only=True):
-    """A job with everything that is known about it. `payload` is as it was enqueued."""
+    """A job with everything that is known about it. `payload` is as it was enqueued, `state` says
+    what has become of one that was put back."""
 
     job_id: str
     merchant_id: str | None
@@ -175,7 +174,7 @@ ROUTES: Final = (
         method="GET",
         path="/v1/admin/dead-letters/{job_id}",
         handler=show,
-        summary="One dead letter, with its payload and every failed attempt",
+        summary="One dead letter, also after it was put back, with payload and failed attempts",
         tag=TAG,
         roles=OPERATORS,
         responses={200: Response("The dead letter", JobDetails)},

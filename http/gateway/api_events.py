@@ -170,6 +170,17 @@ def _encoded(event: StoredEvent) -> EncodedEvent:
     )
 
 
+def view_of(event: StoredEvent) -> EventView:
+    return EventView(
+        message_id=event.message_id,
+        type=event.type,
+        customer_id=event.customer_id,
+        occurred_at=event.occurred_at,
+        received_at=event.received_at,
+        properties=msgspec.json.decode(event.properties),
+    )
+
+
 async def count(request: ApiRequest) -> Answer:
     query: CountsQuery = request.query
     question = CountEvents(

@@ -1,9 +1,6 @@
 """The platform's routes to what customers ask for about their data."""
 
-from datetime import datetime
 from typing import Final
-
-import msgspec
 
 from actors.admin_core.messages import (
     PRIVACY,
@@ -15,12 +12,10 @@ from actors.admin_core.messages import (
     PrivacyRequest,
     RequestPrivacy,
 )
-from actors.core import messages as core
-from actors.points import messages as points
-from actors.points.messages import AccountKey, BalanceView, GetBalance, LedgerEntry, ListLedger
-from actors.vocabulary import MAX_PAGE, Page
+from actors.vocabulary import Page
 from gateway.auditing import audited
 from gateway.bodies import Body, Id, Instant, PageQuery, Text, utc_or_none
+from gateway.customer_file import CustomerFile, file_of
 from gateway.problems import Problem, not_found
 from gateway.routes import OPERATORS, Answer, ApiRequest, Response, Route, accepted, answer
 
@@ -29,8 +24,6 @@ PATH: Final = "/v1/admin/privacy-requests"
 ONE: Final = PATH + "/{request_id}"
 
 EXPORT_DEADLINE_S: Final = 60.0
-LEDGER_PAGES_MAX: Final = 100
-"""Of an export: the newest 20,000 entries."""
 
 
 class PrivacyBody(Body, frozen=True, kw_only=True):
@@ -55,18 +48,6 @@ class PrivacyQuery(PageQuery, frozen=True):
 
     merchant_id: Id | None = None
     unfinished: bool = False
-
-
-class CustomerFile(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is kept about a customer. `ledger` is cut off after 20,000 entries, the newest of
-    them first."""
-
-    request_id: str
-    made_at: datetime
-    customer: core.CustomerExport
-    balance: BalanceView | None
-    ledger: tuple[LedgerEntry, ...]
-    ledger_complete: bool
 
 
 async def create(request: ApiRequest) -> Answer:
@@ -120,40 +101,7 @@ async def export(request: ApiRequest) -> Answer:
     found = await _found(request)
     if found.kind is not PrivacyKind.EXPORT:
         raise Problem(409, "not_an_export", "what was asked for is no export")
-    key = AccountKey(found.merchant_id, found.customer_id)
-    asking = core.ExportCustomer(*_whose(found))
-    customer = await request.ask(core.QUERIES, asking, bulk=True)
-    if customer is None:
-        raise not_found("there is no such customer")
-    balance = await request.ask_entity(points.ACCOUNTS, key, GetBalance())
-    ledger, complete = await _ledger(request, found)
-    return answer(
-        CustomerFile(
-            request_id=found.request_id,
-            made_at=request.system.clock.now(),
-            customer=customer,
-            balance=balance if isinstance(balance, BalanceView) else None,
-            ledger=tuple(ledger),
-            ledger_complete=complete,
-        )
-    )
-
-
-def _whose(found: PrivacyRequest) -> tuple[str, str]:
-    return found.merchant_id, found.customer_id
-
-
-async def _ledger(request: ApiRequest, found: PrivacyRequest) -> tuple[list[LedgerEntry], bool]:
-    entries: list[LedgerEntry] = []
-    cursor = None
-    for _ in range(LEDGER_PAGES_MAX):
-        wanted = ListLedger(*_whose(found), MAX_PAGE, cursor)
-        page: Page[LedgerEntry] = accepted(await request.ask(points.QUERIES, wanted, bulk=True))
-        entries += page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return entries, True
-    return entries, False
+    return answer(await file_of(request, found.request_id, found.merchant_id, found.customer_id))
 
 
 async def complete(request: ApiRequest) -> Answer:

@@ -1,5 +1,6 @@
 """The referral routes, and the callbacks of the provider of texts."""
 
+from datetime import datetime
 from typing import Annotated, Final
 from urllib.parse import parse_qsl
 
@@ -170,17 +171,22 @@ def signals_of(request: ApiRequest, body: SignalsBody) -> dict[str, str]:
 
 
 def shown(request: ApiRequest, referral: Referral) -> Referral:
-    """As the caller may see it: customers are told nothing about who their friends are."""
+    """As the caller may see it."""
     if request.caller.role is not Role.CUSTOMER:
         return referral
-    over = request.system.clock.now() >= referral.expires_at
+    return seen_by(request.caller.customer_id, referral, request.system.clock.now())
+
+
+def seen_by(customer_id: str | None, referral: Referral, now: datetime) -> Referral:
+    """As that customer may see it: customers are told nothing about who their friends are."""
+    over = now >= referral.expires_at
     state = shown_state(referral.state, referral.reason, over=over)
     return attrs.evolve(
         referral,
         state=state,
         reason=None,
         flags=(),
-        friend_id=referral.friend_id if referral.friend_id == request.caller.customer_id else None,
+        friend_id=referral.friend_id if referral.friend_id == customer_id else None,
         ended_at=None if state is not referral.state else referral.ended_at,
         messages=(),
     )

@@ -151,7 +151,10 @@ def make_app(
             overload.shedder(system),
             domains,
             operations(routes, settings),
-        )
+        ),
+        system.changes,
+        metrics.live_connections,
+        settings.cors_origins,
     )
     app.config["MAX_CONTENT_LENGTH"] = settings.batch_body_max_bytes
     app.config["BODY_TIMEOUT"] = settings.body_timeout_s

@@ -163,6 +163,17 @@ class Dispatcher:
         trace_id, address = trace_id_of(trace) or trace, self.admission.client(request)
         return Exchange(request, head, trace, trace_id, started, address, span)
 
+    async def recognise(self, request: Incoming) -> Principal:
+        """Whose token comes with a request that goes on without an answer. Raises `Problem`."""
+        head = read_head(request.headers)
+        head.check()
+        try:
+            return await self._authenticator.principal(head.authorization)
+        except Problem as problem:
+            self._metrics.denials.labels(problem.code).inc()
+            await self.admission.failed_authentication(self.admission.client(request))
+            raise
+
     def new_trace_id(self) -> str:
         return self._system.ids.new("req")
 

@@ -39,7 +39,7 @@ from config.policies import (
 )
 from gateway.introspection_messages import INTROSPECTION
 from gateway.switch_messages import SWITCHBOARD
-from runtime import ActorSystem, Call, Cast
+from runtime import ActorSystem, AtHand, Call, Cast
 from runtime.context import time_left_s
 from runtime.jobs import JOBS
 from runtime.outbox import RELAY
@@ -163,13 +163,19 @@ class Domains:
     ) -> Answer[Reply]:
         """As `ask`, of a read; instead of no answer, the last one to the same message, where the
         domain declares that and it is young enough. Who asks the same at the same time shares one
-        ask."""
-        ref = self._system.ref(name)
+        ask. What the actor has at hand is not asked for, unless something holds asks back or spoils
+        them on purpose: it takes no permit, and tells the breaker nothing."""
+        ref, pipeline = self._system.ref(name), self._pipeline(name)
+        at_hand = ref.notice
+        if isinstance(at_hand, AtHand) and pipeline.undisturbed:
+            known = at_hand.look_up(message)
+            if known is not None:
+                return Answer(known[0])
 
         async def attempt() -> Reply:
             return await ref.ask(message, timeout_s=max(0.0, time_left_s() - LAST_MOMENT_S))
 
-        return await self._pipeline(name).answer(repr(message), attempt, share=share)
+        return await pipeline.answer(repr(message), attempt, share=share)
 
     def notify(self, name: str, message: Cast) -> bool:
         """Tell an actor of a domain, without waiting; false when it did not take it."""

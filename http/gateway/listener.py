@@ -115,15 +115,17 @@ class Listener(Actor):
         self._address: Address
         self._connections: Connections
         self._door: Door
+        self._prompt: Prompt | None = None
 
     async def started(self) -> None:
         app = self._make_app(self.system)
+        self._prompt = app if isinstance(app, Prompt) else None
         self._connections = Connections(
             ASGIWrapper(app),
             self._settings.hypercorn(),
             self._settings.limits(),
             turned_away=http_metrics(self.system.metrics.registry).turned_away,
-            prompt=app if isinstance(app, Prompt) else None,
+            prompt=self._prompt,
         )
         sockets = await open_sockets(self._settings.bind, self._settings.backlog)
         self._door = self._make_door()
@@ -153,6 +155,8 @@ class Listener(Actor):
                     nursery.start_soon(self._door.run)
                     await self._stopping.wait()
                     self._door.close_entrances()
+                    if self._prompt is not None:
+                        self._prompt.go_away()
                     await self._connections.drain(self._settings.drain_s)
                 finally:
                     self._connections.close_by_force()

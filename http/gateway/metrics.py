@@ -2,12 +2,13 @@
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway.rate_limits import rejections
 from gateway.routes import Answer
 from runtime.registries import in_registry
+from runtime.tallies import Counter, Histogram
 from runtime.telemetry import PREFIX
 
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.4, 0.5, 1.0, 2.5, 5.0)
@@ -40,6 +41,9 @@ class HttpMetrics:
         )
         self.in_flight = Gauge(
             "http_requests_in_flight", "Requests being worked on", (), PREFIX, registry=registry
+        )
+        self.live_connections = Gauge(
+            "live_connections", "WebSockets to /v1/live", (), PREFIX, registry=registry
         )
         self.rejections = rejections(registry)
         self.denials = Counter(

@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 import trio
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Gauge
 
 from gateway.messages import SwitchShedding
 from gateway.priorities import Priorities
@@ -14,6 +14,7 @@ from runtime import ActorSystem
 from runtime.parking import monotonic
 from runtime.policies import LoadShedder, Priority, SheddingMode, SheddingSpec, SheddingStatistics
 from runtime.registries import in_registry
+from runtime.tallies import Counter
 from runtime.telemetry import PREFIX
 
 log = structlog.get_logger("loyalnest.gateway")

@@ -4,7 +4,10 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import attrs
 import trio
+from prometheus_client import Gauge
+from quart import websocket
 from quart.asgi import ASGIHTTPConnection
 from quart.wrappers import Request
 from quart_trio import QuartTrio
@@ -13,17 +16,20 @@ from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import MapAdapter
 
-from gateway.api_map import api_map
+from gateway.api_map import NO_PARAMETERS, api_map
 from gateway.dispatch import Dispatcher, explain
 from gateway.incoming import Incoming
+from gateway.live import PATH as LIVE
+from gateway.live import WATCHED, Live, Target, check_origin, token_headers
+from gateway.problems import Problem
 from gateway.routes import Answer
 from gateway.security import API_CSP, CSP, RawHeaders
 from gateway.visitors import VISITOR
+from runtime.changes import Changes
 
 NOWHERE: Final = "/./"
 """The beginning of no route's path."""
 
-NO_PARAMETERS: Final[Mapping[str, str]] = {}
 NO_STATE: Final[Mapping[str, Any]] = {}
 
 Match = tuple[str, Mapping[str, Any], HTTPException | None]
@@ -109,7 +115,13 @@ class Gateway(QuartTrio):
 
     asgi_http_class = Connection
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        changes: Changes,
+        live_connections: Gauge,
+        origins: frozenset[str],
+    ) -> None:
         super().__init__("gateway", static_folder=None)
         self.config["RESPONSE_TIMEOUT"] = None
         self.url_map.merge_slashes = False
@@ -118,6 +130,9 @@ class Gateway(QuartTrio):
         routes = ((name, each.route) for name, each in dispatcher.operations.items())
         self._api = api_map(tuple((name, route.method, route.path) for name, route in routes))
         self._own: MapAdapter | None = None
+        self._live = Live(self._target, self._read, changes, live_connections)
+        self._origins = origins
+        self.add_websocket(LIVE, view_func=self._serve_live)
 
     async def handle_request(self, request: Request) -> Any:
         """The answer to a request. Raises only cancellation."""
@@ -131,6 +146,29 @@ class Gateway(QuartTrio):
         request.path = path_of(request.path)
         match = self._match(request.path, request.method)
         return None if self._is_quarts_own(match) else self._answer(request, match)
+
+    def go_away(self) -> None:
+        """See `Prompt`."""
+        self._live.go_away()
+
+    async def _serve_live(self) -> None:
+        request = _upgrade(websocket.scope)
+        check_origin(request.headers, self._origins)
+        principal = await self._dispatcher.recognise(request)
+        if principal.merchant_id is None:
+            raise Problem(403, "role_not_allowed", "this is for those of a merchant")
+        await self._live.serve(request, principal.merchant_id)
+
+    def _target(self, path: str) -> Target | None:
+        endpoint, parameters, error = self._match(path, "GET")
+        if error is not None or endpoint not in WATCHED:
+            return None
+        return Target(path, endpoint, parameters)
+
+    async def _read(self, target: Target, upgrade: Incoming) -> Answer:
+        request = attrs.evolve(upgrade, path=target.path, target_bytes=len(target.path))
+        answer, _ = await self._dispatcher.answer(request, target.endpoint, target.parameters, None)
+        return answer
 
     async def _answer(self, request: Incoming, match: Match) -> EncodedAnswer:
         answer, request_id = await self._dispatcher.answer(request, *match)
@@ -183,4 +221,16 @@ def _incoming(request: Request) -> Incoming:
         peer=scope["client"][0] if scope["client"] else None,
         permit=visitor.take_permit() if visitor is not None else None,
         read_body=request.get_data,  # type: ignore[arg-type]
+    )
+
+
+def _upgrade(scope: Any) -> Incoming:
+    """The request by which a WebSocket began, with its token as a header."""
+    return Incoming(
+        method="GET",
+        path=scope["path"],
+        query=b"",
+        target_bytes=len(scope["raw_path"]) + len(scope["query_string"]),
+        headers=token_headers(list(scope["headers"])),
+        peer=scope["client"][0] if scope["client"] else None,
     )

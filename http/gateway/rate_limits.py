@@ -5,13 +5,14 @@ from math import ceil
 from typing import Final
 
 import attrs
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 
 from actors.auth.messages import Principal
 from gateway.addresses import counted_as
 from gateway.problems import Headers, Problem
 from runtime.policies.limiters import Limiter
 from runtime.policies.limits import Claim, Decision, Limit, per_minute
+from runtime.tallies import Counter
 from runtime.telemetry import PREFIX
 
 WARN_BELOW: Final = 0.1

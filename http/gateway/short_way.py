@@ -40,6 +40,9 @@ class Prompt(Protocol):
         """None where the request is for a route that needs ASGI. What is returned raises only
         cancellation."""
 
+    def go_away(self) -> None:
+        """The listener accepts no more: end what has no end of its own."""
+
 
 def incoming(request: h11.Request, peer: str | None) -> Incoming:
     """The head of a request. What comes with it is added once somebody answers it."""

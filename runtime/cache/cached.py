@@ -67,11 +67,10 @@ class Cached(Generic[Value]):
 
         Errors and cancellation as in `CacheHandle.load`.
         """
-        copy = self._copies.get(key)
-        if copy is not None and monotonic() - copy.made_at < self._copy_ttl_s:
-            self._copies.move_to_end(key)
+        at_hand = self.peek(key)
+        if at_hand is not None:
             await trio.lowlevel.checkpoint()
-            return copy.value
+            return at_hand[0]
 
         async def load(flight: Flight[Value]) -> Value:
             value = await self._load(key, loader)
@@ -81,6 +80,14 @@ class Cached(Generic[Value]):
             return value
 
         return await self._flights.load(key, load)
+
+    def peek(self, key: str) -> tuple[Value] | None:
+        """The value of `key` in a tuple of one, if a copy of it is here that may still be read."""
+        copy = self._copies.get(key)
+        if copy is None or monotonic() - copy.made_at >= self._copy_ttl_s:
+            return None
+        self._copies.move_to_end(key)
+        return (copy.value,)
 
     @property
     def _copy_ttl_s(self) -> float:

@@ -87,7 +87,7 @@ class JobDesk(Workers):
             case GetJob():
                 return await self._store.get(message.merchant_id, message.job_id)
             case GetDeadLetter():
-                return await self._store.dead(message.job_id)
+                return await self._store.letter(message.job_id)
             case ListDeadLetters():
                 return tuple(await self._store.list_dead(message.before, message.limit))
         return await super().receive(message)
@@ -141,9 +141,11 @@ class JobDesk(Workers):
         return job
 
     async def _put_back(self, message: PutBack) -> Job | JobRefusal:
-        job = await self._store.dead(message.job_id)
+        job = await self._store.letter(message.job_id)
         if job is None:
             return JobRefusal.NOT_FOUND
+        if job.state is not JobState.DEAD:
+            return JobRefusal.ENDED
         note = JobNote(self.system.clock.now(), "put_back", message.by, message.reason)
         try:
             events = tuple(map(event_write, message.publishes))

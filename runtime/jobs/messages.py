@@ -121,6 +121,8 @@ class ListDeadLetters(Call[tuple[Job, ...]]):
 
 @attrs.frozen
 class GetDeadLetter(Call[Job | None]):
+    """To the desk: a dead job, or one that was dead and was put back, whatever became of it."""
+
     job_id: str
 
 

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from functools import cache
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge
 
 from runtime.jobs.messages import QueueDepth
 from runtime.jobs.model import Job, JobState
 from runtime.registries import in_registry
+from runtime.tallies import Counter, Histogram
 from runtime.telemetry import PREFIX
 
 log = structlog.get_logger("loyalnest.jobs")
@@ -63,6 +64,8 @@ class JobMetrics:
         self._depth = cache(self.depth.labels)
         self._depth_limit = cache(self.depth_limit.labels)
         self._oldest = cache(self.oldest.labels)
+        self._attempts = cache(self.attempts.labels)
+        self._seconds = cache(self.seconds.labels)
 
     def counted(self, depth: QueueDepth, counts: Mapping[JobState, int]) -> None:
         """What a queue holds by now. Which labels there are is looked up once for each."""
@@ -70,6 +73,11 @@ class JobMetrics:
         self._oldest(depth.queue).set(depth.oldest_age_s)
         for state, count in counts.items():
             self._depth(depth.queue, state.value).set(count)
+
+    def ended(self, queue: str, outcome: str, took_s: float) -> None:
+        """An attempt ended, so long after its claim."""
+        self._attempts(queue, outcome).inc()
+        self._seconds(queue).observe(took_s)
 
     def expect(self, queue: str) -> None:
         """Begin at zero: what appears with its first event has not grown, to those who watch."""

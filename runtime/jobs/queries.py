@@ -51,7 +51,7 @@ RESCUE = Statement("jobs.rescue", f"{_END} AND leased_until <= $9", 72, exact=Tr
 PUT_BACK = Statement(
     "jobs.put_back",
     "UPDATE jobs SET state = 'available', attempt = 0, due_at = $3, run_at = $3,"
-    " finished_at = NULL, history = $4"
+    " finished_at = NULL, history = $4, put_back_at = $3"
     " WHERE merchant_id = $1 AND job_id = $2 AND state = 'dead'",
     73,
     exact=True,
@@ -79,7 +79,11 @@ SELECT_UNIQUE = (
     f" AND {LIVE} AND unique_key IS NOT NULL"
 )
 
-SELECT_DEAD = AcrossMerchants(f"SELECT {COLUMNS} FROM jobs WHERE state = 'dead' AND job_id = $1")
+SELECT_LETTER = AcrossMerchants(
+    f"SELECT {COLUMNS} FROM jobs WHERE state = 'dead' AND job_id = $1"
+    f" UNION ALL SELECT {COLUMNS} FROM jobs"
+    " WHERE put_back_at IS NOT NULL AND job_id = $1 AND state <> 'dead'"
+)
 
 LIST_DEAD = AcrossMerchants(
     f"SELECT {COLUMNS} FROM jobs WHERE state = 'dead' AND (finished_at, job_id) < ($1, $2)"
@@ -90,6 +94,11 @@ SELECT_EXPIRED = AcrossMerchants(
     f"SELECT {COLUMNS} FROM jobs WHERE queue = $1 AND {RUNNING} AND leased_until <= $2"
     " ORDER BY leased_until LIMIT $3"
 )
+
+QUEUES_WITH_EXPIRED = AcrossMerchants(
+    f"SELECT DISTINCT queue FROM jobs WHERE {RUNNING} AND leased_until <= $1"
+)
+"""An index holds what runs, which is little, and nothing else."""
 
 COUNT_UNFINISHED = AcrossMerchants(
     "SELECT queue, state, count(*) FROM jobs"

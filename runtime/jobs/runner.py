@@ -242,9 +242,7 @@ class JobRunner(Actor):
             outcome = await self._settle(policy, attempt, ending)
             if begun is not None:
                 begun.set("loyalnest.job.outcome", outcome)
-            seconds = monotonic() - attempt.claimed_at
-            self._metrics.attempts.labels(policy.name, outcome).inc()
-            self._metrics.seconds.labels(policy.name).observe(seconds)
+            self._metrics.ended(policy.name, outcome, monotonic() - attempt.claimed_at)
         finally:
             lane.leave(attempt)
             if begun is not None:

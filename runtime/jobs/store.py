@@ -34,11 +34,12 @@ from runtime.jobs.queries import (
     PRUNE_JOBS,
     PRUNE_RUNS,
     PUT_BACK,
+    QUEUES_WITH_EXPIRED,
     RESCUE,
-    SELECT_DEAD,
     SELECT_EXPIRED,
     SELECT_JOB,
     SELECT_LAST_SLOT,
+    SELECT_LETTER,
     SELECT_OLDEST,
     SELECT_UNIQUE,
     any_due,
@@ -236,10 +237,15 @@ class JobStore:
 
     async def expired(self, limits: Mapping[str, int], *, now: datetime) -> dict[str, list[Job]]:
         """Running jobs whose lease has run out, the longest ago first: of each queue up to its
-        limit."""
-        queries: list[Query] = [(SELECT_EXPIRED, (queue, now, n)) for queue, n in limits.items()]
-        found = await self._database.fetch_many(queries)
-        return {queue: list(map(job_of, rows)) for queue, rows in zip(limits, found, strict=True)}
+        limit. Where there are none, which is nearly always, that is one question."""
+        expired: dict[str, list[Job]] = {queue: [] for queue in limits}
+        there = await self._database.fetch(QUEUES_WITH_EXPIRED, now)
+        queues = [row[0] for row in there if row[0] in limits]
+        queries: list[Query] = [(SELECT_EXPIRED, (queue, now, limits[queue])) for queue in queues]
+        if queries:
+            found = await self._database.fetch_many(queries)
+            expired |= zip(queues, (list(map(job_of, rows)) for rows in found), strict=True)
+        return expired
 
     async def get(self, merchant_id: str, job_id: str) -> Job | None:
         row = await self._database.fetch_row(SELECT_JOB, merchant_id, job_id)
@@ -251,9 +257,10 @@ class JobStore:
         twin: str | None = await self._database.fetch_value(SELECT_UNIQUE, *values)
         return twin
 
-    async def dead(self, job_id: str) -> Job | None:
-        """The dead letter with this id, of whatever merchant."""
-        row = await self._database.fetch_row(SELECT_DEAD, job_id)
+    async def letter(self, job_id: str) -> Job | None:
+        """The dead letter with this id, of whatever merchant, or the job that one became when it
+        was put back."""
+        row = await self._database.fetch_row(SELECT_LETTER, job_id)
         return job_of(row) if row is not None else None
 
     async def list_dead(self, before: tuple[datetime, str], limit: int) -> list[Job]:

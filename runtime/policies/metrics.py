@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Gauge
 from trio.lowlevel import in_trio_run
+
+from runtime.tallies import Counter
 
 PREFIX = "loyalnest"
 

@@ -17,7 +17,14 @@ from trio.lowlevel import checkpoint
 from runtime.context import Ambient, current
 from runtime.errors import Outcome
 from runtime.parking import monotonic
-from runtime.policies.breaker import UNGUARDED, Breaker, BreakerStatistics, Permit, Transition
+from runtime.policies.breaker import (
+    UNGUARDED,
+    Breaker,
+    BreakerState,
+    BreakerStatistics,
+    Permit,
+    Transition,
+)
 from runtime.policies.bulkhead import Bulkhead, BulkheadStatistics
 from runtime.policies.chaos import Chaos, Injected
 from runtime.policies.deadline import narrowed, require_deadline
@@ -99,6 +106,13 @@ class Pipeline:
         )
         self.fallback = Fallback(name, spec.fallback, metrics, spec.judge)
         self.chaos = Chaos(name, random, metrics, allowed=chaos_allowed)
+
+    @property
+    def undisturbed(self) -> bool:
+        """Whether a call would be let through at once, with no fault made on purpose."""
+        breaker = self.breaker
+        closed = breaker is None or breaker.state is BreakerState.CLOSED
+        return closed and self.chaos.spec is None and not self.admissions
 
     async def call(
         self,

@@ -215,7 +215,7 @@ class LoadShedder:
     async def admit(self, priority: Priority, group: Hashable = None) -> Permit:
         """Leave to begin, after waiting for it at most `wait_s`. Raises `Shed`.
 
-        A caller that is cancelled leaves the queue.
+        A caller that is cancelled leaves the queue. A checkpoint only where it has to wait.
         """
         sleeper = _Sleeper(trio.lowlevel.current_task())
         permit = self.enter(priority, sleeper, group)

@@ -14,7 +14,7 @@ import trio
 from trio._core import _run as scheduler
 
 from runtime.sim.cheap_loop import cheap_scopes, cheapen_run, shuffles_several
-from runtime.sim.virtual_time import cheap_sleep, virtual_clock
+from runtime.sim.virtual_time import cheap_sleep, cheap_time, virtual_clock
 
 Result = TypeVar("Result")
 
@@ -37,8 +37,16 @@ def run_deterministically(
         cheapen_run()
         return await async_fn(*args)
 
-    with _seeded_scheduler(seed), _no_threads(), _no_collector(), cheap_sleep(), cheap_scopes():
-        return trio.run(run, clock=virtual_clock())
+    clock = virtual_clock()
+    with (
+        _seeded_scheduler(seed),
+        _no_threads(),
+        _no_collector(),
+        cheap_sleep(),
+        cheap_time(clock),
+        cheap_scopes(),
+    ):
+        return trio.run(run, clock=clock)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from runtime.storage import Entry, Row
 from runtime.storage.port import Query
 from runtime.storage.sqlite import SqliteDatabase, open_sqlite_memory
 from runtime.storage.sqlite_templates import Copy, Schema
+from runtime.storage.sqlite_values import sqlite_sql
 
 EMPTY = Schema()
 
@@ -21,10 +22,16 @@ class Reality:
     def __init__(self, schema: Schema = EMPTY) -> None:
         self._copy = Copy(schema)
         self._database: SqliteDatabase = open_sqlite_memory(self._copy.connection, yields=False)
+        self._unsynced = 0
 
     def end(self) -> None:
         """Nobody looks at it any more."""
         self._copy.give_back()
+
+    def value_now(self, sql: str, *values: Any) -> Any:
+        """As `fetch_value`, for those who look between two steps of the store."""
+        row = self._copy.connection.execute(sqlite_sql(sql), values).fetchone()
+        return row[0] if row is not None else None
 
     async def fetch(self, sql: str, *values: Any) -> list[Row]:
         return await self._database.fetch(sql, *values)
@@ -39,13 +46,43 @@ class Reality:
         return await self._database.fetch_many(queries)
 
     async def execute(self, sql: str, *values: Any) -> list[Row]:
-        return await self._database.execute(sql, *values)
+        rows = await self._database.execute(sql, *values)
+        self._sync()
+        return rows
 
     async def transact(self, statements: Sequence[Query]) -> None:
         await self._database.transact(statements)
+        self._sync()
 
-    async def append(self, entries: Sequence[Entry]) -> None:
-        await self._database.append(entries)
+    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
+        if synchronous:
+            await self._database.append(entries)
+            self._sync()
+            return
+        self._copy.connection.execute("SAVEPOINT unsynced")
+        self._unsynced += 1
+        try:
+            await self._database.append(entries)
+        except BaseException:
+            self.lose(1)
+            raise
+
+    @property
+    def unsynced(self) -> int:
+        """Commits that the store would lose with its power."""
+        return self._unsynced
+
+    def _sync(self) -> None:
+        while self._unsynced:
+            self._copy.connection.execute("RELEASE unsynced")
+            self._unsynced -= 1
+
+    def lose(self, commits: int) -> None:
+        """Undo the last ones, of those that are not synced."""
+        for _ in range(commits):
+            self._copy.connection.execute("ROLLBACK TO unsynced")
+            self._copy.connection.execute("RELEASE unsynced")
+            self._unsynced -= 1
 
     @property
     def as_database(self) -> SqliteDatabase:

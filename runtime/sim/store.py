@@ -60,7 +60,8 @@ class SimulatedStore:
     """A database server. It keeps what was committed, whatever becomes of the processes.
 
     While `away`, nobody reaches it. `writes` counts all there were. `committed` is called with
-    the entries of every commit of a journal. It begins with `schema`.
+    the entries of every commit of a journal, when it is durable. It begins with `schema`. A store
+    that goes away may have lost its power, and with it the last commits that nobody had synced.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class SimulatedStore:
         self.writes = 0
         self._nursery = nursery
         self._away = False
+        self._unsynced: list[Sequence[Entry]] = []
 
     @property
     def away(self) -> bool:
@@ -88,6 +90,8 @@ class SimulatedStore:
     @away.setter
     def away(self, away: bool) -> None:
         self._away = away
+        if away:
+            self.lose_power()
         self.trace.note("store", "away" if away else "back")
         if not away:
             self.notices.publish_everywhere()
@@ -96,34 +100,55 @@ class SimulatedStore:
         """The store as one process reaches it."""
         return SimulatedDatabase(self, life)
 
-    async def apply(self, entries: Sequence[Entry], process: str) -> None:
+    def lose_power(self) -> None:
+        """The last commits that nobody has synced may be gone."""
+        lost = self.luck.random.randint(0, self.real.unsynced) if self.real.unsynced else 0
+        if lost:
+            self.trace.note("store", "lost", lost)
+            self.real.lose(lost)
+            del self._unsynced[-lost:]
+
+    def synced(self) -> None:
+        """All that was committed is durable."""
+        durable, self._unsynced = self._unsynced, []
+        for entries in durable:
+            self._tell(entries)
+
+    async def apply(
+        self, entries: Sequence[Entry], process: str, *, synchronous: bool = True
+    ) -> None:
         """Commit the entries of a journal."""
         self.writes += 1
-        await self.real.append(entries)
+        await self.real.append(entries, synchronous=synchronous)
+        self._unsynced.append(entries)
         rows = [(write.statement.name, write.row) for entry in entries for write in entry]
         self.trace.note("commit", process, len(entries), fingerprint(rows))
-        await self._check_epoch(entries, process)
+        self._check_epoch(entries, process)
+        if synchronous:
+            self.synced()
+
+    def _tell(self, entries: Sequence[Entry]) -> None:
         for committed in self.committed:
             try:
                 committed(entries)
             except Exception as error:
                 self.findings.add("the simulation itself", f"{type(error).__name__}: {error}")
 
-    async def _check_epoch(self, entries: Sequence[Entry], process: str) -> None:
+    def _check_epoch(self, entries: Sequence[Entry], process: str) -> None:
         for write in entries[0] if entries else ():
             if write.statement.name == COUNT_COMMIT.name:
-                epoch = await self.real.fetch_value(SELECT_EPOCH, write.row[0])
+                epoch = self.real.value_now(SELECT_EPOCH, write.row[0])
                 detail = f"{process} commits in epoch {write.row[1]}, it is {epoch}"
                 self.findings.check(epoch == write.row[1], "one writer at a time", detail)
 
-    def apply_later(self, entries: Sequence[Entry], process: str) -> None:
+    def apply_later(self, entries: Sequence[Entry], process: str, synchronous: bool) -> None:
         """A commit under way whose connection is lost: it happens if it still can."""
-        self._nursery.start_soon(self._apply_later, entries, process)
+        self._nursery.start_soon(self._apply_later, entries, process, synchronous)
 
-    async def _apply_later(self, entries: Sequence[Entry], process: str) -> None:
+    async def _apply_later(self, entries: Sequence[Entry], process: str, synchronous: bool) -> None:
         await self.luck.takes(*LATE_S)
         try:
-            await self.apply(entries, process)
+            await self.apply(entries, process, synchronous=synchronous)
         except ConstraintViolation:
             self.trace.note("too late", process)
 
@@ -161,7 +186,8 @@ class SimulatedDatabase:
     async def execute(self, sql: str, *values: Any) -> list[Row]:
         async def apply() -> list[Row]:
             self._store.writes += 1
-            rows = await self._server.execute(sql, *values)
+            rows = await self._store.real.execute(sql, *values)
+            self._store.synced()
             self._store.trace.note("execute", self._life.name, fingerprint((sql, values)))
             return rows
 
@@ -170,17 +196,18 @@ class SimulatedDatabase:
     async def transact(self, statements: Sequence[Query]) -> None:
         async def apply() -> None:
             self._store.writes += 1
-            await self._server.transact(statements)
+            await self._store.real.transact(statements)
+            self._store.synced()
             self._store.trace.note("transact", self._life.name, len(statements))
 
         await self._write(apply)
 
-    async def append(self, entries: Sequence[Entry]) -> None:
+    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
         async def apply() -> None:
-            await self._store.apply(entries, self._life.name)
+            await self._store.apply(entries, self._life.name, synchronous=synchronous)
 
         def apply_later() -> None:
-            self._store.apply_later(entries, self._life.name)
+            self._store.apply_later(entries, self._life.name, synchronous)
 
         await self._write(apply, apply_later)
 
@@ -245,6 +272,8 @@ class SimulatedDatabase:
             await apply()
         elif fate == "later" and apply_later is not None:
             apply_later()
+        elif fate == "lost":
+            self._store.lose_power()
         raise CommitUnknown("the connection was lost during the commit (simulated)")
 
     def listen(self, channel: str) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[str]]:

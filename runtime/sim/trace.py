@@ -1,15 +1,15 @@
 """The trace: everything that happened in a simulation, as a digest and its last lines."""
 
 from collections import Counter, deque
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from marshal import dumps
-from math import inf
 from typing import Any, NoReturn
 
 import structlog
-import trio
+
+from runtime.parking import monotonic
 
 KEPT = 400
 """Lines kept for a report, the last ones; all of them are in the digest."""
@@ -39,27 +39,44 @@ class Trace:
     def __init__(self, kept: int = KEPT) -> None:
         self._digest = blake2b(digest_size=16)
         self._chunk: list[Line] = []
-        self.latest: deque[Line] = deque(maxlen=kept)
-        self.lines = 0
-        self._until = inf
+        self._hashed = 0
+        self._kept: deque[Line] = deque(maxlen=kept)
+        self._until: int | None = None
         self.logged: Counter[str] = Counter()
 
+    @property
+    def lines(self) -> int:
+        """So many so far."""
+        return self._hashed + len(self._chunk)
+
+    @property
+    def latest(self) -> Sequence[Line]:
+        """The last lines, or those around the first that something was found in."""
+        kept = self._kept.copy()
+        kept.extend(self._before_end())
+        return kept
+
     def note(self, what: str, *fields: Field) -> None:
-        line = (trio.current_time(), what, *fields)
-        if self.lines < self._until:
-            self.latest.append(line)
-        self._chunk.append(line)
-        self.lines += 1
+        self._chunk.append((monotonic(), what, *fields))
         if len(self._chunk) == CHUNK:
             self._hash()
 
     def found(self, text: str) -> None:
         """Something is wrong: the lines around the first of these are those that are kept."""
         self.note("FOUND", text)
-        self._until = min(self._until, self.lines + KEPT_AFTER)
+        if self._until is None:
+            self._until = self.lines + KEPT_AFTER
+
+    def _before_end(self) -> list[Line]:
+        """What is kept of those that are not hashed yet."""
+        if self._until is None:
+            return self._chunk
+        return self._chunk[: max(0, self._until - self._hashed)]
 
     def _hash(self) -> None:
         self._digest.update(dumps(self._chunk, PLAIN))
+        self._kept.extend(self._before_end())
+        self._hashed += len(self._chunk)
         self._chunk.clear()
 
     @property

@@ -84,3 +84,14 @@ def cheap_sleep() -> Iterator[None]:
         yield
     finally:
         trio.sleep = before
+
+
+@contextmanager
+def cheap_time(clock: MockClock) -> Iterator[None]:
+    """While the block runs, looks at Trio's time are looks at `clock`, of the only run there is."""
+    before = scheduler.Runner.__dict__["current_time"]
+    scheduler.Runner.current_time = staticmethod(clock.current_time)  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        scheduler.Runner.current_time = before  # type: ignore[method-assign]

@@ -49,9 +49,10 @@ class Guarded:
     async def transact(self, statements: Sequence[Query]) -> None:
         await self._through(methodcaller("transact", statements))
 
-    async def append(self, entries: Sequence[Entry]) -> None:
+    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
         """On a connection of its own: readers cannot hold it up, nor it them."""
-        await self._through(methodcaller("append", entries), counted=False)
+        writing = methodcaller("append", entries, synchronous=synchronous)
+        await self._through(writing, counted=False)
 
     async def notify(self, channel: str, payload: str) -> None:
         await self._through(methodcaller("notify", channel, payload), repeatable=True)

@@ -23,7 +23,7 @@ _FIRST = f"{_LIVING} ORDER BY event_id LIMIT"
 INSERT = Statement(
     "late_deliveries.insert",
     "INSERT INTO late_deliveries (merchant_id, consumer, event_id, topic, key, payload,"
-    " created_at, attempts, history) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+    " created_at, attempts, history, trace_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
     " ON CONFLICT DO NOTHING",
     90,
 )
@@ -74,7 +74,8 @@ ENSURE_STARTED = Statement(
 )
 
 _COLUMNS = (
-    "merchant_id, event_id, topic, key, payload, created_at, consumer, failures, attempts, history"
+    "merchant_id, event_id, topic, key, payload, created_at, trace_id,"
+    " consumer, failures, attempts, history"
 )
 
 _DUE = (
@@ -154,7 +155,7 @@ History = list[dict[str, Any]]
 def late_write(event: OutboxEvent, consumer: str, attempts: int, history: History) -> Write:
     """A delivery that is late from now on. Its lane must be started as well."""
     row = (event.merchant_id, consumer, event.event_id, event.topic, event.key, event.payload)
-    return Write(INSERT, (*row, event.created_at, attempts, history))
+    return Write(INSERT, (*row, event.created_at, attempts, history, event.trace_id))
 
 
 def taken_write(event: OutboxEvent, consumer: str) -> Write:

@@ -63,9 +63,9 @@ class MeasuredDatabase:
         with self._measured("transact", statements[0][0] if statements else ""):
             await self._database.transact(statements)
 
-    async def append(self, entries: Sequence[Entry]) -> None:
+    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
         with self._measured("append", f"{len(entries)} entries"):
-            await self._database.append(entries)
+            await self._database.append(entries, synchronous=synchronous)
 
     def listen(self, channel: str) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[str]]:
         return self._database.listen(channel)

@@ -2,13 +2,14 @@
 
 from datetime import datetime
 
+from runtime.context import current_trace_id
 from runtime.outbox import OutboxEvent
 from runtime.storage.port import AcrossMerchants, Statement, Write
 
 INSERT_EVENT = Statement(
     "outbox.insert",
-    "INSERT INTO outbox (merchant_id, event_id, topic, key, payload, created_at)"
-    " VALUES ($1, $2, $3, $4, $5, $6)",
+    "INSERT INTO outbox (merchant_id, event_id, topic, key, payload, created_at, trace_id)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7)",
     90,
 )
 
@@ -17,7 +18,7 @@ DELETE_EVENT = Statement(
 )
 
 FETCH_EVENTS = AcrossMerchants(
-    "SELECT merchant_id, event_id, topic, key, payload, created_at FROM outbox"
+    "SELECT merchant_id, event_id, topic, key, payload, created_at, trace_id FROM outbox"
     " ORDER BY event_id LIMIT $1"
 )
 """The oldest events nobody was asked to take yet."""
@@ -37,14 +38,16 @@ def outbox_write(
     created_at: datetime,
 ) -> Write:
     """An event for the domains that subscribed to `topic`. `payload` is a JSON value; events
-    with the same `key` are delivered in the order of their ids."""
-    return Write(INSERT_EVENT, (merchant_id, event_id, topic, key, payload, created_at))
+    with the same `key` are delivered in the order of their ids. The trace in force goes along."""
+    row = (merchant_id, event_id, topic, key, payload, created_at, current_trace_id())
+    return Write(INSERT_EVENT, row)
 
 
 def event_write(event: OutboxEvent) -> Write:
-    """As `outbox_write`, for an event that was made elsewhere."""
+    """As `outbox_write`, for an event that was made elsewhere, and perhaps has a trace."""
     key = (event.merchant_id, event.event_id, event.topic, event.key)
-    return Write(INSERT_EVENT, (*key, event.payload, event.created_at))
+    trace_id = event.trace_id or current_trace_id()
+    return Write(INSERT_EVENT, (*key, event.payload, event.created_at, trace_id))
 
 
 def outbox_delete(merchant_id: str, event_id: str) -> Write:

@@ -25,7 +25,8 @@ SELECT_OWNER = AcrossMerchants("SELECT owner FROM journal_partitions WHERE parti
 
 COUNT_COMMIT = Statement(
     "journal.count_commit",
-    "UPDATE journal_partitions SET commits = $3 WHERE partition = $1 AND epoch = $2",
+    "UPDATE journal_partitions SET commits = $3"
+    " WHERE partition = $1 AND epoch = $2 AND commits + 1 = $3",
     0,
     exact=True,
     shared=True,
@@ -33,5 +34,6 @@ COUNT_COMMIT = Statement(
 
 
 def commit_write(partition: str, epoch: int, commits: int) -> Write:
-    """Count a commit; `Superseded` when the epoch is over."""
+    """Count a commit; `Superseded` when the epoch is over, or when the store does not have the
+    commit before it any more."""
     return Write(COUNT_COMMIT, (partition, epoch, commits))

@@ -111,8 +111,12 @@ class Database(Protocol):
     async def transact(self, statements: Sequence[Query]) -> None:
         """Several statements in one transaction."""
 
-    async def append(self, entries: Sequence[Entry]) -> None:
+    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
         """All entries in one transaction, durable on return.
+
+        One that is not `synchronous` is committed on return, and durable with the next write that
+        is, or a little later. Until then a store that loses its power, or a server of it that is
+        killed, may lose the last of such transactions, and everything else is kept.
 
         Raises `ConstraintViolation` when a row of any entry breaks a constraint, or has a value
         that cannot be kept; then nothing of any entry was written. Raises `CommitUnknown` when

@@ -121,9 +121,10 @@ class PostgresDatabase:
     async def transact(self, statements: Sequence[Query]) -> None:
         await self._write(self._pool, whom_all(statements), Session.transact, statements)
 
-    async def append(self, entries: Sequence[Entry]) -> None:
+    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
         groups = grouped(entries)
-        await self._write(self._appending, merchants_of(groups), Session.append, groups)
+        merchants = merchants_of(groups)
+        await self._write(self._appending, merchants, Session.append, groups, synchronous)
 
     def listen(self, channel: str) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[str]]:
         return self._notices.listen(channel)

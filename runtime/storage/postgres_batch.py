@@ -17,6 +17,10 @@ SUPERSEDED = "LN001"
 """SQLSTATE of the error by which `loyalnest_expect` ends a transaction; its text is a name."""
 
 
+ASYNCHRONOUSLY = "set_config('synchronous_commit', 'off', true)"
+"""For the transaction that it is selected in: the server answers before the commit is on disk."""
+
+
 @attrs.frozen
 class Step:
     """Rows for one statement. Without `arguments` they have to be written one by one."""
@@ -42,9 +46,10 @@ class Stage:
         """What the text of the statement depends on."""
         return tuple([step.statement for step in self.steps])
 
-    def sql(self) -> str:
-        """The one statement. The number of rows that an exact part must change is a parameter
-        behind those of all parts."""
+    def sql(self, *, synchronous: bool = True) -> str:
+        """The one statement, which commits asynchronously if it is its own transaction and not
+        `synchronous`. The number of rows that an exact part must change is a parameter behind
+        those of all parts."""
         parts, checks, first = [], [], 1
         last = sum(len(step.bulk.types) for step in self.steps if step.bulk is not None)
         for number, step in enumerate(self.steps, 1):
@@ -60,7 +65,8 @@ class Stage:
                     f" (SELECT count(*) FROM s{number}), CAST(${last} AS BIGINT))"
                 )
             parts.append(f"s{number} AS ({text})")
-        return f"WITH {', '.join(parts)} SELECT {', '.join(checks) or '1'}"
+        selected = checks if synchronous else [*checks, ASYNCHRONOUSLY]
+        return f"WITH {', '.join(parts)} SELECT {', '.join(selected) or '1'}"
 
     def arguments(self) -> list[Any]:
         values = [value for step in self.steps for value in step.arguments or ()]

@@ -40,6 +40,7 @@ SET_CONTEXT = (
 )
 
 PING = "SELECT 1"
+BEGIN_ASYNCHRONOUS = "BEGIN; SET LOCAL synchronous_commit = off"
 READ_ON_ONE_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
@@ -67,7 +68,7 @@ class Session:
     committing: bool = False
     _context: Context | None = None
     _bulk: dict[Statement, BulkStatement | None] = attrs.field(factory=dict)
-    _prepared: dict[tuple[Statement, ...], Any] = attrs.field(factory=dict)
+    _prepared: dict[tuple[tuple[Statement, ...], bool], Any] = attrs.field(factory=dict)
 
     @property
     def closed(self) -> bool:
@@ -124,7 +125,7 @@ class Session:
 
         await self._commit(write)
 
-    async def append(self, groups: Sequence[Group]) -> None:
+    async def append(self, groups: Sequence[Group], synchronous: bool = True) -> None:
         steps = [
             step
             for statement, rows in groups
@@ -132,15 +133,15 @@ class Session:
         ]
         stages = stages_of(steps)
         if len(stages) == 1 and stages[0].together:
-            prepared = await self._prepare(stages[0])
+            prepared = await self._prepare(stages[0], synchronous)
             self.committing = True
             await prepared.fetch(*stages[0].arguments())
             self.committing = False
         else:
-            await self._commit(partial(self._write_all, stages))
+            await self._commit(partial(self._write_all, stages), synchronous)
 
-    async def _commit(self, write: Callable[[], Awaitable[None]]) -> None:
-        await self.connection.execute("BEGIN")
+    async def _commit(self, write: Callable[[], Awaitable[None]], synchronous: bool = True) -> None:
+        await self.connection.execute("BEGIN" if synchronous else BEGIN_ASYNCHRONOUS)
         try:
             await write()
         except Exception:
@@ -175,14 +176,15 @@ class Session:
             self._bulk[statement] = bulk_statement(statement.sql, types)
         return self._bulk[statement]
 
-    async def _prepare(self, stage: Stage) -> Any:
+    async def _prepare(self, stage: Stage, synchronous: bool = True) -> Any:
         """The statement of a stage, prepared before any commit begins."""
-        prepared = self._prepared.get(stage.statements)
+        key = (stage.statements, synchronous)
+        prepared = self._prepared.get(key)
         if prepared is None:
             while len(self._prepared) >= STAGES_PREPARED:
                 del self._prepared[next(iter(self._prepared))]
-            prepared = await self.connection.prepare(stage.sql())
-            self._prepared[stage.statements] = prepared
+            prepared = await self.connection.prepare(stage.sql(synchronous=synchronous))
+            self._prepared[key] = prepared
         return prepared
 
     async def recover(self) -> bool:

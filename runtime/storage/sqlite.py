@@ -50,8 +50,9 @@ register()
 class SqliteDatabase:
     """A database in a file, for one process, or in memory.
 
-    Commits are durable when they return (write-ahead log, `synchronous = FULL`). The one in
-    memory runs without threads, so that it fits into virtual time; a query then blocks the loop.
+    Commits are durable when they return (write-ahead log, `synchronous = FULL`), unless they need
+    not be (`NORMAL`). The one in memory runs without threads, so that it fits into virtual time;
+    a query then blocks the loop.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class SqliteDatabase:
         self._closed = False
         self._notices = Notices()
         self._checkpoints = checkpoints
+        self._synchronous = True
 
     @property
     def dialect(self) -> Dialect:
@@ -104,8 +106,8 @@ class SqliteDatabase:
     async def transact(self, statements: Sequence[Query]) -> None:
         await self._write(_transact, [(sqlite_sql(sql), values) for sql, values in statements])
 
-    async def append(self, entries: Sequence[Entry]) -> None:
-        await self._write(_append, grouped(entries))
+    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
+        await self._write(_append, grouped(entries), synchronous=synchronous)
 
     def listen(self, channel: str) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[str]]:
         return self._notices.listen(channel)
@@ -160,18 +162,36 @@ class SqliteDatabase:
         if self._lock is not None:
             self._lock.release()
 
-    async def _write(self, work: Callable[..., Result], *arguments: Any) -> Result:
+    async def _write(
+        self, work: Callable[..., Result], *arguments: Any, synchronous: bool = True
+    ) -> Result:
+        if not self._yields:
+            self._check_open()
+            return _write_nested(self._writer, work, arguments)
         if not self._reader_count:
             return await self._in_memory(_write_nested, work, arguments)
         require_deadline(DEPENDENCY)
         async with self._write_lock:
             self._check_open()
-            result: Result = await self._run(_write, self._writer, work, arguments)
+            result: Result = await self._run(self._write_durably, synchronous, work, arguments)
             if self._checkpoints is not None:
                 self._checkpoints.written()
             return result
 
+    def _write_durably(
+        self, synchronous: bool, work: Callable[..., Result], arguments: Any
+    ) -> Result:
+        """The sync of a later commit is one of the whole log, and so of all commits before it."""
+        if synchronous is not self._synchronous:
+            with TRANSLATED:
+                _set_synchronous(self._writer, synchronous)
+            self._synchronous = synchronous
+        return _write(self._writer, work, arguments)
+
     async def _read(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        if not self._yields:
+            self._check_open()
+            return _read(self._writer, work, arguments)
         if not self._reader_count:
             return await self._in_memory(_read, work, arguments)
         require_deadline(DEPENDENCY)
@@ -187,9 +207,8 @@ class SqliteDatabase:
         self, way: Callable[..., Result], work: Callable[..., Result], arguments: Any
     ) -> Result:
         """Here and now: nobody gets in between, so that nothing needs a lock."""
-        if self._yields:
-            require_deadline(DEPENDENCY)
-            await trio.lowlevel.checkpoint()
+        require_deadline(DEPENDENCY)
+        await trio.lowlevel.checkpoint()
         self._check_open()
         return way(self._writer, work, arguments)
 
@@ -233,6 +252,12 @@ def _translation_of(error: BaseException) -> StorageError | None:
                 return StorageFull("no space is left for the database")
             return StorageError(f"database: {error}")
     return None
+
+
+def _set_synchronous(connection: sqlite3.Connection, synchronous: bool) -> None:
+    """Between transactions. As a script, since SQLite heeds it while it is compiled, which a
+    statement that the driver remembers is not again."""
+    connection.executescript(f"PRAGMA synchronous = {'FULL' if synchronous else 'NORMAL'}")
 
 
 def _write(connection: sqlite3.Connection, work: Callable[..., Result], arguments: Any) -> Result:
@@ -388,7 +413,7 @@ def connect_memory(template: sqlite3.Connection | None = None) -> sqlite3.Connec
 
 def _prepare_writer(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
+    _set_synchronous(connection, True)
     connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES_MAX}")
     connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES_KEPT}")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")

@@ -1,6 +1,7 @@
 """Every operation of a store is a checkpoint and can be cancelled at any moment, in each layer.
 
-The layers are the adapter, the handle that domains hold, and a domain's share of it.
+The layers are the adapter, the handle that domains hold, with the measuring that is between them,
+and a domain's share of it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -8,10 +9,13 @@ from contextlib import AbstractContextManager
 
 import pytest
 import trio
+from prometheus_client import CollectorRegistry
 from trio.testing import assert_checkpoints
 
 from runtime import host, request_context
 from runtime.storage import Database, DatabaseHandle, Statement, Write
+from runtime.storage.measured import MeasuredDatabase
+from runtime.storage.metrics import DatabaseMetrics
 
 pytestmark = [pytest.mark.trio(run=host.run), pytest.mark.slow]
 
@@ -63,7 +67,7 @@ OPERATIONS: dict[str, Operation] = {
 async def store(request: pytest.FixtureRequest, database: Database) -> Database:
     """Each layer on each store, with a table of marks. Everybody has a deadline in here."""
     handle = DatabaseHandle()
-    handle.attach(database)
+    handle.attach(MeasuredDatabase(database, DatabaseMetrics(CollectorRegistry())))
     layers: dict[str, Database] = {
         "adapter": database,
         "handle": handle,

@@ -108,6 +108,20 @@ async def test_an_append_writes_all_entries_with_parents_before_children(things:
     assert await things.fetch_value("SELECT flag FROM things WHERE id = 2") is False
 
 
+async def test_an_append_that_is_not_synchronous_is_one_all_the_same(things: Database) -> None:
+    await things.append([(thing(1), thing(2))], synchronous=False)
+    assert await ids(things) == [1, 2]
+    with pytest.raises(ConstraintViolation):
+        await things.append([(thing(3),), (thing(1),)], synchronous=False)
+    nothing = Write(EXACT_TOUCH, ("m", 9, False))
+    with pytest.raises(Superseded):
+        await things.append([(thing(3), nothing)], synchronous=False)
+    again = [Write(TOUCH, ("m", 1, value)) for value in (False, True)]
+    await things.append([(thing(3, parent=1), *again)], synchronous=False)
+    await things.append([(thing(4),)])
+    assert await ids(things) == [1, 2, 3, 4]
+
+
 async def test_one_broken_constraint_undoes_the_whole_append(things: Database) -> None:
     await things.append([(thing(1),)])
     with pytest.raises(ConstraintViolation):

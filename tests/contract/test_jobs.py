@@ -344,8 +344,8 @@ async def test_dead_letters_are_listed_latest_first_page_by_page(queue: Queue) -
     assert last.finished_at is not None
     rest = await queue.store.list_dead((last.finished_at, last.job_id), 3)
     assert [job.job_id for job in rest] == ["j1", "j0"]
-    assert await queue.store.dead("j3") == first[1]
-    assert await queue.store.dead("nothing") is None
+    assert await queue.store.letter("j3") == first[1]
+    assert await queue.store.letter("nothing") is None
 
 
 async def test_a_dead_job_that_is_put_back_stands_at_the_end_of_its_line(queue: Queue) -> None:
@@ -354,7 +354,7 @@ async def test_a_dead_job_that_is_put_back_stands_at_the_end_of_its_line(queue: 
     (job,) = await queue.claim()
     await queue.kill(job)
     await queue.add("j2", key="k")
-    dead = await queue.store.dead("j1")
+    dead = await queue.store.letter("j1")
     assert dead is not None
     note = JobNote(NOW + SECOND, "put_back", "operator\0", "number corrected")
     await queue.database.append([(put_back_write(dead, note),)])

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from math import ceil
 from typing import Any, Final
 
 import attrs
@@ -13,8 +14,14 @@ from schemathesis import Case
 from schemathesis.core.failures import FailureGroup
 
 SEED: Final = int(os.environ.get("FUZZ_SEED", "1"))
-EXAMPLES: Final = int(os.environ.get("FUZZ_EXAMPLES", "5"))
-"""Generated cases of each kind and operation; `make fuzz` takes a thousand."""
+EXAMPLES: Final = int(os.environ.get("FUZZ_EXAMPLES", "8"))
+"""Cases derived from the document for each operation; `make fuzz` takes a thousand."""
+
+HALF: Final = ceil(EXAMPLES / 2)
+"""So many of them fit the document, and as many do not."""
+
+NOISE: Final = ceil(EXAMPLES / 5)
+"""So many bodies, on top of that, are derived from nothing."""
 
 FAILURES_SHOWN: Final = 5
 KIND_CHARACTERS: Final = 120
@@ -53,8 +60,8 @@ def _kind(error: BaseException) -> str:
     return str(error).partition("\n")[0]
 
 
-def for_each(strategy: SearchStrategy[Any], test: Callable[[Any], None]) -> None:
-    """Run `test` with `EXAMPLES` values and raise all that went wrong.
+def for_each(strategy: SearchStrategy[Any], test: Callable[[Any], None], cases: int) -> None:
+    """Run `test` with so many values and raise all that went wrong.
 
     A strategy that has nothing to give, as the wrong parameters of an operation that takes none,
     is fine.
@@ -63,7 +70,7 @@ def for_each(strategy: SearchStrategy[Any], test: Callable[[Any], None]) -> None
 
     @seed(SEED)
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=cases,
         phases=[Phase.generate],
         database=None,
         deadline=None,
@@ -79,11 +86,18 @@ def for_each(strategy: SearchStrategy[Any], test: Callable[[Any], None]) -> None
     failures.raise_them()
 
 
-@composite
-def naming_what_exists(draw: DrawFn, cases: SearchStrategy[AnyCase], known: Known) -> AnyCase:
+def naming_what_exists(cases: SearchStrategy[AnyCase], known: Known) -> SearchStrategy[AnyCase]:
     """Generated cases, of which half name things that exist where they name something.
 
-    Whole numbers are sent without a point: a schema's `integer` has `25.0` in it, and every
+    They are those that are known now: what is learnt meanwhile would make the same choices mean
+    something else.
+    """
+    return _naming(cases, {name: [*values] for name, values in known.items()})
+
+
+@composite
+def _naming(draw: DrawFn, cases: SearchStrategy[AnyCase], known: Known) -> AnyCase:
+    """Whole numbers are sent without a point: a schema's `integer` has `25.0` in it, and every
     second case would end at that.
     """
     case = draw(cases)

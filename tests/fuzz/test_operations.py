@@ -1,8 +1,9 @@
 """Random requests to every operation are answered as the server's own document says.
 
 The document is the oracle: status, media type, headers and body of every answer. A server that
-nobody hurts never answers 5xx. Each test is about one operation, with generated requests that
-are right, wrong, without a right to ask, or no requests at all.
+nobody hurts never answers 5xx, and its log and its ledger are in order at the end. Each test is
+about one operation, with requests that are right, with and without a right to ask, that are wrong,
+or no requests at all.
 """
 
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 
 from actors.auth.messages import Role
 from tests.fuzz.documented import operation_names
-from tests.fuzz.generating import AnyCase, for_each, naming_what_exists
+from tests.fuzz.generating import HALF, NOISE, AnyCase, for_each, naming_what_exists
 from tests.fuzz.service import Service, example_of, served
 
 pytestmark = pytest.mark.slow
@@ -58,11 +59,16 @@ UNREAD = ("GET ", "PUT /v1/imports/", "POST /v1/auth/captcha/", f"POST {SIGNED}"
 
 SECURED = "x-roles"
 
+Refused = tuple[dict[str, str], int]
+
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with served(tmp_path_factory.mktemp("fuzz")) as running:
         yield running
+        assert running.process.running()
+        assert running.process.err == "", "it logged errors"
+        assert running.ledger_is_clean()
 
 
 ROLES = tuple(role.value for role in Role)
@@ -98,12 +104,15 @@ def test_the_server_documents_the_operations_that_are_tested(service: Service) -
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_requests_that_fit_the_document(service: Service, name: str) -> None:
+def test_requests_that_fit_are_for_those_who_may_ask(service: Service, name: str) -> None:
     cases = service.operations[name].as_strategy(generation_mode=GenerationMode.POSITIVE)
-    roles = st.sampled_from(roles_of(service, name))
+    allowed = roles_of(service, name)
 
-    def ask(drawn: tuple[AnyCase, str | None]) -> None:
-        case, role = drawn
+    def ask(drawn: tuple[AnyCase, str | None, Refused]) -> None:
+        case, role, (stranger, status) = drawn
+        answer = service.send(case, stranger)
+        case.validate_response(answer, checks=AS_DOCUMENTED)
+        assert allowed == [None] or answer.status_code == status
         answer = service.send(case, service.authorization(role))
         case.validate_response(answer, checks=AS_DOCUMENTED)
         unsigned = SIGNED in name and answer.status_code == 401
@@ -112,7 +121,15 @@ def test_requests_that_fit_the_document(service: Service, name: str) -> None:
             f"{role} may do this"
         )
 
-    for_each(st.tuples(naming_what_exists(cases, service.known), roles), ask)
+    askers = (st.sampled_from(allowed), st.sampled_from(refused(service, allowed)))
+    for_each(st.tuples(naming_what_exists(cases, service.known), *askers), ask, HALF)
+
+
+def refused(service: Service, allowed: list[str | None]) -> list[Refused]:
+    """What those send who have no right to ask, and the status that they get."""
+    strangers = [service.authorization(role) for role in ROLES if role not in allowed]
+    nobodies = [{}, *({"Authorization": token} for token in BAD_TOKENS)]
+    return [(headers, 403) for headers in strangers] + [(headers, 401) for headers in nobodies]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -124,25 +141,7 @@ def test_requests_that_do_not_fit_are_refused(service: Service, name: str) -> No
         answer = service.send(case, headers)
         case.validate_response(answer, checks=[*AS_DOCUMENTED, nothing_wrong_is_accepted])
 
-    for_each(cases, ask)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_who_may_not_ask_is_told_so(service: Service, name: str) -> None:
-    allowed = roles_of(service, name)
-    cases = service.operations[name].as_strategy(generation_mode=GenerationMode.POSITIVE)
-    strangers = [service.authorization(role) for role in ROLES if role not in allowed]
-    nobodies = [{}, *({"Authorization": token} for token in BAD_TOKENS)]
-    refused = [(headers, 403) for headers in strangers] + [(headers, 401) for headers in nobodies]
-
-    def ask(drawn: tuple[AnyCase, tuple[dict[str, str], int]]) -> None:
-        case, (headers, status) = drawn
-        case.headers.pop("Authorization", None)
-        answer = service.send(case, headers)
-        case.validate_response(answer, checks=AS_DOCUMENTED)
-        assert allowed == [None] or answer.status_code == status
-
-    for_each(st.tuples(cases, st.sampled_from(refused)), ask)
+    for_each(cases, ask, HALF)
 
 
 def malformed() -> st.SearchStrategy[bytes]:
@@ -172,7 +171,7 @@ def test_bodies_that_are_no_json(service: Service, name: str) -> None:
         operation.validate_response(answer)
         assert 400 <= answer.status_code < 500 or not body
 
-    for_each(st.tuples(malformed(), st.sampled_from(MEDIA_TYPES)), ask)
+    for_each(st.tuples(malformed(), st.sampled_from(MEDIA_TYPES)), ask, NOISE)
 
 
 def test_methods_that_are_not_documented_are_refused(service: Service) -> None:
@@ -184,9 +183,3 @@ def test_methods_that_are_not_documented_are_refused(service: Service) -> None:
             assert set(answer.headers["Allow"].split(", ")) - {"HEAD"} == documented
             assert answer.headers["Content-Type"] == "application/problem+json"
             assert answer.json()["code"] == "method_not_allowed"
-
-
-def test_the_server_and_its_ledger_are_unharmed(service: Service) -> None:
-    assert service.process.running()
-    assert service.process.err == "", "it logged errors"
-    assert service.ledger_is_clean()

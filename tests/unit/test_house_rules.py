@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FLOORS = {"runtime": 0, "actors": 1, "supervisors": 2, "gateway": 3, "cli": 4, "main": 5}
 LEAF = "config"
-SHARED_BY_DOMAINS = {"key_files", "outgoing", "vocabulary", "paging", "slicing"}
+SHARED_BY_DOMAINS = {"key_files", "outgoing", "vocabulary", "paging", "room", "slicing"}
 MODULE_LINES_MAX = 500
 TEST_MODULE_LINES_MAX = 1000
 FUNCTION_LINES_MAX = 60

@@ -420,6 +420,15 @@ CREATE TABLE public.campaign_steps (
     CONSTRAINT campaign_steps_recipients_check CHECK ((recipients >= 0)),
     CONSTRAINT campaign_steps_step_check CHECK ((step >= 1))
 );
+CREATE TABLE public.campaign_text_news (
+    merchant_id text NOT NULL,
+    provider_id text NOT NULL,
+    state text NOT NULL,
+    reason text,
+    told_at timestamp with time zone NOT NULL,
+    CONSTRAINT campaign_text_news_check CHECK (((state <> 'failed'::text) OR (reason IS NOT NULL))),
+    CONSTRAINT campaign_text_news_state_check CHECK ((state = ANY (ARRAY['delivered'::text, 'failed'::text])))
+);
 CREATE TABLE public.campaign_versions (
     merchant_id text NOT NULL,
     campaign_id text NOT NULL,
@@ -744,6 +753,7 @@ CREATE TABLE public.jobs (
     finished_at timestamp with time zone,
     errors jsonb NOT NULL,
     history jsonb NOT NULL,
+    put_back_at timestamp with time zone,
     CONSTRAINT jobs_attempt_check CHECK ((attempt >= 0)),
     CONSTRAINT jobs_check CHECK (((state = 'running'::text) = (leased_until IS NOT NULL))),
     CONSTRAINT jobs_check1 CHECK (((state = ANY (ARRAY['succeeded'::text, 'dead'::text, 'cancelled'::text])) = (finished_at IS NOT NULL))),
@@ -779,7 +789,8 @@ CREATE TABLE public.late_deliveries (
     failures bigint DEFAULT 0 NOT NULL,
     attempts bigint DEFAULT 0 NOT NULL,
     history jsonb NOT NULL,
-    dead_at timestamp with time zone
+    dead_at timestamp with time zone,
+    trace_id text
 );
 CREATE TABLE public.login_attempts (
     merchant_id text NOT NULL,
@@ -850,7 +861,8 @@ CREATE TABLE public.outbox (
     topic text NOT NULL,
     key text NOT NULL,
     payload jsonb NOT NULL,
-    created_at timestamp with time zone NOT NULL
+    created_at timestamp with time zone NOT NULL,
+    trace_id text
 );
 CREATE TABLE public.plans (
     merchant_id text NOT NULL,
@@ -1623,6 +1635,8 @@ ALTER TABLE ONLY public.campaign_runs
     ADD CONSTRAINT campaign_runs_pkey PRIMARY KEY (merchant_id, campaign_id, number);
 ALTER TABLE ONLY public.campaign_steps
     ADD CONSTRAINT campaign_steps_pkey PRIMARY KEY (merchant_id, campaign_id, step);
+ALTER TABLE ONLY public.campaign_text_news
+    ADD CONSTRAINT campaign_text_news_pkey PRIMARY KEY (merchant_id, provider_id, state);
 ALTER TABLE ONLY public.campaign_versions
     ADD CONSTRAINT campaign_versions_pkey PRIMARY KEY (merchant_id, campaign_id, version);
 ALTER TABLE ONLY public.campaigns
@@ -1820,6 +1834,7 @@ CREATE INDEX campaign_deliveries_in_order ON public.campaign_deliveries USING bt
 CREATE INDEX campaign_deliveries_leased ON public.campaign_deliveries USING btree (merchant_id, campaign_id) WHERE (state = 'leased'::text);
 CREATE INDEX campaign_runs_by_end ON public.campaign_runs USING btree (merchant_id, ends);
 CREATE INDEX campaign_steps_open ON public.campaign_steps USING btree (merchant_id, campaign_id) WHERE (ended_at IS NULL);
+CREATE INDEX campaign_text_news_by_age ON public.campaign_text_news USING btree (told_at);
 CREATE INDEX campaigns_by_state ON public.campaigns USING btree (merchant_id, state);
 CREATE INDEX campaigns_by_time ON public.campaigns USING btree (merchant_id, created_at, campaign_id);
 CREATE INDEX campaigns_due ON public.campaigns USING btree (next_due_at) WHERE (next_due_at IS NOT NULL);
@@ -1842,6 +1857,7 @@ CREATE INDEX job_schedule_runs_to_prune ON public.job_schedule_runs USING btree 
 CREATE INDEX jobs_dead ON public.jobs USING btree (finished_at, job_id) WHERE (state = 'dead'::text);
 CREATE INDEX jobs_dead_by_id ON public.jobs USING btree (job_id) WHERE (state = 'dead'::text);
 CREATE INDEX jobs_in_line ON public.jobs USING btree (merchant_id, queue, key, due_at, job_id) WHERE ((finished_at IS NULL) AND (key IS NOT NULL));
+CREATE INDEX jobs_put_back_by_id ON public.jobs USING btree (job_id) WHERE (put_back_at IS NOT NULL);
 CREATE INDEX jobs_running ON public.jobs USING btree (queue, leased_until) WHERE (leased_until IS NOT NULL);
 CREATE UNIQUE INDEX jobs_running_by_key ON public.jobs USING btree (merchant_id, queue, key) WHERE ((leased_until IS NOT NULL) AND (key IS NOT NULL));
 CREATE INDEX jobs_to_claim ON public.jobs USING btree (queue, priority DESC, due_at, job_id) WHERE ((finished_at IS NULL) AND (leased_until IS NULL));
@@ -1900,6 +1916,7 @@ CREATE INDEX referrals_in_review ON public.referrals USING btree (merchant_id, c
 CREATE UNIQUE INDEX referrals_live_friend_key ON public.referrals USING btree (merchant_id, friend_key) WHERE ((state = ANY (ARRAY['created'::text, 'invited'::text, 'claimed'::text, 'qualified'::text])) AND (NOT hidden));
 CREATE INDEX referrals_newest ON public.referrals USING btree (merchant_id, created_at, referral_id);
 CREATE INDEX referrals_of_advocate ON public.referrals USING btree (merchant_id, advocate_id, created_at, referral_id);
+CREATE INDEX referrals_of_friend ON public.referrals USING btree (merchant_id, friend_id, created_at, referral_id) WHERE (friend_id IS NOT NULL);
 CREATE INDEX referrals_to_expire ON public.referrals USING btree (expires_at) WHERE (state = ANY (ARRAY['created'::text, 'invited'::text, 'claimed'::text]));
 CREATE UNIQUE INDEX refresh_tokens_by_hash ON public.refresh_tokens USING btree (token_hash);
 CREATE INDEX refresh_tokens_of_session ON public.refresh_tokens USING btree (merchant_id, session_id);
@@ -2022,6 +2039,7 @@ ALTER TABLE public.campaign_members ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaign_rulebooks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaign_runs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaign_steps ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.campaign_text_news ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaign_versions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.campaigns ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.captcha_uses ENABLE ROW LEVEL SECURITY;
@@ -2068,6 +2086,7 @@ CREATE POLICY of_merchant ON public.campaign_members USING (((merchant_id = ANY 
 CREATE POLICY of_merchant ON public.campaign_rulebooks USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.campaign_runs USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.campaign_steps USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
+CREATE POLICY of_merchant ON public.campaign_text_news USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.campaign_versions USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.campaigns USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
 CREATE POLICY of_merchant ON public.captcha_uses USING (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text))) WITH CHECK (((merchant_id = ANY (( SELECT string_to_array(current_setting('loyalnest.merchants'::text, true), ','::text) AS string_to_array)::text[])) OR (( SELECT current_setting('loyalnest.merchants'::text, true) AS current_setting) = '*'::text)));
@@ -2209,6 +2228,7 @@ GRANT SELECT,INSERT ON TABLE public.campaign_members TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_rulebooks TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_runs TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_steps TO loyalnest_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaign_text_news TO loyalnest_app;
 GRANT SELECT,INSERT ON TABLE public.campaign_versions TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.campaigns TO loyalnest_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.captcha_uses TO loyalnest_app;

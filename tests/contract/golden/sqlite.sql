@@ -359,6 +359,16 @@ CREATE TABLE campaign_steps (
     PRIMARY KEY (merchant_id, campaign_id, step)
 );
 
+CREATE TABLE campaign_text_news (
+    merchant_id TEXT NOT NULL,
+    provider_id TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('delivered', 'failed')),
+    reason TEXT,
+    told_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (merchant_id, provider_id, state),
+    CHECK (state <> 'failed' OR reason IS NOT NULL)
+);
+
 CREATE TABLE campaign_versions (
     merchant_id TEXT NOT NULL,
     campaign_id TEXT NOT NULL,
@@ -688,7 +698,7 @@ CREATE TABLE jobs (
     leased_until TIMESTAMPTZ,
     finished_at TIMESTAMPTZ,
     errors JSONB NOT NULL,
-    history JSONB NOT NULL,
+    history JSONB NOT NULL, put_back_at TIMESTAMPTZ,
     PRIMARY KEY (merchant_id, job_id),
     CHECK ((state = 'running') = (leased_until IS NOT NULL)),
     CHECK ((state IN ('succeeded', 'dead', 'cancelled')) = (finished_at IS NOT NULL))
@@ -725,7 +735,7 @@ CREATE TABLE late_deliveries (
     failures BIGINT NOT NULL DEFAULT 0,
     attempts BIGINT NOT NULL DEFAULT 0,
     history JSONB NOT NULL,
-    dead_at TIMESTAMPTZ,
+    dead_at TIMESTAMPTZ, trace_id TEXT,
     PRIMARY KEY (merchant_id, consumer, event_id)
 );
 
@@ -779,7 +789,7 @@ CREATE TABLE outbox (
     topic TEXT NOT NULL,
     key TEXT NOT NULL,
     payload JSONB NOT NULL,
-    created_at TIMESTAMPTZ NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL, trace_id TEXT,
     PRIMARY KEY (merchant_id, event_id)
 );
 
@@ -1421,6 +1431,8 @@ CREATE INDEX campaign_runs_by_end ON campaign_runs (merchant_id, ends);
 CREATE INDEX campaign_steps_open ON campaign_steps (merchant_id, campaign_id)
     WHERE ended_at IS NULL;
 
+CREATE INDEX campaign_text_news_by_age ON campaign_text_news (told_at);
+
 CREATE INDEX campaigns_by_state ON campaigns (merchant_id, state);
 
 CREATE INDEX campaigns_by_time ON campaigns (merchant_id, created_at, campaign_id);
@@ -1474,6 +1486,8 @@ CREATE INDEX jobs_dead_by_id ON jobs (job_id) WHERE state = 'dead';
 
 CREATE INDEX jobs_in_line ON jobs (merchant_id, queue, key, due_at, job_id)
     WHERE finished_at IS NULL AND key IS NOT NULL;
+
+CREATE INDEX jobs_put_back_by_id ON jobs (job_id) WHERE put_back_at IS NOT NULL;
 
 CREATE INDEX jobs_running ON jobs (queue, leased_until) WHERE leased_until IS NOT NULL;
 
@@ -1603,6 +1617,9 @@ CREATE UNIQUE INDEX referrals_live_friend_key ON referrals (merchant_id, friend_
 CREATE INDEX referrals_newest ON referrals (merchant_id, created_at, referral_id);
 
 CREATE INDEX referrals_of_advocate ON referrals (merchant_id, advocate_id, created_at, referral_id);
+
+CREATE INDEX referrals_of_friend ON referrals (merchant_id, friend_id, created_at, referral_id)
+    WHERE friend_id IS NOT NULL;
 
 CREATE INDEX referrals_to_expire ON referrals (expires_at)
     WHERE state IN ('created', 'invited', 'claimed');

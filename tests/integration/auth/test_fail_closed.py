@@ -15,7 +15,8 @@ import gateway.dispatch
 from actors.auth.messages import Role
 from actors.core.messages import MERCHANTS, GetMerchant
 from gateway.revoked import RevokedTokens
-from runtime import host
+from runtime import RestartChild, TerminateChild, WhichChildren, host
+from supervisors.application import ROOT
 from tests.integration.auth.test_routes import created, logged_in, refreshed, try_login
 from tests.integration.gateway.helpers import CUSTOMER, Api, outcome_of, running_tree
 from tests.proxy import Proxy, proxied
@@ -185,6 +186,27 @@ async def test_without_redis_people_log_in_stay_in_and_are_out_when_they_log_out
             assert out.status_code == 200
             revoked = await api.ask("GET", "/v1/orders", token=after["access_token"])
             assert outcome_of(revoked) == (401, "token_revoked")
+
+
+async def test_without_a_redis_the_cache_of_the_process_closes_it_as_well(tmp_path: Path) -> None:
+    """The same roles are played by an actor; while that is down, the same is refused."""
+    async with running_tree(tmp_path) as api:
+        staff, bad = api.token(Role.PLATFORM), f"{api.token(Role.PLATFORM)[:-4]}AAAA"
+        paths = await admin_paths(api)
+
+        async def outcomes(token: str) -> set[tuple[int, str | None]]:
+            return {outcome_of(await api.ask("GET", path, token=token)) for path in paths}
+
+        assert await outcomes(staff) == {(200, None)}
+        platform, *_ = await api.system.ref(ROOT).ask(WhichChildren())
+        assert await platform.ref.ask(TerminateChild("cache")) is None
+        assert await outcomes(staff) == {(503, "authorisation_unavailable")}
+        assert {status for status, _ in await outcomes(bad)} == {401}
+        assert (await api.ask("GET", BALANCE)).status_code == 200
+        await platform.ref.ask(RestartChild("cache"))
+        with trio.fail_after(BACK_WITHIN_S):
+            while await outcomes(staff) != {(200, None)}:  # noqa: ASYNC110 - nobody tells
+                await trio.sleep(PAUSE_S)
 
 
 def broken(*_arguments: object) -> None:

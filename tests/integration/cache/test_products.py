@@ -21,7 +21,7 @@ from actors.products.messages import (
     Written,
 )
 from actors.products.supervisor import products_children
-from runtime import ActorSystem, ChildSpec, Stop, Supervisor, host
+from runtime import ActorSystem, AtHand, ChildSpec, Stop, Supervisor, host
 from runtime.cache import CacheHandle, Presence
 from runtime.cache.redis import TIMEOUT_S
 from runtime.exits import SHUTDOWN
@@ -82,6 +82,13 @@ class Process:
         assert product is not None
         return product.price_minor
 
+    def at_hand(self) -> int | None:
+        """The price, where it needs no asking."""
+        notice = self.system.ref(QUERIES).notice
+        assert isinstance(notice, AtHand)
+        known = notice.look_up(GetProduct(MERCHANT, "ROSE-1"))
+        return known[0].price_minor if known is not None else None
+
     async def sees(self, price_minor: int) -> None:
         """Ask again and again until the price is this one."""
         for _ in range(1_000):
@@ -131,12 +138,16 @@ async def test_a_price_change_is_seen_by_the_other_process(
     async with two_processes(server.url, tmp_path, url) as (one, two):
         await until(lambda: one.cache.presence is two.cache.presence is Presence.UP)
         await one.put(100)
+        assert (one.at_hand(), two.at_hand()) == (None, None)
         assert (await one.price(), await two.price()) == (100, 100)
+        assert (one.at_hand(), two.at_hand()) == (100, 100)
         assert one.database.reads == 1
         await one.put(200)
+        assert one.at_hand() is None, "who writes never reads the old one again"
         assert await one.price() == 200
         with trio.fail_after(2):
             await two.sees(200)
+        assert (one.at_hand(), two.at_hand()) == (200, 200)
 
 
 async def test_most_reads_do_not_reach_the_database(server: RedisServer, tmp_path: Path) -> None:

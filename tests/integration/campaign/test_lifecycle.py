@@ -77,7 +77,7 @@ async def test_a_change_is_told_of_in_the_transaction_that_makes_it() -> None:
             await append(entries)  # type: ignore[arg-type]
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(type(world.tree.database), "append", lambda _self, e: watched(e))
+            patch.setattr(type(world.tree.database), "append", lambda _self, e, **_: watched(e))
             await world.moved(await world.draft(DOUBLE), Move.START)
         assert told == ["running"]
 

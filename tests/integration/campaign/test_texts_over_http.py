@@ -18,6 +18,7 @@ from runtime import host
 from runtime.policies import Pipeline
 from runtime.rotation import RotatingSecret
 from runtime.storage import DatabaseHandle
+from runtime.tracing import trace_id_of
 from supervisors.application import Outside
 from tests.integration.gateway.helpers import (
     CUSTOMER,
@@ -32,11 +33,13 @@ from tests.twilio import ACCOUNT, PUBLIC_URL, TOKEN, Twilio, call_back, playing_
 
 pytestmark = [pytest.mark.trio(run=host.run), pytest.mark.slow]
 
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-00"
 PEOPLE = (CUSTOMER, OTHER_CUSTOMER)
 
 
-async def ok(api: Api, method: str, path: str, json: Any = None) -> Any:
-    answer = await api.ask(method, path, json=json)
+async def ok(api: Api, method: str, path: str, json: Any = None, **options: Any) -> Any:
+    answer = await api.ask(method, path, json=json, **options)
     assert answer.status_code < 300, answer.text
     return answer.json()
 
@@ -51,7 +54,7 @@ async def started(api: Api) -> str:
     body = {"name": "News", "kind": "broadcast", "broadcast": {"content": content}}
     made = await ok(api, "POST", "/v1/campaigns", {**body, "audience": audience})
     path = f"/v1/campaigns/{made['campaign_id']}"
-    await ok(api, "POST", f"{path}/start")
+    await ok(api, "POST", f"{path}/start", headers={"traceparent": TRACEPARENT})
     return path
 
 
@@ -78,6 +81,8 @@ async def serving(tmp_path: Path, url: str, twilio: Twilio) -> AsyncIterator[Api
 async def test_a_text_of_a_campaign_is_delivered_when_its_provider_says_so(
     tmp_path: Path, store_url: str
 ) -> None:
+    """The provider gets it under the trace of the request that started the campaign: it led through
+    the actor, the outbox, its consumer, and the jobs that froze the audience and sent."""
     async with playing_twilio() as twilio, serving(tmp_path, store_url, twilio) as api:
         path = await started(api)
 
@@ -91,6 +96,7 @@ async def test_a_text_of_a_campaign_is_delivered_when_its_provider_says_so(
 
         await eventually(all_sent)
         sids = {each["to"][-1]: each["sid"] for each in twilio.messages}
+        assert {trace_id_of(each) for each in twilio.traces} == {TRACE}
         callback = f"{PUBLIC_URL}/v1/webhooks/twilio/status?merchant_id={MERCHANT}"
         assert {each["callback"] for each in twilio.messages} == {callback}
         for number, word, code in (

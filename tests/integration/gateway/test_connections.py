@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 WEBSOCKET = (
-    b"GET /v1/live HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"GET /v1/dead HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
 
@@ -173,8 +173,8 @@ async def test_a_websocket_nobody_serves_is_refused_with_a_problem(tmp_path: Pat
 class Unruly(Gateway):
     """The gateway with routes added to Quart in its own way."""
 
-    def __init__(self, dispatcher: Any) -> None:
-        super().__init__(dispatcher)
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
         self.add_url_rule("/own", "own", self.own)
         self.add_url_rule("/group", "group", self.group)
 

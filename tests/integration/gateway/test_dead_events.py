@@ -50,6 +50,7 @@ NOBODY = "nobody"
 FIRST = f"{PATH}/{MERCHANT}/{NOBODY}/ev_a"
 BACK = f"{FIRST}/put-back"
 SOME_TIME = datetime(2026, 3, 1, 12, tzinfo=UTC)
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 UNREADABLE = {"order_id": 7}
 ERROR = "ValidationError: Expected `str`, got `int`"
 
@@ -67,7 +68,7 @@ async def write(api: Api, *writes: Write, publishes: bool = False) -> None:
 
 async def bury(api: Api, event_id: str, merchant_id: str, consumer: str = INTAKE) -> None:
     """An event as it stands in the table after its last attempt."""
-    dead = OutboxEvent(merchant_id, event_id, ORDER_RECORDED, "bob", UNREADABLE, SOME_TIME)
+    dead = OutboxEvent(merchant_id, event_id, ORDER_RECORDED, "bob", UNREADABLE, SOME_TIME, TRACE)
     died_at = SOME_TIME + timedelta(seconds=15)
     history = [{"at": died_at.isoformat(), "what": "failed", "error": ERROR}]
     await write(
@@ -192,6 +193,7 @@ async def test_dead_events_of_all_merchants_are_listed_page_by_page(
             "attempts": 5,
             "created_at": "2026-03-01T12:00:00Z",
             "died_at": "2026-03-01T12:00:15Z",
+            "trace_id": TRACE,
             "error": ERROR,
         }
 

@@ -43,6 +43,12 @@ KILL = Statement(
     INSERT_JOB.rank + 1,
 )
 
+SUCCEED = Statement(
+    "test.succeed",
+    "UPDATE jobs SET state = 'succeeded', finished_at = $3 WHERE merchant_id = $1 AND job_id = $2",
+    KILL.rank + 1,
+)
+
 
 async def bury(api: Api, job_id: str, merchant_id: str, died_at: datetime, **fields: Any) -> None:
     """A dead job in a queue that nobody runs."""
@@ -105,8 +111,21 @@ async def test_a_dead_letter_is_put_back_once_and_says_by_whom_and_why(tmp_path:
             "put_back", "tester", REASON["reason"],
         )  # fmt: skip
         again = await api.ask("POST", BACK, role=Role.PLATFORM, json=REASON)
-        assert outcome_of(again) == (404, "not_found")
+        assert outcome_of(again) == (409, "not_dead")
         assert [each["job_id"] for each in (await listed(api))["items"]] == ["job_c", "job_b"]
+
+
+async def test_a_letter_that_was_put_back_tells_what_becomes_of_it(tmp_path: Path) -> None:
+    async with running_tree(tmp_path) as api:
+        await bury_three(api)
+        await api.ask("POST", BACK, role=Role.PLATFORM, json=REASON)
+        waiting = (await api.ask("GET", f"{PATH}/job_a", role=Role.PLATFORM)).json()
+        assert (waiting["state"], len(waiting["history"])) == ("available", 1)
+        succeed = Write(SUCCEED, (MERCHANT, "job_a", SOME_TIME))
+        assert await api.system.ref(JOURNAL).ask(Append((succeed,))) is None
+        done = (await api.ask("GET", f"{PATH}/job_a", role=Role.PLATFORM)).json()
+        assert (done["state"], done["trace_id"]) == ("succeeded", "req_origin")
+        assert [error["error"] for error in done["errors"]] == ["ValueError: no such number"]
 
 
 async def test_putting_one_letter_back_at_the_same_time_happens_once(tmp_path: Path) -> None:

@@ -91,9 +91,9 @@ class Interrupted:
         await self._outage.check()
         return await self._database.fetch_many(queries)
 
-    async def append(self, entries: Sequence[Entry]) -> None:
+    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
         await self._outage.check()
-        await self._database.append(entries)
+        await self._database.append(entries, synchronous=synchronous)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._database, name)

@@ -42,6 +42,9 @@ class App:
     def prompt_answer(self, request: Incoming) -> Coroutine[Any, Any, EncodedAnswer] | None:
         return None if request.path == "/elsewhere" else self._answer(request)
 
+    def go_away(self) -> None:
+        """Everything here has an end."""
+
     async def _answer(self, request: Incoming) -> EncodedAnswer:
         self.asked.append(request)
         if request.path == "/wait":

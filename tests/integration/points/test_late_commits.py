@@ -51,12 +51,12 @@ class Held:
         await trio.sleep(1)
         self.release()
 
-    async def append(self, entries: Sequence[Entry]) -> None:
+    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
         with trio.CancelScope(shield=True):
             if self.holding:
                 await self._released.wait()
             try:
-                await self._database.append(entries)
+                await self._database.append(entries, synchronous=synchronous)
             finally:
                 self._landed.set()
 

@@ -3,7 +3,9 @@
 from datetime import timedelta
 
 import pytest
+import trio
 
+from actors.core.messages import CUSTOMERS, EraseCustomer
 from actors.rfm_analytics.messages import (
     QUERIES,
     RUNS,
@@ -17,6 +19,7 @@ from actors.rfm_analytics.messages import (
     PutConfig,
     RfmConfig,
     RfmTerms,
+    RunState,
     Scores,
     Scoring,
     SegmentRule,
@@ -26,6 +29,7 @@ from actors.rfm_analytics.messages import (
 from actors.vocabulary import Idempotency, Refusal
 from runtime import host
 from tests.integration.rfm_analytics.shops import (
+    LOOK_S,
     as_expected,
     counts,
     ended,
@@ -47,6 +51,37 @@ OWN = RfmTerms(
         SegmentRule(segment="others"),
     ),
 )
+
+
+async def kept_of(tree: Tree, customer: str) -> int:
+    """Rows about a customer."""
+    count = (
+        "SELECT (SELECT count(*) FROM rfm_scores WHERE merchant_id = $1 AND customer_id = $2)"
+        " + (SELECT count(*) FROM rfm_history WHERE merchant_id = $1 AND customer_id = $2)"
+    )
+    found: int = await tree.database.fetch_value(count, MERCHANT, customer)
+    return found
+
+
+async def test_of_a_customer_who_is_erased_nothing_is_kept_not_even_by_a_run_under_way(
+    store_url: str,
+) -> None:
+    async with running_tree(store_url, rfm_slice=1) as tree:
+        await tree.create("ann", "bob")
+        await tree.record([order("o1", 900, "ann"), order("o2", 900, "bob")])
+        before = await publish(tree)
+        assert await kept_of(tree, "ann") == await kept_of(tree, "bob") == 2
+        under_way = await start(tree)
+        await tree.system.ref(CUSTOMERS).ask(EraseCustomer(MERCHANT, "ann"))
+        assert (await ended(tree, under_way)).state is RunState.PUBLISHED
+        with trio.fail_after(30):
+            while await kept_of(tree, "ann"):  # noqa: ASYNC110
+                await trio.sleep(LOOK_S)
+        answer = await tree.system.ref(QUERIES).ask(GetCustomerRfm(MERCHANT, "ann"))
+        assert isinstance(answer, Refusal), answer
+        assert list(await everybody(tree)) == ["bob"]
+        assert before.customers == 2
+        assert (await publish(tree)).customers == 1
 
 
 async def put(tree: Tree, terms: RfmTerms) -> RfmConfig | Refusal:

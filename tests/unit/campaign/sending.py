@@ -138,13 +138,15 @@ class Crashing:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
-    async def append(self, entries: Sequence[Entry]) -> None:
+    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
         if any(w.statement.name.startswith("campaign.") for entry in entries for w in entry):
-            await self._crash.around("commit", lambda: self._real.append(entries))
+            await self._crash.around(
+                "commit", lambda: self._real.append(entries, synchronous=synchronous)
+            )
             return
         if self._crash.now.is_set():
             await trio.sleep_forever()
-        await self._real.append(entries)
+        await self._real.append(entries, synchronous=synchronous)
 
     async def close(self) -> None:
         await trio.lowlevel.checkpoint()

@@ -1,5 +1,6 @@
 """Automations: a message whenever there is an occasion, and one for each."""
 
+from collections import Counter
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from actors.campaign.messages import (
     Audience,
     AudienceKind,
     Automation,
+    Budget,
     CampaignKind,
     CampaignState,
     Content,
@@ -19,7 +21,7 @@ from actors.campaign.messages import (
     SendChannel,
     Trigger,
 )
-from actors.core.messages import CUSTOMERS, EraseCustomer
+from actors.core.messages import CUSTOMERS, Channel, EraseCustomer, SetConsent
 from actors.points.messages import QUERIES, ExpiringPoints, ListExpiring
 from actors.points.tier_messages import TIER_CHANGED
 from tests.trees import MERCHANT, START, running_tree
@@ -108,6 +110,31 @@ async def test_who_reaches_a_tier_hears_of_it_at_once_while_the_automation_runs(
         await here.publish(TIER_CHANGED, bob, {**change, "customer_id": bob})
         await trio.sleep(60)
         assert len(texts(here)) == 1
+
+
+@virtually
+@pytest.mark.slow
+async def test_a_member_gets_no_more_messages_than_its_budget_has() -> None:
+    """However many come due at the same time; who wanted none has used nothing of it."""
+    async with world() as here, here.process():
+        ann, bob = await here.customers(2)
+        budget = Budget(count=2)
+        definition = automation(Trigger.TIER_CHANGED, "{{ occasion.tier }}", member_budget=budget)
+        await here.start([], definition)
+        await trio.sleep(5)
+        customers = here.system.ref(CUSTOMERS)
+        for number in range(1, 7):
+            granted = number > 1
+            await customers.ask(SetConsent(MERCHANT, ann, Channel.EMAIL, granted, "test"))
+            told = {"number": number, "from_tier": None, "to_tier": f"t{number}", "qualifying": 1}
+            await here.publish(TIER_CHANGED, ann, {**told, "customer_id": ann})
+            if number == 1 or number > 4:
+                await trio.sleep(5)
+        await here.publish(TIER_CHANGED, bob, {**told, "customer_id": bob})
+        await trio.sleep(5)
+        assert texts(here) == ["t2", "t3", "t6"]
+        reasons = Counter(each.reason for each in await here.deliveries() if each.reason)
+        assert reasons == {"no_consent": 1, "member_budget_exhausted": 3}
 
 
 @pytest.mark.parametrize(

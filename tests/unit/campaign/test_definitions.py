@@ -10,6 +10,7 @@ from actors.campaign.checks import check_definition
 from actors.campaign.messages import (
     Audience,
     AudienceKind,
+    Budget,
     CampaignKind,
     Definition,
     Multiplier,
@@ -18,6 +19,7 @@ from actors.campaign.messages import (
 from actors.campaign.schedule import moments_of
 from gateway.campaign_bodies import MADE
 from tests.trees import START
+from tests.unit.campaign.sending import broadcast
 
 DOUBLE = Definition(name="Double", kind=CampaignKind.MULTIPLIER, multiplier=Multiplier(percent=200))
 NOON = datetime(2026, 3, 1, 12)  # noqa: DTZ001 - a local time
@@ -63,6 +65,16 @@ def test_a_definition_that_makes_no_sense_is_refused(changes: dict[str, Any], sa
     assert refusal is not None
     assert refusal.code == "invalid_campaign"
     assert said in refusal.detail
+
+
+@pytest.mark.parametrize("name", ["budget", "member_budget"])
+def test_a_budget_in_points_is_refused_where_nothing_is_given_points(name: str) -> None:
+    in_messages: dict[str, Any] = {name: Budget(count=2)}
+    assert check_definition(broadcast(**in_messages)) is None
+    in_points: dict[str, Any] = {name: Budget(points=2)}
+    refusal = check_definition(broadcast(**in_points))
+    assert refusal is not None
+    assert "points" in refusal.detail
 
 
 def test_bodies_have_the_fields_of_the_definitions_that_they_make() -> None:

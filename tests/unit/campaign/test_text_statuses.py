@@ -3,20 +3,25 @@
 import pytest
 import trio
 
+from actors.campaign.delivery_jobs import SWEEP_S
 from actors.campaign.delivery_messages import DeliveryState
+from actors.campaign.early_news import KEPT_FOR
 from actors.campaign.messages import SendChannel
 from actors.outgoing.ports import FailedForNow, Text, TextState
 from actors.referrals.messages import TEXT_STATUS_TOLD
 from runtime.outbox import RELAY, GetBacklog, ListDeadEvents
 from runtime.policies import DeadlineExceeded
+from tests.stores import unhurried
+from tests.trees import MERCHANT
 from tests.unit.campaign.sending import PUBLIC_URL, World, broadcast, world
 from tests.virtual import run_virtually
 
 pytestmark = pytest.mark.trio(run=run_virtually)
 
 TEXTS = broadcast(SendChannel.SMS)
-WORTH_LOOKING_S = 30.0
-"""Longer than the relay tries again what came too early."""
+KEPT = "SELECT count(*) FROM campaign_text_news WHERE merchant_id = $1"
+
+AGE = "UPDATE campaign_text_news SET told_at = $2 WHERE merchant_id = $1"
 
 
 async def tell(here: World, sid: str, state: TextState, reason: str | None = None) -> None:
@@ -28,6 +33,13 @@ async def waiting(here: World) -> int:
     relay = here.system.ref(RELAY)
     assert await relay.ask(ListDeadEvents()) == ()
     return await relay.ask(GetBacklog())
+
+
+async def kept(here: World) -> int:
+    """News of texts that are not known yet."""
+    with unhurried():
+        found: int = await here.real.fetch_value(KEPT, MERCHANT)
+    return found
 
 
 async def fates(here: World) -> list[tuple[DeliveryState, str | None]]:
@@ -64,41 +76,50 @@ async def test_news_of_a_text_count_once_and_nothing_goes_backwards() -> None:
         ]
 
 
-async def test_news_that_come_before_the_answer_wait_for_it() -> None:
+async def test_news_that_come_before_the_answer_wait_for_it_however_long_it_takes() -> None:
     async with world() as here, here.process():
-        here.texts.takes_s = 5.0
-        await here.start(await here.customers(2), TEXTS)
+        here.texts.takes_s = 50.0
+        await here.start(await here.customers(3), TEXTS)
         await trio.sleep(2)
-        ann, _ = in_hand = await here.deliveries(state=DeliveryState.LEASED)
+        ann, bob, _ = in_hand = sorted(
+            await here.deliveries(state=DeliveryState.LEASED), key=lambda each: each.customer_id
+        )
         for each in in_hand:
             await tell(here, f"p-{each.delivery_id}", TextState.SENT)
-        await tell(here, f"p-{ann.delivery_id}", TextState.DELIVERED)
+        for _ in range(2):
+            await tell(here, f"p-{ann.delivery_id}", TextState.DELIVERED)
+        await tell(here, f"p-{bob.delivery_id}", TextState.UNDELIVERED, "30003")
         await trio.sleep(1)
-        assert await waiting(here) == 1, "that it was sent is worth no waiting"
-        await here.ends()
-        await trio.sleep(WORTH_LOOKING_S)
         assert await waiting(here) == 0
-        stats = await here.stats()
-        assert stats is not None
-        assert (stats.delivered, stats.sent) == (1, 1)
+        assert await kept(here) == 2
+        await here.ends()
+        await trio.sleep(SWEEP_S + 1)
+        assert await fates(here) == [
+            (DeliveryState.DELIVERED, None),
+            (DeliveryState.FAILED, "undelivered: 30003"),
+            (DeliveryState.SENT, None),
+        ]
+        assert await kept(here) == 0
 
 
-async def test_texts_of_others_are_left_alone_at_once_or_when_it_is_sure() -> None:
-    """Whatever is in hand meanwhile, no event dies of it."""
+async def test_news_of_texts_of_others_are_kept_while_texts_are_in_hand_and_then_forgotten() -> (
+    None
+):
     async with world() as here, here.process():
         here.texts.takes_s = 40.0
         members = await here.customers(1)
         await tell(here, "SMnobody", TextState.DELIVERED)
         await trio.sleep(1)
-        assert await waiting(here) == 0
+        assert await kept(here) == 0
         await here.start(members, TEXTS)
         await trio.sleep(2)
         await tell(here, "SMnobody", TextState.FAILED, "30003")
-        await trio.sleep(5)
-        assert await waiting(here) == 1
-        await trio.sleep(WORTH_LOOKING_S - 5)
-        assert await waiting(here) == 0
         assert (await here.ends()).sent == 1
+        assert (await waiting(here), await kept(here)) == (0, 1)
+        with unhurried():
+            await here.real.execute(AGE, MERCHANT, here.ports.clock.now() - KEPT_FOR)
+        await trio.sleep(SWEEP_S + 1)
+        assert await kept(here) == 0
 
 
 async def test_a_text_of_unknown_fate_is_looked_for_and_never_sent_again() -> None:

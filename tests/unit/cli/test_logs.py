@@ -1,11 +1,13 @@
-"""The log writer: order, a sink that nobody reads, start-up errors in one line."""
+"""The log writer: order, a sink that nobody reads or that fails, start-up errors in one line."""
 
+import errno
 import json
 import os
 import select
 import threading
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
@@ -183,3 +185,38 @@ def test_a_sink_that_is_gone_counts_as_dropped() -> None:
         writer.write(b"lost")
     os.close(writing)
     assert writer.dropped == 1
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    until = time.monotonic() + READ_TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_a_disk_that_is_full_or_broken_for_a_while_costs_lines_and_no_more(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """It fails in the middle of a line, then for good, and then it works again."""
+    reading, writing = pipe
+    write, left = os.write, [5, 0, 0]
+
+    def failing(descriptor: int, data: bytes) -> int:
+        if descriptor != writing or not left:
+            return write(descriptor, data)
+        if room := left.pop(0):
+            return write(descriptor, data[:room])
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "write", failing)
+    with closing(LogWriter(writing)) as writer:
+        writer.write(b"cut off")
+        eventually(lambda: writer.dropped == 1)
+        writer.write(b"lost")
+        eventually(lambda: writer.dropped == 2)
+        writer.write(b"whole")
+        eventually(lambda: not left and select.select([reading], [], [], 0)[0])
+    cut, whole, told = lines(reading)
+    assert (cut, whole) == ("cut o", "whole")
+    assert (json.loads(told)["event"], json.loads(told)["lines"]) == ("log_lines_dropped", 2)

@@ -2,56 +2,17 @@
 
 from collections.abc import Callable
 from itertools import chain
-from pathlib import Path
 
 import attrs
 import pytest
 import yaml
 
-from tests.promql import Labels, Node, Store, labels_of, parse, without_name
+from tests.prometheus import RULES, Prometheus
+from tests.promql import Labels, Store, labels_of, parse, without_name
 
-RULES = Path(__file__).parents[3] / "config" / "monitoring" / "alerts.yaml"
 STEP_S = 60.0
 MINUTE, HOUR = 60.0, 3_600.0
 PROCESS = {"instance": "a", "job": "loyalnest"}
-UNITS = {"s": 1.0, "m": MINUTE, "h": HOUR}
-
-
-@attrs.frozen
-class Alert:
-    name: str
-    expression: Node
-    for_s: float
-
-
-@attrs.define
-class Prometheus:
-    """Rules that are evaluated once a minute over a store."""
-
-    store: Store = attrs.field(factory=Store)
-    records: list[tuple[str, dict[str, str], Node]] = attrs.field(factory=list)
-    alerts: dict[str, Alert] = attrs.field(factory=dict)
-    time: float = 0.0
-
-    @classmethod
-    def loaded(cls) -> "Prometheus":
-        made = cls()
-        groups = yaml.safe_load(RULES.read_text())["groups"]
-        for rule in chain.from_iterable(group["rules"] for group in groups):
-            expression = parse(rule["expr"])
-            if "record" in rule:
-                made.records.append((rule["record"], rule["labels"], expression))
-            else:
-                wait = rule.get("for", "0s")
-                for_s = float(wait[:-1]) * UNITS[wait[-1]]
-                made.alerts[rule["alert"]] = Alert(rule["alert"], expression, for_s)
-        return made
-
-    def record(self) -> None:
-        for name, labels, expression in self.records:
-            for found, value in expression.value(self.store, self.time).items():
-                merged = dict(without_name(found)) | labels
-                self.store.add(labels_of(name, **merged), self.time, value)
 
 
 Feed = Callable[[float], dict[Labels, float]]
@@ -62,17 +23,12 @@ def run(
 ) -> list[bool]:
     """Whether the alert fires, step by step."""
     prometheus = Prometheus.loaded()
-    rule = prometheus.alerts[alert]
-    pending_since: dict[Labels, float] = {}
     fires = []
     while prometheus.time <= until_s:
-        for labels, value in feed(prometheus.time).items():
-            prometheus.store.add(labels, prometheus.time, value)
+        prometheus.scraped(feed(prometheus.time))
         if recording:
             prometheus.record()
-        active = rule.expression.value(prometheus.store, prometheus.time)
-        pending_since = {labels: pending_since.get(labels, prometheus.time) for labels in active}
-        fires.append(any(prometheus.time - since >= rule.for_s for since in pending_since.values()))
+        fires.append(prometheus.fires(alert))
         prometheus.time += step_s
     return fires
 
@@ -178,6 +134,7 @@ CASES = (
     Case("LoyalNestLoopLags", lag("0.5"), lag("0.25")),
     Case("LoyalNestShedsLoad", shed(1.1), shed(0.9)),
     grown("LoyalNestRestarts", "loyalnest_actor_restarts_total", 6, 4, child="x"),
+    grown("LoyalNestHandlerHangs", "loyalnest_handlers_over_limit_total", actor="Journal"),
     Case("LoyalNestQueueFills", queue(31), queue(30)),
     grown("LoyalNestJobsDie", "loyalnest_jobs_dead_total", queue="mail"),
     grown("LoyalNestEventsDie", "loyalnest_outbox_dead_total"),

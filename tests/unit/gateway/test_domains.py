@@ -22,6 +22,7 @@ from runtime import (
     ActorDown,
     ActorSystem,
     AskTimeout,
+    AtHand,
     Call,
     ChildSpec,
     Expired,
@@ -71,6 +72,9 @@ class Domain(Actor):
         self.world = world
         self.name = name
 
+    async def started(self) -> None:
+        self.post(self.world.at_hand)
+
     async def receive(self, message: Any) -> object:
         self.world.received.append(self.name)
         return await self.world.behaviour(self.name, message)
@@ -87,6 +91,7 @@ class World:
     policies: Policies
     behaviour: Behaviour = _fine
     received: list[str] = attrs.field(factory=list)
+    at_hand: AtHand | None = None
     system: ActorSystem = attrs.field(init=False)
     domains: Domains = attrs.field(init=False)
 
@@ -120,9 +125,10 @@ class World:
 
 
 @asynccontextmanager
-async def world(**mailbox: Any) -> AsyncIterator[World]:
+async def world(at_hand: AtHand | None = None, **mailbox: Any) -> AsyncIterator[World]:
     made = World(
-        domain_policies(default_policies(), Random(7), PolicyMetrics(), chaos_allowed=True)
+        domain_policies(default_policies(), Random(7), PolicyMetrics(), chaos_allowed=True),
+        at_hand=at_hand,
     )
 
     def child(name: str) -> ChildSpec:
@@ -515,3 +521,66 @@ def test_every_domain_has_a_breaker_a_bulkhead_and_one_retry() -> None:
         assert spec.bulkhead.wait_s <= 0.1
         assert spec.retry is not None
         assert spec.retry.attempts_max == 2
+
+
+# What is at hand
+
+KNOWING = AtHand(lambda _question: ("at hand",))
+
+
+async def test_what_an_actor_has_at_hand_is_not_asked_for(autojump_clock: MockClock) -> None:
+    async with world(KNOWING) as w:
+        assert await recalled(w) == Answer("at hand")
+        assert w.received == []
+        assert await w.ask(products.QUERIES) == "fine", "only what is recalled"
+
+
+async def test_what_is_not_at_hand_is_asked_for(autojump_clock: MockClock) -> None:
+    async with world(AtHand(lambda _question: None)) as w:
+        assert await recalled(w) == Answer("fine")
+
+
+async def test_none_may_be_at_hand(autojump_clock: MockClock) -> None:
+    async with world(AtHand(lambda _question: (None,))) as w:
+        assert await recalled(w) == Answer(None)
+        assert w.received == []
+
+
+async def test_nothing_of_an_actor_that_is_not_running_is_at_hand(
+    autojump_clock: MockClock,
+) -> None:
+    async with world(KNOWING) as w:
+        await w.system.ref("root").ask(TerminateChild(products.QUERIES))
+        with pytest.raises(ActorDown):
+            await recalled(w)
+        await w.system.ref("root").ask(RestartChild(products.QUERIES))
+        assert await recalled(w) == Answer("at hand")
+
+
+async def test_nothing_is_at_hand_while_its_domain_is_held_back_or_spoilt_on_purpose(
+    autojump_clock: MockClock,
+) -> None:
+    async with world(KNOWING) as w:
+        w.policies.force("products", ForcedState.OPEN)
+        with pytest.raises(BreakerOpen):
+            await recalled(w)
+        w.policies.force("products", None)
+        w.policies.chaos("products", ChaosSpec(fault=Fault.DELAY, delay_s=0.1))
+        began = trio.current_time()
+        assert await recalled(w) == Answer("fine")
+        assert trio.current_time() - began == pytest.approx(0.1)
+
+
+async def test_what_is_at_hand_says_nothing_to_the_breaker_and_takes_no_permit(
+    autojump_clock: MockClock,
+) -> None:
+    """Memory that answers says nothing about the domain, whose other answers may all be errors."""
+    async with world(KNOWING) as w:
+        for _ in range(CALLS_TO_OPEN):
+            await recalled(w)
+        breaker, bulkhead = w.policies["products"].breaker, w.policies["products"].bulkhead
+        assert breaker is not None
+        assert bulkhead is not None
+        assert breaker.statistics().calls == 0
+        bulkhead.resize(0)
+        assert await recalled(w) == Answer("at hand")

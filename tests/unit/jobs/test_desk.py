@@ -122,8 +122,8 @@ async def test_a_dead_letter_is_put_back_and_runs(autojump_clock: MockClock) -> 
         assert len(done.errors) == 5
         (note,) = done.history
         assert (note.action, note.by, note.reason) == ("put_back", "operator", "fixed")
-        assert await desk.ask(PutBack(job_id, "operator", "again")) is JobRefusal.NOT_FOUND
-        assert await desk.ask(GetDeadLetter(job_id)) is None
+        assert await desk.ask(PutBack(job_id, "operator", "again")) is JobRefusal.ENDED
+        assert await desk.ask(GetDeadLetter(job_id)) == done
         assert await desk.ask(GetJob("m", job_id)) == done
         assert await world.effects() == [1]
 

@@ -328,7 +328,7 @@ STORE_CALLS: dict[str, Callable[[World], Awaitable[object]]] = {
     "due": lambda world: world.store.due(("mail",), now=START, here=START),
     "expired": lambda world: world.store.expired({"mail": 1}, now=START),
     "get": lambda world: world.store.get("m", "x"),
-    "dead": lambda world: world.store.dead("x"),
+    "letter": lambda world: world.store.letter("x"),
     "counts": lambda world: world.store.counts(),
     "oldest": lambda world: world.store.oldest(["mail"]),
     "last_slot": lambda world: world.store.last_slot("m", "x"),

@@ -75,12 +75,12 @@ class Troubled:
             raise ConstraintViolation("two of a key (a test)")
         return await self._database.execute(sql, *values)
 
-    async def append(self, entries: Sequence[Entry]) -> None:
+    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
         self._check()
         error = self._trouble.commits.pop(0) if self._trouble.commits else None
         if error is not None:
             raise error
-        await self._database.append(entries)
+        await self._database.append(entries, synchronous=synchronous)
         if self._trouble.late_s:
             delay_s, self._trouble.late_s = self._trouble.late_s, 0.0
             await trio.sleep(delay_s)

@@ -8,6 +8,7 @@ import attrs
 import trio
 
 from runtime import DEFERRED, Actor, ActorSystem, ChildSpec, MailboxSpec
+from runtime.context import current_trace_id
 from runtime.journal import JOURNAL, Append, Journal, Rejected
 from runtime.outbox import RELAY, DeadEvent, Deliver, GetBacklog, ListDeadEvents, Nudge, OutboxEvent
 from runtime.outbox_relay import OutboxRelay
@@ -58,10 +59,12 @@ class Consumer(Actor):
     behaviour: Behaviour = take
     asked: list[list[int]] = attrs.field(factory=list)
     got: list[int] = attrs.field(factory=list)
+    traces: list[tuple[str | None, ...]] = attrs.field(factory=list)
 
     async def receive(self, message: Any) -> object:
         assert isinstance(message, Deliver)
         self.asked.append(numbers(message.events))
+        self.traces.append((current_trace_id(), *(each.trace_id for each in message.events)))
         answer = self.behaviour(message.events)
         if isinstance(answer, Exception):
             self.envelope.fail(answer)
@@ -95,11 +98,11 @@ class Watched(DatabaseHandle):
         self.reads += 1
         return await super().fetch_many(queries)
 
-    async def append(self, entries: Sequence[Entry]) -> None:
+    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
         self.entries += len(entries)
         if self.failures:
             raise self.failures.pop()
-        await super().append(entries)
+        await super().append(entries, synchronous=synchronous)
 
 
 @attrs.frozen
@@ -134,7 +137,7 @@ def spec(consumer: Consumer) -> ChildSpec:
 
     def start() -> Actor:
         fresh = Consumer(consumer.name, consumer.behaviour)
-        fresh.asked, fresh.got = consumer.asked, consumer.got
+        fresh.asked, fresh.got, fresh.traces = consumer.asked, consumer.got, consumer.traces
         return fresh
 
     return ChildSpec(consumer.name, start, name=consumer.name)

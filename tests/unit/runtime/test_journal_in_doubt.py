@@ -52,13 +52,13 @@ class Breaking:
     read_s: float = 0.0
     gate: trio.Event = attrs.field(factory=trio.Event)
 
-    async def append(self, entries: Sequence[Entry]) -> None:
+    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
         await self.gate.wait()
         self._check()
         when = self.breaks.pop(0) if self.breaks else ""
         if when == "before":
             raise CommitUnknown("cut off (a test)")
-        await self._database.append(entries)
+        await self._database.append(entries, synchronous=synchronous)
         if when == "after":
             raise CommitUnknown("cut off (a test)")
 

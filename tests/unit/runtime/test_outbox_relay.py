@@ -21,6 +21,7 @@ from runtime import (
     RestartChild,
     TerminateChild,
 )
+from runtime.context import request_context
 from runtime.journal import Append
 from runtime.lateness import MAX_ATTEMPTS, Ledger
 from runtime.outbox import (
@@ -76,6 +77,25 @@ async def test_backlog_is_delivered_in_the_order_of_the_ids(autojump_clock: Mock
         await world.publish(*(event(number) for number in (4, 2, 5, 1, 3)))
         await quiet()
         assert one.asked == [[1, 2, 3, 4, 5]]
+
+
+async def test_an_event_comes_under_the_trace_of_who_published_it(
+    autojump_clock: MockClock,
+) -> None:
+    """Clause J4, also of events that come late; those of several traces under none."""
+    failing = iter([ValueError("not now")])
+    one = Consumer("one", lambda _: next(failing, None))
+    async with relaying(one) as world:
+        with request_context(trace_id="first"):
+            late = event(1)
+        await world.publish(late)
+        await trio.sleep(2)
+        with request_context(trace_id="second"):
+            again = event(2, key="a")
+        await world.publish(again, event(3, key="b"))
+        await quiet()
+        assert one.got == [1, 2, 3]
+        assert one.traces == [("first", "first")] * 2 + [(None, "second", None)]
 
 
 async def test_event_without_a_subscriber_is_deleted(autojump_clock: MockClock) -> None:

@@ -714,15 +714,6 @@ async def test_count_children() -> None:
         assert counts == ChildCounts(specs=3, active=2, supervisors=1, workers=2)
 
 
-async def test_supervisor_does_not_understand_other_messages() -> None:
-    """Clause L2: and ends, as any actor would."""
-    async with running([supervisor("inner", [probe("a")])]) as system:
-        with pytest.raises(ActorDown):
-            await system.ref("inner").ask(Add(1))
-        await settle()
-        assert (await children(system))["inner"].restarts == 1
-
-
 # simple_one_for_one
 
 

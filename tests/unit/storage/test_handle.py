@@ -58,7 +58,7 @@ class Failing:
         await self._before()
         return await self._database.execute(sql, *values)
 
-    async def append(self, entries: Sequence[Any]) -> None:
+    async def append(self, entries: Sequence[Any], *, synchronous: bool = True) -> None:
         await self._before()
 
     def __getattr__(self, name: str) -> Any:

@@ -1,7 +1,10 @@
 """Administration: start, terminate, restart, delete, get the specification, which, count."""
 
+from typing import Any
+
 import attrs
 import pytest
+import structlog
 import trio
 from trio.testing import MockClock
 
@@ -27,6 +30,7 @@ from runtime import (
 from tests.unit.runtime.conformance.helpers import LONG, nested, pool, start
 from tests.unit.runtime.helpers import (
     Add,
+    Note,
     Probe,
     Reluctant,
     began,
@@ -122,11 +126,58 @@ async def test_child_adm_of_a_temporary_child() -> None:
 
 
 async def test_child_adm_by_reference_is_for_templates() -> None:
-    """Clause S9: with several specifications the id is what counts."""
-    async with running([probe("a")]) as system:
-        ref = system.ref("a")
-        assert why(await system.ref("root").ask(TerminateChild(ref))) is AdminError.NOT_FOUND
-        assert why(await system.ref("root").ask(GetChildSpec(ref))) is AdminError.NOT_FOUND
+    """Clause S9: with several specifications the id is what counts, but for who only looks."""
+    spec = probe("a")
+    async with running([spec, supervisor("other", [probe("b")])]) as system:
+        root, ref = system.ref("root"), system.ref("a")
+        assert why(await root.ask(TerminateChild(ref))) is AdminError.NOT_FOUND
+        assert await root.ask(GetChildSpec(ref)) == spec
+        assert why(await root.ask(GetChildSpec(system.ref("b")))) is AdminError.NOT_FOUND
+
+
+async def test_references_to_one_child_are_equal() -> None:
+    """Clause S10: whoever gave them out."""
+    async with running([probe("a"), probe("b")]) as system:
+        a, b = await system.ref("root").ask(WhichChildren())
+        refused = await system.ref("root").ask(StartChild(probe("a")))
+        assert isinstance(refused, Refused)
+        assert refused.ref == a.ref == system.ref("a") != b.ref
+        assert len({a.ref, b.ref, system.ref("a"), system.ref("b")}) == 2
+        await end(a.ref)
+        assert (await system.ref("root").ask(WhichChildren()))[0].ref == a.ref
+
+
+JUNK: tuple[Any, ...] = (7, None, [], {}, ("a",))
+
+
+@pytest.mark.parametrize("junk", JUNK)
+async def test_child_adm_of_what_is_no_id(junk: Any) -> None:
+    """Clause S9: it is not found, and hurts nobody."""
+    messages = (TerminateChild(junk), RestartChild(junk), DeleteChild(junk), GetChildSpec(junk))
+    async with running([probe("a")]) as system, nested(**pool(ChildSpec("item", Probe))) as other:
+        for message in messages:
+            assert why(await system.ref("root").ask(message)) is AdminError.NOT_FOUND
+            assert isinstance(await other.ref("sup").ask(message), Refused)
+        assert (await children(system))["a"].restarts == 0
+
+
+@pytest.mark.parametrize("junk", [Note("stray"), Add(1)])
+async def test_message_that_no_supervisor_knows_is_logged(junk: Any) -> None:
+    """Clause S9: whoever sends it by mistake ends nobody."""
+    async with running([supervisor("inner", [probe("a")])]) as system:
+        inner = system.ref("inner")
+        with structlog.testing.capture_logs() as entries:
+            if isinstance(junk, Note):
+                assert inner.tell(junk)
+            else:
+                with pytest.raises(TypeError, match="Supervisor does not understand Add"):
+                    await inner.ask(junk)
+            await settle()
+        assert [(entry["event"], entry["message"]) for entry in entries] == [
+            ("unexpected_message", type(junk).__name__)
+        ]
+        assert await states(system, "inner") == {"a": RUNNING}
+        assert (await children(system))["inner"].restarts == 0
 
 
 async def test_child_adm_simple_by_id_is_refused() -> None:

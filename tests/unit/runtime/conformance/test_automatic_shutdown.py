@@ -1,12 +1,15 @@
 """Significant children and the automatic shutdown of their supervisor."""
 
 import pytest
+from trio.testing import MockClock
 
 from runtime import (
     IGNORE,
     AdminError,
     AutoShutdown,
+    Backoff,
     ChildSpec,
+    ChildState,
     InvalidSpec,
     Reconfigure,
     Restart,
@@ -18,8 +21,8 @@ from runtime import (
     TerminateChild,
     check_children,
 )
-from tests.unit.runtime.conformance.helpers import EXPECTED, UNEXPECTED, Way, fate, nested
-from tests.unit.runtime.helpers import Probe, end, end_normally, probe, settle, why
+from tests.unit.runtime.conformance.helpers import EXPECTED, LONG, UNEXPECTED, Way, fate, nested
+from tests.unit.runtime.helpers import Probe, end, end_normally, probe, settle, states, why
 
 ANY, ALL = AutoShutdown.ANY_SIGNIFICANT, AutoShutdown.ALL_SIGNIFICANT
 TRANSIENT, TEMPORARY = Restart.TRANSIENT, Restart.TEMPORARY
@@ -103,6 +106,20 @@ async def test_all_significant_counts_one_that_was_started_again() -> None:
         assert await fate(system) is None
         await end(system.ref("a"), end_normally)
         assert await fate(system) == SHUT_DOWN
+
+
+async def test_all_significant_counts_one_that_waits_for_its_restart(
+    autojump_clock: MockClock,
+) -> None:
+    """Clause S14."""
+    children = [significant("a"), significant("b")]
+    backoff = Backoff(initial_s=5.0)
+    async with nested(children, auto_shutdown=ALL, backoff=backoff, **LONG) as system:
+        for _ in range(2):
+            await end(system.ref("a"))
+        assert (await states(system, "sup"))["a"] is ChildState.RESTARTING
+        await end(system.ref("b"), end_normally)
+        assert await fate(system) is None
 
 
 @pytest.mark.parametrize("auto_shutdown", [ANY, ALL])

@@ -78,8 +78,15 @@ async def test_code_change_to_bad_specifications_changes_nothing() -> None:
     """Clauses S13, S15: not even the flags that came with them."""
     async with nested([probe("a")], intensity=1) as system:
         sup = system.ref("sup")
-        for bad in ([probe("b"), probe("b")], [probe("b", shutdown_s=-1)], ["junk"]):
-            answer = await sup.ask(Reconfigure(SupervisorFlags(intensity=0), bad))  # type: ignore[arg-type]
+        faulty: tuple[Any, ...] = (
+            [probe("b"), probe("b")],
+            [probe("b", shutdown_s=-1)],
+            ["junk"],
+            probe("b"),
+            7,
+        )
+        for bad in faulty:
+            answer = await sup.ask(Reconfigure(SupervisorFlags(intensity=0), bad))
             assert why(answer) is AdminError.INVALID_SPEC
         await end(system.ref("a"))
         assert await fate(system) is None

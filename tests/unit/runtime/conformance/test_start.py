@@ -13,6 +13,7 @@ from runtime import (
     ActorSystem,
     AdminError,
     AutoShutdown,
+    Backoff,
     ChildSpec,
     ChildState,
     ChildType,
@@ -38,6 +39,7 @@ from tests.unit.runtime.conformance.helpers import nested, pool, reported
 from tests.unit.runtime.helpers import (
     Add,
     Probe,
+    Reluctant,
     began,
     probe,
     running,
@@ -295,6 +297,11 @@ FLAGS: list[dict[str, Any]] = [
     {"period_s": float("inf")},
     {"period_s": "5"},
     {"auto_shutdown": "never"},
+    {"backoff": 5},
+    {"backoff": Backoff(initial_s=-1)},
+    {"backoff": Backoff(max_s=float("inf"))},
+    {"backoff": Backoff(initial_s=float("nan"))},
+    {"backoff": Backoff(jitter=1.5)},
 ]
 
 
@@ -312,6 +319,35 @@ async def test_faulty_supervisor_below_is_a_failed_start() -> None:
         answer = await system.ref("root").ask(StartChild(spec))
         assert isinstance(answer, Refused)
         assert isinstance(answer.error, InvalidSpec)
+
+
+async def test_children_may_be_given_as_anything_that_lists_them() -> None:
+    """Clause S13: they are read once. What lists nothing is refused."""
+    async with nested(probe(id_) for id_ in "ab") as system:
+        assert await states(system, "sup") == {"a": RUNNING, "b": RUNNING}
+    for junk in (7, probe("a"), None):
+        with pytest.raises(InvalidSpec):
+            check_children(junk)  # type: ignore[arg-type]
+        with pytest.raises(InvalidSpec):
+            Supervisor(junk)  # type: ignore[arg-type]
+    with pytest.raises(InvalidSpec):
+        check_children([], "never")  # type: ignore[arg-type]
+
+
+async def test_root_that_cannot_be_made_or_does_not_come_up() -> None:
+    """Clauses S12, S13: a root fails as any child does."""
+
+    def broken() -> Probe:
+        raise KeyError("no plan")
+
+    for start in (broken, lambda: Reluctant(["no"]), lambda: "junk"):
+        with pytest.raises(StartFailed):
+            async with ActorSystem().run(ChildSpec("root", start)):  # type: ignore[arg-type]
+                pytest.fail("the block must not run")
+    for spec in (ChildSpec("", Supervisor), ChildSpec("root", lambda: Supervisor(intensity=-1))):
+        with pytest.raises(InvalidSpec):
+            async with ActorSystem().run(spec):
+                pytest.fail("the block must not run")
 
 
 async def test_duplicate_ids_are_refused() -> None:

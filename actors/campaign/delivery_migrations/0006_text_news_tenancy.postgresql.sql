@@ -1,0 +1,1 @@
+SELECT loyalnest_protect('campaign_text_news');
