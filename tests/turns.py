@@ -1,7 +1,7 @@
 """Workers import the test modules each in another order, so that each module is compiled once.
 
-pytest compiles test modules in its own way, which takes seconds of processor, and keeps what it made.
-All workers import all modules: in a fresh clone and in the same order, all of them would compile all.
+pytest compiles test modules in its own way, which takes seconds of processor, and keeps what it
+made. All workers import all of them: in a fresh clone and in one order, each would compile all.
 """
 
 from collections.abc import Iterable, Sequence
