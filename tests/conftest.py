@@ -13,7 +13,8 @@ from runtime.policies import be_strict
 from tests.binary import BinaryBuild, planned_build
 from tests.plain_log import log_plainly
 from tests.scratch import keep_files_in_memory
-from tests.servers import postgres, redis_server
+from tests.servers import copy_from, postgres, redis_server
+from tests.turns import import_tests
 
 BINARY_TESTS = "test_binary.py"
 """Come last, when the binary is ready."""
@@ -38,7 +39,8 @@ def binary_build(pytestconfig: pytest.Config) -> BinaryBuild:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take the folder to build in, or with several workers hear which one it is.
+    """Take the folder to build in and to copy servers from, or with several workers hear which one
+    it is.
 
     In tests, a call that goes out without a deadline raises `NoDeadline`, files are kept in
     memory, and the collector comes as rarely as in the program.
@@ -51,9 +53,10 @@ def pytest_configure(config: pytest.Config) -> None:
     inputs: dict[str, str] | None = getattr(config, "workerinput", None)
     if inputs is not None:
         config.stash[BUILD] = BinaryBuild(Path(inputs[BINARY_FOLDER]))
-        return
-    builds = config.stash[BUILDS] = ExitStack()
-    config.stash[BUILD] = builds.enter_context(planned_build())
+    else:
+        builds = config.stash[BUILDS] = ExitStack()
+        config.stash[BUILD] = builds.enter_context(planned_build())
+    copy_from(config.stash[BUILD].folder)
 
 
 def hear_interrupts() -> None:
@@ -65,6 +68,15 @@ def hear_interrupts() -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if BUILDS in config.stash:
         config.stash[BUILDS].close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    inputs: dict[str, Any] | None = getattr(session.config, "workerinput", None)
+    if inputs is not None:
+        folders = [path for path in map(Path, session.config.args) if path.is_dir()]
+        worker = int(inputs["workerid"].removeprefix("gw"))
+        import_tests((path.resolve() for path in folders), worker, inputs["workercount"])
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -6,6 +6,7 @@ requirements.
 """
 
 import atexit
+import fcntl
 import os
 import pwd
 import shutil
@@ -32,8 +33,24 @@ STOP_TIMEOUT_S = 10.0
 POLL_S = 0.02
 UNPRIVILEGED_USER = "nobody"
 
-_INITIAL: list[Path] = []
-"""The data directory that the others are copied from, once there is one."""
+SCHEMA = "schema"
+"""The database that has the whole schema, and that others are copies of."""
+
+_COPIED: list[Path] = []
+"""The folder of the data directories that servers begin with copies of, once there is one."""
+
+
+def copy_from(folder: Path) -> None:
+    """Keep those in `folder`: processes that share it make each of them once."""
+    _COPIED[:] = [folder]
+
+
+def _folder_of_copied() -> Path:
+    if not _COPIED:
+        made = tempfile.mkdtemp(prefix="loyalnest-initdb-")
+        atexit.register(shutil.rmtree, made, ignore_errors=True)
+        _COPIED.append(Path(made))
+    return _COPIED[0]
 
 
 def _folder_of(package: str) -> Path:
@@ -172,6 +189,7 @@ class Server(ABC):
 @attrs.define
 class PostgresServer(Server):
     """A PostgreSQL, without fsync unless `real_commits`. Its superuser `postgres` has no password.
+    `with_schema` it starts with the database that `migrated_database` copies.
 
     PostgreSQL refuses to run as root, so root runs it as `UNPRIVILEGED_USER`. Pausing it stops
     new connections; the sessions that exist are processes of their own and go on, until
@@ -182,7 +200,7 @@ class PostgresServer(Server):
     stop_signal = signal.SIGINT  # "fast": ends the sessions instead of waiting for them
 
     real_commits: bool = attrs.field(default=False, kw_only=True)
-    _template: str | None = None
+    with_schema: bool = attrs.field(default=False, kw_only=True)
     _database_numbers: "count[int]" = attrs.field(factory=lambda: count(1))
 
     @property
@@ -209,14 +227,17 @@ class PostgresServer(Server):
 
     def migrated_database(self) -> str:
         """Create a database with the whole schema: a copy of one that the program made once."""
-        if self._template is None:
-            url = self.new_database()
-            migrate = [sys.executable, str(PROGRAM), "migrate", "--database-url", url]
-            subprocess.run(
-                [*migrate, "--data-dir", str(self.directory)], check=True, capture_output=True
-            )
-            self._template = url.partition("?")[0].rpartition("/")[2]
-        return self.new_database("--template", self._template, "--strategy", "file_copy")
+        if not self.with_schema:
+            self._make_schema()
+            self.with_schema = True
+        return self.new_database("--template", SCHEMA, "--strategy", "file_copy")
+
+    def _make_schema(self) -> None:
+        self.tool("createdb", "-h", str(self.directory), "-U", "postgres", SCHEMA)
+        migrate = [sys.executable, str(PROGRAM), "migrate", "--database-url", self.url_of(SCHEMA)]
+        subprocess.run(
+            [*migrate, "--data-dir", str(self.directory)], check=True, capture_output=True
+        )
 
     def tool(self, name: str, *args: str) -> str:
         """Run one of PostgreSQL's own programs, and give its output."""
@@ -235,21 +256,36 @@ class PostgresServer(Server):
         return str(done.stdout)
 
     def prepare(self) -> None:
-        """Copy what `initdb` made for the first server of this process."""
+        """Copy what was made for the first server of its kind."""
         self._own(self.directory)
-        if not _INITIAL:
-            made = tempfile.mkdtemp(prefix="loyalnest-initdb-")
-            atexit.register(shutil.rmtree, made, ignore_errors=True)
-            _INITIAL.append(PostgresServer(Path(made))._initialised())
-        shutil.copytree(_INITIAL[0], self._data, copy_function=shutil.copy)
+        shutil.copytree(self._copied(), self._data, copy_function=shutil.copy)
         for path in (self._data, *self._data.rglob("*")):
             self._own(path)
 
-    def _initialised(self) -> Path:
-        self._own(self.directory)
-        basics = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C")
-        self.tool("initdb", *basics, "--no-sync", f"--pgdata={self._data}")
-        return self._data
+    def _copied(self) -> Path:
+        """The data directory to copy. Who is the first makes it, and others wait meanwhile."""
+        folder = _folder_of_copied()
+        wanted = folder / ("with-schema" if self.with_schema else "empty")
+        with wanted.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not wanted.exists():
+                with tempfile.TemporaryDirectory(prefix="loyalnest-initdb-") as made:
+                    server = PostgresServer(Path(made))
+                    server._initialise(self.with_schema)
+                    shutil.move(server._data, wanted)
+        return wanted
+
+    def _initialise(self, with_schema: bool) -> None:
+        """Make a data directory, and leave it stopped."""
+        if not with_schema:
+            self._own(self.directory)
+            basics = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C")
+            self.tool("initdb", *basics, "--no-sync", f"--pgdata={self._data}")
+            return
+        self.prepare()
+        self.start()
+        self._make_schema()
+        self.stop()
 
     @staticmethod
     def _own(path: Path) -> None:
@@ -344,7 +380,7 @@ def running(kind: type[ServerKind], **options: Any) -> Iterator[ServerKind]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """One PostgreSQL for the whole session. A test that stops or kills it starts its own."""
-    with running(PostgresServer) as server:
+    with running(PostgresServer, with_schema=True) as server:
         yield server
 
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from random import Random
+from typing import Any
+from urllib.parse import unquote
 
 import attrs
 import trio
@@ -11,9 +14,32 @@ from runtime.cache.policies import REDIS
 from runtime.context import current
 from runtime.policies import BulkheadSpec, Pipeline, PipelineSpec, PolicyMetrics
 from runtime.policies.deadline import narrowed
-from runtime.storage import Database, DatabaseHandle
+from runtime.rotation import RotatingSecret
+from runtime.storage import Database, DatabaseHandle, open_database
+from runtime.storage.sqlite import connect_memory, open_sqlite_memory
+from runtime.storage.sqlite_templates import template_of
+from supervisors.application import MIGRATIONS
 
 LONG_S = 3_600.0
+MEMORY = "sqlite:///:memory:"
+FILE = "sqlite:///"
+
+
+async def open_migrated(url: str | RotatingSecret, **options: Any) -> Database:
+    """`open_database` for trees of the whole application. A new SQLite store is a copy of one that
+    has had the migrations, which take almost half of the time in which a tree starts."""
+    text = RotatingSecret.of(url).newest
+    if text == MEMORY:
+        return open_sqlite_memory(connect_memory(template_of(MIGRATIONS)))
+    if text.startswith(FILE):
+        _copy_schema(Path(unquote(text.removeprefix(FILE))))
+    return await open_database(url, **options)
+
+
+def _copy_schema(path: Path) -> None:
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_bytes(template_of(MIGRATIONS).serialize())
 
 
 def patient_pipeline() -> Pipeline:

@@ -66,7 +66,7 @@ from supervisors.application import MIGRATIONS, SUBSCRIPTIONS
 from supervisors.cache import cache_child
 from supervisors.platform import DatabaseSpec, platform
 from supervisors.simulation.patterns import PatternsInPlace
-from tests.stores import patient_pipeline
+from tests.stores import open_migrated, patient_pipeline
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MERCHANT = "shop"
@@ -182,7 +182,7 @@ async def running_tree(
     the rules of gamification."""
     disk = disk if disk is not None else MemoryDisk()
     handle = handle if handle is not None else _handle(url)
-    spec, ownership = DatabaseSpec(url), Ownership(on_loss=handle.retire)
+    spec, ownership = DatabaseSpec(url, opener=open_migrated), Ownership(on_loss=handle.retire)
 
     cache = CacheHandle()
     jobs = _jobs(handle, leases or Leases(), segments, couriers, rfm_slice)

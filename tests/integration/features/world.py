@@ -30,6 +30,7 @@ from runtime.storage import Database, DatabaseHandle, Row, StorageUnavailable
 from supervisors.application import MIGRATIONS
 from supervisors.cache import cache_child
 from supervisors.platform import DatabaseSpec, platform
+from tests.stores import open_migrated
 from tests.trees import MEMORY
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
@@ -106,7 +107,7 @@ async def first_process(
         _supervisor(
             "platform",
             lambda: platform(
-                DatabaseSpec(url),
+                DatabaseSpec(url, opener=open_migrated),
                 handle,
                 MIGRATIONS,
                 subscriptions,

@@ -29,7 +29,7 @@ from runtime.telemetry import Metrics
 from supervisors.application import ApplicationSpec, Outside, application
 from supervisors.health import HealthBoard
 from supervisors.platform import DatabaseSpec
-from tests.stores import patient_pipeline
+from tests.stores import open_migrated, patient_pipeline
 
 MERCHANT = "flora"
 RIVAL = "rival"
@@ -169,7 +169,7 @@ async def running_tree(
         handle = DatabaseHandle(patient_pipeline()) if url is None else DatabaseHandle()
     cache = CacheHandle()
     spec = ApplicationSpec(
-        DatabaseSpec(url or f"sqlite:///{tmp_path}/loyalnest.db"),
+        DatabaseSpec(url or f"sqlite:///{tmp_path}/loyalnest.db", opener=open_migrated),
         tmp_path,
         edge(settings, listener, handle, cache, board, policies),
         redis_url,

@@ -40,6 +40,7 @@ from runtime.storage import DatabaseHandle
 from supervisors.application import MIGRATIONS, SUBSCRIPTIONS
 from supervisors.cache import cache_child
 from supervisors.platform import DatabaseSpec, platform
+from tests.stores import open_migrated
 from tests.trees import MEMORY, START
 
 MERCHANT = "flora"
@@ -155,7 +156,8 @@ async def running_domain(
     def below() -> Supervisor:
         ownership = Ownership(on_loss=handle.retire)
         kept = cache_child(None, shared)
-        return platform(DatabaseSpec(url), handle, MIGRATIONS, SUBSCRIPTIONS, ownership, kept)
+        spec = DatabaseSpec(url, opener=open_migrated)
+        return platform(spec, handle, MIGRATIONS, SUBSCRIPTIONS, ownership, kept)
 
     def domain() -> Supervisor:
         children = auth_children(Path("nowhere"), handle, shared, fixed_keys, hashing)

@@ -28,6 +28,7 @@ from runtime.storage import DatabaseHandle, Entry, Statement, Write
 from supervisors.application import MIGRATIONS
 from supervisors.cache import cache_child
 from supervisors.platform import DatabaseSpec, platform
+from tests.stores import open_migrated
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MEMORY = "sqlite:///:memory:"
@@ -157,7 +158,7 @@ async def job_world(
     root = ChildSpec(
         "platform",
         lambda: platform(
-            DatabaseSpec(url),
+            DatabaseSpec(url, opener=open_migrated),
             handle,
             MIGRATIONS,
             {},
