@@ -24,6 +24,12 @@ NONE = "none"
 @click.option("--events", metavar="N,N", help="of its fault plan only these events, or none")
 @click.option("--chances", metavar="NAME,NAME", help="of its chances only these, or none")
 @click.option("--once", is_flag=True, help="do not run each seed twice to compare the digests")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="processes that run seeds at the same time  [default: one a core]",
+)
 @click.option("--list", "list_them", is_flag=True, help="list the scenarios")
 def sim(  # noqa: PLR0913, PLR0917 - one argument an option
     name: str,
@@ -34,6 +40,7 @@ def sim(  # noqa: PLR0913, PLR0917 - one argument an option
     events: str | None,
     chances: str | None,
     once: bool,
+    workers: int | None,
     list_them: bool,
 ) -> None:
     """Run a scenario of the whole application in virtual time, once for each seed.
@@ -47,6 +54,7 @@ def sim(  # noqa: PLR0913, PLR0917 - one argument an option
         list_scenarios,
         replay,
         run_many,
+        workers_at_most,
     )
 
     if list_them:
@@ -56,7 +64,8 @@ def sim(  # noqa: PLR0913, PLR0917 - one argument an option
     if seed is None:
         if steps is not None or events is not None or chances is not None:
             raise CommandFailed("--steps, --events and --chances go with --seed", EXIT_USAGE)
-        failed = run_many(scenario, range(first, first + seeds), twice=not once)
+        workers = workers if workers is not None else workers_at_most()
+        failed = run_many(scenario, range(first, first + seeds), twice=not once, workers=workers)
     else:
         failed = replay(
             scenario,

@@ -1,7 +1,10 @@
 """Running simulations from the command line: many with a progress bar, or one again."""
 
-from collections.abc import Iterator, Sequence
+import multiprocessing
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import attrs
 from rich.console import Console
@@ -67,12 +70,37 @@ def _bar(scenario: type[Scenario], total: int) -> Iterator[Bar]:
         yield Bar(progress, progress.add_task(scenario.name, total=total, note=""))
 
 
-def run_many(scenario: type[Scenario], seeds: Sequence[int], *, twice: bool) -> bool:
-    """Run seeds until one fails; whether one did. Prints what came of it."""
+def workers_at_most() -> int:
+    """Processes that run seeds at the same time unless somebody says otherwise: one for each core
+    that is ours, where processes can be forked."""
+    if "fork" not in multiprocessing.get_all_start_methods():
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+
+
+@contextmanager
+def _outcomes(
+    scenario: type[Scenario], seeds: Sequence[int], *, twice: bool, workers: int
+) -> Iterator[Iterable[Outcome]]:
+    """Those of the seeds, in their order. Who has seen enough leaves, and the processes end."""
+    run = partial(run_seed, scenario, twice=twice)
+    workers = min(workers, len(seeds))
+    if workers <= 1:
+        yield map(run, seeds)
+        return
+    with multiprocessing.get_context("fork").Pool(workers) as pool:
+        yield pool.imap(run, seeds)
+
+
+def run_many(
+    scenario: type[Scenario], seeds: Sequence[int], *, twice: bool, workers: int = 1
+) -> bool:
+    """Run seeds, in so many processes, until one fails; whether one did. Prints what came of it:
+    of several that fail, of the first."""
     simulated_s, failed = 0.0, None
-    with _bar(scenario, len(seeds)) as bar:
-        for seed in seeds:
-            outcome = run_seed(scenario, seed, twice=twice)
+    running = _outcomes(scenario, seeds, twice=twice, workers=workers)
+    with _bar(scenario, len(seeds)) as bar, running as outcomes:
+        for outcome in outcomes:
             simulated_s += outcome.seconds
             bar.ran(outcome)
             if outcome.findings:

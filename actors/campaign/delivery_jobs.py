@@ -23,6 +23,7 @@ from actors.campaign.occasions import FindOccasions
 from actors.campaign.pump import Pump
 from actors.campaign.reports import Reports
 from actors.campaign.sending import Providers
+from actors.campaign.silent_texts import ASK_TEXTS, ASKED, AskTexts
 from runtime.jobs import Every, Hourly, Job, JobsSpec, Schedule, job_write
 from runtime.storage import Database, Entry, Write
 from runtime.system import ActorSystem
@@ -82,11 +83,12 @@ class Redeliver:
 def delivery_jobs(database: Database, providers: Providers) -> JobsSpec:
     """Queues, handlers and schedules."""
     return JobsSpec(
-        queues=tuple(QUEUES.values()),
+        queues=(*QUEUES.values(), ASKED),
         handlers={
             PUMP: Pump(database, providers),
             SWEEP: Sweep(database),
             REDELIVER: Redeliver(database),
+            ASK_TEXTS: AskTexts(database, providers),
             OCCASIONS: FindOccasions(database),
         },
         schedules=(

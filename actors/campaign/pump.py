@@ -56,10 +56,11 @@ from actors.campaign.member_budgets import without_room
 from actors.campaign.messages import QUERIES, CampaignKind, ListMembers, SendChannel
 from actors.campaign.quiet_hours import quiet_until
 from actors.campaign.sending import Providers, Results, Sender
+from actors.campaign.silent_texts import ask_job
 from actors.campaign.suppressing import MEMBER_BUDGET, over_budget, suppress_all
 from actors.outgoing.ports import FailedForNow
 from runtime import ActorError, ActorSystem
-from runtime.jobs import Job, RetryAfter, job_write
+from runtime.jobs import Job, NewJob, RetryAfter, job_write
 from runtime.jobs.metrics import job_metrics
 from runtime.journal import JOURNAL, Append, Rejected
 from runtime.parking import monotonic
@@ -67,6 +68,8 @@ from runtime.storage import Database, Entry, StorageError, Superseded, Write
 from runtime.storage.outbox import outbox_write
 
 log = structlog.get_logger("loyalnest.campaign")
+
+SENT = DeliveryState.SENT
 
 AT_ONCE = 20
 """Recipients of a step: so many at most are of unknown fate after a crash."""
@@ -158,8 +161,11 @@ class _Pumping:
         """Another job goes on, at once or then."""
         channel = next(name for name, queue in QUEUES.items() if queue.name == self.job.queue)
         job = pump_job(self.merchant_id, self.campaign_id, channel, run_at)
-        job_id, now = self.system.ids.new("job"), self.system.clock.now()
-        return (job_write(job, job_id=job_id, now=now, trace_id=self.job.trace_id),)
+        return (self._job(job, self.system.clock.now()),)
+
+    def _job(self, job: NewJob, now: datetime) -> Write:
+        job_id = self.system.ids.new("job")
+        return job_write(job, job_id=job_id, now=now, trace_id=self.job.trace_id)
 
     async def append(self, entry: Sequence[Write], *, synchronous: bool = True) -> None:
         """Raises `Superseded` where somebody else took the step. Not synchronous is only what
@@ -292,6 +298,9 @@ class _Pumping:
             *self._dead_letters(broadcast, settled, now),
             Write(END_STEP, (*key, step, now, dict(_outcome(settled)))),
         ]
+        sent = [each.delivery_id for each, one in settled.items() if one.state is SENT]
+        if sent and broadcast.channel is SendChannel.SMS:
+            entry.append(self._job(ask_job(self.merchant_id, sent, now), now))
         if unused:
             entry.append(Write(RELEASE, (*key, unused)))
         await self.append(entry)

@@ -88,7 +88,7 @@ class Reports:
             channel=SendChannel.SMS,
             provider_id=told.provider_id,
             state=state,
-            reason=_reason(told) if state is DeliveryState.FAILED else None,
+            reason=reason_of(told.state, told.reason) if state is DeliveryState.FAILED else None,
         )
         if await self.report(report) or not in_hand or state is DeliveryState.SENT:
             return
@@ -112,5 +112,6 @@ class Reports:
         return await self.database.fetch_value(SELECT_IN_HAND, *values) is not None
 
 
-def _reason(told: TextStatusTold) -> str:
-    return told.state.value if told.reason is None else f"{told.state.value}: {told.reason}"
+def reason_of(state: TextState, code: str | None) -> str:
+    """Why a text was not brought: the provider's word, and its code where it has one."""
+    return state.value if code is None else f"{state.value}: {code}"

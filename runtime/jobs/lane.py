@@ -14,12 +14,15 @@ class Attempt:
     """A claimed job in the hands of its worker; times on Trio's clock.
 
     `scope` is that of its handler. It ends with the lease, which heartbeats put off, whatever
-    the wall clock says.
+    the wall clock says. `nudges` of its lane there had been before the claim; `over` is whether
+    the job is known to have ended.
     """
 
     job: Job
     claimed_at: float
     leased_until: float
+    nudges: int
+    over: bool = False
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     released: bool = False
 
@@ -48,6 +51,7 @@ class Lane:
     claiming: trio.Lock = attrs.field(factory=trio.Lock)
     keeping: trio.CancelScope | None = None
     starved: bool = False
+    nudges: int = 0
     _nudged: trio.Event = attrs.field(factory=trio.Event)
     _emptied: trio.Event = attrs.field(factory=trio.Event)
 
@@ -67,11 +71,19 @@ class Lane:
             if self.keeping is not None:
                 self.keeping.cancel()
                 self.keeping = None
-        if self.starved or attempt.job.key is not None:
+        if self.starved or self._frees_line(attempt):
             self.nudge()
+
+    def _frees_line(self, attempt: Attempt) -> bool:
+        """Whether somebody may have waited for its end: one who was there before it was claimed,
+        or has been told of since. Where there is nobody a claim would find nothing, and write."""
+        if attempt.job.key is None:
+            return False
+        return attempt.job.followed or not attempt.over or attempt.nudges != self.nudges
 
     def nudge(self) -> None:
         """There may be something to claim, or room for it."""
+        self.nudges += 1
         self._nudged.set()
 
     async def nudged(self) -> None:

@@ -133,7 +133,8 @@ class Job:
 
     `attempt` counts the attempts begun, `lease` is the fencing token: it counts the claims.
     `due_at` is its place in the line of its key, `run_at` when it may be claimed at the
-    earliest. `errors` and `history` are in order of time.
+    earliest. `errors` and `history` are in order of time. One that was claimed is `followed` if
+    others waited behind it in its line then; of any other it is not known.
     """
 
     merchant_id: str
@@ -156,6 +157,7 @@ class Job:
     finished_at: datetime | None
     errors: tuple[JobError, ...]
     history: tuple[JobNote, ...]
+    followed: bool = attrs.field(default=True, eq=False, repr=False)
 
     @property
     def token(self) -> Token:

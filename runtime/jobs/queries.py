@@ -137,6 +137,9 @@ def _each(sql: str) -> dict[Dialect, AcrossMerchants]:
 _MAY_RUN = (
     f"{WAITING} AND due_at <= {{due}}"
     " AND run_at <= CASE WHEN lease = 0 THEN {due} ELSE {now} END"
+    f" AND (key IS NULL OR (NOT EXISTS ({_SAME_LINE} AND other.leased_until IS NOT NULL)"
+    f" AND NOT EXISTS ({_SAME_LINE} AND other.finished_at IS NULL"
+    " AND (other.due_at, other.job_id) < (jobs.due_at, jobs.job_id))))"
 )
 
 
@@ -156,14 +159,12 @@ CLAIM = _each(
     "WITH chosen AS MATERIALIZED ("
     "SELECT merchant_id AS chosen_merchant, job_id AS chosen_job FROM jobs"
     f" WHERE queue = $1 AND {_MAY_RUN.format(now='$2', due='$6')}"
-    f" AND (key IS NULL OR (NOT EXISTS ({_SAME_LINE} AND other.leased_until IS NOT NULL)"
-    f" AND NOT EXISTS ({_SAME_LINE} AND other.finished_at IS NULL"
-    " AND (other.due_at, other.job_id) < (jobs.due_at, jobs.job_id))))"
     " ORDER BY priority DESC, due_at, job_id LIMIT $3{skip_locked})"
     " UPDATE jobs SET state = 'running', attempt = attempt + 1, lease = lease + 1,"
     " worker = $4, leased_until = $5"
     " FROM chosen WHERE merchant_id = chosen_merchant AND job_id = chosen_job"
-    f" RETURNING {COLUMNS}"
+    f" RETURNING {COLUMNS}, EXISTS ({_SAME_LINE} AND other.finished_at IS NULL"
+    " AND other.job_id <> jobs.job_id) AS followed"
 )
 """What runs at the same time in one line is held back by a unique index as well, since a job
 may become visible behind the back of this statement."""

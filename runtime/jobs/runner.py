@@ -33,7 +33,7 @@ from runtime.jobs.messages import (
     RunnerStatistics,
 )
 from runtime.jobs.metrics import JobMetrics, job_metrics
-from runtime.jobs.model import Job, JobState, Leases, QueuePolicy
+from runtime.jobs.model import ENDED, Job, JobState, Leases, QueuePolicy
 from runtime.jobs.queries import INSERT_JOB
 from runtime.jobs.rescue import Rescuer
 from runtime.jobs.settling import COMMIT_TIMEOUT_S, Settler
@@ -185,7 +185,7 @@ class JobRunner(Actor):
         async with lane.claiming:
             if self._stopping:
                 return False
-            asked_at = monotonic()
+            asked_at, nudges = monotonic(), lane.nudges
             now = await self._store_now()
             jobs = await self._store.claim(
                 lane.policy.name,
@@ -196,7 +196,7 @@ class JobRunner(Actor):
                 here=self.system.clock.now(),
             )
             for job in jobs:
-                attempt = Attempt(job, asked_at, asked_at + lease_s)
+                attempt = Attempt(job, asked_at, asked_at + lease_s, nudges)
                 lane.enter(attempt)
                 self.start_task(self._run, lane, attempt)
             if lane.attempts and lane.keeping is None:
@@ -287,6 +287,7 @@ class JobRunner(Actor):
             return await self._settle(policy, attempt, broken)
         if settled is not None:
             return self._lost(job)
+        attempt.over = verdict.state in ENDED
         self._report(job, ending, verdict.state)
         for queue in {write.row[2] for write in effects if write.statement is INSERT_JOB}:
             self.system.ref(JOBS).tell(JobsAdded(queue))

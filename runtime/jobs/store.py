@@ -1,6 +1,6 @@
 """The job tables: writes for journal entries, and what the queue's actors ask of the store."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -143,7 +143,13 @@ def _history(job: Job, note: JobNote) -> Any:
     return msgspec.to_builtins([*job.history, told][-HISTORY_KEPT:])
 
 
-def job_of(row: Row) -> Job:
+def _claimed(row: Row) -> Job:
+    """A row of the columns of `COLUMNS`, and whether others wait behind it."""
+    *columns, followed = row
+    return job_of(columns, followed=bool(followed))
+
+
+def job_of(row: Iterable[Any], *, followed: bool = True) -> Job:
     """A row of the columns of `COLUMNS`."""
     *plain, errors, history = row
     merchant_id, job_id, queue, name, key, unique_key, priority, payload, trace_id, *rest = plain
@@ -169,6 +175,7 @@ def job_of(row: Row) -> Job:
         finished_at=finished_at,
         errors=msgspec.convert(errors, tuple[JobError, ...]),
         history=msgspec.convert(history, tuple[JobNote, ...]),
+        followed=followed,
     )
 
 
@@ -214,7 +221,7 @@ class JobStore:
                 rows = await self._database.execute(sql, queue, now, limit, worker, until, due)
             except ConstraintViolation:
                 continue
-            jobs = map(job_of, rows)
+            jobs = map(_claimed, rows)
             return sorted(jobs, key=lambda job: (-job.priority, job.due_at, job.job_id))
         return []
 
@@ -225,7 +232,7 @@ class JobStore:
         return {(row[0], row[1], row[2]) for row in rows}
 
     async def due(self, queues: Sequence[str], *, now: datetime, here: datetime) -> list[str]:
-        """Those of `queues` that have something to claim, unless its line has to wait."""
+        """Those of `queues` that have something to claim."""
         if not queues:
             await checkpoint()
             return []

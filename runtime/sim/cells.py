@@ -29,11 +29,12 @@ class Witness:
         self.system = system
         self.trace = trace
         self.findings = findings
+        self._take = trace.note
         self._first = next_number()
         self._living: dict[str, int] = defaultdict(int)
 
     def note(self, what: str, cell: Cell, *fields: str | int | None) -> None:
-        self.trace.note(what, self.system, cell.address, *fields)
+        self._take(what, self.system, cell.address, *fields)
 
     def number(self, envelope: Envelope) -> int:
         return envelope.number - self._first if envelope.number else 0

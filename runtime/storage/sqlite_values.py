@@ -15,6 +15,9 @@ import msgspec
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
+TIMES_KEPT = 1_024
+"""Texts of times that are kept for the next one that needs them."""
+
 PARAMETER = re.compile(r"'(?:[^']|'')*'|\$(\d+)")
 
 
@@ -28,7 +31,9 @@ def register() -> None:
     sqlite3.register_converter("BOOLEAN", _boolean)
 
 
+@lru_cache(maxsize=TIMES_KEPT)
 def _time_text(moment: datetime) -> str:
+    """One time is mostly written to several columns and rows."""
     if moment.tzinfo is not UTC:
         if moment.tzinfo is None:
             raise ValueError("a time without a time zone")
@@ -37,7 +42,8 @@ def _time_text(moment: datetime) -> str:
 
 
 def _time(text: bytes) -> datetime:
-    return datetime.fromisoformat(text.decode()).replace(tzinfo=UTC)
+    moment = datetime.fromisoformat(text.decode())
+    return moment if moment.tzinfo is UTC else moment.replace(tzinfo=UTC)
 
 
 def _json_text(value: Any) -> str:

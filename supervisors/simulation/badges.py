@@ -18,7 +18,6 @@ from actors.core.messages import (
     Refund,
     RefundOrder,
 )
-from actors.gamification.enqueueing import QUEUE
 from actors.gamification.messages import (
     BADGE_CHANGED,
     DEFINITIONS,
@@ -34,15 +33,12 @@ from actors.gamification.messages import (
     Window,
 )
 from actors.vocabulary import Refusal
-from runtime.jobs import JOBS, ListDeadLetters, PutBack
 from runtime.sim import Operation, Run
 from runtime.storage import AcrossMerchants, Entry, Row
 from runtime.storage.outbox import INSERT_EVENT
-from supervisors.simulation.jobs import LATEST
 from supervisors.simulation.parts import (
     CURRENCY,
     MERCHANT,
-    OPERATOR,
     PLAYERS,
     ApplicationScenario,
     Part,
@@ -102,6 +98,7 @@ class Badges(Part):
     """Clients that order and give back; each repeats what it asks until it is answered."""
 
     operations: ClassVar[tuple[type[Operation], ...]] = (Shop,)
+    puts_back_jobs = True
 
     def __init__(self) -> None:
         self._orders = 0
@@ -157,13 +154,6 @@ class Badges(Part):
         results = answer if isinstance(answer, tuple) else (answer,)
         refused = [result for result in results if isinstance(result, Refusal)]
         run.findings.check(not refused, "right answers", f"{message}: {refused}")
-
-    async def recover(self, run: Run) -> None:
-        """Rules that were given up are tried again."""
-        desk = (await run.service.up()).ref(JOBS)
-        for job in await desk.ask(ListDeadLetters(LATEST, 100)):
-            if job.queue == QUEUE.name:
-                await desk.ask(PutBack(job.job_id, OPERATOR, "it is over"))
 
     async def at_rest(self, run: Run) -> bool:
         still: int = await run.world.store.real.fetch_value(COUNT_OPEN)

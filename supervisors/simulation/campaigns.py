@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from random import Random
 from typing import ClassVar
 
@@ -40,7 +39,6 @@ from actors.points.ledger import PromotedRuleUse, PromotionUse
 from actors.points.messages import QUERIES, Verify
 from actors.points.records import rule_use_of
 from actors.vocabulary import Idempotency, Refusal
-from runtime.jobs import JOBS, ListDeadLetters, PutBack
 from runtime.sim import Operation, Run
 from runtime.storage import Row
 from supervisors.simulation.parts import CURRENCY, OPERATOR, ApplicationScenario, Part
@@ -52,8 +50,6 @@ BUYERS = ("dan", "eve", "fay")
 GROUP = "season"
 TOTALS = (250, 1_000, 9_900)
 EXPECTED_REFUSALS = frozenset({"campaign_state", "campaign_conflict"})
-LATEST = (datetime(9999, 1, 1, tzinfo=UTC), "")
-
 IN_BUDGET = "budgets hold"
 STACKING = "one of a group, in the order of priority"
 FROZEN = "audiences are frozen"
@@ -148,6 +144,7 @@ class Campaigns(Part):
     """Owners that steer campaigns, and customers that buy meanwhile."""
 
     operations: ClassVar[tuple[type[Operation], ...]] = (Launch, Steer, Buy)
+    puts_back_jobs = True
 
     def __init__(self) -> None:
         self._launched: dict[str, Definition] = {}
@@ -228,12 +225,6 @@ class Campaigns(Part):
             MARKET, Refund(order_id, "refund", buy.total_minor * buy.back // 100, at)
         )
         await run.until_answered(lambda system: system.ref(ORDERS).ask(refund))
-
-    async def recover(self, run: Run) -> None:
-        """Dead jobs are put back."""
-        desk = (await run.service.up()).ref(JOBS)
-        for job in await desk.ask(ListDeadLetters(LATEST, 100)):
-            await desk.ask(PutBack(job.job_id, OPERATOR, "it is over"))
 
     async def at_rest(self, run: Run) -> bool:
         freezing: int = await run.world.store.real.fetch_value(COUNT_FREEZING, MARKET)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from random import Random
 from typing import ClassVar
 
@@ -19,14 +19,12 @@ from runtime.jobs import (
     Job,
     JobsSpec,
     JobState,
-    ListDeadLetters,
     NewJob,
-    PutBack,
     QueuePolicy,
 )
 from runtime.sim import Findings, Operation, Run, Trouble, World
 from runtime.storage import AcrossMerchants, Entry, Statement, Write
-from supervisors.simulation.parts import MERCHANT, OPERATOR, ApplicationScenario, Part
+from supervisors.simulation.parts import MERCHANT, ApplicationScenario, Part
 
 QUEUE = QueuePolicy(
     name="simulated",
@@ -58,8 +56,6 @@ COUNT_LIVE = AcrossMerchants(
 )
 SOON = timedelta(minutes=5)
 """What is to run later than that belongs to another day of the simulated world."""
-
-LATEST = (datetime(9999, 1, 1, tzinfo=UTC), "")
 
 
 @attrs.frozen(kw_only=True)
@@ -110,6 +106,7 @@ class Jobs(Part):
 
     operations: ClassVar[tuple[type[Operation], ...]] = (EnqueueJob,)
     tables: ClassVar[tuple[str, ...]] = (CREATE_EFFECTS,)
+    puts_back_jobs = True
 
     def __init__(self) -> None:
         self.enqueued: dict[str, str] = {}
@@ -149,12 +146,6 @@ class Jobs(Part):
         )
         if isinstance(answer, Enqueued):
             self.enqueued[unique_key] = answer.job_id
-
-    async def recover(self, run: Run) -> None:
-        """Dead jobs are put back."""
-        desk = (await run.service.up()).ref(JOBS)
-        for job in await desk.ask(ListDeadLetters(LATEST, 100)):
-            await desk.ask(PutBack(job.job_id, OPERATOR, "it is over"))
 
     async def at_rest(self, run: Run) -> bool:
         soon = run.world.clock.now() + SOON

@@ -1,6 +1,7 @@
 """Scenarios of the application, put together from parts: one for each domain."""
 
 from abc import ABC, abstractmethod
+from datetime import UTC, datetime
 from random import Random
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ from actors.core.messages import (
 )
 from actors.outgoing.ports import Texter
 from runtime import ChildSpec, ChildState, RestartChild, WhichChildren
-from runtime.jobs import JobsSpec, Leases, combined_jobs
+from runtime.jobs import JOBS, JobsSpec, Leases, ListDeadLetters, PutBack, combined_jobs
 from runtime.outbox import RELAY, ListDeadEvents, PutBackEvent
 from runtime.sim import FaultSpec, Life, Operation, Run, Scenario, World
 from runtime.storage import AcrossMerchants
@@ -47,6 +48,10 @@ OF_OTHER_PARTS = frozenset({RETURNER, *PLAYERS})
 
 OPERATOR = "operator"
 
+LATEST = (datetime(9999, 1, 1, tzinfo=UTC), "")
+DEAD_JOBS_MAX = 100
+"""Put back at once."""
+
 LEASES = Leases(lease_s=9.0, heartbeat_s=3.0, rescue_s=3.0)
 """Shorter than in real life, so that the jobs of a crashed process come back soon."""
 
@@ -59,6 +64,8 @@ class Part(ABC):
     tables: ClassVar[tuple[str, ...]] = ()
     hurries: ClassVar[bool] = False
     """Whether the jobs of a process that crashed have to be back soon."""
+    puts_back_jobs: ClassVar[bool] = False
+    """Whether dead jobs are to be put back."""
 
     def jobs(self, world: World) -> JobsSpec:
         """Queues and handlers that a process has for it."""
@@ -128,7 +135,7 @@ class ApplicationScenario(Scenario):
         await self._of[type(operation)].perform(run, operation)
 
     async def recover(self, run: Run) -> None:
-        """What gave up is started again by hand, and dead events are put back."""
+        """What gave up is started again by hand, and dead events and jobs are put back."""
         system = await run.service.up()
         if await replace_where_taken_over(run, system):
             return
@@ -136,6 +143,8 @@ class ApplicationScenario(Scenario):
         for domain in DOMAIN_SUPERVISORS:
             await _start_again(system, domain)
         await put_back_dead_events(system)
+        if any(part.puts_back_jobs for part in self._parts):
+            await put_back_dead_jobs(system)
         for part in self._parts:
             await part.recover(run)
 
@@ -167,3 +176,10 @@ async def put_back_dead_events(system: ActorSystem) -> None:
         await relay.ask(
             PutBackEvent(event.merchant_id, dead.consumer, event.event_id, OPERATOR, "it is over")
         )
+
+
+async def put_back_dead_jobs(system: ActorSystem) -> None:
+    """As an operator would when the trouble is over."""
+    desk = system.ref(JOBS)
+    for job in await desk.ask(ListDeadLetters(LATEST, DEAD_JOBS_MAX)):
+        await desk.ask(PutBack(job.job_id, OPERATOR, "it is over"))

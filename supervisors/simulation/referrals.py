@@ -33,10 +33,8 @@ from actors.referrals.messages import (
 )
 from actors.referrals.model import RANKS
 from actors.vocabulary import Idempotency, Refusal
-from runtime.jobs import JOBS, ListDeadLetters, PutBack
 from runtime.sim import Operation, Run, Trouble, World
 from runtime.sim.system import SimulatedSystem
-from supervisors.simulation.jobs import LATEST
 from supervisors.simulation.ledger import check_ledger
 from supervisors.simulation.parts import (
     CURRENCY,
@@ -124,6 +122,7 @@ class Referrals(Part):
     """Each client waits for every answer, so that it knows what came of its own friend."""
 
     operations: ClassVar[tuple[type[Operation], ...]] = (Bring,)
+    puts_back_jobs = True
 
     def __init__(self) -> None:
         self.friends: list[Friend] = []
@@ -203,12 +202,6 @@ class Referrals(Part):
             friend.gave_back = True
             refund = RefundOrder(MERCHANT, Refund(order_id, "refund", TOTAL, at))
             await self._ask(run, ORDERS, refund)
-
-    async def recover(self, run: Run) -> None:
-        """Dead jobs are put back."""
-        desk = (await run.service.up()).ref(JOBS)
-        for job in await desk.ask(ListDeadLetters(LATEST, 100)):
-            await desk.ask(PutBack(job.job_id, OPERATOR, "it is over"))
 
     async def at_rest(self, run: Run) -> bool:
         store = run.world.store.real

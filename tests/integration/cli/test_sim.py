@@ -1,17 +1,38 @@
 """`loyalnest sim`: seeds, a list, one seed again, and what a person gets wrong."""
 
+import pickle
+from functools import partial
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner, Result
 
 from cli.errors import EXIT_FAILED, EXIT_USAGE, CommandFailed
 from cli.sim import sim
+from runtime.sim import run_seed
+from supervisors.simulation.points import PointsScenario
+from tests.integration.cli import program
 from tests.sim.planted.bugs import reply_before_commit
 
 pytestmark = pytest.mark.slow
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(sim, arguments)
+    return CliRunner().invoke(sim, ("--workers", "1", *arguments))
+
+
+def test_several_processes_find_what_one_finds(tmp_path: Path) -> None:
+    asked = ("--scenario", "auth", "--seeds", "4", "--once")
+    several = program.run("sim", *asked, "--workers", "2", cwd=tmp_path)
+    assert several.code == 0, several.err
+    assert several.out == run(*asked).output
+
+
+def test_what_another_process_found_can_be_told_here() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        reply_before_commit(patch)
+        found = next(o for o in map(partial(run_seed, PointsScenario), range(5)) if o.findings)
+    assert pickle.loads(pickle.dumps(found)) == found
 
 
 def test_seeds_that_pass_are_counted() -> None:

@@ -6,7 +6,7 @@ that it lasts.
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -37,8 +37,6 @@ OF_THE_MACHINE = {"LoyalNestLoopLags"}
 NONE: set[str] = set()
 READ_BY_RULES = frozenset(re.findall(r"loyalnest_\w+", RULES.read_text()))
 CUMULATIVE = ("_total", "_bucket", "_count", "_sum")
-
-Condition = Callable[[], Awaitable[bool]]
 
 
 @attrs.define(eq=False)

@@ -13,6 +13,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_st
 
 from actors.auth.messages import Role
 from gateway import live
+from gateway.listener import ListenerSettings
 from gateway.live import BEARER, GOING_AWAY, PROTOCOL, TOKEN_OVER, WATCHES_MAX
 from gateway.problems import PROBLEM_JSON
 from runtime import TerminateChild
@@ -230,6 +231,24 @@ async def test_a_page_sends_its_token_as_a_protocol(api: Api) -> None:
     async with watching(api, BALANCE, subprotocols=offered, extra_headers=own) as socket:
         assert socket.subprotocol == PROTOCOL
         assert (await heard(socket))["status"] == 200
+
+
+async def test_a_connection_that_says_nothing_stays_while_its_client_answers_pings(
+    tmp_path: Path,
+) -> None:
+    short = ListenerSettings(
+        drain_s=1.0,
+        head_timeout_s=0.5,
+        keep_alive_timeout_s=0.5,
+        read_timeout_s=0.5,
+        websocket_ping_interval_s=0.1,
+    )
+    async with running_tree(tmp_path, listener=short) as api, watching(api, BALANCE) as socket:
+        await heard(socket)
+        with trio.move_on_after(1.0):
+            pytest.fail(f"{await socket.get_message()!r}")
+        await api.earn(40)
+        assert (await heard(socket))["body"]["posted"] == 40
 
 
 async def test_a_token_that_ends_ends_the_connection(

@@ -121,20 +121,26 @@ async def test_refusals_are_not_kept_under_their_key(store_url: str) -> None:
         assert isinstance(accepted, Receipt)
 
 
-async def test_concurrent_spending_never_goes_below_zero(store_url: str) -> None:
+@pytest.mark.parametrize(
+    ("spends", "amount", "done"), [(40, 7, 14), pytest.param(100, 100, 1, id="the last points")]
+)
+async def test_concurrent_spending_never_goes_below_zero(
+    store_url: str, spends: int, amount: int, done: int
+) -> None:
     async with running_tree(store_url) as tree:
         await tree.create("ann")
         await tree.earn(100)
         results: list[object] = []
 
         async def spend() -> None:
-            results.extend(await tree.apply(redeem(7)))
+            results.extend(await tree.apply(redeem(amount)))
 
         async with trio.open_nursery() as nursery:
-            for _ in range(40):
+            for _ in range(spends):
                 nursery.start_soon(spend)
-        assert sum(isinstance(result, Receipt) for result in results) == 14
-        assert (await tree.balance()).posted == 2
+        assert sum(isinstance(result, Receipt) for result in results) == done
+        assert sum(isinstance(result, Refusal) for result in results) == spends - done
+        assert (await tree.balance()).posted == 100 - done * amount
         assert (await tree.verify()).clean
 
 

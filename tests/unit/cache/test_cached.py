@@ -47,11 +47,11 @@ class Process:
         return await self.prices.get(key, shop.load)
 
 
-def process(cache: MemoryCache | None) -> Process:
+def process(cache: MemoryCache | None, kind: Kind = KIND) -> Process:
     handle = CacheHandle()
     if cache is not None:
         handle.attach(cache, Metrics())
-    return Process(handle, Cached(KIND, Price | None, handle))
+    return Process(handle, Cached(kind, Price | None, handle))
 
 
 @pytest.fixture
@@ -241,3 +241,39 @@ async def test_copies_are_bounded(shared: MemoryCache) -> None:
     assert shop.reads == 4
     await one.price(shop, "a")
     assert shop.reads == 5
+
+
+@attrs.define
+class Load:
+    """Reads of twenty keys by two processes, twenty a second each."""
+
+    processes: tuple[Process, Process]
+    shop: Shop
+    number: int = 0
+
+    async def reads_of_the_source(self, duration_s: float) -> int:
+        """While it goes on for so long."""
+        before = self.shop.reads
+        for _ in range(int(duration_s * READS_PER_S)):
+            for process in self.processes:
+                self.number += 1
+                await process.price(self.shop, f"key-{self.number * 7 % 20}")
+            await trio.sleep(1 / READS_PER_S)
+        return self.shop.reads - before
+
+
+READS_PER_S = 20.0
+
+
+async def test_a_cache_that_is_flushed_under_load_doubles_the_reads_of_the_source_at_most(
+    shared: MemoryCache,
+) -> None:
+    kind = attrs.evolve(KIND, copies_max=1_000)
+    load = Load((process(shared, kind), process(shared, kind)), Shop())
+    await load.reads_of_the_source(5.0)
+    steady = await load.reads_of_the_source(15.0)
+    flushed = 0
+    for _ in range(3):
+        await shared.delete(*list(shared._entries))
+        flushed += await load.reads_of_the_source(5.0)
+    assert 0 < flushed <= 2 * steady

@@ -50,7 +50,15 @@ from actors.core.messages import (
     Upserted,
 )
 from actors.core.supervisor import core_children
-from actors.outgoing.ports import Accepted, FailedForGood, Mail, Sent, Text
+from actors.outgoing.ports import (
+    Accepted,
+    FailedForGood,
+    FailedForNow,
+    Mail,
+    Sent,
+    Text,
+    TextStatus,
+)
 from actors.points.messages import QUERIES as POINTS_QUERIES
 from actors.points.messages import ExpiringPoints, ListExpiring
 from actors.points.tier_messages import TIER_CHANGED
@@ -168,6 +176,8 @@ class FakeProvider:
     lists: dict[str, str] = attrs.field(factory=dict)
     looked_for: list[datetime] = attrs.field(factory=list)
     takes_s: float = 0.05
+    knows: dict[str, TextStatus | FailedForNow] = attrs.field(factory=dict)
+    asked_about: list[str] = attrs.field(factory=list)
     crash: Crash = attrs.field(factory=Crash)
 
     async def send(self, *arguments: Any) -> Sent:
@@ -194,8 +204,12 @@ class FakeProvider:
         self.looked_for.append(since)
         return Accepted(self.lists[text.to]) if text.to in self.lists else None
 
-    async def status(self, *_arguments: Any) -> FailedForGood:
-        return FailedForGood("unknown", "nobody asks")
+    async def status(
+        self, _merchant_id: str, provider_id: str
+    ) -> TextStatus | FailedForGood | FailedForNow:
+        """What `knows` has of it, if there is anything."""
+        self.asked_about.append(provider_id)
+        return self.knows.get(provider_id) or FailedForGood("20404", "nothing is known of it")
 
 
 class Campaigns(Actor):

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from actors.campaign import delivery_model
-from actors.campaign.delivery_messages import BroadcastState, DeliveryState
+from actors.campaign.delivery_messages import BROADCASTS, BroadcastState, DeliveryState
 from actors.campaign.delivery_model import DELAYS
 from actors.campaign.messages import Budget, CampaignState, Move, QuietHours, Schedule, SendChannel
 from actors.core.messages import CUSTOMERS, ChangeCustomer, Channel, SetConsent
@@ -14,7 +14,7 @@ from actors.outgoing.ports import Accepted, FailedForGood, FailedForNow, Sent
 from runtime.jobs import Delays
 from runtime.policies import BreakerOpen, DeadlineExceeded
 from tests.trees import MERCHANT
-from tests.unit.campaign.sending import broadcast, world
+from tests.unit.campaign.sending import CAMPAIGN, broadcast, world
 from tests.virtual import run_virtually
 
 pytestmark = pytest.mark.trio(run=run_virtually)
@@ -23,8 +23,11 @@ pytestmark = pytest.mark.trio(run=run_virtually)
 async def test_everybody_gets_one_message_and_the_campaign_is_completed() -> None:
     async with world() as here, here.process():
         members = await here.customers(45)
-        await here.start(members, broadcast())
-        stats = await here.ends()
+        with here.system.changes.watching(BROADCASTS, MERCHANT, CAMPAIGN) as progress:
+            await here.start(members, broadcast())
+            await progress.wait()
+            stats = await here.ends()
+            await progress.wait()
         assert (stats.state, stats.recipients, stats.sent) == (BroadcastState.COMPLETED, 45, 45)
         assert min(each.to for [each] in here.mail.effects.values()) == "c0@example.com"
         [mail] = next(iter(here.mail.effects.values()))

@@ -7,7 +7,8 @@ from actors.campaign.delivery_jobs import SWEEP_S
 from actors.campaign.delivery_messages import DeliveryState
 from actors.campaign.early_news import KEPT_FOR
 from actors.campaign.messages import SendChannel
-from actors.outgoing.ports import FailedForNow, Text, TextState
+from actors.campaign.silent_texts import ASK_AFTER
+from actors.outgoing.ports import FailedForNow, Text, TextState, TextStatus
 from actors.referrals.messages import TEXT_STATUS_TOLD
 from runtime.outbox import RELAY, GetBacklog, ListDeadEvents
 from runtime.policies import DeadlineExceeded
@@ -120,6 +121,40 @@ async def test_news_of_texts_of_others_are_kept_while_texts_are_in_hand_and_then
             await here.real.execute(AGE, MERCHANT, here.ports.clock.now() - KEPT_FOR)
         await trio.sleep(SWEEP_S + 1)
         assert await kept(here) == 0
+
+
+async def test_what_nobody_tells_is_asked_for_once_after_ten_minutes() -> None:
+    """Unless it was told of. A provider that is in trouble is asked again."""
+    async with world() as here, here.process():
+        await here.start(await here.customers(5), TEXTS)
+        await here.ends()
+        sids = [
+            str(each.provider_id)
+            for each in sorted(await here.deliveries(), key=lambda each: each.customer_id)
+        ]
+        told, brought, lost, on_its_way, forgotten = sids
+        await tell(here, told, TextState.DELIVERED)
+        words = {brought: TextState.DELIVERED, lost: TextState.UNDELIVERED}
+        for sid, state in {**words, on_its_way: TextState.SENT}.items():
+            code = "30003" if state is TextState.UNDELIVERED else None
+            here.texts.knows[sid] = TextStatus(sid, state.value, state, code)
+        here.texts.knows[forgotten] = FailedForNow("503", "out of order")
+        await trio.sleep(ASK_AFTER.total_seconds() - 30)
+        assert here.texts.asked_about == []
+        await trio.sleep(60)
+        del here.texts.knows[forgotten]
+        await trio.sleep(60)
+        assert await fates(here) == [
+            (DeliveryState.DELIVERED, None),
+            (DeliveryState.DELIVERED, None),
+            (DeliveryState.FAILED, "undelivered: 30003"),
+            (DeliveryState.SENT, None),
+            (DeliveryState.UNKNOWN, "20404: nothing is known of it"),
+        ]
+        assert told not in here.texts.asked_about
+        asked = len(here.texts.asked_about)
+        await trio.sleep(ASK_AFTER.total_seconds())
+        assert len(here.texts.asked_about) == asked
 
 
 async def test_a_text_of_unknown_fate_is_looked_for_and_never_sent_again() -> None:

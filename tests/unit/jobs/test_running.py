@@ -247,7 +247,13 @@ async def test_the_store_is_asked_for_jobs_only_when_there_may_be_some(
         assert claims.count("mail") == 3
         await world.ends(await world.enqueue(key="a"))
         await trio.sleep(5)
-        assert claims.count("mail") == 3 + 2
+        assert claims.count("mail") == 3 + 1
+        first, second = await world.enqueue(key="a", sleep=9), await world.enqueue(key="a")
+        await trio.sleep(8)
+        assert claims.count("mail") == 4 + 2, "one for each notice, and none while the line waits"
+        await world.ends(first)
+        await world.ends(second)
+        assert claims.count("mail") == 6 + 1
 
 
 async def test_dead_job_releases_its_key(autojump_clock: MockClock) -> None:

@@ -29,6 +29,7 @@ from runtime import (
 from runtime.cache import STREAM_START, Limit
 from runtime.cache.memory import MemoryCache
 from runtime.cache.opening import open_cache
+from runtime.changes import Changes
 from runtime.moment import Moment
 from runtime.policies import Pipeline, PipelineSpec
 from runtime.policies.bulkhead import Bulkhead, BulkheadSpec
@@ -97,6 +98,7 @@ class World:
     fallback: Fallback = attrs.field(factory=lambda: Fallback("f", NO_FALLBACK))
     flights: Flights[int] = attrs.field(factory=Flights)
     past: Moment = attrs.field(factory=Moment)
+    changes: Changes = attrs.field(factory=Changes)
     secret: RotatingSecret = attrs.field(factory=lambda: RotatingSecret("s"))
     turn: int = 0
 
@@ -153,6 +155,12 @@ async def struck(fault: Fault) -> None:
 async def doubted(w: World) -> None:
     w.secret.refused()
     await w.secret.doubted()
+
+
+async def heard_of(w: World) -> None:
+    with w.changes.watching("name") as watch:
+        w.changes.tell("name")
+        await watch.wait()
 
 
 async def subscribed(w: World) -> None:
@@ -236,6 +244,7 @@ CACHES: Calls = {
     "open_cache": opened_cache,
     "open_database": opened_database,
     "RotatingSecret.doubted": doubted,
+    "Watch.wait": heard_of,
 }
 
 SPOOLS: Calls = {
@@ -324,5 +333,6 @@ async def test_cancelled_at_any_moment_it_does_no_harm(name: str, tmp_path: Path
         await settle()
         assert w.bulkhead.statistics().in_use == w.bulkhead.statistics().waiting == 0
         assert w.flights.keys == ()
+        assert len(w.changes) == 0
         assert w.shedder.statistics().in_flight == 0
         assert sum(len(waiting) for waiting in w.system.deadlines.buckets.values()) == 0

@@ -177,6 +177,7 @@ async def test_supervisor_that_waits_for_a_child_is_not_told(autojump_clock: Moc
     with structlog.testing.capture_logs() as entries:
         async with running([child]) as system:
             system.ref("slow").tell(Wait(500.0))
+            await settle()
             await system.ref("root").ask(TerminateChild("slow"), timeout_s=1_000.0)
             assert trio.current_time() >= 500.0
         assert {entry["address"] for entry in told(entries)} == {"root/slow"}

@@ -2,6 +2,8 @@
 
 import gc
 import weakref
+from statistics import median
+from time import process_time
 
 import attrs
 import pytest
@@ -22,7 +24,18 @@ from runtime import (
     TerminateChild,
 )
 from tests.unit.runtime.conformance.helpers import kinds, nested, pool, start
-from tests.unit.runtime.helpers import Probe, Reluctant, Run, crash, end, probe, settle, states, why
+from tests.unit.runtime.helpers import (
+    Probe,
+    Reluctant,
+    Run,
+    began,
+    crash,
+    end,
+    probe,
+    settle,
+    states,
+    why,
+)
 
 
 async def test_restart_with_the_same_arguments_and_reference() -> None:
@@ -172,6 +185,25 @@ async def test_scale_many_temporary_children_in_linear_steps() -> None:
     few, many = await costs(50), await costs(500)
     assert many.starting <= 10.5 * few.starting
     assert many.stopping <= 10.5 * few.stopping
+
+
+async def cost_of_terminating_s(children: int) -> float:
+    """Of the processor's time, the median of those that were started last."""
+    async with nested(**pool(ChildSpec("item", Idle, Restart.TEMPORARY))) as system:
+        sup, costs_s = system.ref("sup"), []
+        refs = [began(await sup.ask(StartChild(), timeout_s=600)) for _ in range(children)]
+        for ref in refs[-60:]:
+            before = process_time()
+            assert await sup.ask(TerminateChild(ref)) is None
+            costs_s.append(process_time() - before)
+        return median(costs_s)
+
+
+@pytest.mark.long
+async def test_scale_terminating_by_reference_costs_the_same_among_many() -> None:
+    """Clause S16: nobody looks through all of them."""
+    few, many = await cost_of_terminating_s(60), await cost_of_terminating_s(4_000)
+    assert many <= 2 * few
 
 
 @pytest.mark.long
