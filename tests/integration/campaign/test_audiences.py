@@ -191,17 +191,18 @@ async def test_an_audience_of_tiers_is_who_has_them() -> None:
 
 
 @pytest.mark.parametrize("committed", [False, True], ids=["before it", "after it"])
-@pytest.mark.parametrize("step", range(5))
+@pytest.mark.parametrize("step", range(6))
 async def test_a_crash_at_any_step_leaves_the_audience_as_it_was_to_be(
     step: int, *, committed: bool
 ) -> None:
-    """Pinning is the first, then come three pages of at most two; a fifth step there is not."""
+    """Pinning is the first, then come three pages of at most two, and a look whether all of it is
+    durable; a sixth step there is not."""
     async with campaign_world(customers=EVERYONE) as world:
         world.segments.publish("run", START, loyal=EVERYONE)
         with pytest.MonkeyPatch.context() as patch:
             crashed = _crash_at(patch, step, committed=committed)
             campaign = await world.started(to_segments("loyal"))
-        assert crashed == ([True] if step < 4 else [])
+        assert crashed == ([True] if step < 5 else [])
         assert await world.members(campaign) == EVERYONE
         assert campaign.audience.members == len(EVERYONE)
 
