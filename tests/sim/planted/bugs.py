@@ -453,7 +453,7 @@ def restarts_not_counted(patch: pytest.MonkeyPatch) -> None:
     async def crash(*_arguments: Any) -> None:
         raise KeyError("sku")
 
-    patch.setattr(runtime.restarts.Restarts, "admit", lambda _self, _now: True)
+    patch.setattr(runtime.restarts.Restarts, "admit", lambda _self, _now, _child: True)
     patch.setattr(actors.products.catalogue.Catalogue, "_put", crash)
 
 
