@@ -98,11 +98,13 @@ def naming_what_exists(cases: SearchStrategy[AnyCase], known: Known) -> SearchSt
 @composite
 def _naming(draw: DrawFn, cases: SearchStrategy[AnyCase], known: Known) -> AnyCase:
     """Whole numbers are sent without a point: a schema's `integer` has `25.0` in it, and every
-    second case would end at that.
+    second case would end at that. Some keys of jobs have a slash, and no part of a path has one.
     """
     case = draw(cases)
     values = known if draw(booleans()) else {}
-    for place in ("path_parameters", "query", "body"):
+    in_path = {name: [text for text in texts if "/" not in text] for name, texts in values.items()}
+    case.path_parameters = _picked(draw, in_path, case.path_parameters)
+    for place in ("query", "body"):
         setattr(case, place, _picked(draw, values, getattr(case, place)))
     return case
 
