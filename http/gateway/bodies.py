@@ -41,6 +41,8 @@ PATTERN_RULES = {
 
 MATCHING = re.compile(r"matching regex (.+?)(?= - at `|$)")
 
+NUMBER = re.compile(r"[-+.\d]+(e[-+]?\d+)?$", re.IGNORECASE)
+
 QUERY_FIELDS_MAX = 20
 
 Id = Annotated[str, Meta(pattern=ID_PATTERN, description="1 to 64 of A-Z a-z 0-9 . _ : @ -")]
@@ -91,16 +93,40 @@ def body_decoder(type_: Any) -> Decode:
 def query_decoder(type_: Any) -> Decode:
     """A function from a raw query string to a value of the type. It raises `Problem`."""
     defaults = msgspec.convert({}, NoQuery) if type_ is None else None
+    instants = _instants_of(type_ or NoQuery)
 
     def read(raw: bytes) -> Any:
         if not raw and defaults is not None:
             return defaults
         try:
-            return msgspec.convert(_fields(raw), type_ or NoQuery, strict=False)
+            fields = _fields(raw)
+            _check_instants(fields, instants)
+            return msgspec.convert(fields, type_ or NoQuery, strict=False)
         except msgspec.ValidationError as error:
             raise invalid(error) from None
 
     return read
+
+
+def _instants_of(type_: Any) -> tuple[str, ...]:
+    """The parameters that are points in time."""
+    fields = msgspec.inspect.type_info(type_).fields  # type: ignore[attr-defined]
+    return tuple(field.encode_name for field in fields if _is_instant(field.type))
+
+
+def _is_instant(type_: msgspec.inspect.Type) -> bool:
+    if isinstance(type_, msgspec.inspect.UnionType):
+        return any(map(_is_instant, type_.types))
+    if isinstance(type_, msgspec.inspect.Metadata):
+        return _is_instant(type_.type)
+    return isinstance(type_, msgspec.inspect.DateTimeType)
+
+
+def _check_instants(fields: dict[str, str], instants: tuple[str, ...]) -> None:
+    """A number would be taken as seconds since 1970."""
+    for name in instants:
+        if name in fields and NUMBER.match(fields[name]):
+            raise msgspec.ValidationError(f"Invalid RFC3339 encoded datetime - at `$.{name}`")
 
 
 def _fields(raw: bytes) -> dict[str, str]:
