@@ -1,6 +1,6 @@
 """What the domain asks its own tables and core, for those who decide."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -21,9 +21,11 @@ from actors.core.messages import QUERIES as CORE_QUERIES
 from actors.referrals.messages import ProgramVersion
 from actors.referrals.model import link_to
 from actors.referrals.queries import (
+    AMONG_MAX,
     SELECT_BY_CODE,
     SELECT_BY_ORDER,
     SELECT_COUNT,
+    SELECT_FRIENDS_AMONG,
     SELECT_INVITED_BY,
     SELECT_LINK,
     SELECT_LINK_BY_CODE,
@@ -69,6 +71,18 @@ class Lookups:
     async def of_friend(self, merchant_id: str, friend_id: str) -> Stored | None:
         """The one that this customer came by, live or rewarded."""
         return await self._one(SELECT_OF_FRIEND, merchant_id, friend_id)
+
+    async def friends_among(self, merchant_id: str, customer_ids: Iterable[str]) -> set[str]:
+        """Those who came by a referral, live or rewarded."""
+        wanted, found = sorted(set(customer_ids)), set()
+        places = ", ".join(f"${number}" for number in range(2, AMONG_MAX + 2))
+        sql = SELECT_FRIENDS_AMONG.replace("{ids}", places)
+        for start in range(0, len(wanted), AMONG_MAX):
+            some = wanted[start : start + AMONG_MAX]
+            same_length = some + some[-1:] * (AMONG_MAX - len(some))
+            rows = await self.database.fetch(sql, merchant_id, *same_length)
+            found |= {row[0] for row in rows}
+        return found
 
     async def by_order(self, merchant_id: str, order_id: str) -> Stored | None:
         """The one that this order has qualified."""

@@ -1,5 +1,6 @@
 """The actor that hears of orders and refunds: which referral they qualify, or spoil."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -29,8 +30,8 @@ TRIES = 5
 
 
 class OrderEvents(Workers):
-    """Each event takes effect once. Most are about customers whom nobody brought, and cost one
-    query."""
+    """Each event takes effect once. Most are about customers whom nobody brought; where many come
+    at once, those are found out together."""
 
     passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
 
@@ -41,10 +42,32 @@ class OrderEvents(Workers):
     async def receive(self, message: Any) -> object:
         if not isinstance(message, Deliver):
             return await super().receive(message)
-        for event in message.events:
+        for event in await self._of_interest(message.events):
             with under_trace(event.trace_id):
                 await self._take(event)
         return None
+
+    async def _of_interest(self, events: Sequence[OutboxEvent]) -> Sequence[OutboxEvent]:
+        """Without the orders of those whom nobody brought. Who is brought later had ordered
+        before, which the claim itself looks for."""
+        if len(events) == 1 or events[0].topic != ORDER_RECORDED:
+            return events
+        lookups = Lookups(self.system, self._database)
+        buyers = [msgspec.convert(event.payload, OrderRecorded).customer_id for event in events]
+        brought: set[tuple[str, str]] = set()
+        for merchant_id in dict.fromkeys(event.merchant_id for event in events):
+            theirs = [
+                buyer
+                for event, buyer in zip(events, buyers, strict=True)
+                if event.merchant_id == merchant_id
+            ]
+            found = await lookups.friends_among(merchant_id, theirs)
+            brought |= {(merchant_id, customer_id) for customer_id in found}
+        return [
+            event
+            for event, buyer in zip(events, buyers, strict=True)
+            if (event.merchant_id, buyer) in brought
+        ]
 
     async def _take(self, event: OutboxEvent) -> None:
         """Returns when the effect is durable; raises when not sure."""

@@ -176,6 +176,14 @@ SELECT_BY_ORDER = (
     f"SELECT {REFERRAL_COLUMNS} FROM referrals WHERE merchant_id = $1 AND order_id = $2"
 )
 
+AMONG_MAX = 100
+"""Values that `{ids}` stands for."""
+
+SELECT_FRIENDS_AMONG = (
+    "SELECT friend_id FROM referrals WHERE merchant_id = $1 AND friend_id IN ({ids})"
+    " AND state IN ('claimed', 'qualified', 'rewarded', 'reversed')"
+)
+
 SELECT_LIVE_OF = (
     f"SELECT {REFERRAL_COLUMNS} FROM referrals WHERE merchant_id = $1 AND referral_id IN"
     " (SELECT f.referral_id FROM referrals f WHERE f.merchant_id = $1 AND f.friend_id = $2"

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 import trio
 
-from actors.core.messages import ORDERS, CancelOrder, Refund, RefundOrder
+from actors.core.messages import ORDERS, CancelOrder, Order, Refund, RefundOrder
+from actors.referrals.lookups import Lookups
 from actors.referrals.messages import (
     QUERIES,
     Decision,
@@ -14,6 +15,7 @@ from actors.referrals.messages import (
     ReferralState,
 )
 from actors.referrals.queues import REWARD
+from actors.referrals.records import Stored
 from actors.referrals.rewarding import RewardReferral
 from actors.referrals.upkeep import ReferralUpkeep
 from actors.vocabulary import Refusal
@@ -213,3 +215,30 @@ async def test_a_small_order_does_not_count_and_the_next_one_may() -> None:
         await trio.sleep(5)
         assert (await world.get(referral)).order_id == "o-enough"
         assert await world.state(referral) is ReferralState.REWARDED
+
+
+async def test_the_order_of_a_friend_counts_among_hundreds_that_come_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And those of the others are not looked at one by one."""
+    looked_at: list[str] = []
+    look = Lookups.of_friend
+
+    async def of_friend(self: Lookups, merchant_id: str, friend_id: str) -> Stored | None:
+        looked_at.append(friend_id)
+        return await look(self, merchant_id, friend_id)
+
+    async with running_world() as world:
+        referral = await world.invited()
+        await world.claimed(referral.code)
+        monkeypatch.setattr(Lookups, "of_friend", of_friend)
+        others = [f"c-{number}" for number in range(250)]
+        await world.tree.create(*others)
+        buyers = [*others[:200], "bob", *others[200:]]
+        now = world.clock.now()
+        await world.tree.record(
+            [Order(f"o-{buyer}", buyer, now, "USD", TOTAL, 1) for buyer in buyers]
+        )
+        await world.settled()
+        assert (await world.get(referral)).order_id == "o-bob"
+        assert looked_at == ["bob"]
