@@ -1,5 +1,6 @@
 """The actor that answers for the signing keys, and signs with them."""
 
+from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -22,8 +23,10 @@ log = structlog.get_logger("loyalnest.auth")
 POLL_S = 5.0
 """How often the key files are read, so that a key that was replaced is noticed."""
 
-LOOK_AGAIN_S = 0.1
-"""Least time between two readings, however often unknown keys are asked for."""
+LOOKS_AT_ONCE = 5
+LOOKS_WITHIN_S = 0.5
+"""So many readings at most in so long, however often unknown keys are asked for. One more than a
+moment ago may be needed: a key can come right after a reading."""
 
 
 CHALLENGES = b"loyalnest captcha challenges"
@@ -47,7 +50,7 @@ class Keyring(Actor):
     def __init__(self, read: ReadKeys) -> None:
         self._read_keys = read
         self._keys: KeySet
-        self._read_at = 0.0
+        self._looked_at: deque[float] = deque(maxlen=LOOKS_AT_ONCE)
         self._trouble = Trouble(log, "keys_unreadable", "keys_readable_again")
 
     async def started(self) -> None:
@@ -72,8 +75,14 @@ class Keyring(Actor):
     async def _look_for(self, kid: str | None) -> None:
         """A key that is not known may have come a moment ago."""
         known = kid is None or any(key.kid == kid for key in self._keys.accepted)
-        if not known and monotonic() - self._read_at >= LOOK_AGAIN_S:
-            await self._look()
+        if known or not self._may_look():
+            return
+        self._looked_at.append(monotonic())
+        await self._look()
+
+    def _may_look(self) -> bool:
+        looked_at = self._looked_at
+        return len(looked_at) < LOOKS_AT_ONCE or monotonic() - looked_at[0] >= LOOKS_WITHIN_S
 
     async def _keep_looking(self) -> None:
         while True:
@@ -94,7 +103,6 @@ class Keyring(Actor):
 
     async def _read(self) -> KeySet:
         now = self.system.clock.now()
-        self._read_at = monotonic()
         return await self._read_keys(now)
 
 

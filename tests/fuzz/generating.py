@@ -1,6 +1,7 @@
 """How much is generated, from which seed, and how a failure is played again."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from math import ceil
@@ -12,6 +13,8 @@ from hypothesis.errors import Unsatisfiable
 from hypothesis.strategies import DrawFn, SearchStrategy, booleans, composite, sampled_from
 from schemathesis import Case
 from schemathesis.core.failures import FailureGroup
+
+from actors.vocabulary import ID_PATTERN
 
 SEED: Final = int(os.environ.get("FUZZ_SEED", "1"))
 EXAMPLES: Final = int(os.environ.get("FUZZ_EXAMPLES", "8"))
@@ -25,6 +28,8 @@ NOISE: Final = ceil(EXAMPLES / 5)
 
 FAILURES_SHOWN: Final = 5
 KIND_CHARACTERS: Final = 120
+
+IN_A_PATH: Final = re.compile(ID_PATTERN)
 
 AnyCase = Case[Any]
 Known = dict[str, list[str]]
@@ -98,11 +103,12 @@ def naming_what_exists(cases: SearchStrategy[AnyCase], known: Known) -> SearchSt
 @composite
 def _naming(draw: DrawFn, cases: SearchStrategy[AnyCase], known: Known) -> AnyCase:
     """Whole numbers are sent without a point: a schema's `integer` has `25.0` in it, and every
-    second case would end at that. Some keys of jobs have a slash, and no part of a path has one.
+    second case would end at that. Of what is known, only ids come into a path: a key of a
+    job may be empty or have a slash.
     """
     case = draw(cases)
     values = known if draw(booleans()) else {}
-    in_path = {name: [text for text in texts if "/" not in text] for name, texts in values.items()}
+    in_path = {name: list(filter(IN_A_PATH.fullmatch, texts)) for name, texts in values.items()}
     case.path_parameters = _picked(draw, in_path, case.path_parameters)
     for place in ("query", "body"):
         setattr(case, place, _picked(draw, values, getattr(case, place)))
