@@ -75,13 +75,14 @@ ROLES = tuple(role.value for role in Role)
 
 
 UNSENT: tuple[object, ...] = (None, [], {})
+TOO_LARGE = {413, 414, 431}
 
 
 def nothing_wrong_is_accepted(ctx: CheckContext, response: Response, case: AnyCase) -> bool | None:
     """A batch is accepted as such, and says of each of its items what became of it. What is wrong
     about a parameter without a value never arrives: it is not sent. What is too large is not even
     read."""
-    if response.status_code == 413:
+    if response.status_code in TOO_LARGE:
         return None
     try:
         verdict: bool | None = negative_data_rejection(ctx, response, case)
