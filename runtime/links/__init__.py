@@ -9,8 +9,7 @@ A tree with links::
     links = Links(
         LinksSpec(
             shard="gateway",
-            peers=(PeerSpec(name="points", address="points.internal:7400", actors=("points.intake",),
-                            regions=("points.accounts",)),),
+            peers=(PeerSpec(name="points", address="points:7400", actors=("points.intake",)),),
             types=WireTypes(modules=(messages,), errors=(StorageUnavailable,)),
             network=WebSocketNetwork(),
             secrets=lambda: (b"...",),
