@@ -59,7 +59,8 @@ class Chances:
     half of those happened, or happen later), answers that take long, notices that are lost. Of
     the network between clients and the program: requests or answers that are lost or take long,
     requests that arrive twice. Of the cache: operations that fail. Of providers: requests that
-    fail, before they had their effect or after it, and effects that take long.
+    fail, before they had their effect or after it, and effects that take long. Of links between
+    shards: messages that take long, and links that break.
     """
 
     read_fails: float = 0.0
@@ -78,9 +79,17 @@ class Chances:
     cache_fails: float = 0.0
     provider_fails: float = 0.0
     provider_slow: float = 0.0
+    link_slow: float = 0.0
+    link_cut: float = 0.0
 
 
 NO_CHANCES = Chances()
+
+LINK_CHANCES = ("link_slow", "link_cut")
+"""Of programs that run in several shards."""
+
+CHANCES = tuple(field.name for field in attrs.fields(Chances) if field.name not in LINK_CHANCES)
+"""Of programs that run in one."""
 
 
 @attrs.frozen(kw_only=True)
@@ -95,7 +104,7 @@ class FaultSpec:
     events_max: int = 6
     chance_max: float = 0.08
     troubles: tuple[Trouble, ...] = tuple(Trouble)
-    chances: tuple[str, ...] = tuple(field.name for field in attrs.fields(Chances))
+    chances: tuple[str, ...] = CHANCES
     targets: tuple[str, ...] = ()
     jump_max_s: float = 300.0
     away_max_s: float = 8.0
