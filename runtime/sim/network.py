@@ -65,6 +65,11 @@ class VirtualNetwork:
         self.silence(one, other)
         self.silence(other, one)
 
+    def join(self, one: str, other: str) -> None:
+        """The end of a partition."""
+        self.hear(one, other)
+        self.hear(other, one)
+
     def hear(self, source: str, destination: str) -> None:
         """The end of a silence."""
         self._silent.pop((source, destination), None)
