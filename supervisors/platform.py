@@ -208,7 +208,7 @@ def platform(
             ),
             ChildSpec(
                 "relay",
-                lambda: OutboxRelay(handle, subscriptions),
+                lambda: OutboxRelay(handle, subscriptions, ownership),
                 name=RELAY,
             ),
             cache,

@@ -22,6 +22,7 @@ from runtime.links.frames import (
     Ask,
     Cancel,
     Credit,
+    Failure,
     Frame,
     Hello,
     Offer,
@@ -267,7 +268,7 @@ async def test_harmless_nonsense_is_answered_or_ignored(stage: Stage) -> None:
         with trio.fail_after(10):
             while len(kinds) < 6:
                 for frame in frames_of(await transport.receive()):
-                    if hasattr(frame, "kind"):
+                    if isinstance(frame, Failure):
                         kinds[frame.number] = frame.kind
                     elif isinstance(frame, Answer):
                         kinds[frame.number] = "answer"

@@ -229,7 +229,7 @@ async def test_n5_a_link_is_made_again_after_waits_that_grow_with_jitter() -> No
         tried.append(trio.current_time())
         return await refused(*arguments)
 
-    network.connected = connected  # type: ignore[method-assign]
+    network.connected = connected  # type: ignore[method-assign,assignment]
     ports, limits = seeded_ports(3, START), LinkLimits(backoff_base_s=0.1, backoff_cap_s=5.0)
     dialing = (peer_of("one", "nowhere"),)
     async with running_shard("two", network.node("two"), dialing, limits=limits, ports=ports):

@@ -63,7 +63,8 @@ def test_all_messages_between_domains_can_be_registered_and_come_back_the_same()
     ]
     types = WireTypes(modules=(*modules, vocabulary, outbox))
     key, once = AccountKey("m", "c"), Idempotency("key", "fingerprint")
-    earn = Earn(idempotency=once, amount=5, reason="r", expires_at=datetime(2027, 1, 1, tzinfo=UTC))
-    event = OutboxEvent("m", "e1", "topic", "k", {"a": [1, {"b": None}]}, earn.expires_at)
+    at = datetime(2027, 1, 1, tzinfo=UTC)
+    earn = Earn(idempotency=once, amount=5, reason="r", expires_at=at)
+    event = OutboxEvent("m", "e1", "topic", "k", {"a": [1, {"b": None}]}, at)
     for message in (Apply((earn, earn)), Deliver((event,)), key):
         assert types.from_plain(types.to_plain(message)) == message
