@@ -47,9 +47,11 @@ class OutboxStore:
     `ActorError`.
 
     After a write whose outcome is unknown, the next read waits until the journal has dealt with
-    it, so that no decision rests on what is about to change. With an `ownership`, nothing is read
-    for delivery by a process that was replaced: it would not know which lanes its successor has
-    found to be late, and its consumers may be in other processes, where nothing fences it.
+    it, so that no decision rests on what is about to change. It is `sure` once all late deliveries
+    are known, since another process may have written some until this one took over. With an
+    `ownership`, nothing is read for delivery by a process that was replaced: it would not know
+    which lanes its successor has found to be late, and its consumers may be in other processes,
+    where nothing fences it.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class OutboxStore:
         self._journal = system.ref(JOURNAL)
         self._database = database
         self._ownership = ownership
+        self.sure = ownership is None
         self._doubts = 0
         self._resolved = 0
 
@@ -74,6 +77,11 @@ class OutboxStore:
             raise
         if isinstance(answer, Rejected):
             raise answer.violation
+
+    @property
+    def owned(self) -> bool:
+        """Whether nobody else can write any more, as far as this process knows."""
+        return self._ownership is None or self._ownership.owner is not None
 
     async def page(self, late_consumers: Sequence[str]) -> Page:
         await self._settled()
