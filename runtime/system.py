@@ -63,7 +63,7 @@ class ActorSystem:
         self.task_holders = TaskHolders(tasks_max)
         self.expiries = Expiries()
         self.overtime = Overtime(self.metrics)
-        self.foreground = Foreground()
+        self.foreground = Foreground(ports.give_way)
         self.changes = Changes()
         self.root: Cell | None = None
         self._names: dict[str, Cell] = {}
