@@ -185,11 +185,13 @@ async def _at_once(_run: Run, _number: int) -> None:
 class StopPlan:
     """What a signal leads to: `leave` is awaited with its number, then the body is cancelled and
     stops its tree in order. `exit_code` gives the code for that. A process that is still there
-    after `limit_s` ends by force."""
+    after `limit_s` ends by force. `by_force` ends what else is to end then, and after a second
+    signal."""
 
     exit_code: Callable[[int], int] = lambda number: EXIT_BY_SIGNAL + number
     leave: Callable[[Run, int], Awaitable[None]] = _at_once
     limit_s: float | None = None
+    by_force: Callable[[], object] = lambda: None
 
 
 def run_command(
@@ -198,17 +200,20 @@ def run_command(
     *,
     plan: StopPlan | None = None,
     quiet: bool = True,
+    shard: str | None = None,
 ) -> None:
     """Run `body` until it ends or a signal comes; leaves by `SystemExit`.
 
-    A quiet command shows its log only to those who ask for a log level.
+    A quiet command shows its log only to those who ask for a log level. Each line of the log
+    has the `shard`, if this is one.
     """
     plan = plan if plan is not None else StopPlan()
     quiet = quiet and settings.sources["log_level"].kind is SourceKind.DEFAULT
     writer = LogWriter(hold_s=None if quiet else HOLD_LOG_S)
-    signals = StopSignals(plan.limit_s, partial(_tell_of_force, writer, threading.get_ident()))
+    tell = partial(_tell_of_force, writer, threading.get_ident())
+    signals = StopSignals(plan.limit_s, tell, plan.by_force)
     with (
-        logging_to(writer, level=settings.log_level, console=_console(settings)),
+        logging_to(writer, level=settings.log_level, console=_console(settings), shard=shard),
         signals.installed(),
     ):
         try:

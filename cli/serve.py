@@ -4,7 +4,9 @@ import json
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+import attrs
 import click
 import structlog
 import trio
@@ -22,7 +24,8 @@ from cli.tokens import new_token
 from cli.version import program_version
 from cli.watchdog import watching
 from config import Settings
-from gateway.application import gateway_children
+from config.plans import load_plan
+from gateway.application import gateway_children, watching_children
 from gateway.messages import LISTENER, Address, GetAddress
 from runtime import ActorError, ActorSystem, ChildSpec
 from runtime.cache import CacheHandle
@@ -47,13 +50,23 @@ log = structlog.get_logger("loyalnest.serve")
 
 @click.command("serve", short_help="Run the application until a signal.")
 @click.option("--demo", is_flag=True, help="add a demo merchant with a year of orders")
+@click.option("--plan", "plan_file", metavar="FILE", help="run as the shards of this plan")
 @settings_options()
-def serve(settings: Settings, demo: bool) -> None:
-    """Run the application until SIGTERM or SIGINT; a second signal ends it at once."""
+def serve(settings: Settings, demo: bool, plan_file: str | None) -> None:
+    """Run the application until SIGTERM or SIGINT; a second signal ends it at once.
+
+    It is one process, or, with a plan, one for each shard of it, which are started again when they
+    end.
+    """
+    if plan_file is not None:
+        from cli.parent import serve_plan  # noqa: PLC0415 - few need it
+
+        serve_plan(settings, load_plan(Path(plan_file)), Path(plan_file), demo=demo)
+        return
 
     async def body(run: Run) -> None:
         with watching(run.board, settings.probe_bind):
-            await serve_until_cancelled(run, demo=demo)
+            await serve_until_cancelled(run, Serving(demo=demo))
 
     plan = StopPlan(lambda _number: 0, take_leave, settings.shutdown_max_s)
     run_command(settings, body, plan=plan, quiet=False)
@@ -69,26 +82,48 @@ async def take_leave(run: Run, number: int) -> None:
     await trio.sleep(delay_s)
 
 
-async def serve_until_cancelled(run: Run, *, demo: bool) -> None:
+@attrs.frozen(kw_only=True)
+class Serving:
+    """How the program serves: with a demo, with `http` at its edge, and what is `beside` it there.
+
+    `facts` gets what others want to know of it, once that is known. Unless a person is `told`,
+    nothing is printed.
+    """
+
+    demo: bool = False
+    http: bool = True
+    beside: tuple[ChildSpec, ...] = ()
+    facts: dict[str, str] = attrs.field(factory=dict)
+    told: bool = True
+
+
+async def serve_until_cancelled(run: Run, serving: Serving) -> None:
     listener, gateway = gateway_settings(run.settings)
     run.metrics.registry.register(run.log)
     ProcessCollector(registry=run.metrics.registry)
 
     def edge(handle: DatabaseHandle, cache: CacheHandle) -> tuple[ChildSpec, ...]:
-        return gateway_children(listener, gateway, handle, cache, run.board, run.policies)
+        if not serving.http:
+            return (*serving.beside, *watching_children(handle, cache, run.board))
+        children = gateway_children(listener, gateway, handle, cache, run.board, run.policies)
+        return (*serving.beside, *children)
 
     settings = run.settings
     async with (
         serving_otlp(settings.otlp_endpoint, settings.trace_sampling, run.metrics) as tracing,
-        outbox(settings, demo=demo) as sink,
+        outbox(settings, demo=serving.demo) as sink,
         run.tree(edge, tracing, sink.url if sink is not None else None) as (system, _),
     ):
+        if not serving.http:
+            await trio.sleep_forever()
         address = await system.ref(LISTENER).ask(GetAddress())
-        shop = await demo_shop.seed_demo(system) if demo else None
+        shop = await demo_shop.seed_demo(system) if serving.demo else None
+        serving.facts["http"] = address.url
         trouble = Trouble(log, "announce_failed", "announced_again")
         await _announce(system, address.url, trouble)
         with serving_at(settings.data_dir, address.url):
-            _print_banner(settings, address, shop, sink)
+            if serving.told:
+                _print_banner(settings, address, shop, sink)
             await _keep_announcing(system, address.url, trouble)
 
 

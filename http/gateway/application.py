@@ -218,3 +218,13 @@ def gateway_children(
         ChildSpec("revocations", lambda: RevocationFollower(revoked, policies_of)),
         ChildSpec("introspection", lambda: IntrospectionDesk(held), name=INTROSPECTION),
     )
+
+
+def watching_children(
+    database: DatabaseHandle, cache: CacheHandle, board: HealthBoard
+) -> tuple[ChildSpec, ...]:
+    """The children of an edge that serves nothing: who keeps `board` up to date."""
+    return (
+        ChildSpec("heart", lambda: Heart(board.pulse)),
+        ChildSpec("health", lambda: HealthChecker(board, database, cache)),
+    )
