@@ -15,6 +15,7 @@ from prometheus_client import ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from cli.errors import EXIT_USAGE, CommandFailed
+from cli.link_secret import link_secrets
 from cli.plain_port import Page, Pages, PlainPort
 from cli.running import Run, StopPlan, run_command
 from cli.version import program_version
@@ -73,6 +74,8 @@ class Family:
 def serve_plan(settings: Settings, plan: Plan, file: Path, *, demo: bool) -> None:
     """Run the shards of a plan until a signal; a second one ends all of them at once."""
     check_storage(settings, plan)
+    if len(plan.shards) > 1:
+        link_secrets(settings)
     states = {name: ProcessState(name) for name in plan.shards}
     context = click.get_current_context()
     environment = child_environment(context.params, os.environ, settings)
@@ -137,7 +140,7 @@ def process_of(
     edge = shard.http is not None
     stop_s = max(1.0, settings.shutdown_max_s - INNER_STOP_S) if edge else INNER_STOP_S
     limit = shard.memory_mib
-    flags = ("--demo",) if demo and edge else ()
+    flags = ("--demo",) if demo else ()
     arguments = ("shard", shard.name, "--plan", str(file), *flags, "--lifeline")
     return ProcessSpec(
         name=shard.name,

@@ -44,6 +44,7 @@ from runtime.telemetry import Metrics
 from runtime.tracing import Tracing
 from supervisors.application import ApplicationSpec, Outside, application
 from supervisors.health import HealthBoard
+from supervisors.part import Part
 from supervisors.platform import DatabaseSpec
 from supervisors.policies import declared
 
@@ -101,11 +102,12 @@ class Run:
         edge: Callable[[DatabaseHandle, CacheHandle], tuple[ChildSpec, ...]] | None = None,
         tracing: Tracing | None = None,
         mail_url: str | None = None,
+        part: Part | None = None,
     ) -> AsyncIterator[tuple[ActorSystem, DatabaseHandle]]:
         """The running application, stopped in order at the end.
 
         With an edge it takes the database over from whoever has it. `mail_url` is the mail server
-        where the settings name none.
+        where the settings name none. Without a `part` it has all domains.
 
         Raises `CommandFailed` when it ends because the database cannot be written.
         """
@@ -134,7 +136,7 @@ class Run:
         )
         system = ActorSystem(self.ports, self.metrics, tracing)
         try:
-            async with system.run(application(spec, handle, cache)):
+            async with system.run(application(spec, handle, cache, part)):
                 if not self.quiet:
                     self.log.release()
                 collect_rarely()

@@ -35,6 +35,8 @@ from runtime.storage import DatabaseHandle, StorageError
 from runtime.telemetry import Metrics
 from runtime.tracing import Tracing
 from runtime.trouble import Trouble
+from supervisors.health import OtherShard
+from supervisors.part import Part
 from supervisors.platform import DATABASE, Announce
 
 ANNOUNCE_EVERY_S = 5.0
@@ -84,17 +86,23 @@ async def take_leave(run: Run, number: int) -> None:
 
 @attrs.frozen(kw_only=True)
 class Serving:
-    """How the program serves: with a demo, with `http` at its edge, and what is `beside` it there.
+    """How the program serves: with a demo, which it `opens` by itself or not, with `http` at its
+    edge, and what is `beside` it there.
 
-    `facts` gets what others want to know of it, once that is known. Unless a person is `told`,
-    nothing is printed.
+    `part` is what it has of the application (None: all), `others` are the shards that have the
+    rest; they reach one that has no `http` at `link`. `facts` gets what others want to know of it,
+    once that is known. Unless a person is `told`, nothing is printed.
     """
 
     demo: bool = False
+    opens: bool = True
     http: bool = True
     beside: tuple[ChildSpec, ...] = ()
     facts: dict[str, str] = attrs.field(factory=dict)
     told: bool = True
+    part: Part | None = None
+    others: tuple[OtherShard, ...] = ()
+    link: str | None = None
 
 
 async def serve_until_cancelled(run: Run, serving: Serving) -> None:
@@ -105,26 +113,32 @@ async def serve_until_cancelled(run: Run, serving: Serving) -> None:
     def edge(handle: DatabaseHandle, cache: CacheHandle) -> tuple[ChildSpec, ...]:
         if not serving.http:
             return (*serving.beside, *watching_children(handle, cache, run.board))
-        children = gateway_children(listener, gateway, handle, cache, run.board, run.policies)
+        children = gateway_children(
+            listener, gateway, handle, cache, run.board, run.policies, serving.others
+        )
         return (*serving.beside, *children)
 
     settings = run.settings
     async with (
         serving_otlp(settings.otlp_endpoint, settings.trace_sampling, run.metrics) as tracing,
         outbox(settings, demo=serving.demo) as sink,
-        run.tree(edge, tracing, sink.url if sink is not None else None) as (system, _),
+        run.tree(edge, tracing, _url(sink), serving.part) as (system, _),
     ):
-        if not serving.http:
-            await trio.sleep_forever()
-        address = await system.ref(LISTENER).ask(GetAddress())
-        shop = await demo_shop.seed_demo(system) if serving.demo else None
-        serving.facts["http"] = address.url
         trouble = Trouble(log, "announce_failed", "announced_again")
+        if not serving.http:
+            await _keep_announcing(system, f"link {serving.link}", trouble)
+        address = await system.ref(LISTENER).ask(GetAddress())
+        shop = await demo_shop.seed_demo(system) if serving.demo and serving.opens else None
+        serving.facts["http"] = address.url
         await _announce(system, address.url, trouble)
         with serving_at(settings.data_dir, address.url):
             if serving.told:
                 _print_banner(settings, address, shop, sink)
             await _keep_announcing(system, address.url, trouble)
+
+
+def _url(sink: MailSink | None) -> str | None:
+    return sink.url if sink is not None else None
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from cli.errors import EXIT_USAGE, CommandFailed
 from cli.lifeline import Lifeline
 from cli.limiting import limit_memory
+from cli.link_secret import link_secrets
 from cli.options import settings_options
 from cli.parent import check_storage
 from cli.plain_port import Page, Pages, PlainPort
@@ -24,7 +25,9 @@ from config.plans import Plan, ShardPlan, load_plan
 from runtime import ChildSpec
 from runtime.beats import Beat
 from runtime.labelled import LabelledRegistry
+from runtime.links import WebSocketNetwork
 from supervisors.health import Status
+from supervisors.sharding import ShardSpec, others_of, part_of
 
 log = structlog.get_logger("loyalnest.shard")
 
@@ -57,6 +60,7 @@ def run_shard(
     """Until a signal, or until the parent at the other end of the `lifeline` is gone."""
     limit_memory(own.memory_mib)
     settings = settings_of(settings, own)
+    secrets = link_secrets(settings) if len(plan.shards) > 1 else tuple
     parent = Lifeline(lifeline) if lifeline is not None else None
 
     async def body(run: Run) -> None:
@@ -67,7 +71,21 @@ def run_shard(
             async with trio.open_nursery() as nursery:
                 if parent is not None:
                     nursery.start_soon(parent.beat_for_ever, lambda: _beat(run, facts))
-                await serve_until_cancelled(run, _serving(run, own, facts, parent, demo=demo))
+                spec = ShardSpec(
+                    network=WebSocketNetwork(), secrets=secrets, registry=run.metrics.registry
+                )
+                serving = Serving(
+                    demo=demo,
+                    opens=own is plan.edges[0],
+                    http=own.http is not None,
+                    beside=_beside(run, own),
+                    facts=facts,
+                    told=parent is None,
+                    part=part_of(plan, own, spec),
+                    others=others_of(plan, own),
+                    link=own.link,
+                )
+                await serve_until_cancelled(run, serving)
 
     async def leave(run: Run, number: int) -> None:
         """Nobody sends requests to a shard that does not serve the API."""
@@ -88,17 +106,12 @@ def settings_of(settings: Settings, own: ShardPlan) -> Settings:
     return attrs.evolve(settings, http_bind=own.http)
 
 
-def _serving(
-    run: Run, own: ShardPlan, facts: dict[str, str], parent: Lifeline | None, *, demo: bool
-) -> Serving:
-    beside: tuple[ChildSpec, ...] = ()
-    if own.metrics is not None:
-        pages = _pages(run, own.name)
-        bind = own.metrics
-        beside = (ChildSpec("port", lambda: PlainPort(bind, pages), name=PORT),)
-    return Serving(
-        demo=demo, http=own.http is not None, beside=beside, facts=facts, told=parent is None
-    )
+def _beside(run: Run, own: ShardPlan) -> tuple[ChildSpec, ...]:
+    """The port for metrics and probes, where the plan has one."""
+    bind, pages = own.metrics, _pages(run, own.name)
+    if bind is None:
+        return ()
+    return (ChildSpec("port", lambda: PlainPort(bind, pages), name=PORT),)
 
 
 def _beat(run: Run, facts: dict[str, str]) -> Beat:

@@ -7,7 +7,7 @@ of its arguments. When the socket ends, whoever started it has died, and it ends
 import resource
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
@@ -230,7 +230,7 @@ class KeptProcess(Actor):
         self._metrics.ends.labels(name, end.value).inc()
         log.error("process_ended", name=name, reason=end.value, code=code, pid=self._process.pid)
 
-    async def _hear(self, give_up: Any) -> None:
+    async def _hear(self, give_up: Callable[[End], None]) -> None:
         """Take its beats, until there are none or what comes is none."""
         heard, wait_s = b"", self._spec.start_s
         while True:
@@ -261,7 +261,7 @@ class KeptProcess(Actor):
         self._metrics.ready.labels(name).set(beat.ready)
         log.info("process_ready" if beat.ready else "process_not_ready", name=name, **beat.facts)
 
-    async def _look_at_memory(self, give_up: Any) -> None:
+    async def _look_at_memory(self, give_up: Callable[[End], None]) -> None:
         limit, statm = self._spec.memory_max_bytes, Path(f"/proc/{self._process.pid}/statm")
         while True:
             used = self._state.memory_bytes = _resident_bytes(statm)
