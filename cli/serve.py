@@ -35,7 +35,7 @@ from runtime.storage import DatabaseHandle, StorageError
 from runtime.telemetry import Metrics
 from runtime.tracing import Tracing
 from runtime.trouble import Trouble
-from supervisors.health import OtherShard
+from supervisors.health import HealthBoard, OtherShard, Status
 from supervisors.part import Part
 from supervisors.platform import DATABASE, Announce
 
@@ -43,6 +43,10 @@ ANNOUNCE_EVERY_S = 5.0
 """A database that was opened again does not know where we serve, and others forget it."""
 
 ANNOUNCE_TIMEOUT_S = 2.0
+
+SHOP_LOOKS_MAX = 300
+SHOP_LOOK_EVERY_S = 0.1
+"""Shards of a program that starts are there one after the other."""
 
 OUTBOX = "outbox"
 """Folder of the data directory with the mails of a demo."""
@@ -128,13 +132,22 @@ async def serve_until_cancelled(run: Run, serving: Serving) -> None:
         if not serving.http:
             await _keep_announcing(system, f"link {serving.link}", trouble)
         address = await system.ref(LISTENER).ask(GetAddress())
-        shop = await demo_shop.seed_demo(system) if serving.demo and serving.opens else None
         serving.facts["http"] = address.url
+        shop = await _open_shop(system, run.board) if serving.demo and serving.opens else None
         await _announce(system, address.url, trouble)
         with serving_at(settings.data_dir, address.url):
             if serving.told:
                 _print_banner(settings, address, shop, sink)
             await _keep_announcing(system, address.url, trouble)
+
+
+async def _open_shop(system: ActorSystem, board: HealthBoard) -> demo_shop.Shop:
+    """The demo's, once there are all domains that it needs."""
+    for _ in range(SHOP_LOOKS_MAX):
+        if board.readiness is Status.OK:
+            break
+        await trio.sleep(SHOP_LOOK_EVERY_S)
+    return await demo_shop.seed_demo(system)
 
 
 def _url(sink: MailSink | None) -> str | None:

@@ -4,17 +4,25 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
+import structlog
 import trio
 
 from config.plans import DOMAINS
-from runtime import INFINITE, Actor, Backoff, ChildSpec, ExitReason, Supervisor
+from runtime import INFINITE, Actor, ActorError, Backoff, ChildSpec, ExitReason, Supervisor
+from runtime.journal import JOURNAL, Append
 from runtime.links import Links, links_child
 from runtime.ownership import MAIN, Ownership
+from runtime.storage import StorageError
 from supervisors.conditions import domain_conditions
 from supervisors.shard_messages import Changed, GetConditions, changes_name, conditions_name
 
+log = structlog.get_logger("loyalnest.shard")
+
 LINKS_WAIT_S: Final = 5.0
 """How long a shard that starts waits for the others. Those that come later are found later."""
+
+CLAIM_WAIT_S: Final = 5.0
+"""For the claim of its partition. Without it links are refused where an older process had one."""
 
 GATHER_S: Final = 0.05
 GATHERED_MAX: Final = 1_000
@@ -37,6 +45,17 @@ class Part:
     ownership: Ownership = attrs.field(factory=Ownership)
     links: Links | None = None
     edges: tuple[str, ...] = ()
+
+
+class Claimant(Actor):
+    """Has the journal claim its partition before there are links: the epoch tells the other shards
+    that this process counts, and not one of its name before it."""
+
+    async def started(self) -> None:
+        try:
+            await self.system.ref(JOURNAL).ask(Append(()), timeout_s=CLAIM_WAIT_S)
+        except (ActorError, StorageError) as error:
+            log.warning("partition_not_claimed_yet", error=str(error)[:500])
 
 
 class Gate(Actor):
@@ -109,6 +128,7 @@ def shard_child(part: Part, links: Links) -> ChildSpec:
     def start() -> Supervisor:
         return Supervisor(
             (
+                ChildSpec("claimant", Claimant),
                 ChildSpec("conditions", Teller, name=conditions_name(part.name)),
                 ChildSpec("changes", Hearer, name=changes_name(part.name)),
                 ChildSpec("passing_on", lambda: PassingOn(part.edges)),

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from config.plans import Plan, ShardPlan
 from runtime.links import (
+    LinkLimits,
     LinkNetwork,
     Links,
     LinksSpec,
@@ -24,6 +25,9 @@ from supervisors.shard_messages import changes_name, conditions_name
 from supervisors.wire import wire_types
 
 DIGEST_BYTES: Final = 4
+
+LIMITS: Final = LinkLimits(backoff_cap_s=1.0)
+"""A shard that is started again is found within a second."""
 
 
 @attrs.frozen(kw_only=True)
@@ -82,6 +86,7 @@ def _links(plan: Plan, own: ShardPlan, spec: ShardSpec, ownership: Ownership) ->
         secrets=spec.secrets,
         listen=own.link,
         generation=lambda: ownership.epoch,
+        limits=LIMITS,
         offers=Offers(actors=frozenset(offered.actors), regions=frozenset(offered.regions)),
     )
 

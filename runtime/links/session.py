@@ -75,6 +75,7 @@ class Session:
         self._queue: deque[bytes | Envelope] = deque()
         self._queue_max = QUEUE_SPARE + 4 * (introduction.offer.window + links.spec.limits.window)
         self._writable = trio.Event()
+        self._writing = False
         self._nursery: trio.Nursery | None = None
         self._reason: str | None = None
         self._ping = 0
@@ -138,13 +139,14 @@ class Session:
             return
         self._say_goodbye()
         with trio.move_on_after(self.links.spec.limits.drain_s):
-            while self._reason is None and (self._queue or self._under_way):
+            while self._reason is None and self._busy:
                 await self.peer.change()
         self.end(GOODBYE)
 
     @property
-    def _under_way(self) -> int:
-        return len(self.outgoing.asks) + len(self.incoming.asks)
+    def _busy(self) -> bool:
+        under_way = self.outgoing.asks or self.incoming.asks
+        return bool(self._queue or self._writing or under_way)
 
     def _say_goodbye(self) -> None:
         self.draining = True
@@ -182,8 +184,10 @@ class Session:
             self._writable = trio.Event()
             while frames := self._take():
                 data = joined(frames)
+                self._writing = True
                 with trio.move_on_after(limits.send_s) as scope:
                     await self._transport.send(data)
+                self._writing = False
                 if scope.cancelled_caught:
                     self.end(STUCK)
                 self._metrics.moved(self.peer.name, SENT, len(frames), len(data))

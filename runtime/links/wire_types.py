@@ -11,8 +11,6 @@ from typing import Any, Final
 
 import attrs
 
-from runtime.errors import ActorError
-
 DEPTH_MAX: Final = 32
 """Values within values; nothing that is sent is half as deep."""
 
@@ -39,12 +37,12 @@ class WireClass:
 class WireTypes:
     """The classes of which values may be sent and received. Nothing else is ever made.
 
-    A value is plain (None, numbers, texts, bytes, times with a zone), a tuple, list, set or
-    mapping of values, or of one of these classes: attrs classes, whose fields are values, and
-    enumerations. It comes back equal, and of the same types. `errors` are exceptions that askers
-    get as they are; they are made again from their `args`, or from what they have as `made_of`.
-    Everything else that a receiver raises is told as `ActorDown` with an unknown outcome. Both
-    sides of a link need the same.
+        A value is plain (None, numbers, texts, bytes, times with a zone), a tuple, list, set or
+        mapping of values, or of one of these classes: attrs classes, whose fields are values, and
+        enumerations, those that are named and those that are seen in a module. It comes back equal,
+    and of the same types. `errors` are exceptions that askers get as they are; they are made again
+    from their `args`, or from what they have as `made_of`. Everything else that a receiver raises
+    is told as `ActorDown` with an unknown outcome. Both sides of a link need the same.
     """
 
     def __init__(
@@ -176,14 +174,11 @@ def _name(class_: type) -> str:
 
 
 def _classes_of(module: ModuleType) -> list[type]:
-    """Those that are defined there and can be registered."""
+    """Those that can be registered, of all that it defines or imports."""
     return [
         each
         for each in vars(module).values()
-        if inspect.isclass(each)
-        and each.__module__ == module.__name__
-        and (attrs.has(each) or issubclass(each, Enum))
-        and not issubclass(each, ActorError)
+        if inspect.isclass(each) and (attrs.has(each) or issubclass(each, Enum))
     ]
 
 
