@@ -15,7 +15,7 @@ from prometheus_client import ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from cli.errors import EXIT_USAGE, CommandFailed
-from cli.link_secret import link_secrets
+from cli.link_keys import link_secrets
 from cli.plain_port import Page, Pages, PlainPort
 from cli.running import Run, StopPlan, run_command
 from cli.version import program_version
@@ -69,6 +69,7 @@ class Family:
 
     board: ParentBoard
     processes: Mapping[str, ProcessSpec]
+    demo: bool = False
 
 
 def serve_plan(settings: Settings, plan: Plan, file: Path, *, demo: bool) -> None:
@@ -85,6 +86,7 @@ def serve_plan(settings: Settings, plan: Plan, file: Path, *, demo: bool) -> Non
             name: process_of(shard, file, environment, settings, demo=demo)
             for name, shard in plan.shards.items()
         },
+        demo,
     )
     running: list[ActorSystem] = []
 
@@ -170,30 +172,33 @@ async def _run_parent(run: Run, family: Family, running: list[ActorSystem]) -> N
         running.append(system)
         address = await system.ref(PORT).ask(GetAddress())
         log.info("parent_port", address=str(address))
-        await _show(board, address)
+        await _show(board, address, demo=family.demo)
         await trio.sleep_forever()
 
 
-async def _show(board: ParentBoard, address: Address) -> None:
+async def _show(board: ParentBoard, address: Address, *, demo: bool) -> None:
     """Tell a person where to find it, when there is something to find."""
     for _ in range(LOOKS_MAX):
-        if board.readiness is Status.OK or board.down:
+        found = not demo or _facts(board, "demo")
+        if (board.readiness is Status.OK and found) or board.down:
             break
         await trio.sleep(SHOW_EVERY_S)
     lines = [f"LoyalNest {program_version()} runs as {len(board.plan.shards)} shards"]
     for name, shard in board.plan.shards.items():
         state = board.condition(name).value
         lines.append(f"shard {name:12} {state:10} {', '.join(shard.domains)}")
-    lines += [f"shard {name:12} serves {url}" for name, url in _urls(board)]
+    lines += [f"shard {name:12} serves {url}" for name, url in _facts(board, "http")]
+    lines += [f"demo merchant {merchant}" for _, merchant in _facts(board, "demo")]
     print("\n".join([*lines, f"health of all at {address.url}/health"]), flush=True)
 
 
-def _urls(board: ParentBoard) -> list[tuple[str, str]]:
+def _facts(board: ParentBoard, fact: str) -> list[tuple[str, str]]:
+    """What shards have said, by their names."""
     beats = {name: state.beat for name, state in board.states.items()}
     return [
-        (name, beat.facts["http"])
+        (name, beat.facts[fact])
         for name, beat in beats.items()
-        if beat is not None and "http" in beat.facts
+        if beat is not None and fact in beat.facts
     ]
 
 

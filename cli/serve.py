@@ -134,6 +134,8 @@ async def serve_until_cancelled(run: Run, serving: Serving) -> None:
         address = await system.ref(LISTENER).ask(GetAddress())
         serving.facts["http"] = address.url
         shop = await _open_shop(system, run.board) if serving.demo and serving.opens else None
+        if shop is not None:
+            serving.facts["demo"] = demo_shop.MERCHANT_ID
         await _announce(system, address.url, trouble)
         with serving_at(settings.data_dir, address.url):
             if serving.told:

@@ -12,7 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from cli.errors import EXIT_USAGE, CommandFailed
 from cli.lifeline import Lifeline
 from cli.limiting import limit_memory
-from cli.link_secret import link_secrets
+from cli.link_keys import link_secrets
 from cli.options import settings_options
 from cli.parent import check_storage
 from cli.plain_port import Page, Pages, PlainPort

@@ -16,7 +16,7 @@ ENV_PREFIX = "LOYALNEST_"
 DEVELOPMENT, PRODUCTION = "development", "production"
 KEY_FILE = "signing-key.pem"
 DATA_KEY_FILE = "personal-data.keys"
-LINK_FILE = "links.secret"
+LINK_FILE = "links.key"
 _SPEC = "loyalnest.setting"
 
 
@@ -143,9 +143,11 @@ class Settings:
             parsers.optional_file, "", "file with the keys of personal data and secrets, watched"
         )
     )
-    link_secret_file: Path | None = attrs.field(
+    link_key_file: Path | None = attrs.field(
         metadata=_row(
-            parsers.optional_file, "", "file with the secret, or two, that shards share; read again"
+            parsers.optional_file,
+            "",
+            "file with the key, or two, that shards know each other by; watched",
         )
     )
     public_url: str | None = attrs.field(
@@ -362,9 +364,9 @@ class Settings:
         return self.personal_data_key_file or self.data_dir / DATA_KEY_FILE
 
     @property
-    def link_secret(self) -> Path:
+    def link_key(self) -> Path:
         """Where the secret is that shards prove themselves with."""
-        return self.link_secret_file or self.data_dir / LINK_FILE
+        return self.link_key_file or self.data_dir / LINK_FILE
 
     def shown(self, name: str) -> str:
         """A value as it may be printed: no secret in it."""

@@ -22,8 +22,8 @@ def link_secrets(settings: Settings) -> Callable[[], Sequence[bytes]]:
     Outside of production one is made where there is none. Raises `CommandFailed` and
     `SettingsError`.
     """
-    path = settings.link_secret
-    if not path.exists() and not settings.production and settings.link_secret_file is None:
+    path = settings.link_key
+    if not path.exists() and not settings.production and settings.link_key_file is None:
         prepare_data_dir(settings)
         write_key_file(path, secrets.token_urlsafe(NEW_BYTES).encode() + b"\n", replace=False)
     read = partial(_read, settings)
@@ -32,10 +32,10 @@ def link_secrets(settings: Settings) -> Callable[[], Sequence[bytes]]:
 
 
 def _read(settings: Settings) -> Sequence[bytes]:
-    found = read_secret(settings.link_secret).encode().split()
+    found = read_secret(settings.link_key).encode().split()
     for secret in found:
         if len(secret) < SECRET_BYTES_MIN:
             raise CommandFailed(
-                f"secret file {settings.link_secret}: a secret has {SECRET_BYTES_MIN} bytes or more"
+                f"secret file {settings.link_key}: a secret has {SECRET_BYTES_MIN} bytes or more"
             )
     return found
