@@ -75,7 +75,9 @@ AT_ONCE = 20
 """Recipients of a step: so many at most are of unknown fate after a crash."""
 
 PAGE = 200
-"""Recipients written down in one transaction, which takes a few milliseconds."""
+PAGE_BESIDE = 40
+"""Recipients written down in one transaction: of 200 it takes a few milliseconds, of 40 less than
+one, which nobody notices who writes at the same time."""
 
 ORPHANS_AT_ONCE = 200
 REST_SHARE = 1.0
@@ -185,11 +187,12 @@ class _Pumping:
 
     async def _gather(self, broadcast: BroadcastRow) -> None:
         """Write the next recipients down."""
-        question = ListMembers(self.merchant_id, self.campaign_id, broadcast.gathered_to, PAGE)
+        page = PAGE_BESIDE if self.system.foreground.busy else PAGE
+        question = ListMembers(self.merchant_id, self.campaign_id, broadcast.gathered_to, page)
         members = await self.system.ref(QUERIES).ask(question)
         now = self.system.clock.now()
         last = members[-1] if members else broadcast.gathered_to
-        done = len(members) < PAGE
+        done = len(members) < page
         recipients = [
             delivery_write(broadcast, member, now, delivery_id=self.system.ids.new("dlv"))
             for member in members

@@ -31,6 +31,7 @@ from supervisors.application import ApplicationSpec, application
 from supervisors.cache import CACHE, cache_child
 from supervisors.platform import DatabaseSpec
 from tests.integration.cache.helpers import until
+from tests.noise import noise
 from tests.servers import PostgresServer, RedisServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.trio(run=host.run)]
@@ -171,9 +172,10 @@ async def test_without_redis_products_come_from_the_database(
         server.pause() if fault == "freeze" else server.kill()
         await one.put(200)
         reads = one.database.reads
-        took_s = await one.prices(100)
+        async with noise() as machine:
+            took_s = await one.prices(100)
         assert await one.price() == 200
-        assert took_s < TIMEOUT_S + 0.15
+        assert took_s < TIMEOUT_S + 0.15 + machine.worst_s
         assert one.database.reads == reads + 1
 
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -23,6 +24,7 @@ from tests.zygote import Forked, Order, Zygote
 ROOT = Path(__file__).parents[3]
 FIXTURE = ROOT / "tests" / "fixtures" / "orders_small.csv"
 TIMEOUT_S = 60.0
+LOOK_S = 0.01
 OUTPUT_MAX_BYTES = 16 * 1024 * 1024
 
 
@@ -110,6 +112,13 @@ class Running:
                 raise AssertionError(f"no line with {text!r}; stderr: {self.err}") from None
             if text in line:
                 return line
+
+    def logged(self, text: str) -> None:
+        """Wait until the log has `text` in it: a thread writes it, and an answer comes before."""
+        end = time.monotonic() + TIMEOUT_S
+        while text not in self.err:
+            assert time.monotonic() < end, f"no {text!r} in: {self.err}"
+            time.sleep(LOOK_S)
 
     def url(self) -> str:
         """Where `serve` serves."""

@@ -160,7 +160,7 @@ def test_verify_asks_the_server_that_has_the_data(tmp_path: Path) -> None:
         done = run("verify", "--merchant", "demo", cwd=tmp_path)
         assert done.code == 0, done
         assert done.out.splitlines()[-1] == "clean"
-        assert "/v1/points/verify" in server.err
+        server.logged("/v1/points/verify")
 
 
 def test_verify_of_an_unknown_merchant_fails(tmp_path: Path) -> None:

@@ -134,7 +134,12 @@ async def test_a_log_that_is_not_written_holds_up_nobody(tmp_path: Path) -> None
         assert "loyalnest_audit_outbox_lag_seconds 0.0" in (await api.client.get("/metrics")).text
         api.system.ref(AUDIT)._cell.signal(Resume())
         await has(api, 20)
-        assert "loyalnest_audit_entries_total 20.0" in (await api.client.get("/metrics")).text
+
+        async def counted() -> bool:
+            text = (await api.client.get("/metrics")).text
+            return "loyalnest_audit_entries_total 20.0" in text
+
+        await eventually(counted)
         assert (await verified(api))["clean"]
 
 

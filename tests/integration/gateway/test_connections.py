@@ -76,7 +76,7 @@ async def test_an_idle_connection_does_not_hold_up_the_end(tmp_path: Path) -> No
         await stream.send_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
         await stream.receive_some()
         began = trio.current_time()
-    assert trio.current_time() - began < 2.0
+    assert trio.current_time() - began < listener.drain_s / 2
     await stream.aclose()
 
 

@@ -53,7 +53,8 @@ async def test_an_export_has_what_every_domain_keeps(store_url: str, tmp_path: P
         async def whole() -> bool:
             file.update(await ok(api, "GET", export, role=Role.PLATFORM))
             settled = file["messages"] and file["messages"][0]["state"] == "suppressed"
-            return bool(settled and file["badges"] and file["events"] and file["rfm"])
+            others = ("ledger", "badges", "events", "rfm")
+            return bool(settled and all(file[name] for name in others))
 
         await eventually(whole)
         assert {name: len(file[name]) for name in LISTS} == {

@@ -19,7 +19,8 @@ ME = "/v1/auth/me"
 JUMP_S = 300.0
 LIMIT = 5
 SETTINGS = GatewaySettings(rate_limits=RateLimitSettings(routes={f"GET {ME}": LIMIT}))
-PROMPT_S = 3.0
+PROMPT_S = JUMP_S / 10
+"""Who waited for the wall clock would wait until it is where it was."""
 
 
 @attrs.define

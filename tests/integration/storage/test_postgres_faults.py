@@ -245,14 +245,16 @@ async def test_after_a_thousand_cancellations_every_answer_belongs_to_its_questi
     if delay_s:
         far.proxy.delay(delay_s, delay_s / 2)
     random = Random(6)
-    begun, cancelled, answered = 0, 0, 0
+    begun, cancelled, answered, usual_s = 0, 0, 0, 0.006 + 10 * delay_s
 
     async def ask_and_cancel() -> None:
         nonlocal begun, cancelled, answered
         while cancelled < CANCELLATIONS:
             begun += 1
             number = begun
-            with trio.move_on_after(random.expovariate(1 / (0.006 + 10 * delay_s))) as scope:
+            # Where hardly anything is answered in time, the machine is busy.
+            patience_s = usual_s if answered * 20 >= cancelled else 10 * usual_s
+            with trio.move_on_after(random.expovariate(1 / patience_s)) as scope:
                 assert await _ask(far, random, number) == number
                 answered += 1
             cancelled += scope.cancelled_caught
@@ -297,10 +299,12 @@ async def test_a_killed_server_is_told_at_once_and_found_again(mortal: Far) -> N
     await trio.to_thread.run_sync(mortal.server.kill)
     for _ in range(50):
         for work in (read(mortal), append(mortal, 1)):
-            begun = trio.current_time()
-            with unavailable():
-                await work()
-            assert trio.current_time() - begun < AT_ONCE_S
+            async with noise() as machine:
+                begun = trio.current_time()
+                with unavailable():
+                    await work()
+                took_s = trio.current_time() - begun
+            assert took_s < AT_ONCE_S + machine.worst_s
     await trio.to_thread.run_sync(mortal.server.start)
     assert await mortal.until_served() < RECOVERY_S
     await append(mortal, 2)()
@@ -309,17 +313,18 @@ async def test_a_killed_server_is_told_at_once_and_found_again(mortal: Far) -> N
 
 async def test_readers_that_wait_when_the_server_is_killed_are_told_at_once(mortal: Far) -> None:
     async def wait() -> None:
-        with unavailable():
+        with request_context(deadline=trio.current_time() + 20), unavailable():
             await mortal.store.fetch("SELECT pg_sleep(30)")
 
-    with request_context(deadline=trio.current_time() + 20):
+    async with noise() as machine:
         async with trio.open_nursery() as nursery:
             for _ in range(READERS * 3):
                 nursery.start_soon(wait)
             await mortal.until_asleep("pg_sleep(30)")
             await trio.to_thread.run_sync(mortal.server.kill)
             killed_at = trio.current_time()
-        assert trio.current_time() - killed_at < AT_ONCE_S
+        took_s = trio.current_time() - killed_at
+    assert took_s < AT_ONCE_S + machine.worst_s
 
 
 async def test_a_frozen_server_answers_by_the_deadline_and_is_found_again(mortal: Far) -> None:
