@@ -207,7 +207,7 @@ def platform(
                 mailbox=MailboxSpec(capacity=JOURNAL_CAPACITY),
                 shutdown_s=10.0,
             ),
-            *(() if subscriptions is None else (_relay(handle, subscriptions),)),
+            *(() if subscriptions is None else (_relay(handle, subscriptions, ownership),)),
             cache,
             *jobs_children(handle.share("jobs"), jobs if jobs is not None else JobsSpec()),
             *((secrets_child(secrets),) if secrets else ()),
@@ -219,5 +219,7 @@ def platform(
     )
 
 
-def _relay(handle: DatabaseHandle, subscriptions: Mapping[str, Sequence[str]]) -> ChildSpec:
-    return ChildSpec("relay", lambda: OutboxRelay(handle, subscriptions), name=RELAY)
+def _relay(
+    handle: DatabaseHandle, subscriptions: Mapping[str, Sequence[str]], ownership: Ownership
+) -> ChildSpec:
+    return ChildSpec("relay", lambda: OutboxRelay(handle, subscriptions, ownership), name=RELAY)

@@ -67,7 +67,7 @@ class Outgoing:
         to be sent: nobody waits for it, or it cannot be."""
         frame = None
         if envelope.withdrawn:
-            proxy_of(envelope).bury_unwanted(envelope)
+            envelope.receiver.bury_unwanted(envelope)
         else:
             frame = self._encode(envelope)
         if frame is None:

@@ -22,9 +22,9 @@ class LinkLimits:
     wait a time drawn evenly between 0 and `backoff_base_s` · 2ⁿ, at most `backoff_cap_s`.
     """
 
-    window: int = 256
-    mailbox: int = 1024
-    frame_bytes_max: int = 1 << 20
+    window: int = attrs.field(default=256, validator=attrs.validators.ge(1))
+    mailbox: int = attrs.field(default=1024, validator=attrs.validators.ge(1))
+    frame_bytes_max: int = attrs.field(default=1 << 20, validator=attrs.validators.ge(1024))
     handshake_s: float = 5.0
     ping_every_s: float = 1.0
     silence_max_s: float = 3.0
@@ -70,7 +70,7 @@ class LinksSpec:
     while they are being replaced. `generation` counts the processes that have had the name
     `shard`: of two that say they are the same shard the higher one counts, and of equal ones the
     one that connected last. It is read at each handshake. `listen` is the address where peers
-    dial this shard, None where none does.
+    dial this shard, None where none does. Raises `ValueError` for a name in two places.
     """
 
     shard: str
@@ -82,3 +82,12 @@ class LinksSpec:
     offers: Offers = Offers()
     generation: Callable[[], int] = _one_generation
     limits: LinkLimits = LinkLimits()
+
+    def __attrs_post_init__(self) -> None:
+        shards = (self.shard, *(peer.name for peer in self.peers))
+        actors = [name for peer in self.peers for name in peer.actors]
+        regions = [name for peer in self.peers for name in peer.regions]
+        for names in (shards, actors, regions):
+            twice = {name for name in names if names.count(name) > 1}
+            if twice:
+                raise ValueError(f"in two places: {', '.join(sorted(twice))}")

@@ -8,10 +8,10 @@ that hangs up, and an error in its reader would end whatever nursery that runs i
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
 import attrs
 import structlog
@@ -91,16 +91,18 @@ class WebSocketNetwork:
         host, port = host_and_port(address)
         stream = await self._connected(host, port)
         async with _caught(stream) as nursery:
-            connection = await wrap_client_stream(
-                nursery,
-                stream,
-                host,
-                RESOURCE,
-                message_queue_size=QUEUE_MESSAGES,
-                max_message_size=message_bytes_max,
-                receive_buffer_size=RECEIVE_BYTES,
-            )
-            if connection.closed is not None:
+            connection = None
+            with _opening(nursery) as readers:
+                connection = await wrap_client_stream(
+                    readers,
+                    stream,
+                    host,
+                    RESOURCE,
+                    message_queue_size=QUEUE_MESSAGES,
+                    max_message_size=message_bytes_max,
+                    receive_buffer_size=RECEIVE_BYTES,
+                )
+            if connection is None or connection.closed is not None:
                 raise TransportClosed("the WebSocket was refused")
             transport = WebSocketTransport(connection, stream)
             try:
@@ -180,9 +182,9 @@ class WebSocketNetwork:
     async def _accepted(
         self, nursery: trio.Nursery, stream: trio.abc.Stream, message_bytes_max: int
     ) -> WebSocketConnection:
-        with trio.move_on_after(OPENING_S):
+        with trio.move_on_after(OPENING_S), _opening(nursery) as readers:
             request = await wrap_server_stream(
-                nursery,
+                readers,
                 stream,
                 message_queue_size=QUEUE_MESSAGES,
                 max_message_size=message_bytes_max,
@@ -192,6 +194,29 @@ class WebSocketNetwork:
                 return await request.accept()
             await request.reject(404)
         raise TransportClosed("no WebSocket for links")
+
+
+@attrs.define
+class _Readers:
+    """In place of a nursery, for whoever starts a reader: `opening` ends when that does."""
+
+    _nursery: trio.Nursery
+    _opening: trio.CancelScope
+
+    def start_soon(self, read: Callable[[], Awaitable[None]]) -> None:
+        self._nursery.start_soon(self._read, read)
+
+    async def _read(self, read: Callable[[], Awaitable[None]]) -> None:
+        await read()
+        self._opening.cancel()
+
+
+@contextmanager
+def _opening(nursery: trio.Nursery) -> Iterator[trio.Nursery]:
+    """The time until a connection is a WebSocket, which ends when the other side hangs up:
+    trio-websocket would wait on."""
+    with trio.CancelScope() as scope:
+        yield cast("trio.Nursery", _Readers(nursery, scope))
 
 
 @asynccontextmanager

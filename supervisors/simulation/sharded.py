@@ -13,8 +13,18 @@ from runtime.context import time_left_s
 from runtime.journal import JOURNAL, Append
 from runtime.links import Links
 from runtime.parking import monotonic
-from runtime.sim import Findings, Life, Operation, Run, World
-from runtime.sim.faults import CHANCES, LINK_CHANCES, LINK_TROUBLES, TROUBLES, FaultSpec
+from runtime.sim import (
+    CHANCES,
+    LINK_CHANCES,
+    LINK_TROUBLES,
+    TROUBLES,
+    FaultSpec,
+    Findings,
+    Life,
+    Operation,
+    Run,
+    World,
+)
 from runtime.sim.system import SimulatedSystem
 from runtime.storage import TakenOver
 from supervisors.application import DOMAINS

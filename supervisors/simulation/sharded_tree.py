@@ -136,7 +136,7 @@ def _platform(world: World, life: Life, handle: DatabaseHandle, cache: CacheHand
     """The journal writes under the partition of its shard; one relay serves the whole store."""
     ownership = Ownership(partition=life.shard, on_loss=handle.retire)
     spec = simulated_database(world, life)
-    relay = ChildSpec("relay", lambda: OutboxRelay(handle, SUBSCRIPTIONS), name=RELAY)
+    relay = ChildSpec("relay", lambda: OutboxRelay(handle, SUBSCRIPTIONS, ownership), name=RELAY)
     return Supervisor(
         (
             ChildSpec(

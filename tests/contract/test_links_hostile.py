@@ -22,6 +22,7 @@ from runtime.links.frames import (
     Ask,
     Cancel,
     Credit,
+    Failure,
     Frame,
     Hello,
     Offer,
@@ -48,7 +49,7 @@ from tests.shards import (
 )
 
 STRICT = attrs.evolve(
-    QUICK, handshake_s=0.2, ping_every_s=0.1, silence_max_s=0.2, send_s=0.2, window=16
+    QUICK, handshake_s=0.6, ping_every_s=0.2, silence_max_s=0.4, send_s=0.4, window=16
 )
 
 
@@ -87,7 +88,7 @@ class Stage:
 
     async def the_others_work(self) -> None:
         for asker, name in ((self.friend, "one.clerk"), (self.victim, "two.clerk")):
-            assert await asker.ref(name).ask(Echo("still there"), timeout_s=2) == "still there"
+            assert await asker.ref(name).ask(Echo("still there"), timeout_s=5) == "still there"
 
     def failures(self, reason: str, peer: str = "bad") -> float:
         """How often that is counted."""
@@ -118,7 +119,7 @@ async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
 async def ends(transport: LinkTransport) -> list[Frame]:
     """Read until the other side has closed it, which it does soon."""
     read: list[Frame] = []
-    with trio.fail_after(3):
+    with trio.fail_after(10):
         while True:
             try:
                 read += frames_of(await transport.receive())
@@ -209,12 +210,11 @@ async def test_a_handshake_that_was_recorded_is_worth_nothing(stage: Stage) -> N
 
 
 async def test_who_says_nothing_is_not_waited_for(stage: Stage) -> None:
-    async with stage.connected() as transport:
-        assert await ends(transport) == []
-    async with stage.connected() as transport:
+    async with stage.connected() as silent, stage.connected() as transport:
         await transport.send(hello())
         await transport.receive()
         assert await ends(transport) == []
+        assert await ends(silent) == []
     assert stage.failures("handshake_timeout", peer="") == 2
     await stage.the_others_work()
 
@@ -265,10 +265,10 @@ async def test_harmless_nonsense_is_answered_or_ignored(stage: Stage) -> None:
     async with stage.linked() as (transport, _):
         await transport.send(joined(list(map(encode_frame, nonsense))))
         kinds: dict[int, str] = {}
-        with trio.fail_after(3):
+        with trio.fail_after(10):
             while len(kinds) < 6:
                 for frame in frames_of(await transport.receive()):
-                    if hasattr(frame, "kind"):
+                    if isinstance(frame, Failure):
                         kinds[frame.number] = frame.kind
                     elif isinstance(frame, Answer):
                         kinds[frame.number] = "answer"
@@ -304,7 +304,7 @@ async def test_who_stops_reading_loses_its_link_and_nobody_waits_for_it(stage: S
                     return
 
         nursery.start_soon(ask_for_much)
-        with trio.fail_after(3):
+        with trio.fail_after(10):
             while stage.victim.links.is_up("bad"):
                 await trio.sleep(0.02)
                 await stage.the_others_work()
@@ -314,7 +314,7 @@ async def test_who_stops_reading_loses_its_link_and_nobody_waits_for_it(stage: S
 
 async def test_who_never_answers_is_found_out_by_its_silence(stage: Stage) -> None:
     async with stage.linked() as (transport, _):
-        with trio.fail_after(3):
+        with trio.fail_after(10):
             while not stage.failures("silent"):  # noqa: ASYNC110 - nobody tells
                 await trio.sleep(0.02)
         await ends(transport)
@@ -324,7 +324,7 @@ async def test_who_never_answers_is_found_out_by_its_silence(stage: Stage) -> No
 async def send_raw(address: str, data: bytes) -> bytes:
     host, port = address.split(":")
     async with await trio.open_tcp_stream(host, int(port)) as stream:
-        with trio.fail_after(3):
+        with trio.fail_after(10):
             try:
                 await stream.send_all(data)
                 return await stream.receive_some()

@@ -61,6 +61,7 @@ ASK_FOR_A_DEADLINE = {
 NEITHER_IN_NOR_OUT = {
     "runtime.host": "the loop under Trio's, through which adapters await their drivers",
     "runtime.host_wait": "the loop under Trio's",
+    "runtime.links.websocket": "other shards of this program: every ask ends by its deadline",
     "runtime.processes": "processes of our own, asked with a limit, and ended when it passes",
     "cli.http_client": "a command that asks a running server, with a limit of its own",
     "cli.story.command": "it looks for a free port, for a server of its own",

@@ -111,7 +111,7 @@ def sharded(directory: Path, url: str, merchant: str, *flags: str) -> Iterator[S
     path = directory / "plan.toml"
     impatient = PLAN.read_text().replace("memory_mib", f"silence_s = {SILENCE_S}\nmemory_mib")
     path.write_text(free_addresses(impatient))
-    arguments = ("--plan", path, "--shutdown-delay-s", "0.2", *flags)
+    arguments = ("--plan", str(path), "--shutdown-delay-s", "0.2", *flags)
     with started("serve", *arguments, cwd=directory, LOYALNEST_DATABASE_URL=url) as running:
         running.line_with("health of all")
         made = run("token", "--merchant", merchant, "--role", "owner", cwd=directory)

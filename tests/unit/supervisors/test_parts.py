@@ -185,7 +185,8 @@ def test_plans_that_divide_the_work_alike_share_their_partitions_and_others_do_n
 
 
 def test_changes_that_are_heard_from_others_are_not_passed_on_again() -> None:
-    changes, passed = Changes(), []
+    changes = Changes()
+    passed: list[tuple[str, ...]] = []
     changes.pass_on = passed.append
     with changes.watching("points", "shop", "ada"):
         changes.hear("points", "shop", "ada")
