@@ -11,16 +11,11 @@ import pytest
 
 from runtime.policies import be_strict
 from tests.binary import BinaryBuild, planned_build
+from tests.dealing import BINARY_TESTS, SpreadScheduling, by_length, dealt
 from tests.plain_log import log_plainly
 from tests.scratch import keep_files_in_memory
 from tests.servers import copy_from, postgres, redis_server
 from tests.turns import import_tests
-
-BINARY_TESTS = "test_binary.py"
-"""Come last, when the binary is ready."""
-
-LONGEST = {"test_all_together.py", "test_planted.py", "test_scenarios.py", "test_operations.py"}
-"""Come first."""
 
 GARBAGE_THRESHOLDS = (50_000, 20, 20)
 """Those of the program. With the usual ones the collector takes a tenth of the suite's time."""
@@ -104,7 +99,7 @@ def _build_if_tested(config: pytest.Config, ids: Iterable[str]) -> None:
         builds.enter_context(build.running())
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let `pytest.mark.trio(run=...)` of a test, else of its module, win over `trio_mode`."""
     for item in items:
         module = item.getparent(pytest.Module)
@@ -112,11 +107,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         of_module = module.iter_markers("trio") if module is not None else ()
         for mark in of_test or of_module:
             item.add_marker(pytest.mark.trio(**mark.kwargs), append=False)
-    items.sort(key=_when)
+    items[:] = dealt(items) if hasattr(config, "workerinput") else by_length(items)
 
 
-def _when(item: pytest.Item) -> int:
-    """What takes long and is one module would keep one worker busy at the end."""
-    if item.path.name == BINARY_TESTS:
-        return 2
-    return int(item.path.parent.name != "unit" and item.path.name not in LONGEST)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SpreadScheduling | None:
+    return SpreadScheduling(config, log) if config.option.dist == "loadfile" else None

@@ -57,7 +57,7 @@ class Admission:
 
     async def caller(self, principal: Principal, route: Route, limit: Limit | None) -> Headers:
         """Count a request with a valid token; headers for its answer. Raises `Problem`."""
-        return await self._limits.caller(principal, route.name, limit)
+        return await self._limits.caller(principal, route.name, limit, personal=route.personal)
 
     async def failed_authentication(self, address: str) -> None:
         """Count a request without a valid token. Raises `Problem` after too many."""

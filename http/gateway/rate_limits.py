@@ -29,6 +29,7 @@ CUSTOMER: Final = "customer"
 ADDRESS: Final = "address"
 AUTHENTICATION: Final = "authentication"
 MERCHANT_ROUTE: Final = "merchant_route"
+PERSON_ROUTE: Final = "person_route"
 ADDRESS_ROUTE: Final = "address_route"
 
 NO_HEADERS: Final[Headers] = ()
@@ -75,20 +76,32 @@ class RateLimits:
         self._address = _limit(settings.address_per_minute)
         self._claims: dict[tuple[str | None, ...], list[Claim]] = {}
 
-    async def caller(self, principal: Principal, route: str, limit: Limit | None) -> Headers:
-        """Count a call with a valid token; headers for its answer. Raises `Problem`."""
+    async def caller(
+        self, principal: Principal, route: str, limit: Limit | None, *, personal: bool = False
+    ) -> Headers:
+        """Count a call with a valid token; headers for its answer. Raises `Problem`.
+
+        The limit of a `personal` route is that of the caller, so that nobody uses up what others
+        of the same merchant need.
+        """
         known = (principal.merchant_id, principal.customer_id, principal.subject, route)
         claims = self._claims.get(known)
         if claims is None:
             if len(self._claims) == CLAIMS_MAX:
                 self._claims.clear()
-            claims = self._claims[known] = self._of(principal, route, limit)
+            claims = self._claims[known] = self._of(principal, route, limit, personal)
         return await self._take(claims)
 
-    def _of(self, principal: Principal, route: str, limit: Limit | None) -> list[Claim]:
+    def _of(
+        self, principal: Principal, route: str, limit: Limit | None, personal: bool
+    ) -> list[Claim]:
         whose = principal.merchant_id or f"platform/{principal.subject[:SUBJECT_MAX]}"
         claims = []
-        if limit is not None:
+        if limit is not None and personal:
+            person = principal.customer_id or principal.subject[:SUBJECT_MAX]
+            key = f"{PERSON_ROUTE}:{whose}:{person}:{route}"
+            claims.append(Claim(PERSON_ROUTE, key, limit))
+        elif limit is not None:
             claims.append(Claim(MERCHANT_ROUTE, f"{MERCHANT_ROUTE}:{whose}:{route}", limit))
         if principal.customer_id is not None and self._customer is not None:
             key = f"{CUSTOMER}:{whose}:{principal.customer_id}"

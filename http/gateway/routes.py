@@ -188,8 +188,9 @@ class Route:
     One with `raw` media types takes bodies of these as they are: a `RawBody`;
     `headers` tells which further ones it needs, and what for.
     With `body_optional` an empty body stands for the defaults. `deadline_s` takes the place of
-    the deadline that requests usually have. `limit_per_minute` is how often one merchant, or one
-    address on a public route, may use it; a route that is `unlimited` counts against no limit.
+    the deadline that requests usually have. `limit_per_minute` is how often one merchant, one
+    address on a public route, or one caller of a `personal` route may use it; a route that is
+    `unlimited` counts against no limit.
     `priority` says what is given up first under overload. A `personal` route is about nobody but
     the caller, and needs no permission.
     """

@@ -6,7 +6,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -133,6 +133,30 @@ class Module:
         init=False, eq=False, default=attrs.Factory(lambda m: ast.parse(m.source), takes_self=True)
     )
 
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """All of the tree. Walking it takes longer than most rules do."""
+        return tuple(ast.walk(self.tree))
+
+    @cached_property
+    def definitions(self) -> tuple[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, ...]:
+        kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+        return tuple(node for node in self.nodes if isinstance(node, kinds))
+
+    @cached_property
+    def import_statements(self) -> tuple[ast.Import | ast.ImportFrom, ...]:
+        """Without those in blocks that only type checkers read."""
+        blocks = (node for node in self.nodes if isinstance(node, ast.If))
+        for_types = (node for node in blocks if "TYPE_CHECKING" in ast.unparse(node.test))
+        unread = {inner for block in for_types for inner in ast.walk(block)}
+        statements = (node for node in self.nodes if isinstance(node, ast.Import | ast.ImportFrom))
+        return tuple(node for node in statements if node not in unread)
+
+    @cached_property
+    def calls(self) -> tuple[str, ...]:
+        """What is called, as it is written."""
+        return tuple(ast.unparse(node.func) for node in self.nodes if isinstance(node, ast.Call))
+
     @property
     def root(self) -> str:
         return self.name.partition(".")[0]
@@ -199,23 +223,14 @@ def ours() -> tuple[Module, ...]:
 
 def imports(module: Module, known: frozenset[str]) -> Iterator[str]:
     """Dotted names that `module` imports when it runs: submodules rather than packages."""
-    for node in _running(module.tree):
+    for node in module.import_statements:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             base = node.module or ""
             for alias in node.names:
                 name = f"{base}.{alias.name}"
                 yield name if name in known else base
-
-
-def _running(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes below, without the blocks that only type checkers read."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-            continue
-        yield child
-        yield from _running(child)
 
 
 def upward_imports(module: Module, known: frozenset[str]) -> list[str]:
@@ -300,12 +315,14 @@ def test_http_is_a_plain_folder_and_its_name_means_the_standard_library() -> Non
 # Clock, randomness, ids
 
 
+def last_names(module: Module) -> Iterator[str]:
+    """What is called: its name, and the one before."""
+    return (".".join(called.rsplit(".", 2)[-2:]) for called in module.calls)
+
+
 def impurities(module: Module) -> list[str]:
     found = [name for name in imports(module, PASSED_IN) if name in IMPURE_MODULES]
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Call):
-            called = ".".join(ast.unparse(node.func).rsplit(".", 2)[-2:])
-            found += [called] if called in IMPURE_CALLS else []
+    found += [called for called in last_names(module) if called in IMPURE_CALLS]
     return [f"{module.name} uses {name}" for name in found]
 
 
@@ -346,10 +363,7 @@ def test_the_port_rule_tells_pure_from_impure(source: str, count: int) -> None:
 def ways_out(module: Module) -> list[str]:
     """What of a module reaches out of the process."""
     found = [name for name in imports(module, frozenset()) if name.split(".")[0] in IO_MODULES]
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Call):
-            called = ".".join(ast.unparse(node.func).rsplit(".", 2)[-2:])
-            found += [called] if called in IO_CALLS else []
+    found += [called for called in last_names(module) if called in IO_CALLS]
     return [f"{module.name} uses {name}" for name in found]
 
 
@@ -396,8 +410,8 @@ def undocumented(module: Module) -> list[str]:
 def long_functions(module: Module) -> list[str]:
     return [
         f"{module.name}.{node.name} has {node.end_lineno - node.lineno + 1} lines"
-        for node in ast.walk(module.tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in module.definitions
+        if not isinstance(node, ast.ClassDef)
         if node.end_lineno is not None
         if node.end_lineno - node.lineno >= FUNCTION_LINES_MAX
     ]
@@ -434,7 +448,7 @@ def test_the_rules_of_size_and_documentation_see_offenders() -> None:
 def foreign_text() -> re.Pattern[str]:
     """Absolute paths of machines, and hosts of registries: spelled so as not to find itself."""
     folders = ("work", "home", "root", "opt/wheels", "tmp")
-    paths = [rf"(?<![\w.~$}})\]*-])/{folder}/" for folder in folders]
+    paths = [rf"/(?<![\w.~$}})\]*-]/){folder}/" for folder in folders]
     registries = ("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("npmjs", "com")
     more_registries = ("yarnpkg", "com"), ("crates", "io"), ("docker", "io")
     hosts = [rf"\b{name}\.{top}\b" for name, top in (*registries, *more_registries)]
@@ -504,7 +518,7 @@ def sql_texts() -> Iterator[str]:
     """The SQL files, and the strings in the product's modules."""
     yield from (path.read_text() for path in files() if path.suffix == ".sql")
     for module in ours():
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield node.value
 
@@ -554,13 +568,13 @@ def clauses_stated() -> set[str]:
     return set(re.findall(r"^- \*\*([A-Z]\d+)\*\*", text, re.MULTILINE))
 
 
+@cache
 def clauses_tested() -> set[str]:
     docs = [
         ast.get_docstring(node) or ""
         for module in modules()
         if module.root == "tests"
-        for node in ast.walk(module.tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module)
+        for node in (module.tree, *module.definitions)
     ]
     return set().union(*map(clauses_cited, docs))
 

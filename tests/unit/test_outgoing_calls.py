@@ -94,11 +94,9 @@ def outgoing(module: Module) -> Iterator[str]:
     for name in imports(module, frozenset()):
         if name in CLIENTS or name.partition(".")[0] in CLIENTS:
             yield name
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Call):
-            called = ast.unparse(node.func)
-            if called.rpartition(".")[2] in DOORS or called.endswith("host.call"):
-                yield called
+    for called in module.calls:
+        if called.rpartition(".")[2] in DOORS or called.endswith("host.call"):
+            yield called
 
 
 def test_whatever_can_talk_to_the_outside_is_an_adapter_behind_a_pipeline() -> None:

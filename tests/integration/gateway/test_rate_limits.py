@@ -63,6 +63,13 @@ async def test_the_eleventh_on_a_route_is_429_and_the_hundred_and_first_in_all(
         assert 30 - refilled - 1 <= mix.count(429) <= 30
 
 
+async def test_nobody_uses_up_what_others_need_for_their_own_account(tmp_path: Path) -> None:
+    async with serving(tmp_path, routes={f"GET {ME}": 3}) as api:
+        for customer in ("cust-1", "cust-2"):
+            token = api.token(Role.CUSTOMER, customer_id=customer)
+            assert await statuses(api, [ME] * 4, token=token) == [200] * 3 + [429]
+
+
 async def test_retry_after_is_true(tmp_path: Path) -> None:
     async with serving(tmp_path, merchant_per_minute=60) as api:
         token = api.token()

@@ -29,6 +29,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that there are several, of few recipients."""
     monkeypatch.setattr(pump, "AT_ONCE", AT_ONCE)
     monkeypatch.setattr(pump, "PAGE", AT_ONCE)
+    monkeypatch.setattr(pump, "PAGE_BESIDE", AT_ONCE)
 
 
 async def run_to_the_end(here: World, crash: Crash) -> DeliveryStats:
