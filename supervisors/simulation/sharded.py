@@ -181,6 +181,12 @@ class ShardsScenario(ApplicationScenario):
             self._trees = ShardedTree(wire_types(Number, Told), (RECORDER,), more)
         return self._trees.root(world, life)
 
+    async def perform(self, run: Run, operation: Operation) -> None:
+        try:
+            await super().perform(run, operation)
+        except (AttributeError, TypeError) as error:
+            run.findings.add(OWN_ANSWER, f"{operation} got an answer of another type: {error}")
+
     async def recover(self, run: Run) -> None:
         """What gave up is started again by hand in both shards, and dead events are put back."""
         for service in run.services.values():
