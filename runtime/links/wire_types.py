@@ -37,12 +37,12 @@ class WireClass:
 class WireTypes:
     """The classes of which values may be sent and received. Nothing else is ever made.
 
-    A value is plain (None, numbers, texts, bytes, times with a zone), a tuple, list, set or
-    mapping of values, or of one of these classes: attrs classes, whose fields are values, and
-    enumerations, those that are named and those that are seen in a module. It comes back equal,
+        A value is plain (None, numbers, texts, bytes, times with a zone), a tuple, list, set or
+        mapping of values, or of one of these classes: attrs classes, whose fields are values, and
+        enumerations, those that are named and those that are seen in a module. It comes back equal,
     and of the same types. `errors` are exceptions that askers get as they are; they are made again
-    from their `args`, and everything else that a receiver raises is told as `ActorDown` with an
-    unknown outcome. Both sides of a link need the same.
+    from their `args`, or from what they have as `made_of`. Everything else that a receiver raises
+    is told as `ActorDown` with an unknown outcome. Both sides of a link need the same.
     """
 
     def __init__(
@@ -128,7 +128,8 @@ class WireTypes:
         if self._errors.get(name) is not type(error):
             return None
         try:
-            return [name, *[self.to_plain(argument) for argument in error.args]]
+            made_of = getattr(error, "made_of", error.args)
+            return [name, *[self.to_plain(argument) for argument in made_of]]
         except NotWireable:
             return None
 
