@@ -21,7 +21,7 @@ from cli.running import Run, StopPlan, run_command
 from cli.version import program_version
 from config import Settings
 from config.loading import CONFIG_ENV
-from config.plans import Plan, ShardPlan
+from config.plans import Plan, ShardPlan, load_plan, plan_text
 from config.settings import specs
 from gateway.messages import Address, GetAddress
 from runtime import ActorSystem, ChildSpec
@@ -32,6 +32,9 @@ from supervisors.parent import ParentBoard, ShardCondition, end_in_order, parent
 log = structlog.get_logger("loyalnest.parent")
 
 PORT: Final = "parent.port"
+PLAN_TEXT_ENV: Final = "_LOYALNEST_PLAN_TEXT"
+"""Where a shard that a parent has started finds what was in the file of its plan. No setting."""
+
 INNER_STOP_S: Final = 5.0
 """Of the time for a stop, what is for the shards that do not serve the API. The others have the
 rest, as they wait for their clients."""
@@ -72,14 +75,20 @@ class Family:
     demo: bool = False
 
 
-def serve_plan(settings: Settings, plan: Plan, file: Path, *, demo: bool) -> None:
-    """Run the shards of a plan until a signal; a second one ends all of them at once."""
+def serve_plan(settings: Settings, file: Path, *, demo: bool) -> None:
+    """Run the shards of a plan until a signal; a second one ends all of them at once.
+
+    Shards that are started again have the plan as it was read here: one that divided otherwise
+    would end the work of all that still run.
+    """
+    text = plan_text(file)
+    plan = load_plan(file, text)
     check_storage(settings, plan)
     if len(plan.shards) > 1:
         link_secrets(settings)
     states = {name: ProcessState(name) for name in plan.shards}
     context = click.get_current_context()
-    environment = child_environment(context.params, os.environ, settings)
+    environment = child_environment(context.params, os.environ, settings) | {PLAN_TEXT_ENV: text}
     family = Family(
         ParentBoard(plan, states),
         {

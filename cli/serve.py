@@ -24,7 +24,6 @@ from cli.tokens import new_token
 from cli.version import program_version
 from cli.watchdog import watching
 from config import Settings
-from config.plans import load_plan
 from gateway.application import gateway_children, watching_children
 from gateway.messages import LISTENER, Address, GetAddress
 from runtime import ActorError, ActorSystem, ChildSpec
@@ -67,7 +66,7 @@ def serve(settings: Settings, demo: bool, plan_file: str | None) -> None:
     if plan_file is not None:
         from cli.parent import serve_plan  # noqa: PLC0415 - few need it
 
-        serve_plan(settings, load_plan(Path(plan_file)), Path(plan_file), demo=demo)
+        serve_plan(settings, Path(plan_file), demo=demo)
         return
 
     async def body(run: Run) -> None:

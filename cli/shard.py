@@ -1,5 +1,6 @@
 """`loyalnest shard`: one process of a plan, started by hand or by the parent that keeps it."""
 
+import os
 from pathlib import Path
 
 import attrs
@@ -14,7 +15,7 @@ from cli.lifeline import Lifeline
 from cli.limiting import limit_memory
 from cli.link_keys import link_secrets
 from cli.options import settings_options
-from cli.parent import check_storage
+from cli.parent import PLAN_TEXT_ENV, check_storage
 from cli.plain_port import Page, Pages, PlainPort
 from cli.running import Run, StopPlan, run_command
 from cli.serve import Serving, serve_until_cancelled, take_leave
@@ -46,7 +47,8 @@ def shard(settings: Settings, name: str, plan_file: str, demo: bool, lifeline: i
     `serve --plan` starts all shards of a plan on one machine, and starts them again when they end.
     With this command shards run on several machines.
     """
-    plan = load_plan(Path(plan_file))
+    text = os.environ.get(PLAN_TEXT_ENV) if lifeline is not None else None
+    plan = load_plan(Path(plan_file), text)
     if name not in plan.shards:
         detail = unknown("a shard of the plan", name, plan.shards)
         raise CommandFailed(f"{name} {detail}", EXIT_USAGE)

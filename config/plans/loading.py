@@ -15,6 +15,9 @@ from config.parsers import bind_address
 from config.plans.model import DOMAINS, Plan, RestartBounds, ShardPlan
 
 SHARDS_MAX: Final = 32
+PLAN_BYTES_MAX: Final = 64 * 1024
+"""It is handed on to the shards in a variable, which has less than 128 KiB."""
+
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,30}")
 
 PARTS: Final = frozenset({"health", "relay", "restarts", "shards"})
@@ -44,9 +47,9 @@ class PlanError(SettingsError):
         self.problems = problems
 
 
-def load_plan(path: Path) -> Plan:
-    """The plan in a file. Raises `PlanError`."""
-    table = _read(path)
+def load_plan(path: Path, text: str | None = None) -> Plan:
+    """The plan in a file, or in the `text` that it had when it was read. Raises `PlanError`."""
+    table = _table(path, plan_text(path) if text is None else text)
     problems: list[str] = []
     shards = _shards(table, problems)
     restarts = _part(table.get("restarts", {}), _Restarts, "restarts", problems)
@@ -63,16 +66,24 @@ def load_plan(path: Path) -> Plan:
     return Plan(shards=shards, relay=relay or home, health=str(health), restarts=bounds)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def plan_text(path: Path) -> str:
+    """What is in the file of a plan. Raises `PlanError`."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
     except OSError as error:
-        reason = error.strerror or str(error)
-    except UnicodeDecodeError:
-        reason = "not UTF-8 text"
+        raise PlanError(path, (error.strerror or str(error),)) from error
+    except UnicodeDecodeError as error:
+        raise PlanError(path, ("not UTF-8 text",)) from error
+    if len(text.encode()) > PLAN_BYTES_MAX:
+        raise PlanError(path, (f"larger than {PLAN_BYTES_MAX // 1024} KiB",))
+    return text
+
+
+def _table(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        reason = f"not TOML: {error}"
-    raise PlanError(path, (reason,))
+        raise PlanError(path, (f"not TOML: {error}",)) from error
 
 
 def _unknown_parts(table: Mapping[str, object]) -> Iterator[str]:
@@ -150,5 +161,5 @@ def _wrong_places(relay: object, shards: Mapping[str, ShardPlan]) -> Iterator[st
             yield f"shards.{name}: there are other shards, so it needs a link address"
         elif shard.link and shard.link.endswith(":0"):
             yield f"shards.{name}.link: others have to know the port, so it cannot be 0"
-    if relay is not None and relay not in shards:
+    if relay is not None and str(relay) not in shards:
         yield f"relay: {relay} {unknown('a shard', str(relay), shards)}"

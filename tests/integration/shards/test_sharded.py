@@ -37,8 +37,13 @@ CLOSED_AGAIN_S = 10.0
 def program(
     postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Sharded]:
+    """Somebody edits the file of its plan while it runs, which counts from its next start on."""
     directory = tmp_path_factory.mktemp("sharded")
     with sharded(directory, postgres.new_database(), MERCHANT_ID, "--demo") as running:
+        file = directory / "plan.toml"
+        without = file.read_text().replace('"rfm_analytics", ', "")
+        moved = without.replace('"points"]', '"points", "rfm_analytics"]')
+        file.write_text(moved)
         yield running
 
 

@@ -40,6 +40,7 @@ def test_every_command_is_where_the_table_says(name: str) -> None:
     [
         ("version", {*HEAVY, "trio", "runtime"}),
         ("config", {*HEAVY, "trio", "runtime"}),
+        ("plan", {*HEAVY, "trio", "runtime"}),
         ("token", set(HEAVY)),
         ("migrate", {"quart", "hypercorn", "asyncpg", "redis"}),
         ("serve", {"asyncpg", "redis"}),

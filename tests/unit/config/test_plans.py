@@ -98,6 +98,7 @@ def test_a_plan_says_only_what_differs_from_the_usual(tmp_path: Path) -> None:
         ("[shards.edge]", "[shards.edge]\nsilence = 1", "shards.edge: object contains unknown"),
         ("[shards.edge]", "[shards.Edge]", "shards.Edge: a name has small letters"),
         ("[shards.edge]", 'relay = "egde"\n[shards.edge]', "relay: egde is not a shard; did you"),
+        ("[shards.edge]", 'relay = ["edge"]\n[shards.edge]', "relay: ['edge'] is not a shard"),
         ("[shards.edge]", 'reley = "edge"\n[shards.edge]', "reley is not a part of a plan; did"),
         ("[shards.edge]", "[restarts]\nmost = 0\n[shards.edge]", "restarts.most: expected"),
     ],
@@ -120,6 +121,7 @@ def test_everything_that_is_wrong_is_told_at_once(problems: Callable[[str], list
     [
         ("", "there are no shards; each is a table [shards.NAME]"),
         ("[shards", "not TOML:"),
+        ("#" * 65_537, "larger than 64 KiB"),
         ("shards = 3", "there are no shards; each is a table [shards.NAME]"),
         ("[shards]\nedge = 3", "shards.edge: expected `object`, got `int`"),
     ],
