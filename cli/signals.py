@@ -2,7 +2,9 @@
 
 import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -13,6 +15,10 @@ from cli.errors import EXIT_FAILED
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 EXIT_BY_SIGNAL = 128
+
+ECHO_S = 0.5
+"""The one-file program is two processes, and the one that unpacks it passes on what signals it
+gets. What goes to both, as Ctrl-C at a terminal does, comes twice within so long, and is one."""
 
 
 class StopSignals:
@@ -30,6 +36,7 @@ class StopSignals:
         by_force: Callable[[], object] = lambda: None,
     ) -> None:
         self.received: int | None = None
+        self._received_at = 0.0
         self._limit_s = limit_s
         self._give_up = give_up
         self._by_force = by_force
@@ -54,16 +61,23 @@ class StopSignals:
         return self.received
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self._is_echo(number):
+            return
         if self.received is not None:
             self._by_force()
             os._exit(EXIT_BY_SIGNAL + number)
-        self.received = number
+        self.received, self._received_at = number, time.monotonic()
         if self._limit_s is not None:
             timer = threading.Timer(self._limit_s, self._end_by_force)
             timer.daemon = True
             timer.start()
         if self._token is not None:
             self._token.run_sync_soon(self._event.set)
+
+    def _is_echo(self, number: int) -> bool:
+        if number != self.received or not getattr(sys, "frozen", False):
+            return False
+        return time.monotonic() < self._received_at + ECHO_S
 
     def _end_by_force(self) -> None:
         try:

@@ -1,9 +1,12 @@
 """The one-file binary: built, and run where there is no Python."""
 
 import os
+import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from tests.binary import BinaryBuild
 from tests.collector import collecting
 from tests.integration.cli.program import FIXTURE
+from tests.integration.shards.family import free_addresses, request
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +55,39 @@ def test_it_serves_and_sends_traces(binary: Path, tmp_path: Path) -> None:
         traces = ("--otlp-endpoint", collector.url, "--shutdown-delay-s", "0")
         _serve(binary, tmp_path, traces)
         assert {"GET /docs", "GET /health/ready"} <= collector.by_name().keys()
+
+
+def test_it_keeps_a_shard_of_a_plan_stops_it_and_leaves_nothing_behind(
+    binary: Path, tmp_path: Path
+) -> None:
+    plan = free_addresses(run(binary, tmp_path, ["plan", "one"]))
+    (tmp_path / "plan.toml").write_text(plan)
+    server = subprocess.Popen(
+        [binary, "serve", "--plan", "plan.toml", "--shutdown-delay-s", "0"],
+        cwd=tmp_path,
+        env={"TMPDIR": os.fspath(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert server.stdout is not None
+        assert next(line for line in server.stdout if "health of all" in line)
+        addresses = tomllib.loads(plan)
+        _, health = request(addresses["health"], "GET", "/health")
+        shard = health["shards"]["all"]
+        assert (shard["state"], shard["memory_mib"] > 30) == ("ready", True)
+        assert request(addresses["shards"]["all"]["http"], "GET", "/health/ready")[0] == 200
+        assert len(list(tmp_path.glob("_MEI*"))) == 1
+        os.killpg(server.pid, signal.SIGINT)  # as a terminal does
+        assert server.wait(TIMEOUT_S) == 0
+        assert not Path(f"/proc/{shard['pid']}").exists()
+        assert not list(tmp_path.glob("_MEI*"))
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.communicate()
 
 
 def _serve(binary: Path, tmp_path: Path, more: Sequence[str]) -> None:
