@@ -106,13 +106,16 @@ class Sharded:
 
 
 @contextmanager
-def sharded(directory: Path, url: str, merchant: str, *flags: str) -> Iterator[Sharded]:
+def sharded(
+    directory: Path, url: str, merchant: str, *flags: str, silence_s: int = SILENCE_S, **extra: str
+) -> Iterator[Sharded]:
     """Start it, and stop it in order at the end if it still runs."""
     path = directory / "plan.toml"
-    impatient = PLAN.read_text().replace("memory_mib", f"silence_s = {SILENCE_S}\nmemory_mib")
+    impatient = PLAN.read_text().replace("memory_mib", f"silence_s = {silence_s}\nmemory_mib")
     path.write_text(free_addresses(impatient))
     arguments = ("--plan", str(path), "--shutdown-delay-s", "0.2", *flags)
-    with started("serve", *arguments, cwd=directory, LOYALNEST_DATABASE_URL=url) as running:
+    environment = {"LOYALNEST_DATABASE_URL": url, **extra}
+    with started("serve", *arguments, cwd=directory, **environment) as running:
         running.line_with("health of all")
         made = run("token", "--merchant", merchant, "--role", "owner", cwd=directory)
         plan = tomllib.loads(path.read_text())
