@@ -107,15 +107,25 @@ class Sharded:
 
 @contextmanager
 def sharded(
-    directory: Path, url: str, merchant: str, *flags: str, silence_s: int = SILENCE_S, **extra: str
+    directory: Path,
+    url: str,
+    merchant: str,
+    *flags: str,
+    silence_s: int = SILENCE_S,
+    python_path: str = "",
 ) -> Iterator[Sharded]:
-    """Start it, and stop it in order at the end if it still runs."""
+    """Start it, and stop it in order at the end if it still runs.
+
+    Its shards find modules of the `python_path` as well.
+    """
     path = directory / "plan.toml"
     impatient = PLAN.read_text().replace("memory_mib", f"silence_s = {silence_s}\nmemory_mib")
     path.write_text(free_addresses(impatient))
     arguments = ("--plan", str(path), "--shutdown-delay-s", "0.2", *flags)
-    environment = {"LOYALNEST_DATABASE_URL": url, **extra}
-    with started("serve", *arguments, cwd=directory, **environment) as running:
+    program = started(
+        "serve", *arguments, cwd=directory, LOYALNEST_DATABASE_URL=url, PYTHONPATH=python_path
+    )
+    with program as running:
         running.line_with("health of all")
         made = run("token", "--merchant", merchant, "--role", "owner", cwd=directory)
         plan = tomllib.loads(path.read_text())

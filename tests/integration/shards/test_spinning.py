@@ -51,8 +51,10 @@ def test_the_loops_of_the_others_turn_as_before_while_one_shard_spins(
     postgres: PostgresServer, tmp_path: Path
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(SPINNING)
-    url, more = postgres.new_database(), {"PYTHONPATH": str(tmp_path)}
-    with sharded(tmp_path, url, MERCHANT_ID, "--demo", silence_s=30, **more) as program:
+    url, here = postgres.new_database(), str(tmp_path)
+    with sharded(
+        tmp_path, url, MERCHANT_ID, "--demo", silence_s=3 * SPIN_S, python_path=here
+    ) as program:
         eventually(program.all_ready)
         others = ("edge", "money")
         with under_load(
