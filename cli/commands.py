@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "migrate": "cli.migrate:migrate",
         "serve": "cli.serve:serve",
         "pattern-worker": "cli.pattern_worker:pattern_worker",
+        "shard": "cli.shard:shard",
         "sim": "cli.sim:sim",
         "token": "cli.tokens:token",
         "verify": "cli.verify:verify",

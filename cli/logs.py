@@ -202,13 +202,19 @@ class _Bridge(logging.Handler):
 
 
 @contextmanager
-def logging_to(writer: LogWriter, *, level: str, console: bool) -> Iterator[None]:
-    """Send the log to `writer` meanwhile; text for people when `console`, else JSON lines."""
+def logging_to(
+    writer: LogWriter, *, level: str, console: bool, shard: str | None = None
+) -> Iterator[None]:
+    """Send the log to `writer` meanwhile; text for people when `console`, else JSON lines.
+
+    Every line names the `shard`, where there is one.
+    """
     threshold = LEVELS[level]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             _add_trace,
+            *_naming(shard),
             structlog.processors.StackInfoRenderer(),
             structlog.processors.format_exc_info,
             Sanitizer(console=console),
@@ -243,6 +249,14 @@ def _log_failed_thread(failure: threading.ExceptHookArgs) -> None:
     structlog.get_logger("loyalnest.thread").error(
         "thread_failed", thread=name, exc_info=failure.exc_value
     )
+
+
+def _naming(shard: str | None) -> list[Any]:
+    def name(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event.setdefault("shard", shard)
+        return event
+
+    return [name] if shard is not None else []
 
 
 def _renderers(console: bool) -> list[Any]:

@@ -44,6 +44,7 @@ from runtime.telemetry import Metrics
 from runtime.tracing import Tracing
 from supervisors.application import ApplicationSpec, Outside, application
 from supervisors.health import HealthBoard
+from supervisors.part import Part
 from supervisors.platform import DatabaseSpec
 from supervisors.policies import declared
 
@@ -101,11 +102,12 @@ class Run:
         edge: Callable[[DatabaseHandle, CacheHandle], tuple[ChildSpec, ...]] | None = None,
         tracing: Tracing | None = None,
         mail_url: str | None = None,
+        part: Part | None = None,
     ) -> AsyncIterator[tuple[ActorSystem, DatabaseHandle]]:
         """The running application, stopped in order at the end.
 
         With an edge it takes the database over from whoever has it. `mail_url` is the mail server
-        where the settings name none.
+        where the settings name none. Without a `part` it has all domains.
 
         Raises `CommandFailed` when it ends because the database cannot be written.
         """
@@ -134,7 +136,7 @@ class Run:
         )
         system = ActorSystem(self.ports, self.metrics, tracing)
         try:
-            async with system.run(application(spec, handle, cache)):
+            async with system.run(application(spec, handle, cache, part)):
                 if not self.quiet:
                     self.log.release()
                 collect_rarely()
@@ -185,11 +187,13 @@ async def _at_once(_run: Run, _number: int) -> None:
 class StopPlan:
     """What a signal leads to: `leave` is awaited with its number, then the body is cancelled and
     stops its tree in order. `exit_code` gives the code for that. A process that is still there
-    after `limit_s` ends by force."""
+    after `limit_s` ends by force. `by_force` ends what else is to end then, and after a second
+    signal."""
 
     exit_code: Callable[[int], int] = lambda number: EXIT_BY_SIGNAL + number
     leave: Callable[[Run, int], Awaitable[None]] = _at_once
     limit_s: float | None = None
+    by_force: Callable[[], object] = lambda: None
 
 
 def run_command(
@@ -198,17 +202,20 @@ def run_command(
     *,
     plan: StopPlan | None = None,
     quiet: bool = True,
+    shard: str | None = None,
 ) -> None:
     """Run `body` until it ends or a signal comes; leaves by `SystemExit`.
 
-    A quiet command shows its log only to those who ask for a log level.
+    A quiet command shows its log only to those who ask for a log level. Each line of the log
+    has the `shard`, if this is one.
     """
     plan = plan if plan is not None else StopPlan()
     quiet = quiet and settings.sources["log_level"].kind is SourceKind.DEFAULT
     writer = LogWriter(hold_s=None if quiet else HOLD_LOG_S)
-    signals = StopSignals(plan.limit_s, partial(_tell_of_force, writer, threading.get_ident()))
+    tell = partial(_tell_of_force, writer, threading.get_ident())
+    signals = StopSignals(plan.limit_s, tell, plan.by_force)
     with (
-        logging_to(writer, level=settings.log_level, console=_console(settings)),
+        logging_to(writer, level=settings.log_level, console=_console(settings), shard=shard),
         signals.installed(),
     ):
         try:

@@ -4,7 +4,9 @@ import json
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+import attrs
 import click
 import structlog
 import trio
@@ -22,7 +24,8 @@ from cli.tokens import new_token
 from cli.version import program_version
 from cli.watchdog import watching
 from config import Settings
-from gateway.application import gateway_children
+from config.plans import load_plan
+from gateway.application import gateway_children, watching_children
 from gateway.messages import LISTENER, Address, GetAddress
 from runtime import ActorError, ActorSystem, ChildSpec
 from runtime.cache import CacheHandle
@@ -32,12 +35,18 @@ from runtime.storage import DatabaseHandle, StorageError
 from runtime.telemetry import Metrics
 from runtime.tracing import Tracing
 from runtime.trouble import Trouble
+from supervisors.health import HealthBoard, OtherShard, Status
+from supervisors.part import Part
 from supervisors.platform import DATABASE, Announce
 
 ANNOUNCE_EVERY_S = 5.0
 """A database that was opened again does not know where we serve, and others forget it."""
 
 ANNOUNCE_TIMEOUT_S = 2.0
+
+SHOP_LOOKS_MAX = 300
+SHOP_LOOK_EVERY_S = 0.1
+"""Shards of a program that starts are there one after the other."""
 
 OUTBOX = "outbox"
 """Folder of the data directory with the mails of a demo."""
@@ -47,13 +56,23 @@ log = structlog.get_logger("loyalnest.serve")
 
 @click.command("serve", short_help="Run the application until a signal.")
 @click.option("--demo", is_flag=True, help="add a demo merchant with a year of orders")
+@click.option("--plan", "plan_file", metavar="FILE", help="run as the shards of this plan")
 @settings_options()
-def serve(settings: Settings, demo: bool) -> None:
-    """Run the application until SIGTERM or SIGINT; a second signal ends it at once."""
+def serve(settings: Settings, demo: bool, plan_file: str | None) -> None:
+    """Run the application until SIGTERM or SIGINT; a second signal ends it at once.
+
+    It is one process, or, with a plan, one for each shard of it, which are started again when they
+    end.
+    """
+    if plan_file is not None:
+        from cli.parent import serve_plan  # noqa: PLC0415 - few need it
+
+        serve_plan(settings, load_plan(Path(plan_file)), Path(plan_file), demo=demo)
+        return
 
     async def body(run: Run) -> None:
         with watching(run.board, settings.probe_bind):
-            await serve_until_cancelled(run, demo=demo)
+            await serve_until_cancelled(run, Serving(demo=demo))
 
     plan = StopPlan(lambda _number: 0, take_leave, settings.shutdown_max_s)
     run_command(settings, body, plan=plan, quiet=False)
@@ -69,27 +88,72 @@ async def take_leave(run: Run, number: int) -> None:
     await trio.sleep(delay_s)
 
 
-async def serve_until_cancelled(run: Run, *, demo: bool) -> None:
+@attrs.frozen(kw_only=True)
+class Serving:
+    """How the program serves: with a demo, which it `opens` by itself or not, with `http` at its
+    edge, and what is `beside` it there.
+
+    `part` is what it has of the application (None: all), `others` are the shards that have the
+    rest; they reach one that has no `http` at `link`. `facts` gets what others want to know of it,
+    once that is known. Unless a person is `told`, nothing is printed.
+    """
+
+    demo: bool = False
+    opens: bool = True
+    http: bool = True
+    beside: tuple[ChildSpec, ...] = ()
+    facts: dict[str, str] = attrs.field(factory=dict)
+    told: bool = True
+    part: Part | None = None
+    others: tuple[OtherShard, ...] = ()
+    link: str | None = None
+
+
+async def serve_until_cancelled(run: Run, serving: Serving) -> None:
     listener, gateway = gateway_settings(run.settings)
     run.metrics.registry.register(run.log)
     ProcessCollector(registry=run.metrics.registry)
 
     def edge(handle: DatabaseHandle, cache: CacheHandle) -> tuple[ChildSpec, ...]:
-        return gateway_children(listener, gateway, handle, cache, run.board, run.policies)
+        if not serving.http:
+            return (*serving.beside, *watching_children(handle, cache, run.board))
+        children = gateway_children(
+            listener, gateway, handle, cache, run.board, run.policies, serving.others
+        )
+        return (*serving.beside, *children)
 
     settings = run.settings
     async with (
         serving_otlp(settings.otlp_endpoint, settings.trace_sampling, run.metrics) as tracing,
-        outbox(settings, demo=demo) as sink,
-        run.tree(edge, tracing, sink.url if sink is not None else None) as (system, _),
+        outbox(settings, demo=serving.demo) as sink,
+        run.tree(edge, tracing, _url(sink), serving.part) as (system, _),
     ):
-        address = await system.ref(LISTENER).ask(GetAddress())
-        shop = await demo_shop.seed_demo(system) if demo else None
         trouble = Trouble(log, "announce_failed", "announced_again")
+        if not serving.http:
+            await _keep_announcing(system, f"link {serving.link}", trouble)
+        address = await system.ref(LISTENER).ask(GetAddress())
+        serving.facts["http"] = address.url
+        shop = await _open_shop(system, run.board) if serving.demo and serving.opens else None
+        if shop is not None:
+            serving.facts["demo"] = demo_shop.MERCHANT_ID
         await _announce(system, address.url, trouble)
         with serving_at(settings.data_dir, address.url):
-            _print_banner(settings, address, shop, sink)
+            if serving.told:
+                _print_banner(settings, address, shop, sink)
             await _keep_announcing(system, address.url, trouble)
+
+
+async def _open_shop(system: ActorSystem, board: HealthBoard) -> demo_shop.Shop:
+    """The demo's, once there are all domains that it needs."""
+    for _ in range(SHOP_LOOKS_MAX):
+        if board.readiness is Status.OK:
+            break
+        await trio.sleep(SHOP_LOOK_EVERY_S)
+    return await demo_shop.seed_demo(system)
+
+
+def _url(sink: MailSink | None) -> str | None:
+    return sink.url if sink is not None else None
 
 
 @asynccontextmanager

@@ -19,15 +19,20 @@ class StopSignals:
     """The first signal is noted in `received`; a later one ends the process at once.
 
     With a `limit_s`, `give_up` is called in a thread of its own when the process is still there
-    so long after the first signal, and then the process ends at once too.
+    so long after the first signal, and then the process ends at once too. `by_force` is called
+    before either end: it neither waits nor raises.
     """
 
     def __init__(
-        self, limit_s: float | None = None, give_up: Callable[[], object] = lambda: None
+        self,
+        limit_s: float | None = None,
+        give_up: Callable[[], object] = lambda: None,
+        by_force: Callable[[], object] = lambda: None,
     ) -> None:
         self.received: int | None = None
         self._limit_s = limit_s
         self._give_up = give_up
+        self._by_force = by_force
         self._token: trio.lowlevel.TrioToken | None = None
         self._event = trio.Event()
 
@@ -50,6 +55,7 @@ class StopSignals:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self.received is not None:
+            self._by_force()
             os._exit(EXIT_BY_SIGNAL + number)
         self.received = number
         if self._limit_s is not None:
@@ -63,4 +69,5 @@ class StopSignals:
         try:
             self._give_up()
         finally:
+            self._by_force()
             os._exit(EXIT_FAILED)

@@ -40,6 +40,7 @@ def _problems(settings: Settings, demo: bool, key_needed: bool) -> Iterator[str]
         yield from _of_file(file, required=True)
     for file in (settings.signing_key, settings.personal_data_keys):
         yield from _of_file(file, required=key_needed)
+    yield from _of_file(settings.link_key, required=settings.link_key_file is not None)
     if settings.chaos_allowed:
         yield f"chaos_allowed (from {settings.sources['chaos_allowed']}): not in production"
     if demo:

@@ -16,6 +16,7 @@ ENV_PREFIX = "LOYALNEST_"
 DEVELOPMENT, PRODUCTION = "development", "production"
 KEY_FILE = "signing-key.pem"
 DATA_KEY_FILE = "personal-data.keys"
+LINK_FILE = "links.key"
 _SPEC = "loyalnest.setting"
 
 
@@ -140,6 +141,13 @@ class Settings:
     personal_data_key_file: Path | None = attrs.field(
         metadata=_row(
             parsers.optional_file, "", "file with the keys of personal data and secrets, watched"
+        )
+    )
+    link_key_file: Path | None = attrs.field(
+        metadata=_row(
+            parsers.optional_file,
+            "",
+            "file with the key, or two, that shards know each other by; watched",
         )
     )
     public_url: str | None = attrs.field(
@@ -354,6 +362,11 @@ class Settings:
     def personal_data_keys(self) -> Path:
         """Where the keys are that seal personal data."""
         return self.personal_data_key_file or self.data_dir / DATA_KEY_FILE
+
+    @property
+    def link_key(self) -> Path:
+        """Where the secret is that shards prove themselves with."""
+        return self.link_key_file or self.data_dir / LINK_FILE
 
     def shown(self, name: str) -> str:
         """A value as it may be printed: no secret in it."""

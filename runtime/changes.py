@@ -4,7 +4,7 @@ No more than a hint to look again: a change that nobody waits for, one in anothe
 whose outcome was unknown, is told to nobody.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import trio
@@ -35,12 +35,20 @@ class Changes:
 
     def __init__(self) -> None:
         self._watches: dict[Name, set[Watch]] = {}
+        self.pass_on: Callable[[Name], object] | None = None
+        """Told of every change, for those in other processes; it neither waits nor raises."""
 
     def __len__(self) -> int:
         return sum(map(len, self._watches.values()))
 
     def tell(self, *name: str) -> None:
         """Something has changed. Never waits."""
+        self.hear(*name)
+        if self.pass_on is not None:
+            self.pass_on(name)
+
+    def hear(self, *name: str) -> None:
+        """As `tell`, of what others in this process know only: it is not passed on."""
         if self._watches:
             for watch in self._watches.get(name, ()):
                 watch.tell()

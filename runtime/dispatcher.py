@@ -59,7 +59,9 @@ class Dispatcher:
         Raises `StorageError` or `ActorError` when what became of them could not be written; then
         they are delivered again.
         """
-        page = await self._store.page([o.consumer for o in self._outlets.values() if o.late])
+        outlets = self._outlets.values()
+        sure = self._store.sure
+        page = await self._store.page([o.consumer for o in outlets if o.late or not sure])
         if not page.events:
             return False
         shares, unsubscribed = self._shares(page)

@@ -162,6 +162,10 @@ class Entities(Actor):
             self.start_task(self._launch_after, predecessor, incarnation)
         return cell
 
+    def depth(self) -> int:
+        """See `RegionHost`."""
+        return sum(len(cell.items) for cell in self.active.values())
+
     async def _launch_after(self, predecessor: Incarnation, incarnation: Incarnation) -> None:
         await predecessor.exited.wait()
         if incarnation.reason is None:

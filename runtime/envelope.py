@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from itertools import count
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from trio.lowlevel import Task, reschedule
@@ -13,12 +13,16 @@ from trio.lowlevel import Task, reschedule
 from runtime.parking import WOKEN
 
 if TYPE_CHECKING:
-    from trio import CancelScope
-
     from runtime.cell import Cell
 
 next_number = count(1).__next__
 """Numbers envelopes within the process, for causation."""
+
+
+class Work(Protocol):
+    """What is done for an envelope: a cancel scope, or anything else that can be called off."""
+
+    def cancel(self) -> None: ...
 
 
 class EnvelopeState(IntEnum):
@@ -56,7 +60,7 @@ class Envelope(msgspec.Struct, eq=False, gc=False, kw_only=True):
     state: EnvelopeState = QUEUED
     asker: Task | None = None
     waiting: set[Envelope] | None = None
-    scope: CancelScope | None = None
+    scope: Work | None = None
     sent_at: float = 0.0
     answer: object = None
     error: BaseException | None = None

@@ -12,6 +12,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from runtime.parking import monotonic
+from runtime.ports import GiveWay, stay
 
 SLICE_S = 0.0003
 """How long work in the background holds the loop at once, and whoever comes meanwhile."""
@@ -33,9 +34,17 @@ LINGERS_S = 1.0
 
 
 class Foreground:
-    """What somebody waits for now: `with foreground:` while a request is worked on."""
+    """What somebody waits for now: `with foreground:` while a request is worked on.
 
-    def __init__(self) -> None:
+    A request that has ended here has not ended for its client: that is mostly a process which the
+    system wakes up on the processor of the one that wrote the answer, and which waits there until
+    this one rests. Measured, on two processors: of the answers beside an import, one in ten took
+    over 2 ms from one to the other, and takes 0.5 ms since work first gives way, by `give_way`.
+    """
+
+    def __init__(self, give_way: GiveWay = stay) -> None:
+        self._give_way = give_way
+        self._gave_way_at = float("-inf")
         self._count = 0
         self._ended_at = float("-inf")
         self._ended = trio.Event()
@@ -90,7 +99,13 @@ class Foreground:
             return False
         ended_at = self._ended_at
         await wait_all_tasks_blocked(0.0)
-        return not self._count and ended_at == self._ended_at
+        if self._count or ended_at != self._ended_at:
+            return False
+        if ended_at != self._gave_way_at:
+            self._gave_way_at = ended_at
+            self._give_way()
+            return False
+        return True
 
 
 class Turns:

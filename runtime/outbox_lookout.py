@@ -18,6 +18,9 @@ LOOK_S = 30.0
 """Between two looks: until this process took over the store, another one may have written late
 deliveries that nobody here heard of."""
 
+SOON_S = 1.0
+"""The same, while the journal has not taken over yet."""
+
 
 async def look_for_ever(system: ActorSystem, store: OutboxStore, outlets: Sequence[Outlet]) -> None:
     """Tell all outlets whether they have late deliveries. One question for all of them: nearly
@@ -26,12 +29,15 @@ async def look_for_ever(system: ActorSystem, store: OutboxStore, outlets: Sequen
     while True:
         moves = {outlet.consumer: outlet.moves for outlet in outlets}
         try:
+            owned = store.owned
             late = await store.late_consumers(tuple(moves))
             failures = 0
             trouble.ended()
             for outlet in outlets:
                 outlet.hear(late=outlet.consumer in late, moves=moves[outlet.consumer])
+            store.sure = owned
         except (ActorError, StorageError) as error:
             failures += 1
             trouble.failed(error)
-        await trio.sleep(AWAY.delay_s(failures + 1, system.random) if failures else LOOK_S)
+        pause_s = LOOK_S if store.sure else SOON_S
+        await trio.sleep(AWAY.delay_s(failures + 1, system.random) if failures else pause_s)

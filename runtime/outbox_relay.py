@@ -25,6 +25,7 @@ from runtime.outbox_lookout import look_for_ever
 from runtime.outbox_store import OutboxStore
 from runtime.outbox_upkeep import measure_for_ever, prune_for_ever
 from runtime.outlet import Outlet
+from runtime.ownership import Ownership
 from runtime.storage import Database, StorageError
 from runtime.trouble import Trouble
 
@@ -42,15 +43,21 @@ class OutboxRelay(Actor):
 
     passes_on: ClassVar[tuple[type[Exception], ...]] = (StorageError, ActorError)
 
-    def __init__(self, database: Database, subscriptions: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        subscriptions: Mapping[str, Sequence[str]],
+        ownership: Ownership | None = None,
+    ) -> None:
         self._database = database
+        self._ownership = ownership
         self._subscriptions = subscriptions
         self._backoff = Backoff()
         self._nudged = trio.Event()
         self._outlets: dict[str, Outlet] = {}
 
     async def started(self) -> None:
-        self._store = OutboxStore(self.system, self._database)
+        self._store = OutboxStore(self.system, self._database, self._ownership)
         for consumer in dict.fromkeys(chain.from_iterable(self._subscriptions.values())):
             self._outlets[consumer] = Outlet(consumer, self.system, self._store)
         self._dispatcher = Dispatcher(

@@ -9,9 +9,12 @@ import trio
 from runtime.errors import ActorError, Outcome
 from runtime.journal import JOURNAL, Append, Rejected
 from runtime.outbox import DeadEvent, Lane, OutboxEvent
-from runtime.storage import Database, Row, Superseded, Write
+from runtime.ownership import Ownership
+from runtime.storage import TAKEN_OVER, Database, Row, Superseded, TakenOver, Write
 from runtime.storage import late_deliveries as late
 from runtime.storage.outbox import COUNT_EVENTS, FETCH_EVENTS, OLDEST_EVENT, event_write
+from runtime.storage.partitions import SELECT_OWNER
+from runtime.storage.port import Query
 from runtime.system import ActorSystem
 
 PAGE = 500
@@ -44,12 +47,20 @@ class OutboxStore:
     `ActorError`.
 
     After a write whose outcome is unknown, the next read waits until the journal has dealt with
-    it, so that no decision rests on what is about to change.
+    it, so that no decision rests on what is about to change. It is `sure` once all late deliveries
+    are known, since another process may have written some until this one took over. With an
+    `ownership`, nothing is read for delivery by a process that was replaced: it would not know
+    which lanes its successor has found to be late, and its consumers may be in other processes,
+    where nothing fences it.
     """
 
-    def __init__(self, system: ActorSystem, database: Database) -> None:
+    def __init__(
+        self, system: ActorSystem, database: Database, ownership: Ownership | None = None
+    ) -> None:
         self._journal = system.ref(JOURNAL)
         self._database = database
+        self._ownership = ownership
+        self.sure = ownership is None
         self._doubts = 0
         self._resolved = 0
 
@@ -67,10 +78,22 @@ class OutboxStore:
         if isinstance(answer, Rejected):
             raise answer.violation
 
+    @property
+    def owned(self) -> bool:
+        """Whether nobody else can write any more, as far as this process knows."""
+        return self._ownership is None or self._ownership.owner is not None
+
     async def page(self, late_consumers: Sequence[str]) -> Page:
         await self._settled()
-        queries = [(late.SELECT_BEHIND, (PAGE, consumer)) for consumer in late_consumers]
+        queries: list[Query] = [
+            (late.SELECT_BEHIND, (PAGE, consumer)) for consumer in late_consumers
+        ]
+        owner = self._ownership.owner if self._ownership is not None else None
+        if self._ownership is not None and owner is not None:
+            queries.append((SELECT_OWNER, (self._ownership.partition,)))
         rows, *behind = await self._database.fetch_many([(FETCH_EVENTS, (PAGE,)), *queries])
+        if owner is not None and behind.pop()[0][0] != owner:  # read last, so it was ours before
+            raise TakenOver(TAKEN_OVER)
         lanes = [frozenset(Lane(*row) for row in found) for found in behind]
         return Page(
             tuple(OutboxEvent(*row) for row in rows),

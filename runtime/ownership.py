@@ -15,10 +15,13 @@ from runtime.storage import (
     StorageUnavailable,
     TakenOver,
 )
-from runtime.storage.partitions import CLAIM, CLAIM_AGAIN, SELECT_OWNER
+from runtime.storage.partitions import CLAIM, CLAIM_AGAIN, SELECT_OWNER, TAKE_FROM_OTHERS
 
 MAIN = "main"
 """The partition of a tree that is not sharded."""
+
+ANY_SHARD = "%"
+"""In the pattern of a family of partitions, any of their names."""
 
 LOOK_S = 0.25
 """How long a look at the owner may take, as readers may have all the connections."""
@@ -41,10 +44,14 @@ class Ownership:
 
     The first claim takes the partition from whoever has it, so that a new process can replace an
     old one. Later claims do not: a process that was replaced stays so, and `on_loss` is told once.
+    Partitions that are not of the `family`, a pattern as of SQL's LIKE, belong to processes that
+    have divided the work in another way: the first claim takes them all.
     """
 
     partition: str = MAIN
     on_loss: Callable[[], None] = lambda: None
+    family: str = MAIN
+    epoch: int = 0
     _owner: str | None = None
     _lost: bool = False
 
@@ -67,12 +74,14 @@ class Ownership:
         owner = self._owner if self._owner is not None else ids.new("proc")
         sql = CLAIM if self._owner is None else CLAIM_AGAIN
         try:
+            if self._owner is None:
+                await database.execute(TAKE_FROM_OTHERS, owner, self.family)
             rows = await database.execute(sql, self.partition, owner)
         except (CommitUnknown, StorageFull) as error:
             raise StorageUnavailable(f"{error} (of a claim)") from error
         if not rows:
             self._lose()
-        self._owner = owner
+        self._owner, self.epoch = owner, rows[0]["epoch"]
         return Tenure(self.partition, rows[0]["epoch"], rows[0]["commits"])
 
     async def still_mine(self, database: Database) -> bool:

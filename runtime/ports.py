@@ -1,6 +1,8 @@
-"""Ports for what could differ between two runs: wall clock, randomness, secrets, ids."""
+"""Ports for what could differ between two runs: clock, randomness, secrets, ids, the processor."""
 
 import random as random_module
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -74,6 +76,23 @@ def _encode(value: int, bits: int) -> str:
     return "".join([_PAIRS[(value >> shift) & 1023] for shift in shifts])
 
 
+GIVEN_WAY_S = 0.0001
+"""Enough for the system to let another process, or thread, begin where this one was."""
+
+GiveWay = Callable[[], None]
+"""Leaves the processor, and the interpreter's lock, to others for a moment. Blocks its thread."""
+
+
+def give_way() -> None:
+    """A real pause, since a thread that only offers its processor keeps it where no other process
+    is queued there yet."""
+    time.sleep(GIVEN_WAY_S)
+
+
+def stay() -> None:
+    """Where time is virtual nobody else is there."""
+
+
 @attrs.frozen
 class Ports:
     """The ports of one actor system. `secrets` gives what nobody may guess, such as tokens."""
@@ -82,13 +101,14 @@ class Ports:
     ids: Ids
     random: random_module.Random
     secrets: random_module.Random = attrs.field(factory=random_module.SystemRandom)
+    give_way: GiveWay = stay
 
 
 def system_ports() -> Ports:
     """Ports of a real run. Neither ids nor this randomness are secrets."""
     clock = SystemClock()
     random = random_module.Random(random_module.SystemRandom().getrandbits(256))  # noqa: S311
-    return Ports(clock, Ids(clock, random), random)
+    return Ports(clock, Ids(clock, random), random, give_way=give_way)
 
 
 def seeded_random(seed: int | str) -> random_module.Random:

@@ -360,7 +360,7 @@ def _inheriting(ambient: Ambient, cell: Cell, message: object, deadline: float) 
     if ambient.receiver is not None:
         asking = (*asking, ambient.receiver)
     if cell in asking:
-        raise AskCycle(cell.address, message, _cycle(asking, cell))
+        raise AskCycle(cell.address, message, cycle_of(asking, cell))
     return Envelope(
         message=message,
         receiver=cell,
@@ -373,9 +373,10 @@ def _inheriting(ambient: Ambient, cell: Cell, message: object, deadline: float) 
     )
 
 
-def _cycle(asking: tuple[object, ...], cell: Cell) -> tuple[str, ...]:
-    chain = [asker.address for asker in asking if isinstance(asker, Cell)]
-    return (*chain[chain.index(cell.address) :], cell.address)
+def cycle_of(asking: tuple[object, ...], cell: Cell) -> tuple[str, ...]:
+    """The addresses of those among `asking` who wait for `cell` to answer, and it again."""
+    chain = asking[asking.index(cell) :]
+    return (*(str(getattr(asker, "address", asker)) for asker in chain), cell.address)
 
 
 def _deadline(ambient: Ambient | None, timeout_s: float | None) -> float:

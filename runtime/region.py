@@ -29,6 +29,9 @@ class RegionHost(Protocol):
     def activate(self, key: Hashable) -> Cell | None:
         """The cell of a new activation, or None when there is no room for one."""
 
+    def depth(self) -> int:
+        """Messages to entities that are not read."""
+
 
 class Region:
     """The entities of one kind. References stay valid while the host restarts."""
@@ -67,7 +70,7 @@ class Region:
 
     def depth(self) -> int:
         """Messages that entities here have not read."""
-        return sum(len(cell.items) for cell in self._host.active.values()) if self._host else 0
+        return self._host.depth() if self._host is not None else 0
 
     def find(self, address: str) -> Cell | None:
         """The active entity at this address; none is activated."""

@@ -1,6 +1,6 @@
 """The actor system: what all actors of one tree share."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import NoReturn
 
@@ -63,7 +63,7 @@ class ActorSystem:
         self.task_holders = TaskHolders(tasks_max)
         self.expiries = Expiries()
         self.overtime = Overtime(self.metrics)
-        self.foreground = Foreground()
+        self.foreground = Foreground(ports.give_way)
         self.changes = Changes()
         self.root: Cell | None = None
         self._names: dict[str, Cell] = {}
@@ -87,6 +87,11 @@ class ActorSystem:
     def named(self, name: str) -> Cell | None:
         """The cell under this name, if there is one."""
         return self._names.get(name)
+
+    @property
+    def names(self) -> Mapping[str, Cell]:
+        """The cells of all names that were asked for or registered."""
+        return self._names
 
     @property
     def regions(self) -> Iterable[Region]:

@@ -15,6 +15,7 @@ from actors.admin_features.supervisor import (
     OpenFlagFile,
     admin_features_children,
     flag_file,
+    keeper_child,
 )
 from actors.auth.hashing import Hashing
 from actors.auth.keyring import ReadFrom, keys_from
@@ -83,17 +84,17 @@ from actors.rfm_analytics.supervisor import rfm_analytics_children, rfm_analytic
 from runtime import INFINITE, Backoff, ChildSpec, Restart, Strategy, Supervisor
 from runtime.cache import CacheHandle, open_cache
 from runtime.jobs import JOBS_MIGRATIONS, JobsSpec, combined_jobs
-from runtime.ownership import Ownership
 from runtime.rotation import RotatingSecret
 from runtime.storage import RUNTIME_MIGRATIONS, DatabaseHandle
+from supervisors import placement
 from supervisors.cache import OpenCache, cache_child
+from supervisors.part import Part, shard_child
 from supervisors.platform import DatabaseSpec, platform
 from supervisors.secrets import WatchedSecret
 
 ROOT = "loyalnest"
-DOMAINS = "loyalnest.domains"
+DOMAINS = placement.DOMAINS
 EDGE = "loyalnest.edge"
-"""Name of the supervisor whose children are the domains."""
 
 SUBSCRIPTIONS = {
     POINTS_POSTED: (GAMIFICATION_INTAKE,),
@@ -205,24 +206,21 @@ class ApplicationSpec:
 
 
 def application(
-    spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle | None = None
+    spec: ApplicationSpec,
+    handle: DatabaseHandle,
+    cache: CacheHandle | None = None,
+    part: Part | None = None,
 ) -> ChildSpec:
     """The root. It starts from left to right and stops from right to left.
 
-    `cache` is for those outside the tree that want to look at it.
+    `cache` is for those outside the tree that want to look at it. Of the domains it has those of
+    its `part`; the others, in other shards, are reached through links.
     """
     shared = cache if cache is not None else CacheHandle()
-    ownership, vault = Ownership(on_loss=handle.retire), Vault()
-    jobs = combined_jobs(
-        spec.jobs or JobsSpec(),
-        core_jobs(handle.share("core_jobs"), vault),
-        admin_core_jobs(),
-        gamification_jobs(handle.share("gamification_jobs")),
-        referrals_jobs(handle.share("referrals_jobs"), spec.outside.couriers),
-        campaign_jobs(handle.share("campaign_jobs"), spec.segments),
-        delivery_jobs(handle.share("delivery_jobs"), spec.outside.providers),
-        rfm_analytics_jobs(handle.share("rfm_analytics_jobs"), spec.rfm_slice),
-    )
+    own = part if part is not None else Part()
+    vault = Vault()
+    own.ownership.on_loss = handle.retire
+    jobs = _jobs(spec, handle, vault, own)
 
     def root() -> Supervisor:
         return Supervisor(
@@ -233,14 +231,18 @@ def application(
                         spec.database,
                         handle,
                         MIGRATIONS,
-                        SUBSCRIPTIONS,
-                        ownership,
+                        SUBSCRIPTIONS if own.relay else None,
+                        own.ownership,
                         cache_child(spec.redis_url, shared, spec.outside.open_cache),
                         jobs,
                         spec.secrets,
                     ),
                 ),
-                _supervisor("domains", lambda: domains(spec, handle, shared, vault), name=DOMAINS),
+                *(() if own.links is None else (shard_child(own, own.links),)),
+                *_followers(spec, handle, shared, own),
+                _supervisor(
+                    "domains", lambda: domains(spec, handle, shared, vault, own), name=DOMAINS
+                ),
                 _supervisor("edge", lambda: _edge(spec.edge), name=EDGE),
             ),
             intensity=ROOT_INTENSITY,
@@ -251,29 +253,69 @@ def application(
     return _supervisor(ROOT, root, name=ROOT)
 
 
+def _jobs(spec: ApplicationSpec, handle: DatabaseHandle, vault: Vault, part: Part) -> JobsSpec:
+    """Those that run in this process, and the queues of those that run in others."""
+    by_domain = {
+        "core": core_jobs(handle.share("core_jobs"), vault),
+        "admin_core": admin_core_jobs(),
+        "gamification": gamification_jobs(handle.share("gamification_jobs")),
+        "referrals": referrals_jobs(handle.share("referrals_jobs"), spec.outside.couriers),
+        "campaign": combined_jobs(
+            campaign_jobs(handle.share("campaign_jobs"), spec.segments),
+            delivery_jobs(handle.share("delivery_jobs"), spec.outside.providers),
+        ),
+        "rfm_analytics": rfm_analytics_jobs(handle.share("rfm_analytics_jobs"), spec.rfm_slice),
+    }
+    own = [jobs for domain, jobs in by_domain.items() if domain in part.domains]
+    queues = (
+        queue
+        for domain, jobs in by_domain.items()
+        if domain not in part.domains
+        for queue in jobs.queues
+    )
+    return attrs.evolve(combined_jobs(spec.jobs or JobsSpec(), *own), elsewhere=tuple(queues))
+
+
+def _followers(
+    spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle, part: Part
+) -> Sequence[ChildSpec]:
+    """Who keeps fresh what every process has for itself, where its domain is in another one."""
+    if "admin_features" in part.domains:
+        return ()
+    file = spec.outside.flag_file(spec.data_directory / f"{part.name}-{FLAGS_FILE}")
+    share = handle.share("admin_features")
+    children = (keeper_child(share, cache, spec.flags, file),)
+    return (_supervisor("followers", lambda: _edge(children)),)
+
+
 def domains(
-    spec: ApplicationSpec, handle: DatabaseHandle, cache: CacheHandle, vault: Vault
+    spec: ApplicationSpec,
+    handle: DatabaseHandle,
+    cache: CacheHandle,
+    vault: Vault,
+    part: Part,
 ) -> Supervisor:
     """One supervisor a domain. One that exhausts its restarts stays down; the rest lives on."""
-    return Supervisor(
-        (
-            _domain("auth", lambda: _auth(spec, handle, cache)),
-            _domain("admin_core", lambda: admin_core_children(handle.share("admin_core"))),
-            _domain("admin_features", lambda: _admin_features(spec, handle, cache)),
-            _domain("core", lambda: _core(spec, handle, cache, vault)),
-            _domain("products", lambda: products_children(handle.share("products"), cache)),
-            _domain("referrals", lambda: _referrals(spec, handle)),
-            _domain("campaign", lambda: campaign_children(handle.share("campaign"))),
-            _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),
-            _domain(
-                "gamification",
-                lambda: gamification_children(
-                    handle.share("gamification"), spec.outside.start_patterns
-                ),
+    every = (
+        _domain("auth", lambda: _auth(spec, handle, cache)),
+        _domain("admin_core", lambda: admin_core_children(handle.share("admin_core"))),
+        _domain("admin_features", lambda: _admin_features(spec, handle, cache)),
+        _domain("core", lambda: _core(spec, handle, cache, vault)),
+        _domain("products", lambda: products_children(handle.share("products"), cache)),
+        _domain("referrals", lambda: _referrals(spec, handle)),
+        _domain("campaign", lambda: campaign_children(handle.share("campaign"))),
+        _domain("points", lambda: _points(spec, handle), Strategy.REST_FOR_ONE),
+        _domain(
+            "gamification",
+            lambda: gamification_children(
+                handle.share("gamification"), spec.outside.start_patterns
             ),
-            _domain("rfm_analytics", lambda: rfm_analytics_children(handle.share("rfm_analytics"))),
-            _domain("event_tracking", lambda: _event_tracking(spec, handle)),
         ),
+        _domain("rfm_analytics", lambda: rfm_analytics_children(handle.share("rfm_analytics"))),
+        _domain("event_tracking", lambda: _event_tracking(spec, handle)),
+    )
+    return Supervisor(
+        [domain for domain in every if domain.id in part.domains],
         intensity=DOMAINS_INTENSITY,
         period_s=DOMAIN_PERIOD_S,
         backoff=Backoff(),

@@ -23,6 +23,7 @@ from config.policies import (
     RFM_ANALYTICS,
 )
 from runtime import ActorDown, ActorError, AskTimeout, Expired
+from runtime.links import LinkDown
 from runtime.policies import (
     FAILED,
     FAILED_FOR_GOOD,
@@ -63,6 +64,11 @@ already, so that logins stand alone as well."""
 ANOTHER_DOWN: Final = Judgement(Effect.IGNORED, Again.IF_REPEATABLE, "another domain is down")
 
 
+NO_LINK: Final = Judgement(Effect.IGNORED, Again.IF_REPEATABLE, "no link")
+"""To the shard of the domain. Asks fail at once until there is one, and are answered again from
+then on: a breaker would only add its time to that."""
+
+
 def judge_of(domain: str) -> Judge:
     """What an error says about a domain.
 
@@ -78,6 +84,8 @@ def judge_of(domain: str) -> Judge:
             return IGNORED
         if not isinstance(error, ActorError):
             return FAILED_FOR_GOOD
+        if isinstance(error, LinkDown):
+            return NO_LINK
         ours = type(error.message).__module__.startswith(own)
         if isinstance(error, ActorDown):
             return FAILED if ours else ANOTHER_DOWN

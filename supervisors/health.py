@@ -1,6 +1,6 @@
 """How the process is: looked at in the background, read by probes without waiting."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Final
@@ -10,7 +10,7 @@ import structlog
 import trio
 from prometheus_client import CollectorRegistry, Gauge
 
-from runtime import Actor, ActorError, ActorSystem, ChildState, ChildStatus, WhichChildren
+from runtime import Actor, ActorError
 from runtime.cache import CacheHandle
 from runtime.cache.port import Presence
 from runtime.journal import JOURNAL, Append
@@ -18,13 +18,12 @@ from runtime.pulse import Pulse
 from runtime.registries import in_registry
 from runtime.storage import DatabaseHandle, StorageError
 from runtime.telemetry import PREFIX
-from supervisors.application import DOMAINS
+from supervisors.conditions import CHECK_TIMEOUT_S, Condition, domain_conditions
+from supervisors.shard_messages import GetConditions, conditions_name
 from supervisors.switches import Switches
 
 CHECK_EVERY_S: Final = 1.0
 """Between the end of a round of checks and the next one: probes cause none at all."""
-
-CHECK_TIMEOUT_S: Final = 1.0
 
 FAILURES_MAX: Final = 2
 """So many rounds in a row have to find a required part down before the process is not ready:
@@ -52,14 +51,6 @@ class Status(Enum):
     STOPPING = "stopping"
     TAKEN_OVER = "taken over"
     STALLED = "stalled"
-
-
-class Condition(Enum):
-    """Of a domain: serving, coming back, or given up."""
-
-    UP = "up"
-    RESTARTING = "restarting"
-    DOWN = "down"
 
 
 @attrs.define
@@ -129,6 +120,14 @@ class HealthBoard:
         return Status.STALLED if self.pulse.stalled else Status.OK
 
 
+@attrs.frozen
+class OtherShard:
+    """Another process of the plan, and the domains that it has."""
+
+    name: str
+    domains: tuple[str, ...]
+
+
 class HealthMetrics:
     """What probes are told, for those who watch many processes."""
 
@@ -145,10 +144,17 @@ class HealthChecker(Actor):
     """Keeps a board up to date. Each part is checked once a round, and all at the same time, so
     that one that hangs delays no other beyond `CHECK_TIMEOUT_S`."""
 
-    def __init__(self, board: HealthBoard, database: DatabaseHandle, cache: CacheHandle) -> None:
+    def __init__(
+        self,
+        board: HealthBoard,
+        database: DatabaseHandle,
+        cache: CacheHandle,
+        others: Sequence[OtherShard] = (),
+    ) -> None:
         self._board = board
         self._database = database
         self._cache = cache
+        self._others = others
         self._was_ready: bool | None = None
         board.taken_over = lambda: database.retired
         board.dependencies.setdefault(DATABASE_PART, Part(DATABASE_PART, required=True))
@@ -184,12 +190,27 @@ class HealthChecker(Actor):
     async def _check_domains(self) -> None:
         domains = self._board.domains
         found = await domain_conditions(self.system)
+        required = REQUIRED_DOMAINS & found.keys()
+        async with trio.open_nursery() as nursery:
+            for other in self._others:
+                nursery.start_soon(self._ask_other, other, found)
         for name, condition in found.items():
-            domain = domains.setdefault(name, Part(name, name in REQUIRED_DOMAINS))
+            domain = domains.setdefault(name, Part(name, name in required))
             up = condition is Condition.UP
             self._seen(domain, up, None if up else condition.value, condition.value)
         for name in domains.keys() - found.keys():
             self._seen(domains[name], False, "SupervisorDown", Condition.RESTARTING.value)
+
+    async def _ask_other(self, other: OtherShard, found: dict[str, Condition]) -> None:
+        """What another shard says of its domains. One that does not answer is being started again,
+        and its domains are not required: what they do not need is served without them."""
+        try:
+            asked = self.system.ref(conditions_name(other.name))
+            told = await asked.ask(GetConditions(), timeout_s=CHECK_TIMEOUT_S)
+        except ActorError:
+            told = {}
+        for domain in other.domains:
+            found[domain] = Condition(told.get(domain, Condition.RESTARTING.value))
 
     def _look_at_cache(self) -> None:
         """Never required: nothing fails without it. Whoever holds the connection knows."""
@@ -231,37 +252,3 @@ async def _failure_of(check: Callable[[], Awaitable[None]]) -> str | None:
             return type(error).__name__
         return None
     return "Timeout"
-
-
-async def domain_conditions(system: ActorSystem) -> dict[str, Condition]:
-    """The condition of every domain by name; empty while the domains restart."""
-    try:
-        domains = await _children(system, DOMAINS)
-    except ActorError:
-        return {}
-    found: dict[str, Condition] = {}
-
-    async def look(domain: ChildStatus) -> None:
-        found[domain.id] = await _condition(system, domain)
-
-    async with trio.open_nursery() as nursery:
-        for domain in domains:
-            nursery.start_soon(look, domain)
-    return {domain.id: found[domain.id] for domain in domains}
-
-
-async def _condition(system: ActorSystem, domain: ChildStatus) -> Condition:
-    if domain.state is ChildState.DOWN:
-        return Condition.DOWN
-    if domain.state is ChildState.RESTARTING:
-        return Condition.RESTARTING
-    try:
-        members = await _children(system, f"domain.{domain.id}")
-    except ActorError:
-        return Condition.RESTARTING
-    running = all(member.state is ChildState.RUNNING for member in members)
-    return Condition.UP if running else Condition.RESTARTING
-
-
-async def _children(system: ActorSystem, name: str) -> tuple[ChildStatus, ...]:
-    return await system.ref(name).ask(WhichChildren(), timeout_s=CHECK_TIMEOUT_S)

@@ -180,7 +180,7 @@ def platform(
     spec: DatabaseSpec,
     handle: DatabaseHandle,
     migrations: Sequence[Migrations],
-    subscriptions: Mapping[str, Sequence[str]],
+    subscriptions: Mapping[str, Sequence[str]] | None,
     ownership: Ownership,
     cache: ChildSpec,
     jobs: JobsSpec | None = None,
@@ -188,7 +188,8 @@ def platform(
 ) -> Supervisor:
     """rest_for_one: what stands on a failed part restarts with it.
 
-    `ownership` belongs to the process, and outlives the journals that write under it.
+    `ownership` belongs to the process, and outlives the journals that write under it. Without
+    `subscriptions` the relay is in another process.
     """
     return Supervisor(
         (
@@ -206,11 +207,7 @@ def platform(
                 mailbox=MailboxSpec(capacity=JOURNAL_CAPACITY),
                 shutdown_s=10.0,
             ),
-            ChildSpec(
-                "relay",
-                lambda: OutboxRelay(handle, subscriptions),
-                name=RELAY,
-            ),
+            *(() if subscriptions is None else (_relay(handle, subscriptions, ownership),)),
             cache,
             *jobs_children(handle.share("jobs"), jobs if jobs is not None else JobsSpec()),
             *((secrets_child(secrets),) if secrets else ()),
@@ -220,3 +217,9 @@ def platform(
         period_s=PLATFORM_PERIOD_S,
         backoff=Backoff(),
     )
+
+
+def _relay(
+    handle: DatabaseHandle, subscriptions: Mapping[str, Sequence[str]], ownership: Ownership
+) -> ChildSpec:
+    return ChildSpec("relay", lambda: OutboxRelay(handle, subscriptions, ownership), name=RELAY)

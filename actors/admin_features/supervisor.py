@@ -23,13 +23,17 @@ def admin_features_children(
     """The specifications, in the order of their start. `book` belongs to the process, and is what
     everybody evaluates from."""
     return (
-        ChildSpec(
-            "keeper",
-            lambda: FlagKeeper(database, cache, book, file),
-            name=KEEPER,
-            mailbox=REFUSING,
-        ),
+        keeper_child(database, cache, book, file),
         ChildSpec("flags", lambda: FlagDesk(database), name=FLAGS, mailbox=REFUSING),
+    )
+
+
+def keeper_child(
+    database: Database, cache: CacheHandle, book: FlagBook, file: FlagFile
+) -> ChildSpec:
+    """The actor that keeps `book` fresh. Every process has one, wherever the domain is."""
+    return ChildSpec(
+        "keeper", lambda: FlagKeeper(database, cache, book, file), name=KEEPER, mailbox=REFUSING
     )
 
 

@@ -24,7 +24,7 @@ from actors.campaign.pump import Pump
 from actors.campaign.reports import Reports
 from actors.campaign.sending import Providers
 from actors.campaign.silent_texts import ASK_TEXTS, ASKED, AskTexts
-from runtime.jobs import Every, Hourly, Job, JobsSpec, Schedule, job_write
+from runtime.jobs import Every, Hourly, Job, JobsSpec, Schedule, job_write, scheduled_of
 from runtime.storage import Database, Entry, Write
 from runtime.system import ActorSystem
 
@@ -80,10 +80,13 @@ class Redeliver:
         )
 
 
+SCHEDULED = scheduled_of("campaign")
+
+
 def delivery_jobs(database: Database, providers: Providers) -> JobsSpec:
     """Queues, handlers and schedules."""
     return JobsSpec(
-        queues=(*QUEUES.values(), ASKED),
+        queues=(*QUEUES.values(), ASKED, SCHEDULED),
         handlers={
             PUMP: Pump(database, providers),
             SWEEP: Sweep(database),
@@ -92,7 +95,12 @@ def delivery_jobs(database: Database, providers: Providers) -> JobsSpec:
             OCCASIONS: FindOccasions(database),
         },
         schedules=(
-            Schedule(name="campaign.sweep", job=SWEEP, timing=Every(SWEEP_S)),
-            Schedule(name="campaign.occasions", job=OCCASIONS, timing=Hourly(5)),
+            Schedule(name="campaign.sweep", job=SWEEP, timing=Every(SWEEP_S), queue=SCHEDULED.name),
+            Schedule(
+                name="campaign.occasions",
+                job=OCCASIONS,
+                timing=Hourly(5),
+                queue=SCHEDULED.name,
+            ),
         ),
     )

@@ -26,7 +26,14 @@ from actors.core.integration_queries import (
     SELECT_OLD_SECRETS,
     WEBHOOK_QUEUE,
 )
-from actors.core.reconciling import DAILY, RECONCILE, RECONCILE_ALL, Reconcile, ReconcileAll
+from actors.core.reconciling import (
+    DAILY,
+    RECONCILE,
+    RECONCILE_ALL,
+    SCHEDULED,
+    Reconcile,
+    ReconcileAll,
+)
 from actors.core.webhook_jobs import ProcessWebhook
 from runtime.jobs import Daily, Job, JobsSpec, Schedule
 from runtime.journal import JOURNAL, Append, Rejected
@@ -110,10 +117,14 @@ async def append(system: ActorSystem, writes: Sequence[Write]) -> None:
         raise answer.violation
 
 
+def _daily(name: str, job: str, at: time) -> Schedule:
+    return Schedule(name=name, job=job, timing=Daily(at, ZoneInfo("UTC")), queue=SCHEDULED.name)
+
+
 def core_jobs(database: Database, vault: Vault) -> JobsSpec:
     """Queues, handlers and schedules. `vault` is the one of the domain's children."""
     return JobsSpec(
-        queues=(IMPORT_QUEUE, WEBHOOK_QUEUE),
+        queues=(IMPORT_QUEUE, WEBHOOK_QUEUE, SCHEDULED),
         handlers={
             RUN_IMPORT: RunImport(database, vault),
             PROCESS_WEBHOOK: ProcessWebhook(database, vault),
@@ -124,7 +135,7 @@ def core_jobs(database: Database, vault: Vault) -> JobsSpec:
         },
         schedules=(
             DAILY,
-            Schedule(name="core.reseal", job=RESEAL, timing=Daily(time(2, 20), ZoneInfo("UTC"))),
-            Schedule(name="core.forget", job=FORGET, timing=Daily(time(2, 40), ZoneInfo("UTC"))),
+            _daily("core.reseal", RESEAL, time(2, 20)),
+            _daily("core.forget", FORGET, time(2, 40)),
         ),
     )

@@ -17,7 +17,7 @@ from actors.core.queries import (
 from actors.core.records import order_of, recorded_payload
 from actors.points.messages import QUERIES as POINTS_QUERIES
 from actors.points.messages import CheckCredits
-from runtime.jobs import SCHEDULED, Daily, Job, NewJob, Schedule, job_write
+from runtime.jobs import Daily, Job, NewJob, Schedule, job_write, scheduled_of
 from runtime.storage import Database, Entry, Row, Write
 from runtime.storage.outbox import outbox_write
 from runtime.system import ActorSystem
@@ -26,8 +26,13 @@ log = structlog.get_logger("loyalnest.core")
 
 RECONCILE_ALL, RECONCILE = "core.reconcile_all", "core.reconcile"
 
+SCHEDULED = scheduled_of("core")
+
 DAILY = Schedule(
-    name="core.reconcile", job=RECONCILE_ALL, timing=Daily(time(3, 10), ZoneInfo("UTC"))
+    name="core.reconcile",
+    job=RECONCILE_ALL,
+    timing=Daily(time(3, 10), ZoneInfo("UTC")),
+    queue=SCHEDULED.name,
 )
 
 SETTLED = timedelta(hours=1)

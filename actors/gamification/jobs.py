@@ -33,7 +33,7 @@ from actors.gamification.queries import SELECT_OLD_SKIPS, SELECT_PLAYERS
 from actors.gamification.rulebook import Rulebook
 from actors.vocabulary import MAX_PAGE, Refusal
 from runtime import ask_all
-from runtime.jobs import Daily, Hourly, Job, JobsSpec, NewJob, Schedule, job_write
+from runtime.jobs import Daily, Hourly, Job, JobsSpec, NewJob, Schedule, job_write, scheduled_of
 from runtime.storage import Database, Entry, Write
 from runtime.system import ActorSystem
 
@@ -158,10 +158,13 @@ async def _all(asks: Sequence[tuple[Any, Any]]) -> list[Any]:
     return answers
 
 
+SCHEDULED = scheduled_of("gamification")
+
+
 def gamification_jobs(database: Database) -> JobsSpec:
     """Queues, handlers and schedules; they have rules of their own in memory."""
     return JobsSpec(
-        queues=(QUEUE,),
+        queues=(QUEUE, SCHEDULED),
         handlers={
             REEVALUATE: reevaluate,
             RECOMPUTE: RecomputeAll(database),
@@ -170,9 +173,17 @@ def gamification_jobs(database: Database) -> JobsSpec:
             SWEEP: Sweep(database),
         },
         schedules=(
-            Schedule(name="gamification.close_cycles", job=CLOSE_CYCLES, timing=Hourly(5)),
             Schedule(
-                name="gamification.sweep", job=SWEEP, timing=Daily(time(4, 10), ZoneInfo("UTC"))
+                name="gamification.close_cycles",
+                job=CLOSE_CYCLES,
+                timing=Hourly(5),
+                queue=SCHEDULED.name,
+            ),
+            Schedule(
+                name="gamification.sweep",
+                job=SWEEP,
+                timing=Daily(time(4, 10), ZoneInfo("UTC")),
+                queue=SCHEDULED.name,
             ),
         ),
     )

@@ -12,7 +12,7 @@ from actors.referrals.sending import Couriers, PollText, SendInvitation
 from actors.referrals.upkeep import ReferralUpkeep
 from actors.referrals.watching import TextWatch
 from runtime import REFUSING, ChildSpec
-from runtime.jobs import Hourly, JobsSpec, Schedule
+from runtime.jobs import Hourly, JobsSpec, Schedule, scheduled_of
 from runtime.storage import Database, Migrations
 
 MIGRATIONS = Migrations("referrals", "actors.referrals.migrations")
@@ -38,10 +38,13 @@ def referrals_children(
     )
 
 
+SCHEDULED = scheduled_of("referrals")
+
+
 def referrals_jobs(database: Database, couriers: Couriers) -> JobsSpec:
     """Queues, handlers and the hourly upkeep."""
     return JobsSpec(
-        queues=(MESSAGES, REWARDS),
+        queues=(MESSAGES, REWARDS, SCHEDULED),
         handlers={
             SEND: SendInvitation(database, couriers),
             POLL: PollText(database, couriers),
@@ -49,5 +52,7 @@ def referrals_jobs(database: Database, couriers: Couriers) -> JobsSpec:
             REVERSE: ReverseReferral(database),
             UPKEEP: ReferralUpkeep(database),
         },
-        schedules=(Schedule(name="referrals.upkeep", job=UPKEEP, timing=Hourly(17)),),
+        schedules=(
+            Schedule(name="referrals.upkeep", job=UPKEEP, timing=Hourly(17), queue=SCHEDULED.name),
+        ),
     )

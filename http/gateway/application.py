@@ -1,5 +1,6 @@
 """The gateway put together, and its place in the supervision tree."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from config.policy_loading import default_policies
@@ -60,7 +61,7 @@ from runtime.policies import Policies
 from runtime.policies.limiters import Limiter, LocalLimiter, SharedLimiter
 from runtime.pulse import Heart
 from runtime.storage import DatabaseHandle
-from supervisors.health import HealthBoard, HealthChecker
+from supervisors.health import HealthBoard, HealthChecker, OtherShard
 from supervisors.policies import domain_policies
 
 SHUTDOWN_MARGIN_S: Final = 5.0
@@ -175,13 +176,14 @@ def gateway_children(
     cache: CacheHandle,
     board: HealthBoard | None = None,
     policies: Policies | None = None,
+    others: Sequence[OtherShard] = (),
 ) -> tuple[ChildSpec, ...]:
     """The children of the edge. `board` is for those who want to see it too, or stop the process.
 
     Without `policies` it has its own, for the domains and with the default settings, which
     outlive its listeners. The heart beats from before the first connection until after the last
     one; checker, switchboard and follower come last, so that a crash of theirs takes no request
-    along.
+    along. `others` are the shards that have the domains that are not here.
     """
     seen = board if board is not None else HealthBoard()
     kept = policies
@@ -213,8 +215,18 @@ def gateway_children(
             name=LISTENER,
             shutdown_s=listener.drain_s + SHUTDOWN_MARGIN_S,
         ),
-        ChildSpec("health", lambda: HealthChecker(seen, database, cache)),
+        ChildSpec("health", lambda: HealthChecker(seen, database, cache, others)),
         ChildSpec("switchboard", board_of_switches, name=SWITCHBOARD),
         ChildSpec("revocations", lambda: RevocationFollower(revoked, policies_of)),
         ChildSpec("introspection", lambda: IntrospectionDesk(held), name=INTROSPECTION),
+    )
+
+
+def watching_children(
+    database: DatabaseHandle, cache: CacheHandle, board: HealthBoard
+) -> tuple[ChildSpec, ...]:
+    """The children of an edge that serves nothing: who keeps `board` up to date."""
+    return (
+        ChildSpec("heart", lambda: Heart(board.pulse)),
+        ChildSpec("health", lambda: HealthChecker(board, database, cache)),
     )

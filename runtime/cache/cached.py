@@ -126,7 +126,11 @@ class Cached(Generic[Value]):
             await trio.lowlevel.checkpoint()
         for start in range(0, len(keys), KEYS_MAX):
             some = keys[start : start + KEYS_MAX]
-            await self._cache.delete(*map(self._shared, some))
+            try:
+                await self._cache.delete(*map(self._shared, some))
+            finally:
+                # Until it is deleted there, whoever reads makes a copy of it here once more.
+                self._forget(some)
             notice = msgspec.json.encode(_Outdated(self._sender, some))
             await self._cache.publish(self._kind.channel, notice)
 

@@ -24,6 +24,7 @@ class CacheUnavailable(CacheError):
     def __init__(self, reason: Away, detail: str) -> None:
         super().__init__(f"cache {reason.value}: {detail}")
         self.reason = reason
+        self.made_of = (reason, detail)
 
 
 class CacheRefused(CacheError):

@@ -20,7 +20,7 @@ from runtime.jobs.messages import (
     QueueFull,
 )
 from runtime.jobs.model import PLATFORM, Delays, Job, JobState, Leases, NewJob, QueuePolicy
-from runtime.jobs.schedules import SCHEDULED, Daily, Every, Hourly, Schedule
+from runtime.jobs.schedules import SCHEDULED, Daily, Every, Hourly, Schedule, scheduled_of
 from runtime.jobs.store import dead_letter_write, job_write
 
 __all__ = [
@@ -60,4 +60,5 @@ __all__ = [
     "dead_letter_write",
     "job_write",
     "jobs_children",
+    "scheduled_of",
 ]

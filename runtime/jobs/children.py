@@ -25,13 +25,15 @@ RUNNER_SHUTDOWN_S = 10.0
 class JobsSpec:
     """The queues, handlers by job name, and schedules of the domains.
 
-    The queue of scheduled jobs and the pruning of old jobs are there without being declared.
+    The queue of scheduled jobs and the pruning of old jobs are there without being declared. The
+    desk knows the queues `elsewhere` as well, whose jobs run in other processes.
     """
 
     queues: tuple[QueuePolicy, ...] = ()
     handlers: Mapping[str, JobHandler] = attrs.field(factory=dict)
     schedules: tuple[Schedule, ...] = ()
     leases: Leases = attrs.field(factory=Leases)
+    elsewhere: tuple[QueuePolicy, ...] = ()
 
 
 def combined_jobs(first: JobsSpec, *rest: JobsSpec) -> JobsSpec:
@@ -66,8 +68,9 @@ def jobs_children(database: Database, spec: JobsSpec) -> tuple[ChildSpec, ...]:
         leases=spec.leases,
     )
     jobs = combined_jobs(own, spec)
+    known = (*jobs.queues, *spec.elsewhere)
     return (
-        ChildSpec("jobs", lambda: JobDesk(database, jobs.queues), name=JOBS, mailbox=REFUSING),
+        ChildSpec("jobs", lambda: JobDesk(database, known), name=JOBS, mailbox=REFUSING),
         ChildSpec(
             "job_runner",
             lambda: JobRunner(database, jobs.queues, jobs.handlers, jobs.leases),

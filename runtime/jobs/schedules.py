@@ -20,6 +20,12 @@ SCHEDULED = QueuePolicy(
 )
 """The queue of scheduled jobs: a failed one is tried again after 1, 2, 4, 8 and 16 minutes."""
 
+
+def scheduled_of(domain: str) -> QueuePolicy:
+    """As `SCHEDULED`, for the jobs of one domain: they run where that is."""
+    return attrs.evolve(SCHEDULED, name=f"{domain}.{SCHEDULED.name}")
+
+
 DAY = timedelta(days=1)
 
 

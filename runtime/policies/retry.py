@@ -78,6 +78,36 @@ class RetryLayer:
         self._root._turn = self._level
 
 
+NO_LAYER, NOBODY_YET, SOMEBODY = range(3)
+"""Who may retry, as far as it is told to another process: see `standing`."""
+
+ELSEWHERE = -1
+"""The turn of a layer in another process."""
+
+
+def standing(around: object) -> int:
+    """Of the layers around an ask, as the process knows it that is asked: there are none, none of
+    them has retried yet, or one has."""
+    if not isinstance(around, RetryLayer):
+        return NO_LAYER
+    return NOBODY_YET if around._root._turn is None else SOMEBODY
+
+
+def standing_here(told: int) -> RetryLayer | None:
+    """A layer in place of those around an ask of another process."""
+    if told == NO_LAYER:
+        return None
+    layer = RetryLayer(None)
+    layer._turn = None if told == NOBODY_YET else ELSEWHERE
+    return layer
+
+
+def taken_elsewhere(around: object) -> None:
+    """A layer below, in another process, has retried: those here must not any more."""
+    if isinstance(around, RetryLayer) and around._root._turn is None:
+        around._root._turn = ELSEWHERE
+
+
 class Retry:
     """Repeats calls of one dependency. `judge` says of each error whether that makes sense."""
 

@@ -4,8 +4,12 @@
 """
 
 from runtime.sim.faults import (
+    CHANCES,
+    LINK_CHANCES,
+    LINK_TROUBLES,
     NO_CHANCES,
     NO_FAULTS,
+    TROUBLES,
     Chances,
     Event,
     FaultPlan,
@@ -16,6 +20,7 @@ from runtime.sim.faults import (
 from runtime.sim.findings import Finding, Findings, SimulationFailed
 from runtime.sim.kernel import NotSimulated, run_deterministically
 from runtime.sim.life import Life
+from runtime.sim.network import ProcessNetwork, VirtualNetwork
 from runtime.sim.running import Outcome, Script, run_script, run_seed, script_of
 from runtime.sim.scenario import Operation, Run, Scenario, Step
 from runtime.sim.service import NoAnswer, Service
@@ -25,8 +30,12 @@ from runtime.sim.trace import Trace
 from runtime.sim.world import World, world
 
 __all__ = [
+    "CHANCES",
+    "LINK_CHANCES",
+    "LINK_TROUBLES",
     "NO_CHANCES",
     "NO_FAULTS",
+    "TROUBLES",
     "Chances",
     "Event",
     "FaultPlan",
@@ -38,6 +47,7 @@ __all__ = [
     "NotSimulated",
     "Operation",
     "Outcome",
+    "ProcessNetwork",
     "Run",
     "Scenario",
     "Script",
@@ -48,6 +58,7 @@ __all__ = [
     "Step",
     "Trace",
     "Trouble",
+    "VirtualNetwork",
     "World",
     "draw_plan",
     "run_deterministically",

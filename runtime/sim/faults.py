@@ -14,7 +14,9 @@ class Trouble(Enum):
     process, `CRASH` the whole process, which comes back after its duration. `CRASH_AT_COMMIT`
     does so when the process commits next: before it, or after it and before the answer,
     whichever the sign of the amount says. The clock is set off by its amount. `TAKEOVER` starts
-    another process on the same store while the old one believes that it goes on.
+    another process on the same store while the old one believes that it goes on. The last four are
+    of links between shards: `SHARD_MUTE` keeps what a shard sends from the others, or, where the
+    amount is negative, what the others send from it.
     """
 
     STORE_AWAY = "store away"
@@ -27,6 +29,10 @@ class Trouble(Enum):
     CRASH_AT_COMMIT = "crash at a commit"
     CLOCK_JUMP = "clock jump"
     TAKEOVER = "takeover"
+    LINKS_CUT = "links cut"
+    LINKS_REFUSED = "links refused"
+    SHARD_SILENT = "shard silent both ways"
+    SHARD_MUTE = "shard silent one way"
 
 
 @attrs.frozen(kw_only=True)
@@ -38,9 +44,12 @@ class Event:
     duration_s: float = 0.0
     amount: float = 0.0
     target: str = ""
+    shard: str = ""
 
     def __str__(self) -> str:
         parts = [f"{self.at_s:7.3f} s  {self.trouble.value}"]
+        if self.shard:
+            parts.append(f"of {self.shard}")
         if self.target:
             parts.append(self.target)
         if self.amount:
@@ -59,7 +68,8 @@ class Chances:
     half of those happened, or happen later), answers that take long, notices that are lost. Of
     the network between clients and the program: requests or answers that are lost or take long,
     requests that arrive twice. Of the cache: operations that fail. Of providers: requests that
-    fail, before they had their effect or after it, and effects that take long.
+    fail, before they had their effect or after it, and effects that take long. Of links between
+    shards: messages that take long, and links that break.
     """
 
     read_fails: float = 0.0
@@ -78,9 +88,29 @@ class Chances:
     cache_fails: float = 0.0
     provider_fails: float = 0.0
     provider_slow: float = 0.0
+    link_slow: float = 0.0
+    link_cut: float = 0.0
 
 
 NO_CHANCES = Chances()
+
+LINK_CHANCES = ("link_slow", "link_cut")
+"""Of programs that run in several shards."""
+
+CHANCES = tuple(field.name for field in attrs.fields(Chances) if field.name not in LINK_CHANCES)
+"""Of programs that run in one."""
+
+
+LINK_TROUBLES = (
+    Trouble.LINKS_CUT,
+    Trouble.LINKS_REFUSED,
+    Trouble.SHARD_SILENT,
+    Trouble.SHARD_MUTE,
+)
+"""Of programs that run in several shards."""
+
+TROUBLES = tuple(trouble for trouble in Trouble if trouble not in LINK_TROUBLES)
+"""Of programs that run in one."""
 
 
 @attrs.frozen(kw_only=True)
@@ -88,15 +118,17 @@ class FaultSpec:
     """From what plans are drawn: for how long, which kinds of trouble, and whom it may kill.
 
     `events_max` bounds the events of one plan, `chance_max` each chance. Breaking commits and
-    crashes are rare, so that supervisors have a chance to cope.
+    crashes are rare, so that supervisors have a chance to cope. Where a program runs in several
+    `shards`, an event is of one of them, and the troubles may be those of links as well.
     """
 
     duration_s: float = 20.0
     events_max: int = 6
     chance_max: float = 0.08
-    troubles: tuple[Trouble, ...] = tuple(Trouble)
-    chances: tuple[str, ...] = tuple(field.name for field in attrs.fields(Chances))
+    troubles: tuple[Trouble, ...] = TROUBLES
+    chances: tuple[str, ...] = CHANCES
     targets: tuple[str, ...] = ()
+    shards: tuple[str, ...] = ()
     jump_max_s: float = 300.0
     away_max_s: float = 8.0
 
@@ -131,7 +163,7 @@ def draw_plan(random: Random, spec: FaultSpec) -> FaultPlan:
     chances = {name: round(random.uniform(0.0, bound), 4) for name, bound in bounds.items()}
     troubles = _some(random, spec.troubles)
     number = random.randint(0, spec.events_max) if troubles else 0
-    events = [_draw_event(random, spec, random.choice(troubles)) for _ in range(number)]
+    events = [_event_of_shard(random, spec, random.choice(troubles)) for _ in range(number)]
     return FaultPlan(
         duration_s=spec.duration_s,
         chances=Chances(**chances),
@@ -143,6 +175,11 @@ def _some(random: Random, choices: Sequence[Trouble] | Sequence[str]) -> list:  
     """A part of them, which may be all or none."""
     share = random.random()
     return [choice for choice in choices if random.random() < share]
+
+
+def _event_of_shard(random: Random, spec: FaultSpec, trouble: Trouble) -> Event:
+    event = _draw_event(random, spec, trouble)
+    return attrs.evolve(event, shard=random.choice(spec.shards)) if spec.shards else event
 
 
 def _draw_event(random: Random, spec: FaultSpec, trouble: Trouble) -> Event:
@@ -159,6 +196,9 @@ def _draw_event(random: Random, spec: FaultSpec, trouble: Trouble) -> Event:
         case Trouble.CRASH_AT_COMMIT:
             side = random.choice((-1.0, 1.0))
             return Event(at_s=at_s, trouble=trouble, amount=side, duration_s=lasting)
-        case Trouble.CACHE_LOST:
+        case Trouble.CACHE_LOST | Trouble.LINKS_CUT:
             return Event(at_s=at_s, trouble=trouble)
+        case Trouble.SHARD_MUTE:
+            way = random.choice((-1.0, 1.0))
+            return Event(at_s=at_s, trouble=trouble, amount=way, duration_s=lasting)
     return Event(at_s=at_s, trouble=trouble, duration_s=lasting)

@@ -12,19 +12,32 @@ from runtime.sim.findings import Findings
 from runtime.sim.system import SimulatedSystem
 from runtime.sim.trace import Trace
 
+MAIN = "main"
+"""The shard of a program that has only one."""
+
 
 class Life:
     """What a process is to the world around it.
 
     `system` is there while the tree runs. `up` is set when it has come up, `over` when it is to
     end, `gone` when nothing of it is left. One that is `cut_off` cannot reach the store; one that
-    was `replaced` has another one beside it that took over.
+    was `replaced` has another one beside it that took over. `shard` is which part of the program
+    it runs, and `generation` counts the processes that have been that.
     """
 
     def __init__(
-        self, name: str, ports: Ports, trace: Trace, findings: Findings, tasks_max: int
+        self,
+        name: str,
+        ports: Ports,
+        trace: Trace,
+        findings: Findings,
+        tasks_max: int,
+        shard: str = MAIN,
+        generation: int = 1,
     ) -> None:
         self.name = name
+        self.shard = shard
+        self.generation = generation
         self.system = SimulatedSystem(name, ports, trace, findings, tasks_max)
         self.ports = ports
         self.up = trio.Event()

@@ -15,6 +15,7 @@ from runtime.sim.findings import Finding, Findings
 from runtime.sim.kernel import run_deterministically
 from runtime.sim.scenario import Run, Scenario, Step, of_client
 from runtime.sim.service import Service
+from runtime.sim.suffering import suffer
 from runtime.sim.trace import Trace, logs_into
 from runtime.sim.world import World, world
 from runtime.storage import StorageError
@@ -117,8 +118,11 @@ def run_seed(scenario: type[Scenario], seed: int, *, twice: bool = False) -> Out
 async def _main(scenario: Scenario, script: Script, trace: Trace, findings: Findings) -> float:
     schema = Schema(scenario.schema, tuple(scenario.tables))
     async with world(script.seed, trace, findings, schema) as outside:
-        service = Service(outside, lambda life: scenario.tree(outside, life))
-        run = Run(outside, service, script.plan, outside.random("clients"))
+        services = {
+            shard: Service(outside, lambda life: scenario.tree(outside, life), shard)
+            for shard in scenario.shards
+        }
+        run = Run(outside, services, script.plan, outside.random("clients"))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_end_at_last, run, nursery.cancel_scope)
             await _live_through(scenario, run, script)
@@ -127,9 +131,9 @@ async def _main(scenario: Scenario, script: Script, trace: Trace, findings: Find
 
 
 async def _live_through(scenario: Scenario, run: Run, script: Script) -> None:
-    service = run.service
-    service.start()
-    await service.up()
+    for service in run.services.values():
+        service.start()
+    await run.up()
     await trio.sleep(1)
     tasks = task_names()
     await scenario.prepare(run)
@@ -141,7 +145,8 @@ async def _live_through(scenario: Scenario, run: Run, script: Script) -> None:
         except (ActorError, StorageError) as error:
             run.findings.add("answers when all is well", f"{type(error).__name__}: {error}")
         await _check_tasks(run.world, tasks)
-    await service.stop()
+    for service in run.services.values():
+        await service.stop()
 
 
 async def _end_at_last(run: Run, scope: trio.CancelScope) -> None:
@@ -149,7 +154,8 @@ async def _end_at_last(run: Run, scope: trio.CancelScope) -> None:
     await trio.sleep(RUN_MAX_S)
     run.findings.add("ends", f"not within {RUN_MAX_S:g} s")
     scope.cancel()
-    run.service.crash()
+    for service in run.services.values():
+        service.crash()
 
 
 async def _operate(scenario: Scenario, run: Run, script: Script) -> None:
@@ -167,7 +173,7 @@ async def _operate(scenario: Scenario, run: Run, script: Script) -> None:
 
 
 async def _trouble(scenario: Scenario, run: Run, plan: FaultPlan, done: trio.Event) -> None:
-    await run.service.suffer(plan)
+    await suffer(run.world, run.services, plan)
     while not done.is_set():
         await _recover(scenario, run)
         with trio.move_on_after(RECOVER_EVERY_S):
@@ -177,7 +183,7 @@ async def _trouble(scenario: Scenario, run: Run, plan: FaultPlan, done: trio.Eve
 async def _recover(scenario: Scenario, run: Run) -> bool:
     """Whether operators could do what is theirs."""
     try:
-        await run.service.up()
+        await run.up()
         await scenario.recover(run)
     except (ActorError, StorageError):
         return False
@@ -198,7 +204,8 @@ async def _comes_to_rest(scenario: Scenario, run: Run) -> bool:
         recovered_at = trio.current_time()
         while looks < LOOKS_AT_REST:
             await trio.sleep(LOOK_S)
-            resting = len(run.service.lives) == 1 and await scenario.at_rest(run)
+            alone = all(len(service.lives) == 1 for service in run.services.values())
+            resting = alone and await scenario.at_rest(run)
             looks = looks + 1 if resting else 0
             if not looks and trio.current_time() - recovered_at >= RECOVER_EVERY_S:
                 await _recover(scenario, run)

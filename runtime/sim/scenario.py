@@ -1,7 +1,7 @@
 """Scenarios: what clients do, and what must be true when everything has come to rest."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from random import Random
 from typing import ClassVar, TypeVar
 
@@ -11,7 +11,7 @@ import trio
 from runtime.child import ChildSpec
 from runtime.sim.faults import FaultPlan, FaultSpec
 from runtime.sim.findings import Findings
-from runtime.sim.life import Life
+from runtime.sim.life import MAIN, Life
 from runtime.sim.service import NoAnswer, Service
 from runtime.sim.system import SimulatedSystem
 from runtime.sim.world import World
@@ -44,10 +44,13 @@ class Step:
 
 @attrs.define(eq=False)
 class Run:
-    """One run of a scenario, as the scenario sees it. `random` is for the clients' choices."""
+    """One run of a scenario, as the scenario sees it. `random` is for the clients' choices.
+
+    `services` are the shards of the program; clients reach the first one.
+    """
 
     world: World
-    service: Service
+    services: Mapping[str, Service]
     plan: FaultPlan
     random: Random
     _writes_seen: dict[str, int] = attrs.field(factory=dict)
@@ -61,6 +64,16 @@ class Run:
     @property
     def findings(self) -> Findings:
         return self.world.findings
+
+    @property
+    def service(self) -> Service:
+        """Where clients go."""
+        return next(iter(self.services.values()))
+
+    async def up(self) -> None:
+        """Wait until all shards serve."""
+        for service in self.services.values():
+            await service.up()
 
     async def ask(self, send: Callable[[SimulatedSystem], Awaitable[Answer]]) -> Answer | None:
         """One request of a client; None when it does not know what became of it."""
@@ -93,12 +106,14 @@ class Scenario(ABC):
     `clients` do `operations` together while the faults of a plan drawn from `faults` happen. The
     store has had the migrations of `schema`, which saves each run the time to apply them; what
     the program misses it applies as ever. `tables` are statements that create what the scenario
-    keeps in there for itself.
+    keeps in there for itself. A program in several `shards` has a process for each of them, and
+    clients reach the first.
     """
 
     name: ClassVar[str]
     clients: ClassVar[int] = 4
     operations: ClassVar[int] = 40
+    shards: ClassVar[tuple[str, ...]] = (MAIN,)
     pauses_s: ClassVar[tuple[float, ...]] = (0.0, 0.0, 0.01, 0.1, 0.5, 2.0)
     faults: ClassVar[FaultSpec] = FaultSpec()
     schema: ClassVar[tuple[Migrations, ...]] = ()
@@ -106,7 +121,7 @@ class Scenario(ABC):
 
     @abstractmethod
     def tree(self, world: World, life: Life) -> ChildSpec:
-        """The root of what a process runs, made for `life`."""
+        """The root of what a process runs, made for `life`: for its shard, if there are several."""
 
     @abstractmethod
     def draw(self, random: Random) -> Operation:

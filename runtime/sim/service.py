@@ -10,9 +10,10 @@ from runtime.child import ChildSpec
 from runtime.context import request_context
 from runtime.errors import ActorError
 from runtime.parking import monotonic
-from runtime.sim.faults import Event, FaultPlan, Trouble
+from runtime.sim.faults import Event, Trouble
 from runtime.sim.kernel import raise_unsimulated
-from runtime.sim.life import Life
+from runtime.sim.life import MAIN, Life
+from runtime.sim.network import EVERYBODY
 from runtime.sim.system import SimulatedSystem
 from runtime.sim.world import World
 from runtime.storage import StorageError
@@ -38,13 +39,15 @@ class NoAnswer(Exception):
 
 
 class Service:
-    """A program that runs on the world, in one process or, while one takes over, in two.
+    """A program, or one shard of it, that runs on the world: in one process or, while one takes
+    over, in two.
 
     A process that crashes or gives up is started again.
     """
 
-    def __init__(self, world: World, tree: Tree) -> None:
+    def __init__(self, world: World, tree: Tree, shard: str = MAIN) -> None:
         self.world = world
+        self.shard = shard
         self.lives: list[Life] = []
         self._tree = tree
         self._stopping = False
@@ -55,7 +58,7 @@ class Service:
 
     def start(self) -> None:
         """Start a process, beside those that run."""
-        life = self.world.new_life()
+        life = self.world.new_life(self.shard)
         self.lives.append(life)
         self.world.nursery.start_soon(self._keep, life, name=life.name)
 
@@ -187,53 +190,8 @@ class Service:
 
     # Faults
 
-    async def suffer(self, plan: FaultPlan) -> None:
-        """Let happen what is in the plan, then heal what is outside of the processes."""
-        begun_at = trio.current_time()
-        for luck in self.world.lucks():
-            luck.chances = plan.chances
-        async with trio.open_nursery() as nursery:
-            for event in plan.events:
-                nursery.start_soon(self._suffer, event)
-            await trio.sleep_until(begun_at + plan.duration_s)
-            nursery.cancel_scope.cancel()
-        for life in self.lives:
-            life.cut_off = False
-            life.crash_at_commit = 0.0
-            if life.replaced:
-                life.over.set()
-        self.world.heal()
-
-    async def _suffer(self, event: Event) -> None:
-        await trio.sleep(event.at_s)
-        world = self.world
-        world.trace.note("trouble", str(event))
-        match event.trouble:
-            case Trouble.STORE_AWAY:
-                world.store.away = True
-                await trio.sleep(event.duration_s)
-                world.store.away = False
-            case Trouble.CACHE_AWAY:
-                world.cache.away = True
-                await trio.sleep(event.duration_s)
-                world.cache.away = False
-            case Trouble.DISK_BROKEN:
-                world.disk.broken = world.spill.broken = True
-                await trio.sleep(event.duration_s)
-                world.disk.broken = world.spill.broken = False
-            case Trouble.PARTITION:
-                world.cut_off = True
-                await trio.sleep(event.duration_s)
-                world.cut_off = False
-            case Trouble.CACHE_LOST:
-                world.cache.forget()
-            case Trouble.CLOCK_JUMP:
-                world.clock.jump(event.amount)
-            case _:
-                await self._suffer_inside(event)
-
-    async def _suffer_inside(self, event: Event) -> None:
-        """Trouble of a process."""
+    async def suffer(self, event: Event) -> None:
+        """Trouble of a process: of the newest one."""
         life = self.lives[-1] if self.lives else None
         if life is None or not life.serving:
             return
@@ -248,11 +206,23 @@ class Service:
                 await self._take_over(life, event.duration_s)
 
     async def _take_over(self, old: Life, goes_on_s: float) -> None:
-        """A new process on the same store. The old one cannot reach it for a while, half of the
-        time, and ends after `goes_on_s`."""
+        """A new process on the same store. The old one reaches neither the store nor other shards
+        for a while, half of the time, and ends after `goes_on_s`."""
         old.replaced, old.cut_off = True, self._random.random() < 0.5
+        links = self.world.links
+        if old.cut_off:
+            links.partition(old.name, EVERYBODY)
         self.start()
         await trio.sleep(goes_on_s / 2)
         old.cut_off = False
+        links.join(old.name, EVERYBODY)
         await trio.sleep(goes_on_s / 2)
         old.over.set()
+
+    def heal(self) -> None:
+        """Nothing goes wrong with its processes any more; those that were replaced end."""
+        for life in self.lives:
+            life.cut_off = False
+            life.crash_at_commit = 0.0
+            if life.replaced:
+                life.over.set()

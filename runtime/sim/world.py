@@ -1,5 +1,6 @@
 """The world of a simulation: everything outside of the processes, and the faults in it."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
@@ -13,7 +14,8 @@ from runtime.sim.chance import Luck
 from runtime.sim.clock import SimulatedClock
 from runtime.sim.disk import SimulatedDisk
 from runtime.sim.findings import Findings
-from runtime.sim.life import Life
+from runtime.sim.life import MAIN, Life
+from runtime.sim.network import ProcessNetwork, VirtualNetwork
 from runtime.sim.provider import SimulatedProvider
 from runtime.sim.reality import EMPTY
 from runtime.sim.store import SimulatedStore
@@ -22,8 +24,8 @@ from runtime.storage.sqlite_templates import Schema
 
 
 class World:
-    """One store, one cache server, two disks, one wall clock, one provider, and a network to the
-    clients.
+    """One store, one cache server, two disks, one wall clock, one provider, a network to the
+    clients, and one between shards.
 
     Everything random in it follows from the seed: each part draws from a generator of its own, so
     that one that is used more often changes nothing for the others.
@@ -48,8 +50,10 @@ class World:
         self.spill = SimulatedDisk(self._luck("spill"), trace, "spill")
         self.provider = SimulatedProvider(self._luck("provider"), trace)
         self.store = SimulatedStore(nursery, self._luck("store"), trace, findings, schema)
+        self.links = VirtualNetwork(self._luck("links"))
         self.cut_off = False
         self._lives = 0
+        self._generations: Counter[str] = Counter()
 
     def random(self, name: str) -> Random:
         """A generator of its own for each name."""
@@ -58,14 +62,20 @@ class World:
     def _luck(self, name: str) -> Luck:
         return Luck(self.random(name), self.trace)
 
-    def new_life(self) -> Life:
+    def new_life(self, shard: str = MAIN) -> Life:
         """A process that is about to start. Its ports are its own, but for the wall clock. In
         every other one, actors rest whenever they can."""
         self._lives += 1
+        self._generations[shard] += 1
         tasks_max = HELD_MAX if (self.seed + self._lives) % 2 else 0
         name = f"process-{self._lives}"
         ports = seeded_ports(f"{self.seed}/{name}", self.clock.start, self.clock)
-        return Life(name, ports, self.trace, self.findings, tasks_max)
+        generation = self._generations[shard]
+        return Life(name, ports, self.trace, self.findings, tasks_max, shard, generation)
+
+    def network_of(self, life: Life) -> ProcessNetwork:
+        """The links between shards, as one process reaches them."""
+        return self.links.node(life.name, life.shard)
 
     def lucks(self) -> tuple[Luck, ...]:
         return (
@@ -75,6 +85,7 @@ class World:
             self.spill.luck,
             self.provider.luck,
             self.store.luck,
+            self.links.luck,
         )
 
     def heal(self) -> None:
@@ -83,6 +94,7 @@ class World:
         for luck in self.lucks():
             luck.heal()
         self.clock.heal()
+        self.links.heal()
         self.cut_off = False
         self.disk.broken = self.spill.broken = False
         self.cache.away = False

@@ -24,6 +24,7 @@ class StorageRejected(StorageUnavailable, Told):
     def __init__(self, detail: str, retry_after_s: float | None) -> None:
         super().__init__(f"the database was not asked: {detail}")
         self.retry_after_s = retry_after_s
+        self.made_of = (detail, retry_after_s)
 
 
 TAKEN_OVER = "another process has taken over this database"
@@ -62,6 +63,7 @@ class Superseded(ConstraintViolation):
     def __init__(self, statement: str) -> None:
         super().__init__(f"{statement}: the row is not as expected")
         self.statement = statement
+        self.made_of = (statement,)
 
 
 class MigrationError(StorageError):

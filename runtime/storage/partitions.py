@@ -15,6 +15,13 @@ CLAIM = AcrossMerchants(
 """Take the partition, from whoever has it, and forget where they served. Waits for a commit of
 theirs that is under way."""
 
+TAKE_FROM_OTHERS = AcrossMerchants(
+    "UPDATE journal_partitions SET owner = $1, epoch = epoch + 1, address = NULL"
+    " WHERE partition NOT LIKE CAST($2 AS TEXT) RETURNING partition"
+)
+"""End the epochs of all partitions that are not of this pattern: processes that divide the work in
+another way have written for what is written for here."""
+
 CLAIM_AGAIN = AcrossMerchants(
     "UPDATE journal_partitions SET epoch = epoch + 1 WHERE partition = $1 AND owner = $2"
     " RETURNING epoch, commits"

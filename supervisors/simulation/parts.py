@@ -139,9 +139,9 @@ class ApplicationScenario(Scenario):
         system = await run.service.up()
         if await replace_where_taken_over(run, system):
             return
-        await _start_again(system, DOMAINS)
+        await start_again(system, DOMAINS)
         for domain in DOMAIN_SUPERVISORS:
-            await _start_again(system, domain)
+            await start_again(system, domain)
         await put_back_dead_events(system)
         if any(part.puts_back_jobs for part in self._parts):
             await put_back_dead_jobs(system)
@@ -161,7 +161,8 @@ class ApplicationScenario(Scenario):
             await part.check(run)
 
 
-async def _start_again(system: ActorSystem, supervisor: str) -> None:
+async def start_again(system: ActorSystem, supervisor: str) -> None:
+    """Those of its children that gave up."""
     ref = system.ref(supervisor)
     for child in await ref.ask(WhichChildren()):
         if child.state is ChildState.DOWN:

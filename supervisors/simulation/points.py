@@ -87,11 +87,12 @@ class ReadBalance(Operation):
 
 @attrs.define(eq=False)
 class Asked:
-    """A mutation with its key, and its first answer."""
+    """A mutation with its key, and its first answer, with when that came by the wall clock."""
 
     customer: str
     mutation: Mutation
     answer: Result | None = None
+    told_at: datetime | None = None
 
 
 class Points(Part):
@@ -143,7 +144,7 @@ class Points(Part):
             _way(operation, mutation), lambda results: not unavailable(results[0])
         )
         if results is not None:
-            asked.answer = results[0]
+            asked.answer, asked.told_at = results[0], run.world.clock.now()
             self._check_refusal(run, asked)
 
     def _mutation(self, operation: Mutate, once: Idempotency, now: datetime) -> Mutation | None:
@@ -217,7 +218,8 @@ class Points(Part):
         await self._check_repetitions(run)
 
     async def _check_holds(self, run: Run) -> None:
-        """A hold ended by whom it was told, and by nobody before."""
+        """A hold ended by whom it was told, and by nobody before, or by the clock of then."""
+        ends = self._ends_of_holds()
         ended = {row[0]: row[1] for row in await run.world.store.real.fetch(ENDED_HOLDS, MERCHANT)}
         for asked in self.asked.values():
             mutation, answer = asked.mutation, asked.answer
@@ -225,7 +227,19 @@ class Points(Part):
                 continue
             if isinstance(answer, Refusal) and answer.code == "hold_ended":
                 over = ended.get(mutation.hold_id) is not None
+                if asked.told_at is not None and mutation.hold_id in ends:
+                    over = over or ends[mutation.hold_id] <= asked.told_at
                 run.findings.check(over, "right answers", f"{mutation.hold_id} has not ended")
+
+    def _ends_of_holds(self) -> dict[str, datetime]:
+        """When each of them expires."""
+        return {
+            asked.answer.hold_id: asked.mutation.expires_at
+            for asked in self.asked.values()
+            if isinstance(asked.mutation, PlaceHold)
+            and isinstance(asked.answer, Receipt)
+            and asked.answer.hold_id is not None
+        }
 
     async def _check_repetitions(self, run: Run) -> None:
         """Whoever asks again gets the first answer again."""

@@ -24,6 +24,7 @@ from supervisors.simulation.returns import ReturnsScenario
 from supervisors.simulation.rewards import RewardsScenario
 from supervisors.simulation.segments import SegmentsScenario
 from supervisors.simulation.sessions import SessionsScenario
+from supervisors.simulation.sharded import ShardsScenario
 from supervisors.simulation.transfers import TransfersScenario
 
 ALL = (
@@ -47,6 +48,7 @@ ALL = (
     RewardsScenario,
     SegmentsScenario,
     SessionsScenario,
+    ShardsScenario,
     TransfersScenario,
 )
 

@@ -96,6 +96,8 @@ ADAPTERS = {
     "runtime.cache.redis_listener": "an adapter of the cache's port",
     "runtime.host": "the loop of libraries that need another one",
     "runtime.host_wait": "the loop of libraries that need another one",
+    "runtime.kept_process": "the processes that this one keeps running",
+    "runtime.links.websocket": "an adapter of the links' port",
     "runtime.processes": "the processes that work for this one",
     "runtime.spool.disk": "what an adapter of the spool's port asks the system for",
     "runtime.spool.file": "an adapter of the spool's port",

@@ -61,7 +61,10 @@ ASK_FOR_A_DEADLINE = {
 NEITHER_IN_NOR_OUT = {
     "runtime.host": "the loop under Trio's, through which adapters await their drivers",
     "runtime.host_wait": "the loop under Trio's",
+    "runtime.links.websocket": "other shards of this program: every ask ends by its deadline",
     "runtime.processes": "processes of our own, asked with a limit, and ended when it passes",
+    "runtime.kept_process": "processes of our own, which are ended when they fall silent",
+    "cli.lifeline": "the parent of this process, told from time to time how it is",
     "cli.http_client": "a command that asks a running server, with a limit of its own",
     "cli.story.command": "it looks for a free port, for a server of its own",
     "cli.version": "the version of a library",

@@ -12,7 +12,8 @@ from actors.gamification.intake import Intake
 from actors.gamification.messages import INTAKE
 from runtime import ChildState, RestartChild, WhichChildren
 from supervisors.application import DOMAINS
-from supervisors.health import Condition, HealthBoard
+from supervisors.conditions import Condition
+from supervisors.health import HealthBoard
 from tests.integration.gateway.helpers import (
     CUSTOMER,
     OTHER_CUSTOMER,

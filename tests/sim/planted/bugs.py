@@ -78,7 +78,10 @@ from supervisors.simulation.referrals import ReferralsScenario
 from supervisors.simulation.rewards import RewardsScenario
 from supervisors.simulation.segments import SegmentsScenario
 from supervisors.simulation.sessions import OUT, WORKS_ONCE, SessionsScenario
+from supervisors.simulation.sharded import BOUNDED, HONEST, IN_ORDER, OWN_ANSWER, ShardsScenario
+from supervisors.simulation.sharded import ONCE as ONCE_OVER_LINKS
 from supervisors.simulation.transfers import TransfersScenario
+from tests.sim.planted import links
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -479,6 +482,11 @@ def orders_counted_as_often_as_told(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(actors.gamification.intake, "fact_of_order", told_again)
 
 
+def epoch_forgotten_after_a_partition(patch: pytest.MonkeyPatch) -> None:
+    """A shard that was cut off: it is who it was, and goes on where it stopped."""
+    stale_epoch_accepted(patch)
+
+
 def bug(plant: Patch, scenario: type[Scenario], *rules: str, first_seed: int = 0) -> Bug:
     return Bug(plant, scenario, frozenset(rules), first_seed)
 
@@ -521,4 +529,21 @@ BUGS: Iterable[Bug] = (
     bug(restarts_not_counted, ProductsScenario, "restart bounds"),
     bug(orders_counted_as_often_as_told, BadgesScenario, BADGES_EARNED),
     bug(tasks_left_behind, EntitiesScenario, "leaked task"),
+    bug(links.numbers_used_again, ShardsScenario, OWN_ANSWER, first_seed=11),
+    bug(
+        links.answers_of_an_old_process_taken,
+        ShardsScenario,
+        OWN_ANSWER,
+        IN_ORDER,
+        first_seed=27,
+    ),
+    bug(links.asks_repeated_by_the_link, ShardsScenario, ONCE_OVER_LINKS),
+    bug(links.lost_taken_for_undelivered, ShardsScenario, HONEST),
+    bug(links.credit_of_the_cancelled_kept, ShardsScenario, BOUNDED, first_seed=34),
+    bug(
+        epoch_forgotten_after_a_partition,
+        ShardsScenario,
+        "one writer at a time",
+        first_seed=16,
+    ),
 )

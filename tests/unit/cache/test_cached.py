@@ -92,6 +92,26 @@ async def test_who_outdates_sees_the_new_value_at_once_and_others_with_the_notic
         nursery.cancel_scope.cancel()
 
 
+class FarAway(MemoryCache):
+    """Takes a second to delete something."""
+
+    async def delete(self, *keys: str) -> None:
+        await trio.sleep(1)
+        await super().delete(*keys)
+
+
+async def test_who_outdates_keeps_no_copy_that_others_made_before_it_was_deleted() -> None:
+    """Clause C10."""
+    one, shop = process(FarAway(Random(1))), Shop()
+    await one.price(shop)
+    async with trio.open_nursery() as nursery:
+        shop.price = Price(2)
+        nursery.start_soon(one.prices.outdate, "rose")
+        await wait_all_tasks_blocked()
+        assert await one.price(shop) == Price(1)
+    assert await one.price(shop) == Price(2)
+
+
 async def test_with_every_notice_lost_a_value_is_old_for_a_bounded_time(
     shared: MemoryCache,
 ) -> None:

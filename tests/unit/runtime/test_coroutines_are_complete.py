@@ -30,11 +30,13 @@ ELSEWHERE: Final[dict[str, frozenset[str]]] = {
             "SqliteDatabase",
         }
     ),
+    "tests/contract/test_link_transports.py": frozenset({"WebSocketNetwork", "WebSocketTransport"}),
     "tests/contract/test_cache.py": frozenset({"RedisCache", "Subscription.receive"}),
     "tests/contract/test_spool.py": frozenset({"FileSpool", "MemorySpool"}),
     "tests/integration/host/test_call.py": frozenset({"call"}),
     "tests/unit/runtime/test_cancellation.py": frozenset({"ActorSystem.run", "send", "ask"}),
     "tests/unit/runtime/test_foreground.py": frozenset({"Foreground.quiet", "Turns.take"}),
+    "tests/unit/runtime/test_links.py": frozenset({"Links", "Peer.change", "Session"}),
     "tests/unit/runtime/test_processes.py": frozenset({"WorkerProcess"}),
     "tests/unit/policies/test_bulkhead.py": frozenset({"Bulkhead.permit"}),
     "tests/unit/policies/test_limiters.py": frozenset({"LocalLimiter.take"}),
@@ -55,6 +57,8 @@ INSIDE: Final = frozenset(
         "Lane",
         "Rescuer",
         "Settler",
+        # the first part of a link
+        "Handshake",
         # what the adapters of a store or cache are made of
         "Checkpoints",
         "Connections",

@@ -88,6 +88,41 @@ async def test_nobody_waits_longer_than_their_patience() -> None:
         assert trio.current_time() == PATIENCE_S + 0.5
 
 
+async def test_after_every_request_its_client_gets_the_processor_once() -> None:
+    gave_way: list[float] = []
+    foreground = Foreground(lambda: gave_way.append(trio.current_time()))
+    assert await foreground.quiet()
+    assert gave_way == []
+    for _ in range(2):
+        await trio.sleep(ALONE_S)
+        with foreground:
+            pass
+        for _ in range(3):
+            assert await foreground.quiet()
+    assert gave_way == [ALONE_S, 2 * ALONE_S]
+
+
+async def test_what_comes_while_work_gives_way_goes_first() -> None:
+    order: list[str] = []
+    wake = trio.Event()
+
+    async def request() -> None:
+        await wake.wait()
+        with foreground:
+            await trio.sleep(0.001)
+            order.append("request")
+
+    foreground = Foreground(wake.set)
+    with foreground:
+        pass
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(request)
+        await wait_all_tasks_blocked()
+        assert await foreground.quiet()
+        order.append("background")
+    assert order == ["request", "background"]
+
+
 async def test_those_who_wait_get_their_moments_one_after_another() -> None:
     foreground = Foreground()
     running = 0

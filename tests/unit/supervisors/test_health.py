@@ -16,9 +16,9 @@ from runtime.pulse import STALLED_S, Heart, Pulse
 from runtime.storage import DatabaseHandle, StorageUnavailable
 from runtime.tree import read_tree
 from supervisors.application import DOMAINS
+from supervisors.conditions import CHECK_TIMEOUT_S
 from supervisors.health import (
     CHECK_EVERY_S,
-    CHECK_TIMEOUT_S,
     FAILURES_MAX,
     HealthBoard,
     HealthChecker,

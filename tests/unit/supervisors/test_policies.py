@@ -11,10 +11,11 @@ from config.policy_loading import default_policies
 from runtime import ActorDown, AskCycle, AskTimeout, Expired, MailboxFull, Outcome
 from runtime.cache.policies import REDIS
 from runtime.journal import Append
+from runtime.links import LinkDown, LinkLost
 from runtime.policies import FAILED, FAILED_FOR_GOOD, IGNORED, Judgement, PolicyMetrics
 from runtime.storage import StorageUnavailable
 from runtime.storage.policies import DATABASE
-from supervisors.domain_policies import ANOTHER_DOWN, MESSAGES_OF, judge_of
+from supervisors.domain_policies import ANOTHER_DOWN, MESSAGES_OF, NO_LINK, judge_of
 from supervisors.policies import declared, spec_of
 
 
@@ -80,6 +81,8 @@ def test_what_says_nothing_about_a_domain(error: Exception) -> None:
         (Expired("a", GetOrder("m", "o"), ""), FAILED_FOR_GOOD),
         (ValueError(), FAILED_FOR_GOOD),
         (ActorDown("a", Append(())), ANOTHER_DOWN),
+        (LinkDown("a", GetOrder("m", "o")), NO_LINK),
+        (LinkLost("a", GetOrder("m", "o"), ""), FAILED_FOR_GOOD),
     ],
 )
 def test_errors_of_asks_are_judged(error: Exception, judgement: Judgement) -> None:

@@ -1,0 +1,188 @@
+"""Making links: a dialer for each peer that has an address, and a listener for the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import structlog
+import trio
+
+from runtime.actor import Actor
+from runtime.exits import ExitReason
+from runtime.links.errors import ProtocolViolation, TransportClosed
+from runtime.links.handshake import NONCE_BYTES, Handshake, Introduction
+from runtime.links.session import GOODBYE, Session
+from runtime.parking import monotonic
+from runtime.trouble import Trouble
+
+if TYPE_CHECKING:
+    from runtime.links.links import Links
+    from runtime.links.peer import Peer
+    from runtime.links.spec import LinksSpec
+    from runtime.links.transport import LinkTransport
+
+log = structlog.get_logger("loyalnest.links")
+
+UNREACHABLE, SLOW = "unreachable", "handshake_timeout"
+STABLE_S = 10.0
+"""A link that lasted so long begins the backoff anew."""
+
+EXPONENT_MAX = 32
+
+
+class LinkMaker(Actor):
+    """What dialers and the listener have in common: handshakes, sessions, goodbyes."""
+
+    keeps_task: ClassVar[bool] = True
+
+    def __init__(self, links: Links) -> None:
+        self._links = links
+        self._sessions: dict[Session, None] = {}
+
+    @property
+    def _spec(self) -> LinksSpec:
+        return self._links.spec
+
+    def _handshake(self, transport: LinkTransport) -> Handshake:
+        nonce = self.system.secrets.randbytes(NONCE_BYTES)
+        return Handshake(self._spec, transport, self._links.incarnation(self.system), nonce)
+
+    async def _serve(self, peer: Peer, transport: LinkTransport, introduction: Introduction) -> str:
+        """Run a link to its end; why it ended."""
+        peer.check(introduction)
+        session = Session(self._links, peer, transport, introduction, self.system)
+        self._sessions[session] = None
+        self._links.metrics.came_up(peer.name)
+        session.log.info("link_up", generation=introduction.hello.generation)
+        reason = GOODBYE
+        try:
+            reason = await session.run()
+        finally:
+            del self._sessions[session]
+            session.log.info("link_ended", reason=reason)
+        if reason != GOODBYE:
+            self._links.metrics.failed(peer.name, reason)
+        return reason
+
+    async def stopped(self, reason: ExitReason) -> None:
+        """Say goodbye on all links at the same time; they end within `drain_s`."""
+        async with trio.open_nursery() as nursery:
+            for session in tuple(self._sessions):
+                nursery.start_soon(session.drain)
+
+
+class Dialer(LinkMaker):
+    """Keeps a link to one peer: dials, and dials again when the link ends."""
+
+    def __init__(self, links: Links, peer: Peer) -> None:
+        super().__init__(links)
+        self._peer = peer
+        self._trouble = Trouble(log, "link_not_made", "link_made_again")
+
+    async def started(self) -> None:
+        self._links.directory.serve(self.system)
+        self.start_task(self._dial_for_ever)
+
+    def shown_state(self) -> object:
+        return {"address": self._peer.spec.address, "link": self._links.statistics_of(self._peer)}
+
+    async def _dial_for_ever(self) -> None:
+        failures = 0
+        while True:
+            began = monotonic()
+            await self._dial()
+            failures = 0 if monotonic() - began >= STABLE_S else failures + 1
+            await trio.sleep(self._pause_s(failures))
+
+    def _pause_s(self, failures: int) -> float:
+        limits = self._spec.limits
+        bound = limits.backoff_base_s * 2.0 ** min(failures, EXPONENT_MAX)
+        return self.system.random.uniform(0.0, min(limits.backoff_cap_s, bound))
+
+    async def _dial(self) -> None:
+        """One link, from the attempt to its end."""
+        reason = SLOW
+        connecting = trio.CancelScope(deadline=monotonic() + self._spec.limits.handshake_s)
+        try:
+            with connecting:
+                await self._link(connecting)
+                return
+        except TransportClosed as error:
+            reason = UNREACHABLE
+            self._trouble.failed(error, peer=self._peer.name)
+        except ProtocolViolation as error:
+            reason = error.reason
+            self._trouble.failed(error, peer=self._peer.name, reason=reason)
+        self._links.metrics.failed(self._peer.name, reason)
+
+    async def _link(self, connecting: trio.CancelScope) -> None:
+        spec, peer = self._spec, self._peer
+        address, bytes_max = peer.spec.address or "", self._links.message_bytes_max
+        async with spec.network.connect(address, message_bytes_max=bytes_max) as transport:
+            introduction = await self._handshake(transport).dial(peer.name)
+            connecting.deadline = float("inf")
+            self._trouble.ended(peer=peer.name)
+            await self._serve(peer, transport, introduction)
+
+
+class Listener(LinkMaker):
+    """Serves peers that dial this shard. Whatever one of them does ends its own link at most."""
+
+    async def started(self) -> None:
+        self._links.directory.serve(self.system)
+        opened = trio.Event()
+        self._failure: OSError | None = None
+        self.start_task(self._listen, opened)
+        await opened.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    async def stopped(self, reason: ExitReason) -> None:
+        self._links.listening(None)
+        await super().stopped(reason)
+
+    def shown_state(self) -> object:
+        return {"address": self._links.address, "links": len(self._sessions)}
+
+    async def _listen(self, opened: trio.Event) -> None:
+        try:
+            async with trio.open_nursery() as nursery:
+                self._links.listening(await nursery.start(self._accept))
+                opened.set()
+        except* OSError as group:
+            if opened.is_set():
+                raise
+            self._failure = group.exceptions[0]  # type: ignore[assignment]
+            opened.set()
+
+    async def _accept(self, task_status: trio.TaskStatus[str]) -> None:
+        spec = self._spec
+        await spec.network.listen(
+            spec.listen or "",
+            self._welcome,
+            message_bytes_max=self._links.message_bytes_max,
+            connections_max=spec.limits.connections_max,
+            task_status=task_status,
+        )
+
+    async def _welcome(self, transport: LinkTransport) -> None:
+        """A connection that came in, from its handshake to its end."""
+        introduction, peer = None, UNKNOWN_PEER
+        reason = SLOW
+        try:
+            with trio.move_on_after(self._spec.limits.handshake_s):
+                introduction = await self._handshake(transport).answer()
+            if introduction is not None:
+                peer = introduction.hello.shard
+                await self._serve(self._links.peer(peer), transport, introduction)
+                return
+        except TransportClosed:
+            reason = UNREACHABLE
+        except ProtocolViolation as error:
+            reason = error.reason
+            log.warning("link_refused", reason=reason, error=str(error)[:500], peer=peer)
+        self._links.metrics.failed(peer, reason)
+
+
+UNKNOWN_PEER: Final = ""
+"""The label of those who did not say, or prove, who they are."""
