@@ -20,8 +20,8 @@ from runtime.storage.partitions import CLAIM, CLAIM_AGAIN, SELECT_OWNER, TAKE_FR
 MAIN = "main"
 """The partition of a tree that is not sharded."""
 
-ANY_SHARD = "%"
-"""In the pattern of a family of partitions, any of their names."""
+ANY = "%"
+"""The pattern of all partitions."""
 
 LOOK_S = 0.25
 """How long a look at the owner may take, as readers may have all the connections."""
@@ -45,12 +45,15 @@ class Ownership:
     The first claim takes the partition from whoever has it, so that a new process can replace an
     old one. Later claims do not: a process that was replaced stays so, and `on_loss` is told once.
     Partitions that are not of the `family`, a pattern as of SQL's LIKE, belong to processes that
-    have divided the work in another way: the first claim takes them all.
+    have divided the work in another way: the first claim takes them all. Unless it is said, `main`
+    is a family of its own, and to any other partition all are of its family.
     """
 
     partition: str = MAIN
     on_loss: Callable[[], None] = lambda: None
-    family: str = MAIN
+    family: str = attrs.field(
+        default=attrs.Factory(lambda own: MAIN if own.partition == MAIN else ANY, takes_self=True)
+    )
     epoch: int = 0
     _owner: str | None = None
     _lost: bool = False

@@ -5,6 +5,7 @@ binary in the folder they are told of, and know by a lock when it is finished.
 """
 
 import fcntl
+import os
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,8 @@ SPEC = "loyalnest.spec"
 LOCK = "building"
 LOG = "build.log"
 TIMEOUT_S = 900
+COMPRESSION = {"PYINSTALLER_ZLIB_COMPRESSION_LEVEL": "1"}
+"""A fifth of the build is to compress as well as can be: for a release, not for one test."""
 
 
 @attrs.frozen
@@ -53,6 +56,7 @@ class BinaryBuild:
             process = subprocess.Popen(
                 [*limits, *program, *paths],
                 cwd=ROOT,
+                env={**os.environ, **COMPRESSION},
                 stdout=log,
                 stderr=log,
                 pass_fds=[lock.fileno()],

@@ -1,7 +1,8 @@
 """Which tests come when, and which of them stay together, so that all cores are busy.
 
-Tests against servers wait much of their time, simulations never: they are spread among those.
-A module that takes long would keep one worker busy at the end, and so it comes first.
+Tests against servers wait much of their time, the others never: they are spread among those, and
+go on for a while when no more are left that wait. A module that takes long would keep one worker
+busy at the end, and so it comes first.
 """
 
 from collections.abc import Sequence
@@ -17,8 +18,11 @@ SIMULATED = {"test_all_together.py", "test_planted.py", "test_scenarios.py"}
 
 LONGEST = {"test_operations.py"}
 
+WAITING_SHARE = 0.85
+"""The tests that wait have begun when this much of the order is behind."""
+
 BINARY_TESTS = "test_binary.py"
-"""They come when the binary is ready."""
+"""They come when the binary is ready: late in any order."""
 
 
 class SpreadScheduling(LoadFileScheduling):  # type: ignore[misc]
@@ -31,7 +35,7 @@ class SpreadScheduling(LoadFileScheduling):  # type: ignore[misc]
 
 def by_length(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """The order for one process."""
-    return sorted(items, key=_when)
+    return sorted(items, key=lambda item: (_is_later(item), item.path.name == BINARY_TESTS))
 
 
 def dealt(items: Sequence[pytest.Item]) -> list[pytest.Item]:
@@ -44,18 +48,19 @@ def dealt(items: Sequence[pytest.Item]) -> list[pytest.Item]:
             waiting.append(item)
         else:
             others.append(item)
-    return by_length([*spread(simulated, waiting), *others])
+    order = spread((simulated, 1.0), (waiting, WAITING_SHARE), (others, 1.0))
+    return sorted(order, key=_is_later)
 
 
-def spread(few: Sequence[Item], many: Sequence[Item]) -> list[Item]:
-    """Both in their own order, `few` at equal distances among `many`."""
+def spread(*kinds: tuple[Sequence[Item], float]) -> list[Item]:
+    """Each kind in its own order and at equal distances from the beginning to its share of all."""
     places = [
-        (number / len(some), item) for some in (few, many) for number, item in enumerate(some)
+        (share * number / len(items), item)
+        for items, share in kinds
+        for number, item in enumerate(items)
     ]
     return [item for _, item in sorted(places, key=lambda place: place[0])]
 
 
-def _when(item: pytest.Item) -> int:
-    if item.path.name == BINARY_TESTS:
-        return 2
-    return int(item.path.parent.name != "unit" and item.path.name not in LONGEST)
+def _is_later(item: pytest.Item) -> bool:
+    return item.path.parent.name != "unit" and item.path.name not in LONGEST

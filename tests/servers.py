@@ -238,6 +238,10 @@ class PostgresServer(Server):
         subprocess.run(
             [*migrate, "--data-dir", str(self.directory)], check=True, capture_output=True
         )
+        # A session finds what it has to know of the catalogue in a file that is copied, too.
+        self.tool(
+            "psql", "-h", str(self.directory), "-U", "postgres", "-d", SCHEMA, "-c", "ANALYZE"
+        )
 
     def tool(self, name: str, *args: str) -> str:
         """Run one of PostgreSQL's own programs, and give its output."""
@@ -308,6 +312,7 @@ class PostgresServer(Server):
             "shared_buffers": "32MB",
             "dynamic_shared_memory_type": "mmap",  # goes with its folder when it is killed
             "max_connections": "100",
+            "autovacuum": "off",  # with hundreds of databases it would always be in one of them
         }
         options = [part for pair in settings.items() for part in ("-c", "=".join(pair))]
         return [str(self.binary("postgres")), "-D", str(self._data), *options]

@@ -198,21 +198,28 @@ async def _client(scenario: Scenario, run: Run, steps: Sequence[Step]) -> None:
 
 
 async def _comes_to_rest(scenario: Scenario, run: Run) -> bool:
+    """What a process does until it is gone may have to be recovered from as well."""
     looks = 0
     with trio.move_on_after(REST_MAX_S):
+        was_alone, recovered_at = _alone(run), trio.current_time()
         await _recover(scenario, run)
-        recovered_at = trio.current_time()
         while looks < LOOKS_AT_REST:
             await trio.sleep(LOOK_S)
-            alone = all(len(service.lives) == 1 for service in run.services.values())
-            resting = alone and await scenario.at_rest(run)
+            alone = _alone(run)
+            resting = alone and was_alone and await scenario.at_rest(run)
             looks = looks + 1 if resting else 0
-            if not looks and trio.current_time() - recovered_at >= RECOVER_EVERY_S:
+            due = trio.current_time() - recovered_at >= RECOVER_EVERY_S
+            if (alone and not was_alone) or (not looks and due):
+                was_alone, recovered_at = alone, trio.current_time()
                 await _recover(scenario, run)
-                recovered_at = trio.current_time()
     if looks < LOOKS_AT_REST:
         run.findings.add("comes to rest", f"not within {REST_MAX_S:g} s after the faults")
     return looks == LOOKS_AT_REST
+
+
+def _alone(run: Run) -> bool:
+    """Whether no process ends beside another one."""
+    return all(len(service.lives) == 1 for service in run.services.values())
 
 
 def task_names() -> Counter[str]:

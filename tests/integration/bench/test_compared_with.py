@@ -20,7 +20,7 @@ CUSTOMERS = 2
 
 def new_database(postgres: PostgresServer) -> str:
     """One with the product's tables, and customers without points."""
-    url = postgres.new_database()
+    url = postgres.migrated_database()
     verified(url)
     return url
 

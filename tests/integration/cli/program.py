@@ -105,9 +105,10 @@ class Running:
 
     def line_with(self, text: str) -> str:
         """Wait for a line of stdout that has `text` in it."""
+        end = time.monotonic() + TIMEOUT_S
         while True:
             try:
-                line = self._lines.get(timeout=TIMEOUT_S)
+                line = self._lines.get(timeout=max(0.0, end - time.monotonic()))
             except queue.Empty:
                 raise AssertionError(f"no line with {text!r}; stderr: {self.err}") from None
             if text in line:

@@ -194,7 +194,7 @@ def test_a_process_that_takes_over_under_load_loses_nothing(
 ) -> None:
     """On PostgreSQL: the next process runs before the last one has ended."""
     ports = [free_port() for _ in range(2)]
-    url = postgres.new_database()
+    url = postgres.migrated_database()
     token = run("token", "--merchant", MERCHANT, "--role", "owner", cwd=tmp_path).out.strip()
     urls = [f"http://127.0.0.1:{port}" for port in ports]
     load = Load(urls, token, Journal(random.Random(2)))

@@ -114,7 +114,7 @@ async def test_a_flushed_or_dead_cache_is_no_outage(tmp_path: Path) -> None:
 async def test_without_the_database_reads_are_old_and_marked_and_writes_refused(
     tmp_path: Path,
 ) -> None:
-    with running(PostgresServer) as server:
+    with running(PostgresServer, with_schema=True) as server:
         async with shop(tmp_path, None, server.migrated_database()) as (api, _):
             assert await statuses(api, 1) == {200}
             server.freeze_all()

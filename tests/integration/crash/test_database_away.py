@@ -142,8 +142,8 @@ async def check(shop: Shop) -> None:
 
 
 async def test_what_was_promised_survives_the_database_and_the_server(tmp_path: Path) -> None:
-    with running(PostgresServer) as postgres:
-        shop = Shop(tmp_path, postgres.new_database())
+    with running(PostgresServer, with_schema=True) as postgres:
+        shop = Shop(tmp_path, postgres.migrated_database())
         with shop.server() as server:
             await shop.register(server)
             await lose_everything(shop, server, postgres)
@@ -162,8 +162,8 @@ async def test_what_was_promised_survives_the_database_and_the_server(tmp_path: 
 async def test_a_server_whose_database_comes_back_replays_without_a_restart(
     tmp_path: Path,
 ) -> None:
-    with running(PostgresServer) as postgres:
-        shop = Shop(tmp_path, postgres.new_database())
+    with running(PostgresServer, with_schema=True) as postgres:
+        shop = Shop(tmp_path, postgres.migrated_database())
         with shop.server() as server:
             await shop.register(server)
             with trio.fail_after(TIMEOUT_S):

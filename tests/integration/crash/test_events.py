@@ -119,8 +119,8 @@ async def test_events_outlive_the_database_and_the_program_and_replays_add_nothi
     tmp_path: Path,
 ) -> None:
     spill, copy = tmp_path / "data" / "events", tmp_path / "copy"
-    with running(PostgresServer) as postgres:
-        shop = Shop(tmp_path, postgres.new_database())
+    with running(PostgresServer, with_schema=True) as postgres:
+        shop = Shop(tmp_path, postgres.migrated_database())
         with shop.server() as server:
             await shop.register(server)
             await shop.send(BEFORE)

@@ -34,7 +34,7 @@ async def wait_for(read: Callable[[], int], wanted: int) -> float:
 async def test_evaluations_go_on_when_redis_dies_and_then_the_database_too() -> None:
     """A thousand evaluations around the first death, and changes by way of the database after it.
     After the second, what was known last counts, and is heard of no more."""
-    with running(RedisServer) as redis, running(PostgresServer) as postgres:
+    with running(RedisServer) as redis, running(PostgresServer, with_schema=True) as postgres:
         url = postgres.migrated_database()
         async with (
             first_process(url, redis.url, system_ports()) as first,

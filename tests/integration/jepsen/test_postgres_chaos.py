@@ -48,8 +48,11 @@ def test_every_answer_keeps_its_promise_through_two_minutes_of_faults(tmp_path: 
 
 def _torment(folder: Path, steps: Sequence[Step]) -> Record:
     """Run the clients and the nemesis, heal, read everything back, and check."""
-    with running(PostgresServer) as server, proxied(server.socket_path, SEED) as proxy:
-        database = urlsplit(server.new_database()).path[1:]
+    with (
+        running(PostgresServer, with_schema=True) as server,
+        proxied(server.socket_path, SEED) as proxy,
+    ):
+        database = urlsplit(server.migrated_database()).path[1:]
         with Program(folder, server.url_through(proxy.port, database)) as program:
             record = Record()
             served = partial(record.acknowledged, SERVED)

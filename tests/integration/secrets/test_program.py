@@ -27,15 +27,15 @@ pytestmark = pytest.mark.slow
 CANARY = "c4n4ry-" + secrets.token_hex(8)
 NOTICED_S = 60.0
 POLL_S = 0.1
+REQUEST_PAUSE_S = 0.01
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
     """A PostgreSQL that asks one login for a password, and has a migrated database."""
-    with server_running(PostgresServer) as server:
+    with server_running(PostgresServer, with_schema=True) as server:
         access = server.directory / "data" / "pg_hba.conf"
         access.write_text(f"local all {LOGIN} scram-sha-256\n{access.read_text()}")
-        server.migrated_database()
         login = f"CREATE ROLE {LOGIN} LOGIN PASSWORD '{CANARY}' IN ROLE loyalnest_app"
         sql(server, login, "SELECT pg_reload_conf()")
         yield server
@@ -70,7 +70,8 @@ def token(keys: Path | KeyStore) -> str:
 
 
 def asked(url: str, bearer: str, path: str = "/v1/auth/me") -> httpx.Response:
-    return httpx.get(url + path, headers={"authorization": f"Bearer {bearer}"}, timeout=10.0)
+    headers = {"authorization": f"Bearer {bearer}"}
+    return httpx.get(url + path, headers=headers, timeout=10.0, verify=False)
 
 
 def test_production_tells_every_reason_why_it_does_not_start(tmp_path: Path) -> None:
@@ -142,6 +143,7 @@ def test_a_password_that_is_replaced_is_used_without_a_failed_request(
         while "secret_replaced" not in program.err:
             assert time.monotonic() - begun < NOTICED_S
             statuses.append(asked(url, bearer, "/v1/admin/dead-letters").status_code)
+            time.sleep(REQUEST_PAUSE_S)
         server.restart()
         _until(lambda: asked(url, bearer, "/v1/admin/dead-letters").status_code == 200)
         sql(server, f"ALTER ROLE {LOGIN} PASSWORD '{CANARY}'")
