@@ -3,6 +3,7 @@
 Everything here runs in asyncio, behind `host.call`.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -24,6 +25,9 @@ STATEMENTS_CACHED = 512
 STAGES_PREPARED = 128
 COMMAND_TIMEOUT_S = 60.0
 """Behind all other limits: a command that ignored them ends then."""
+
+CANCEL_S = 1.0
+"""How long a connection is kept for a cancellation that is on its way to the server."""
 
 SERVER_SETTINGS = {
     "application_name": APPLICATION,
@@ -208,8 +212,23 @@ class Session:
         await self.connection.close(timeout=1.0)
 
     def terminate(self) -> None:
-        """Drop the connection without a word."""
-        self.connection.terminate()
+        """Drop the connection without a word, once a cancellation that is on its way has got to the
+        server, or after `CANCEL_S`. The driver would drop that as well, and leave a query running.
+        """
+        under_way = set(self.connection._cancellations)  # type: ignore[attr-defined]
+        if not under_way:
+            self.connection.terminate()
+            return
+        timer = asyncio.get_running_loop().call_later(CANCEL_S, self.connection.terminate)
+
+        def one_is_done(task: asyncio.Task[None]) -> None:
+            under_way.discard(task)
+            if not under_way and not timer.cancelled():
+                timer.cancel()
+                self.connection.terminate()
+
+        for task in tuple(under_way):
+            task.add_done_callback(one_is_done)
 
 
 def _plain(sql: str) -> str:
