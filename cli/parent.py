@@ -16,7 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from cli.errors import EXIT_USAGE, CommandFailed
 from cli.link_keys import link_secrets
-from cli.plain_port import Page, Pages, PlainPort
+from cli.plain_port import Page, Pages, PlainPort, word
 from cli.running import Run, StopPlan, run_command
 from cli.version import program_version
 from config import Settings
@@ -217,18 +217,14 @@ def _pages(run: Run, board: ParentBoard) -> Pages:
             case "/health":
                 return Page(msgspec.json.encode(health_of(board)), ok=board.readiness in GOOD)
             case "/health/live":
-                return _word(Status.OK)
+                return word(Status.OK, ok=True)
             case "/health/ready":
-                return _word(board.readiness)
+                return word(board.readiness, ok=board.readiness in GOOD)
             case "/metrics":
                 return Page(generate_latest(run.metrics.registry), CONTENT_TYPE_LATEST)
         return None
 
     return page
-
-
-def _word(status: Status) -> Page:
-    return Page(b'{"status":"%s"}' % status.value.encode(), ok=status in GOOD)
 
 
 def health_of(board: ParentBoard) -> ParentHealth:

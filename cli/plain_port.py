@@ -10,6 +10,7 @@ import trio
 from cli.errors import CommandFailed
 from gateway.messages import Address, GetAddress
 from runtime import Actor
+from supervisors.health import Status
 
 log = structlog.get_logger("loyalnest.port")
 
@@ -28,6 +29,11 @@ class Page:
     body: bytes
     content_type: str = JSON
     ok: bool = True
+
+
+def word(status: Status, *, ok: bool) -> Page:
+    """What the public is told of a process."""
+    return Page(b'{"status":"%s"}' % status.value.encode(), ok=ok)
 
 
 Pages: TypeAlias = Callable[[str], Page | None]

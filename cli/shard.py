@@ -16,7 +16,7 @@ from cli.limiting import limit_memory
 from cli.link_keys import link_secrets
 from cli.options import settings_options
 from cli.parent import PLAN_TEXT_ENV, check_storage
-from cli.plain_port import Page, Pages, PlainPort
+from cli.plain_port import Page, Pages, PlainPort, word
 from cli.running import Run, StopPlan, run_command
 from cli.serve import Serving, serve_until_cancelled, take_leave
 from cli.watchdog import watching
@@ -127,15 +127,11 @@ def _pages(run: Run, name: str) -> Pages:
         board = run.board
         match path:
             case "/health/live":
-                return _word(board.liveness, ok=board.liveness is Status.OK)
+                return word(board.liveness, ok=board.liveness is Status.OK)
             case "/health/ready":
-                return _word(board.readiness, ok=board.ready)
+                return word(board.readiness, ok=board.ready)
             case "/metrics":
                 return Page(generate_latest(labelled), CONTENT_TYPE_LATEST)
         return None
 
     return page
-
-
-def _word(status: Status, *, ok: bool) -> Page:
-    return Page(b'{"status":"%s"}' % status.value.encode(), ok=ok)
