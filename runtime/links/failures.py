@@ -31,7 +31,7 @@ FULL, EXPIRED, CYCLE, DOWN, TIMEOUT, UNSENDABLE, APPLICATION = (
 )
 
 DETAIL_MAX: Final = 500
-"""Characters of what an error says."""
+"""Characters of what an error says, and of an address in it."""
 
 
 @attrs.frozen
@@ -53,11 +53,11 @@ def failure_of(
     if isinstance(error, ActorError):
         kind, more = _kind(error), None
         if isinstance(error, AskCycle):
-            more = list(error.cycle)
+            more = [asker[:DETAIL_MAX] for asker in error.cycle]
         about = None if error.message is message else type(error.message).__name__
         unknown = error.outcome is Outcome.UNKNOWN
-        detail = _detail(error, error.address)
-        return Failure(number, kind, unknown, error.address, detail, more, about, retried)
+        detail, where = _detail(error, error.address), error.address[:DETAIL_MAX]
+        return Failure(number, kind, unknown, where, detail, more, about, retried)
     plain = types.error_to_plain(error) if isinstance(error, Exception) else None
     if plain is not None:
         return Failure(number, APPLICATION, True, address, "", plain, None, retried)

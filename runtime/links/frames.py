@@ -19,6 +19,13 @@ BATCH_BYTES: Final = 64 * 1024
 """A message of so many bytes is not made longer: it has at most those of one frame more."""
 
 
+REMAINING_MAX_S: Final = 3600.0
+"""The most time that an ask is told to have left."""
+
+BATCH_OVERHEAD_BYTES: Final = 64
+"""What a message has beside those: its head, and the credit that goes along."""
+
+
 class Frame(msgspec.Struct, array_like=True, gc=False):
     """Base of all frames. On the wire, each is an array that begins with its tag."""
 
@@ -52,8 +59,8 @@ class Offer(Frame, tag="offer"):
 
 class Ask(Frame, tag="ask"):
     """`number` counts the asks of this side of this link from 1. `key` is that of an entity, None
-    where `to` is an actor. `chain` are shard and address of everybody who waits for the answer.
-    `retries`: see `RetryLayer.standing`."""
+    where `to` is an actor. `remaining_s` is `REMAINING_MAX_S` at most. `chain` are shard and
+    address of everybody who waits for the answer. `retries`: see `RetryLayer.standing`."""
 
     number: int
     to: str

@@ -13,8 +13,16 @@ from runtime.envelope import DONE, Envelope, next_number
 from runtime.errors import ActorDown, ActorError, AskCycle, Expired, MailboxFull
 from runtime.links.errors import NotSendable, ProtocolViolation
 from runtime.links.failures import failure_of
-from runtime.links.frames import Answer, Ask, Credit, Failure, Tell, encode_frame
-from runtime.links.wire_types import NotWireable
+from runtime.links.frames import (
+    REMAINING_MAX_S,
+    Answer,
+    Ask,
+    Credit,
+    Failure,
+    Tell,
+    encode_frame,
+)
+from runtime.links.wire_types import NOT_ENCODABLE, NotWireable
 from runtime.mailbox import Overflow
 from runtime.message_trace import look_at
 from runtime.parking import monotonic
@@ -28,8 +36,6 @@ if TYPE_CHECKING:
 
 CREDIT_SHARE: Final = 4
 """Credit is told with whatever is sent, and by itself once it makes up this part of the window."""
-
-REMAINING_MAX_S: Final = 3600.0
 
 
 class Served(Envelope):
@@ -120,10 +126,11 @@ class Incoming:
             raise NotSendable(address, None, str(error)) from error
 
     def _deliver_ask(self, frame: Ask, message: Any) -> None:
-        cell = self._receiver(frame, message)
-        deadline = monotonic() + frame.remaining_s
         if frame.remaining_s <= 0:
-            raise Expired(cell.address, message, "deadline passed on the way")
+            address = _address(frame.to, frame.key)
+            raise Expired(address, message, "deadline passed on the way")
+        deadline = monotonic() + frame.remaining_s
+        cell = self._receiver(frame, message)
         asking = self._session.links.directory.askers(frame.chain)
         if cell in asking:
             raise AskCycle(cell.address, message, cycle_of(asking, cell))
@@ -154,23 +161,30 @@ class Incoming:
         number = served.wire_number
         if self.asks.pop(number, None) is None:
             return
+        self._let_go(served)
         retried = served.told == NOBODY_YET and standing(served.retries) == SOMEBODY
-        if error is None:
-            data = self._answer(served, value, retried)
-        else:
-            data = self._failure(served, error, retried)
-        self._session.put(data)
+        self._session.put(self._encoded(served, value, error, retried))
         self._finish()
 
-    def _answer(self, served: Served, value: object, retried: bool) -> bytes:
-        types, number = self._session.links.spec.types, served.wire_number
+    def _encoded(
+        self, served: Served, value: object, error: BaseException | None, retried: bool
+    ) -> bytes:
         try:
-            data = encode_frame(Answer(number, types.to_plain(value), retried))
-        except (NotWireable, RecursionError, OverflowError) as error:
-            return self._unsendable(served, str(error), retried)
+            data = encode_frame(self._answer(served, value, error, retried))
+        except NOT_ENCODABLE as reason:
+            return self._unsendable(served, str(reason), retried)
         if len(data) > self._session.introduction.offer.frame_bytes_max:
             return self._unsendable(served, f"{len(data)} bytes are too large", retried)
         return data
+
+    def _answer(
+        self, served: Served, value: object, error: BaseException | None, retried: bool
+    ) -> Answer | Failure:
+        types, number = self._session.links.spec.types, served.wire_number
+        if error is None:
+            return Answer(number, types.to_plain(value), retried)
+        address, message = served.receiver.address, served.message
+        return failure_of(number, error, address, message, types, retried)
 
     def _unsendable(self, served: Served, detail: str, retried: bool) -> bytes:
         """The work is done, and the other side will not know what came of it."""
@@ -180,18 +194,20 @@ class Incoming:
         number = served.wire_number
         return encode_frame(Failure(number, "down", True, address, detail, None, None, retried))
 
-    def _failure(self, served: Served, error: BaseException, retried: bool) -> bytes:
-        types = self._session.links.spec.types
-        address, message = served.receiver.address, served.message
-        failure = failure_of(served.wire_number, error, address, message, types, retried)
-        return encode_frame(failure)
-
     def cancel(self, number: int) -> None:
         """Nobody waits for it any more: it is withdrawn, or the work on it cancelled."""
         served = self.asks.pop(number, None)
         if served is not None:
             served.abandon()
+            self._let_go(served)
             self._finish()
+
+    def _let_go(self, served: Served) -> None:
+        """It has ended: it does not wait for room any more, if it did."""
+        waiting = self._waiting.get(served.receiver)
+        if waiting is not None and served in waiting:
+            waiting.remove(served)
+            served.receiver.bury_unwanted(served)
 
     # Casts
 
@@ -259,24 +275,21 @@ class Incoming:
         waiting = self._waiting[cell]
         try:
             while waiting:
-                envelope = waiting[0]
-                if envelope.withdrawn or not cell.accepting:
-                    self._lose(envelope)
-                elif cell.make_room(envelope.message):
-                    self._put(envelope)
+                if cell.make_room(waiting[0].message):
+                    self._put(waiting.popleft())
+                elif not cell.accepting:
+                    self._lose(waiting.popleft())
                 else:
                     await cell.wait_for_room()
-                    continue
-                waiting.popleft()
         finally:
             del self._waiting[cell]
-            for envelope in waiting:
-                self._lose(envelope)
+            while waiting:
+                self._lose(waiting.popleft())
+            if cell.room is not None:
+                cell.room.unpark()  # this one may have been woken, and needs the room no more
 
     def _lose(self, envelope: Envelope) -> None:
-        if envelope.withdrawn:
-            envelope.receiver.bury_unwanted(envelope)
-        elif envelope.expects_reply:
+        if envelope.expects_reply:
             envelope.fail(ActorDown(envelope.receiver.address, envelope.message))
         else:
             envelope.receiver.bury(envelope.message, DeadReason.NOT_RUNNING)

@@ -13,7 +13,7 @@ from runtime.actor import Actor
 from runtime.child import Backoff, ChildSpec, ChildType
 from runtime.links.dialing import Dialer, Listener
 from runtime.links.directory import Directory
-from runtime.links.frames import BATCH_BYTES
+from runtime.links.frames import BATCH_BYTES, BATCH_OVERHEAD_BYTES
 from runtime.links.metrics import LinkMetrics
 from runtime.links.peer import Peer
 from runtime.links.proxies import RemoteActor, RemoteEntities
@@ -87,7 +87,7 @@ class Links:
     @property
     def message_bytes_max(self) -> int:
         """Of one message of the transport."""
-        return self.spec.limits.frame_bytes_max + BATCH_BYTES
+        return self.spec.limits.frame_bytes_max + BATCH_BYTES + BATCH_OVERHEAD_BYTES
 
     @property
     def address(self) -> str | None:

@@ -10,9 +10,17 @@ from runtime.deadletters import DeadReason
 from runtime.envelope import DONE, TAKEN, Envelope
 from runtime.links.errors import LinkDown, LinkLost, NotSendable
 from runtime.links.failures import error_of
-from runtime.links.frames import Answer, Ask, Cancel, Failure, Tell, encode_frame
+from runtime.links.frames import (
+    REMAINING_MAX_S,
+    Answer,
+    Ask,
+    Cancel,
+    Failure,
+    Tell,
+    encode_frame,
+)
 from runtime.links.keyed import KeyedCell
-from runtime.links.wire_types import NotWireable
+from runtime.links.wire_types import NOT_ENCODABLE, NotWireable
 from runtime.parking import monotonic
 from runtime.policies.retry import standing, taken_elsewhere
 
@@ -79,7 +87,7 @@ class Outgoing:
         number = self._number + 1
         try:
             data = encode_frame(self._frame(envelope, number))
-        except (NotWireable, RecursionError, OverflowError) as error:
+        except NOT_ENCODABLE as error:
             self._refuse(envelope, str(error))
             return None
         if len(data) > self._session.introduction.offer.frame_bytes_max:
@@ -107,7 +115,7 @@ class Outgoing:
             to,
             key,
             message,
-            envelope.deadline - monotonic(),
+            min(envelope.deadline - monotonic(), REMAINING_MAX_S),
             envelope.trace_id,
             links.directory.chain_of(envelope.asking),
             standing(envelope.retries),

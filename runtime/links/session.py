@@ -189,7 +189,7 @@ class Session:
                     await self._transport.send(data)
                 self._writing = False
                 if scope.cancelled_caught:
-                    self.end(STUCK)
+                    return self.end(STUCK)
                 self._metrics.moved(self.peer.name, SENT, len(frames), len(data))
                 if self.draining:
                     self.peer.changed()

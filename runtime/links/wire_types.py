@@ -25,6 +25,11 @@ class NotWireable(TypeError):
     """A value, or what should be one, that does not go over links."""
 
 
+NOT_ENCODABLE: Final = (NotWireable, ValueError, OverflowError, RecursionError)
+"""What a value raises on its way into a frame, where it is none that msgpack has: texts that are
+no Unicode, numbers of more than 64 bits."""
+
+
 @attrs.frozen
 class WireClass:
     """A class by its name on the wire, what its values are made of, and how one is made."""
@@ -37,9 +42,9 @@ class WireClass:
 class WireTypes:
     """The classes of which values may be sent and received. Nothing else is ever made.
 
-        A value is plain (None, numbers, texts, bytes, times with a zone), a tuple, list, set or
-        mapping of values, or of one of these classes: attrs classes, whose fields are values, and
-        enumerations, those that are named and those that are seen in a module. It comes back equal,
+    A value is plain (None, numbers, texts, bytes, times with a zone), a tuple, list, set or
+    mapping of values, or of one of these classes: attrs classes, whose fields are values, and
+    enumerations, those that are named and those that are seen in a module. It comes back equal,
     and of the same types. `errors` are exceptions that askers get as they are; they are made again
     from their `args`, or from what they have as `made_of`. Everything else that a receiver raises
     is told as `ActorDown` with an unknown outcome. Both sides of a link need the same.
@@ -80,6 +85,8 @@ class WireTypes:
         """The value as msgpack has it. Raises `NotWireable`, naming what it cannot tell."""
         kind = type(value)
         if kind in PLAIN:
+            if kind is datetime and value.tzinfo is None:
+                raise NotWireable("a time without a zone")
             return value
         if depth > DEPTH_MAX:
             raise NotWireable(f"more than {DEPTH_MAX} values within each other")

@@ -209,6 +209,18 @@ async def test_a_handshake_that_was_recorded_is_worth_nothing(stage: Stage) -> N
     await stage.the_others_work()
 
 
+async def test_a_proof_that_is_sent_back_to_whoever_made_it_is_worth_nothing(stage: Stage) -> None:
+    async with stage.connected() as transport:
+        await transport.send(hello())
+        theirs, proof = frames_of(await transport.receive())
+        assert isinstance(theirs, Hello)
+        offer = Offer(None, None, 16, 1000)
+        await transport.send(joined(list(map(encode_frame, (proof, offer)))))
+        assert await ends(transport) == []
+    assert stage.failures("wrong_secret", peer="") == 1
+    await stage.the_others_work()
+
+
 async def test_who_says_nothing_is_not_waited_for(stage: Stage) -> None:
     async with stage.connected() as silent, stage.connected() as transport:
         await transport.send(hello())
@@ -257,6 +269,7 @@ async def test_harmless_nonsense_is_answered_or_ignored(stage: Stage) -> None:
         Ask(4, "nobody", None, TYPES.to_plain(Echo(1)), 1.0, None, [("x", "y")] * 900, 7),
         Ask(5, "one.clerk", None, TYPES.to_plain(Echo(1)), -1.0, None, [], 0),
         Ask(6, "one.residents", [1, 2], TYPES.to_plain(Echo(1)), 1.0, None, [], 0),
+        Ask(7, "one.residents", "late", TYPES.to_plain(Echo(1)), 0.0, None, [], 0),
         Answer(99, None, False),
         Cancel(99),
         Credit(3),
@@ -266,7 +279,7 @@ async def test_harmless_nonsense_is_answered_or_ignored(stage: Stage) -> None:
         await transport.send(joined(list(map(encode_frame, nonsense))))
         kinds: dict[int, str] = {}
         with trio.fail_after(10):
-            while len(kinds) < 6:
+            while len(kinds) < 7:
                 for frame in frames_of(await transport.receive()):
                     if isinstance(frame, Failure):
                         kinds[frame.number] = frame.kind
@@ -279,7 +292,9 @@ async def test_harmless_nonsense_is_answered_or_ignored(stage: Stage) -> None:
             4: "down",
             5: "expired",
             6: "unsendable",
+            7: "expired",
         }
+    assert stage.victim.system.entities("one.residents").find("one.residents/late") is None
     await stage.the_others_work()
 
 
