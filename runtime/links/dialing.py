@@ -11,7 +11,7 @@ from runtime.actor import Actor
 from runtime.exits import ExitReason
 from runtime.links.errors import ProtocolViolation, TransportClosed
 from runtime.links.handshake import NONCE_BYTES, Handshake, Introduction
-from runtime.links.session import GOODBYE, Session
+from runtime.links.session import GOODBYE, STOPPED, Session
 from runtime.parking import monotonic
 from runtime.trouble import Trouble
 
@@ -38,6 +38,7 @@ class LinkMaker(Actor):
     def __init__(self, links: Links) -> None:
         self._links = links
         self._sessions: dict[Session, None] = {}
+        self._stopping = False
 
     @property
     def _spec(self) -> LinksSpec:
@@ -47,14 +48,23 @@ class LinkMaker(Actor):
         nonce = self.system.secrets.randbytes(NONCE_BYTES)
         return Handshake(self._spec, transport, self._links.incarnation(self.system), nonce)
 
-    async def _serve(self, peer: Peer, transport: LinkTransport, introduction: Introduction) -> str:
-        """Run a link to its end; why it ended."""
+    def _admitted(self, introduction: Introduction) -> Peer:
+        """Whom there may be a link to now. Raises `ProtocolViolation` where a later process has
+        the name, and `TransportClosed` when this one says goodbye to all."""
+        if self._stopping:
+            raise TransportClosed("links are being ended")
+        peer = self._links.peer(introduction.hello.shard)
         peer.check(introduction)
+        return peer
+
+    async def _serve(self, transport: LinkTransport, introduction: Introduction) -> str:
+        """Run a link to its end; why it ended."""
+        peer = self._admitted(introduction)
         session = Session(self._links, peer, transport, introduction, self.system)
         self._sessions[session] = None
         self._links.metrics.came_up(peer.name)
         session.log.info("link_up", generation=introduction.hello.generation)
-        reason = GOODBYE
+        reason = STOPPED
         try:
             reason = await session.run()
         finally:
@@ -65,7 +75,9 @@ class LinkMaker(Actor):
         return reason
 
     async def stopped(self, reason: ExitReason) -> None:
-        """Say goodbye on all links at the same time; they end within `drain_s`."""
+        """Say goodbye on all links at the same time; they end within `drain_s`, and there are no
+        new ones meanwhile."""
+        self._stopping = True
         async with trio.open_nursery() as nursery:
             for session in tuple(self._sessions):
                 nursery.start_soon(session.drain)
@@ -101,18 +113,20 @@ class Dialer(LinkMaker):
 
     async def _dial(self) -> None:
         """One link, from the attempt to its end."""
-        reason = SLOW
-        connecting = trio.CancelScope(deadline=monotonic() + self._spec.limits.handshake_s)
+        limit_s, address = self._spec.limits.handshake_s, self._peer.spec.address
+        connecting = trio.CancelScope(deadline=monotonic() + limit_s)
         try:
             with connecting:
                 await self._link(connecting)
                 return
+            self._failed(trio.TooSlowError(f"no link to {address} within {limit_s:g} s"), SLOW)
         except TransportClosed as error:
-            reason = UNREACHABLE
-            self._trouble.failed(error, peer=self._peer.name)
+            self._failed(error, UNREACHABLE)
         except ProtocolViolation as error:
-            reason = error.reason
-            self._trouble.failed(error, peer=self._peer.name, reason=reason)
+            self._failed(error, error.reason)
+
+    def _failed(self, error: Exception, reason: str) -> None:
+        self._trouble.failed(error, peer=self._peer.name, reason=reason)
         self._links.metrics.failed(self._peer.name, reason)
 
     async def _link(self, connecting: trio.CancelScope) -> None:
@@ -121,12 +135,17 @@ class Dialer(LinkMaker):
         async with spec.network.connect(address, message_bytes_max=bytes_max) as transport:
             introduction = await self._handshake(transport).dial(peer.name)
             connecting.deadline = float("inf")
+            self._admitted(introduction)
             self._trouble.ended(peer=peer.name)
-            await self._serve(peer, transport, introduction)
+            await self._serve(transport, introduction)
 
 
 class Listener(LinkMaker):
     """Serves peers that dial this shard. Whatever one of them does ends its own link at most."""
+
+    def __init__(self, links: Links) -> None:
+        super().__init__(links)
+        self._refusals: dict[str, Trouble] = {}
 
     async def started(self) -> None:
         self._links.directory.serve(self.system)
@@ -167,21 +186,29 @@ class Listener(LinkMaker):
 
     async def _welcome(self, transport: LinkTransport) -> None:
         """A connection that came in, from its handshake to its end."""
-        introduction, peer = None, UNKNOWN_PEER
-        reason = SLOW
+        if self._stopping:
+            return
+        handshake, peer, reason = self._handshake(transport), UNKNOWN_PEER, SLOW
         try:
-            with trio.move_on_after(self._spec.limits.handshake_s):
-                introduction = await self._handshake(transport).answer()
-            if introduction is not None:
+            with trio.move_on_after(self._spec.limits.handshake_s) as answering:
+                introduction = await handshake.answer()
                 peer = introduction.hello.shard
-                await self._serve(self._links.peer(peer), transport, introduction)
+                self._admitted(introduction)
+                await handshake.accept()
+            if not answering.cancelled_caught:
+                await self._serve(transport, introduction)
                 return
         except TransportClosed:
             reason = UNREACHABLE
         except ProtocolViolation as error:
             reason = error.reason
-            log.warning("link_refused", reason=reason, error=str(error)[:500], peer=peer)
+            self._refused(error, peer)
         self._links.metrics.failed(peer, reason)
+
+    def _refused(self, error: ProtocolViolation, peer: str) -> None:
+        """Anybody can connect again and again: each reason is told once, then once a minute."""
+        trouble = self._refusals.setdefault(error.reason, Trouble(log, "link_refused", ""))
+        trouble.failed(error, reason=error.reason, peer=peer)
 
 
 UNKNOWN_PEER: Final = ""

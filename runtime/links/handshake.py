@@ -30,6 +30,8 @@ NONCE_BYTES: Final = 32
 HANDSHAKE_BYTES_MAX: Final = 256 * 1024
 """Of one message; what is offered may be a long list."""
 
+DETAIL_MAX: Final = 500
+
 DIALLER, LISTENER = b"loyalnest link dialler", b"loyalnest link listener"
 
 
@@ -43,7 +45,7 @@ class Introduction:
 
 @attrs.define
 class Handshake:
-    """One side's. Neither method has a bound in time, which is the caller's. They raise
+    """One side's. No method has a bound in time, which is the caller's. They raise
     `TransportClosed`, or `ProtocolViolation` for a peer that is not what it should be."""
 
     spec: LinksSpec
@@ -66,7 +68,7 @@ class Handshake:
         return self._introduced(theirs, offer)
 
     async def answer(self) -> Introduction:
-        """As the side that was connected to."""
+        """As the side that was connected to, up to the proof of the other one: `accept` is left."""
         (theirs,) = await self._receive(Hello)
         self._check_hello(theirs)
         if theirs.to != self.spec.shard:
@@ -76,8 +78,11 @@ class Handshake:
         await self._send(encode_frame(ours), encode_frame(Proof(mac)))
         proof, offer = await self._receive(Proof, Offer)
         self._check_proof(DIALLER, theirs, ours, proof)
-        await self._send(encode_frame(self._offer()))
         return self._introduced(theirs, offer)
+
+    async def accept(self) -> None:
+        """Let in whom `answer` has introduced: for the other side, there is a link from now on."""
+        await self._send(encode_frame(self._offer()))
 
     def _hello(self, to: str) -> Hello:
         spec = self.spec
@@ -91,7 +96,10 @@ class Handshake:
         return Offer(actors, regions, limits.window, limits.frame_bytes_max)
 
     def _secrets(self) -> Sequence[bytes]:
-        secrets = self.spec.secrets()
+        try:
+            secrets = self.spec.secrets()
+        except Exception as error:
+            raise ProtocolViolation("no_secret", str(error)[:DETAIL_MAX]) from error
         if not secrets or any(len(secret) < SECRET_BYTES_MIN for secret in secrets):
             raise ProtocolViolation("no_secret", f"at least {SECRET_BYTES_MIN} bytes are needed")
         return secrets

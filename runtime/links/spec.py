@@ -67,9 +67,10 @@ class LinksSpec:
     """All links of one shard.
 
     `secrets` gives the shared secrets, the one to use first; those after it are still accepted,
-    while they are being replaced. `generation` counts the processes that have had the name
-    `shard`: of two that say they are the same shard the higher one counts, and of equal ones the
-    one that connected last. It is read at each handshake. `listen` is the address where peers
+    while they are being replaced. Whatever it raises fails one handshake. `generation` counts
+    the processes that have had the name `shard`: of two that say they are the same shard the
+    higher one counts, and of equal ones the one that connected last. Both are read at each
+    handshake. `listen` is the address where peers
     dial this shard, None where none does. Raises `ValueError` for a name in two places.
     """
 

@@ -203,7 +203,7 @@ async def test_n7_a_new_process_makes_what_the_old_one_was_asked_unknown_at_once
                     assert isinstance(asks.outcomes["to the old one"], LinkLost)
                     assert old.clerk.cancelled == ["old"]
                     await trio.sleep(5.0)
-                    assert not old.links.is_up("one")
+                    assert [each.sessions for each in old.links.statistics()] == [1]
                     refused = {"peer": "", "reason": "superseded"}
                     await one.ref("two.clerk").send(Note(7))
                     assert await one.ref("two.clerk").ask(Notes()) == (7,)
