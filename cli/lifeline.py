@@ -33,7 +33,7 @@ class Lifeline:
 
     def watch(self) -> None:
         """From now on, end with the parent."""
-        threading.Thread(target=self._wait_for_the_end, name="lifeline", daemon=True).start()
+        threading.Thread(target=self._end_with_it, name="lifeline", daemon=True).start()
 
     async def beat_for_ever(self, beat: Callable[[], Beat]) -> None:
         """Say how it is, again and again, until the parent is gone."""
@@ -53,9 +53,19 @@ class Lifeline:
         except OSError:
             return False
 
-    def _wait_for_the_end(self) -> None:
+    def wait_for_the_end(self) -> None:
+        """Block until the parent is gone."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
         while self._still_there():
-            select.select([self._socket], [], [])
+            poll.poll()
+
+    def close(self) -> None:
+        """This end of it, for one that nobody waits for any more."""
+        self._socket.close()
+
+    def _end_with_it(self) -> None:
+        self.wait_for_the_end()
         log.error("parent_gone")
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(ORPHAN_LIMIT_S)

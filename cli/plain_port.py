@@ -14,7 +14,9 @@ from supervisors.health import Status
 
 log = structlog.get_logger("loyalnest.port")
 
-CONNECTIONS_MAX: Final = 32
+CONNECTIONS_MAX: Final = 128
+"""Those beyond are closed at once."""
+
 EXCHANGE_LIMIT_S: Final = 5.0
 """From the first byte of a request to the last one of its answer."""
 
@@ -49,19 +51,19 @@ class PlainPort(Actor):
     def __init__(self, bind: str, pages: Pages) -> None:
         self._bind = bind
         self._pages = pages
-        self._room = trio.CapacityLimiter(CONNECTIONS_MAX)
+        self._room = trio.Semaphore(CONNECTIONS_MAX)
         self._address: Address
 
     async def started(self) -> None:
         host, _, port = self._bind.rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
         try:
-            (listener, *_others) = await trio.open_tcp_listeners(int(port), host=host)
+            listeners = await trio.open_tcp_listeners(int(port), host=host)
         except OSError as error:
             reason = error.strerror or str(error)
             raise CommandFailed(f"cannot listen on {self._bind}: {reason}") from error
-        self._address = Address(*listener.socket.getsockname()[:2])
-        self.start_task(trio.serve_listeners, self._serve, [listener])
+        self._address = Address(*listeners[0].socket.getsockname()[:2])
+        self.start_task(trio.serve_listeners, self._serve, listeners)
 
     async def receive(self, message: object) -> object:
         if isinstance(message, GetAddress):
@@ -71,11 +73,22 @@ class PlainPort(Actor):
     async def _serve(self, stream: trio.SocketStream) -> None:
         """One connection. Whatever a client does, it costs that connection only."""
         try:
-            async with self._room, stream:
+            self._room.acquire_nowait()
+        except trio.WouldBlock:
+            await trio.aclose_forcefully(stream)
+            return
+        try:
+            async with stream:
                 with trio.move_on_after(EXCHANGE_LIMIT_S):
-                    line = await _request_line(stream)
-                    await stream.send_all(self._answer(line))
-                    await stream.send_eof()
+                    await self._exchange(stream)
+        finally:
+            self._room.release()
+
+    async def _exchange(self, stream: trio.SocketStream) -> None:
+        try:
+            line = await _request_line(stream)
+            await stream.send_all(self._answer(line))
+            await stream.send_eof()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             log.debug("connection_lost")
 

@@ -56,7 +56,8 @@ class ProcessSpec:
     """How to start a process, and when to end it.
 
     Its first beat has to come within `start_s`, the next ones within `silence_s`. Asked to stop,
-    it has `stop_s`. With more than `memory_max_bytes` in memory (None: no limit) it is ended.
+    it has `stop_s`, also without any. With more than `memory_max_bytes` in memory (None: no limit)
+    it is ended.
     """
 
     name: str
@@ -244,12 +245,18 @@ class KeptProcess(Actor):
             with trio.move_on_after(wait_s) as waiting:
                 some = await self._stream.receive_some(LINE_BYTES_MAX)
             if waiting.cancelled_caught:
-                return give_up(End.SILENCE)
-            if not some:
-                return None  # it ends, which is seen elsewhere
+                return self._fell_silent(give_up)
+            if not some:  # it ends, which is seen elsewhere, unless it only hung up
+                await trio.sleep(self._spec.silence_s)
+                return self._fell_silent(give_up)
             heard = rest + some
             if len(heard) > 2 * LINE_BYTES_MAX:
                 return give_up(End.JUNK)
+
+    def _fell_silent(self, give_up: Callable[[End], None]) -> None:
+        """One that stops says nothing any more, and has its own time for that."""
+        if not self._stopping:
+            give_up(End.SILENCE)
 
     def _beaten(self, beat: Beat) -> None:
         state, name = self._state, self._spec.name

@@ -171,8 +171,12 @@ class Listener(LinkMaker):
         except* OSError as group:
             if opened.is_set():
                 raise
-            self._failure = group.exceptions[0]  # type: ignore[assignment]
+            self._failure = self._without_address(group.exceptions[0])
             opened.set()
+
+    def _without_address(self, error: BaseException) -> OSError:
+        number, reason = getattr(error, "errno", None), getattr(error, "strerror", None) or error
+        return OSError(number, f"cannot listen for links on {self._spec.listen}: {reason}")
 
     async def _accept(self, task_status: trio.TaskStatus[str]) -> None:
         spec = self._spec

@@ -1,5 +1,6 @@
 """What links promise, over sockets and over the virtual network: one suite for both."""
 
+import socket
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -10,6 +11,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from runtime import ActorDown, AskCycle, AskTimeout, MailboxFull, Outcome, TerminateChild, ask_all
+from runtime.errors import StartFailed
 from runtime.links import LinkDown, LinkLost, NotSendable, WebSocketNetwork
 from tests.shards import (
     Colour,
@@ -22,6 +24,8 @@ from tests.shards import (
     Sad,
     Unregistered,
     pair,
+    peer_of,
+    running_shard,
     virtual_network,
 )
 
@@ -227,6 +231,16 @@ async def test_a_shard_that_stops_answers_what_is_under_way_first(shards: Pair) 
                 await two.ref("one.clerk").ask(Echo(1))
             one.clerk.go.set()
         assert answers == ["mine"]
+
+
+async def test_an_address_that_cannot_be_had_is_named() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(StartFailed) as failed:
+            async with running_shard("one", WebSocketNetwork(), (peer_of("two"),), listen=address):
+                pass
+    assert f"cannot listen for links on {address}: Address already in use" in str(failed.value)
 
 
 async def test_more_asks_than_credit_wait_their_turn(shards: Pair) -> None:

@@ -31,6 +31,17 @@ STOPS_NEVER = BEATS + "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + TURN
 FALLS_SILENT = BEATS + "tell(); time.sleep(60)\n"
 GROWS = BEATS + "tell(); held = bytearray(256 << 20)\n" + TURN
 TALKS_NONSENSE = BEATS + "parent.send(b'hello\\n'); time.sleep(60)\n"
+STOPS_SILENTLY = (
+    BEATS
+    + """
+def stop(*_):
+    time.sleep(1.0)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+"""
+    + TURN
+)
+HANGS_UP = BEATS + "tell(); parent.close(); time.sleep(60)\n"
 NEVER_BEATS = "import time; time.sleep(60)"
 ENDS = "import sys; sys.exit(3)"
 
@@ -109,8 +120,9 @@ async def test_one_that_is_killed_is_started_again_at_once_and_the_others_go_on(
         (NEVER_BEATS, {"start_s": 1.5}, "silence, SIGKILL"),
         (GROWS, {"memory_mib": 128}, "memory, SIGKILL"),
         (TALKS_NONSENSE, {}, "junk, SIGKILL"),
+        (HANGS_UP, {"silence_s": 0.5}, "silence, SIGKILL"),
     ],
-    ids=["silent", "never beats", "grows", "talks nonsense"],
+    ids=["silent", "never beats", "grows", "talks nonsense", "hangs up"],
 )
 async def test_one_that_does_not_do_what_it_should_is_ended_alone_and_started_again(
     script: str, limits: dict[str, float], why: str
@@ -158,6 +170,15 @@ async def test_those_that_serve_the_api_stop_first_and_nobody_is_started_again()
         order = await stopped(family)
         assert order[0] == "edge"
         assert [state.starts for state in family.board.states.values()] == [1, 1, 1]
+
+
+async def test_one_that_stops_has_its_time_for_that_without_a_word() -> None:
+    async with Family({"a": STOPS_SILENTLY}, silence_s=0.4).running() as family:
+        await eventually(lambda: family.state().ready)
+        process = family.state()._process
+        assert process is not None
+        await end_in_order(family.system, family.board, family.specs)
+        assert process.returncode == 0
 
 
 async def test_one_that_does_not_stop_in_its_time_is_ended_by_force() -> None:
