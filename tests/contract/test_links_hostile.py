@@ -17,6 +17,7 @@ from runtime.links import (
     WebSocketNetwork,
 )
 from runtime.links.frames import (
+    FRAMES_MAX,
     VERSION,
     Answer,
     Ask,
@@ -36,6 +37,7 @@ from runtime.links.frames import (
 )
 from runtime.links.handshake import Handshake, Introduction
 from runtime.links.spec import LinksSpec, PeerSpec
+from runtime.links.wire_types import DEPTH_MAX, LIST
 from tests.shards import (
     QUICK,
     SECRET,
@@ -244,6 +246,7 @@ WITHIN: dict[str, tuple[Callable[[], list[Frame]], str]] = {
         lambda: [Ask(1, "one.clerk", None, None, float("nan"), None, [], 0)],
         "out_of_order",
     ),
+    "more frames than a message has": (lambda: [Cancel(1)] * (FRAMES_MAX + 1), "unreadable"),
     "a pong without a ping": (lambda: [Pong(77)], "out_of_order"),
     "a second hello": (lambda: [Hello(VERSION, "bad", "b", 0, b"n" * 32, "one")], "out_of_order"),
 }
@@ -261,6 +264,14 @@ async def test_whoever_breaks_the_protocol_later_is_closed_and_counted(
     await stage.the_others_work()
 
 
+def nested(depth: int) -> Any:
+    """A list in a list, and so on."""
+    value: Any = [LIST]
+    for _ in range(depth):
+        value = [LIST, value]
+    return value
+
+
 async def test_harmless_nonsense_is_answered_or_ignored(stage: Stage) -> None:
     nonsense = (
         Ask(1, "one.clerk", None, ["no.such.Class", 1], 1.0, None, [], 0),
@@ -270,6 +281,7 @@ async def test_harmless_nonsense_is_answered_or_ignored(stage: Stage) -> None:
         Ask(5, "one.clerk", None, TYPES.to_plain(Echo(1)), -1.0, None, [], 0),
         Ask(6, "one.residents", [1, 2], TYPES.to_plain(Echo(1)), 1.0, None, [], 0),
         Ask(7, "one.residents", "late", TYPES.to_plain(Echo(1)), 0.0, None, [], 0),
+        Ask(8, "one.clerk", None, nested(DEPTH_MAX + 2), 1.0, None, [], 0),
         Answer(99, None, False),
         Cancel(99),
         Credit(3),
@@ -279,7 +291,7 @@ async def test_harmless_nonsense_is_answered_or_ignored(stage: Stage) -> None:
         await transport.send(joined(list(map(encode_frame, nonsense))))
         kinds: dict[int, str] = {}
         with trio.fail_after(10):
-            while len(kinds) < 7:
+            while len(kinds) < 8:
                 for frame in frames_of(await transport.receive()):
                     if isinstance(frame, Failure):
                         kinds[frame.number] = frame.kind
@@ -293,6 +305,7 @@ async def test_harmless_nonsense_is_answered_or_ignored(stage: Stage) -> None:
             5: "expired",
             6: "unsendable",
             7: "expired",
+            8: "unsendable",
         }
     assert stage.victim.system.entities("one.residents").find("one.residents/late") is None
     await stage.the_others_work()

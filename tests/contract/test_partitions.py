@@ -26,10 +26,11 @@ async def commit(database: Database, tenure: Tenure) -> None:
 
 
 async def test_shards_of_one_division_write_beside_each_other(database: Database) -> None:
-    first = await shard("edge", "a1").claim(database, IDS)
-    second = await shard("money", "a1").claim(database, IDS)
+    edge, money = shard("edge", "a1"), shard("money", "a1")
+    first, second = await edge.claim(database, IDS), await money.claim(database, IDS)
     for tenure in (first, second, first):
         await commit(database, tenure)
+    assert [(await each.claim(database, IDS)).commits for each in (edge, money)] == [2, 1]
 
 
 async def test_a_process_that_takes_the_place_of_a_shard_fences_that_one_alone(

@@ -44,7 +44,9 @@ async def test_a_wait_that_is_cancelled_loses_nothing() -> None:
         with trio.CancelScope() as scope:
             scope.cancel()
             await watch.wait()
-        await watch.wait()
+        assert scope.cancelled_caught
+        with trio.fail_after(1):
+            await watch.wait()
 
 
 def test_who_has_left_leaves_nothing_behind() -> None:

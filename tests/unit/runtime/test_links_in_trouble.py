@@ -10,18 +10,21 @@ from trio.testing import wait_all_tasks_blocked
 
 from runtime import (
     ActorDown,
+    Expired,
     Outcome,
 )
-from runtime.links import LinkDown, LinkLimits, LinkLost, NotSendable
-from runtime.links.frames import BATCH_BYTES, joined
+from runtime.links import LinkDown, LinkLimits, LinkLost, NotSendable, proxies
+from runtime.links.frames import BATCH_BYTES, Cancel, encode_frame, joined
+from runtime.links.session import QUEUE_SPARE
 from tests.shards import (
     Echo,
     Fail,
     Hold,
     Note,
     Sad,
+    Unregistered,
 )
-from tests.unit.runtime.test_links import Asks, linked, outcome_of
+from tests.unit.runtime.test_links import LIMITS, Asks, linked, outcome_of
 from tests.virtual import run_virtually
 
 pytestmark = pytest.mark.trio(run=run_virtually)
@@ -120,3 +123,82 @@ async def test_who_gives_up_waiting_for_room_holds_up_nobody_else() -> None:
         await trio.sleep(1)
         assert asks.outcomes["second"] == "second"
         assert asks.outcomes["here"] == "here"
+
+
+async def test_n3_what_was_given_up_before_it_was_written_is_never_sent() -> None:
+    """Clause N3."""
+    async with linked() as (one, two, network), trio.open_nursery() as nursery:
+        network.silence("two", "one")
+        asks, clerk = Asks(nursery), two.ref("one.clerk")
+        for number in range(3):
+            asks.start(f"sent {number}", clerk, Echo("x" * 200_000))
+            await wait_all_tasks_blocked()
+        asks.start("given up", clerk, Hold("given up"), timeout_s=0.5)
+        await trio.sleep(1)
+        assert isinstance(asks.outcomes["given up"], Expired)
+        network.heal()
+        await trio.sleep(1)
+        assert all(isinstance(asks.outcomes[f"sent {number}"], str) for number in range(3))
+        assert (one.clerk.holding, one.clerk.cancelled) == ([], [])
+        assert two.links.statistics()[0].credit == LIMITS.window
+
+
+async def test_what_is_refused_takes_no_credit() -> None:
+    async with linked() as (_one, two, _):
+        for _ in range(3 * LIMITS.window):
+            assert isinstance(
+                await outcome_of(partial(two.ref("one.clerk").ask, Unregistered())), NotSendable
+            )
+        assert two.links.statistics()[0].credit == LIMITS.window
+
+
+async def test_credit_comes_by_itself_where_nothing_else_comes_back() -> None:
+    async with linked() as (one, two, _):
+        began = trio.current_time()
+        for number in range(20 * LIMITS.window):
+            await two.ref("one.clerk").send(Note(number))
+        while len(one.clerk.notes) < 20 * LIMITS.window:  # noqa: ASYNC110 - virtual
+            await trio.sleep(0.01)
+        assert trio.current_time() - began < LIMITS.ping_every_s / 2
+
+
+async def test_a_link_whose_queue_is_longer_than_anybody_needs_ends() -> None:
+    async with linked() as (_one, two, _):
+        session = two.links.peer("one").session
+        assert session is not None
+        for number in range(QUEUE_SPARE + 8 * LIMITS.window + 1):
+            assert session.open
+            session.put(encode_frame(Cancel(number)))
+        assert not session.open
+        await trio.sleep(2)
+        assert await two.ref("one.clerk").ask(Echo(1)) == 1
+        assert two.links.statistics()[0].sessions == 2
+
+
+async def test_entities_that_expire_unsent_leave_the_mailbox_of_their_proxy() -> None:
+    async with linked() as (_one, two, _), trio.open_nursery() as nursery:
+        asks, region = Asks(nursery), two.system.entities("one.residents")
+        for number in range(LIMITS.window):
+            asks.start(f"held {number}", two.ref("one.pool"), Hold())
+        await trio.sleep(0.1)
+        for number in range(4):
+            asks.start(str(number), region.ref(str(number)), Echo(number), timeout_s=0.5)
+        await trio.sleep(0.1)
+        assert region.depth() == 3
+        await trio.sleep(1)
+        assert region.depth() == 0
+        assert all(isinstance(asks.outcomes[str(number)], Expired) for number in range(4))
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_proxy_remembers_so_many_keys_and_reaches_them_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(proxies, "KEYS_MAX", 3)
+    async with linked() as (_one, two, _):
+        region = two.system.entities("one.residents")
+        for number in (*range(8), *range(8)):
+            assert await region.ref(number).ask(Echo("x")) == (number, "x")
+        host = region._host
+        assert host is not None
+        assert list(host.active) == [5, 6, 7]

@@ -9,7 +9,9 @@ import trio
 from runtime import (
     TerminateChild,
 )
-from runtime.links import LinkDown, LinkLimits
+from runtime.links import LinkDown, LinkLimits, LinkTransport, handshake
+from runtime.links.frames import VERSION, Hello, Proof, encode_frame, frames_of, joined
+from runtime.links.handshake import NONCE_BYTES
 from tests.shards import (
     SECRET,
     Echo,
@@ -100,3 +102,57 @@ async def test_a_network_that_is_silent_from_the_beginning_is_warned_of() -> Non
     assert [(entry["event"], entry["reason"]) for entry in warnings] == [
         ("link_not_made", "handshake_timeout")
     ]
+
+
+async def test_while_a_secret_is_replaced_both_are_good_and_afterwards_the_new_one_alone() -> None:
+    network, new = virtual_network(), b"another secret of both"
+    listening: list[bytes] = [SECRET]
+    dialling: list[bytes] = [SECRET]
+    peers, dialing = (peer_of("two"),), (peer_of("one", "a"),)
+    node = network.node
+    async with (
+        running_shard("one", node("one"), peers, listen="a", secrets=lambda: listening),
+        running_shard("two", node("two"), dialing, secrets=lambda: dialling) as two,
+    ):
+        for here, there, good in (
+            ([SECRET], [SECRET], True),
+            ([SECRET, new], [SECRET], True),
+            ([new, SECRET], [SECRET, new], True),
+            ([new], [new, SECRET], True),
+            ([new], [new], True),
+            ([new], [SECRET], False),
+            ([SECRET, new], [SECRET[:10]], False),
+            ([SECRET], [], False),
+            ([SECRET[:10]], [SECRET[:10]], False),
+        ):
+            listening[:], dialling[:] = here, there
+            network.cut()
+            await trio.sleep(5)
+            assert two.links.is_up("one") is good
+
+
+async def test_a_shard_that_answers_in_the_place_of_another_is_not_that_one() -> None:
+    """Both know the secret; it is at the address of the other by mistake."""
+    network = virtual_network()
+
+    async def answer(transport: LinkTransport) -> None:
+        (theirs,) = frames_of(await transport.receive())
+        assert isinstance(theirs, Hello)
+        ours = Hello(VERSION, "three", "three-1", 0, b"n" * NONCE_BYTES, "two")
+        proof = Proof(handshake._mac(SECRET, handshake.LISTENER, theirs, ours))
+        await transport.send(joined(map(encode_frame, (ours, proof))))
+        await trio.sleep_forever()
+
+    async def listen() -> None:
+        node = network.node("three")
+        await node.listen("a", answer, message_bytes_max=1 << 20, connections_max=9)
+
+    peers = (peer_of("one", "a"), peer_of("three"))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listen)
+        async with running_shard("two", network.node("two"), peers) as two:
+            await trio.sleep(5)
+            assert [each.sessions for each in two.links.statistics()] == [0, 0]
+            name, labels = "loyalnest_link_failures_total", {"peer": "one", "reason": "wrong_shard"}
+            assert two.system.metrics.registry.get_sample_value(name, labels)
+        nursery.cancel_scope.cancel()
