@@ -1,4 +1,4 @@
-"""Redrawing: a step as its scenario drew it, with other luck.
+"""Redrawing: a step as its scenario drew it, with other random numbers.
 
 Whatever a generator of random numbers gives comes from two methods of it. One that notes what
 those gave, and one that lets somebody choose what they give, make steps of any scenario
@@ -14,10 +14,10 @@ from runtime.ports import seeded_random
 from runtime.sim.running import Script
 from runtime.sim.scenario import Scenario
 
-PARTS = 16
-"""Of a number between 0 and what it was there are so many, and that itself."""
+FRACTIONS = 16
+"""What is continuous is chosen from so many fractions of a whole, and what it was."""
 
-Luck = Sequence[int | float]
+Given = Sequence[int | float]
 """What a generator gave while something was drawn."""
 
 Choose = Callable[[int, int], int]
@@ -48,18 +48,18 @@ class ChosenRandom(Random):
     chosen makes numbers small, takes the first of several, and lets what is said to be likely
     (`random() < 0.3`) not happen."""
 
-    def __init__(self, choose: Choose, given: Luck) -> None:
+    def __init__(self, choose: Choose, given: Given) -> None:
         super().__init__(0)
         self._choose = choose
         self._given: Iterator[int | float] = iter(given)
         self._is_size = False
 
     def random(self) -> float:
-        was, chosen = next(self._given, None), self._choose(PARTS, PARTS)
-        if chosen >= PARTS and isinstance(was, float):
+        was, chosen = next(self._given, None), self._choose(FRACTIONS, FRACTIONS)
+        if chosen >= FRACTIONS and isinstance(was, float):
             return was
-        part = min(chosen, PARTS - 1) / PARTS
-        return part if self._is_size else (PARTS - 1) / PARTS - part
+        part = min(chosen, FRACTIONS - 1) / FRACTIONS
+        return part if self._is_size else (FRACTIONS - 1) / FRACTIONS - part
 
     def getrandbits(self, k: int, /) -> int:
         was, most = next(self._given, None), 2**k - 1
@@ -83,11 +83,11 @@ class ChosenRandom(Random):
             self._is_size = False
 
 
-def luck_of_steps(scenario: type[Scenario], script: Script) -> list[Luck | None]:
-    """With what luck each step was drawn; None where the seed of the script draws another one."""
+def given_for_steps(scenario: type[Scenario], script: Script) -> list[Given | None]:
+    """What each step was drawn from; None where the seed of the script draws another one."""
     random, made = NotingRandom(seeded_random(f"{script.seed}/steps")), scenario()
-    luck: list[Luck | None] = []
+    given: list[Given | None] = []
     for step in script.steps:
         random.given = []
-        luck.append(random.given if made.step(random) == step else None)
-    return luck
+        given.append(random.given if made.step(random) == step else None)
+    return given

@@ -125,7 +125,8 @@ class Scenario(ABC):
 
     @abstractmethod
     def draw(self, random: Random) -> Operation:
-        """One operation."""
+        """One operation. What fails is shrunk to the first choices, the lowest numbers, and what is
+        only likely (`random.random() < 0.3`) does not happen, so that should be the simplest."""
 
     @abstractmethod
     async def perform(self, run: Run, operation: Operation) -> None:

@@ -21,7 +21,7 @@ from hypothesis.errors import NoSuchExample
 from runtime.ports import seeded_random
 from runtime.sim.changes import changed, changes_between
 from runtime.sim.faults import LASTS_MIN_S, Event, Trouble
-from runtime.sim.redrawing import PARTS, Choose, ChosenRandom, luck_of_steps
+from runtime.sim.redrawing import FRACTIONS, Choose, ChosenRandom, given_for_steps
 from runtime.sim.running import Script
 from runtime.sim.scenario import Scenario, Step
 from runtime.sim.selection import Part, Selection
@@ -89,7 +89,7 @@ class Variations:
 
     def __init__(self, scenario: type[Scenario], script: Script, failing: Selection) -> None:
         self._scenario, self._script, self._failing = scenario(), script, failing
-        self._luck = luck_of_steps(scenario, script)
+        self._given = given_for_steps(scenario, script)
 
     def drawn(self) -> st.SearchStrategy[Drawn]:
         """The strategy. Half of what it draws is what failed."""
@@ -127,8 +127,8 @@ class Variations:
         return [part for part in self._failing.parts() if choose(1, 1)]
 
     def _step(self, number: int, choose: Choose) -> Step:
-        step, luck = self._script.steps[number], self._luck[number]
-        return step if luck is None else self._scenario.step(ChosenRandom(choose, luck))
+        step, given = self._script.steps[number], self._given[number]
+        return step if given is None else self._scenario.step(ChosenRandom(choose, given))
 
     def _event(self, number: int, choose: Choose) -> Event:
         event = self._script.plan.events[number]
@@ -167,8 +167,8 @@ class Variations:
 
 
 def _part_of(number: float, choose: Choose) -> float:
-    chosen = choose(PARTS, PARTS)
-    return number if chosen >= PARTS else round(number * chosen / PARTS, 4)
+    chosen = choose(FRACTIONS, FRACTIONS)
+    return number if chosen >= FRACTIONS else round(number * chosen / FRACTIONS, 4)
 
 
 def _replaced(

@@ -23,7 +23,7 @@ from runtime.sim import (
     trials,
 )
 from runtime.sim.faults import LASTS_MIN_S
-from runtime.sim.redrawing import ChosenRandom, luck_of_steps
+from runtime.sim.redrawing import ChosenRandom, given_for_steps
 from runtime.storage import Write
 from supervisors.simulation.points import Mutate, PointsScenario
 from supervisors.simulation.registry import SCENARIOS
@@ -138,11 +138,19 @@ def test_operations_that_are_no_seeds_stay_as_they_are() -> None:
 def test_the_steps_of_all_scenarios_can_be_drawn_again(scenario: type[Scenario]) -> None:
     script: Script = script_of(scenario, 1)
     made = scenario()
-    for step, luck in zip(script.steps, luck_of_steps(scenario, script), strict=True):
-        assert luck is not None
-        assert made.step(ChosenRandom(lambda _most, was: was, luck)) == step
-        simplest = made.step(ChosenRandom(lambda _most, _was: 0, luck))
+    for step, given in zip(script.steps, given_for_steps(scenario, script), strict=True):
+        assert given is not None
+        assert made.step(ChosenRandom(lambda _most, was: was, given)) == step
+        simplest = made.step(ChosenRandom(lambda _most, _was: 0, given))
         assert (simplest.client, simplest.pause_s) == (0, 0.0)
+
+
+def test_what_is_drawn_from_the_least_is_small_the_first_and_unlikely() -> None:
+    random = ChosenRandom(lambda _most, _was: 0, ())
+    assert random.uniform(2.0, 9.0) == 2.0
+    assert random.randint(2, 9) == 2
+    assert random.choice("abc") == random.choices("abc", (1, 5, 5))[0] == "a"
+    assert random.random() > 0.9
 
 
 def test_what_lasts_does_not_shrink_below_what_plans_draw() -> None:
