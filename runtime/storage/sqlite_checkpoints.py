@@ -28,8 +28,9 @@ LOG_PAGES_MAX = 64_000
 """A log of 256 MiB is brought into the file by the next commit after all: something has kept us
 from it."""
 
-LOG_BYTES_KEPT = 64 * 1024 * 1024
-"""A log that was longer is cut to it when it begins anew."""
+LOG_BYTES_KEPT = LOG_PAGES_MAX * 4_096
+"""A log that was longer is cut to it when it begins anew. One that may be so long never is: whoever
+writes first waits for that, 22 ms where it was measured, and then for the log to grow again."""
 
 AGAIN_S = 1.0
 """After a checkpoint that failed."""

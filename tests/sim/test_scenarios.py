@@ -12,7 +12,7 @@ ALONE = [scenario for scenario in SCENARIOS.values() if scenario is not Everythi
 OF_EACH = 7
 """With those of all domains together more than two hundred."""
 
-LONG_OF_EACH = 700
+LONG_OF_EACH = 300
 """With those of all domains together ten thousand."""
 
 
@@ -23,7 +23,7 @@ def test_nothing_is_found_in_a_domain_alone(scenario: type[Scenario]) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seeds", chunks(LONG_OF_EACH, 140), ids=name_of)
+@pytest.mark.parametrize("seeds", chunks(LONG_OF_EACH, 100), ids=name_of)
 @pytest.mark.parametrize("scenario", ALONE, ids=name_of)
 def test_nothing_is_found_in_a_domain_for_long(scenario: type[Scenario], seeds: range) -> None:
     run_seeds(scenario, range(1_000 + seeds.start, 1_000 + seeds.stop))
