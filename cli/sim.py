@@ -23,6 +23,13 @@ NONE = "none"
 @click.option("--steps", metavar="N,N", help="of that seed only these operations, or none")
 @click.option("--events", metavar="N,N", help="of its fault plan only these events, or none")
 @click.option("--chances", metavar="NAME,NAME", help="of its chances only these, or none")
+@click.option(
+    "--set",
+    "values",
+    multiple=True,
+    metavar="PART.FIELD=VALUE",
+    help="a value of that seed that is another one, such as step3.amount=1 or event0.at_s=0",
+)
 @click.option("--once", is_flag=True, help="do not run each seed twice to compare the digests")
 @click.option(
     "--workers",
@@ -39,6 +46,7 @@ def sim(  # noqa: PLR0913, PLR0917 - one argument an option
     steps: str | None,
     events: str | None,
     chances: str | None,
+    values: tuple[str, ...],
     once: bool,
     workers: int | None,
     list_them: bool,
@@ -62,8 +70,8 @@ def sim(  # noqa: PLR0913, PLR0917 - one argument an option
         return
     scenario = find_scenario(name)
     if seed is None:
-        if steps is not None or events is not None or chances is not None:
-            raise CommandFailed("--steps, --events and --chances go with --seed", EXIT_USAGE)
+        if values or (steps, events, chances) != (None, None, None):
+            raise CommandFailed("--steps, --events, --chances and --set go with --seed", EXIT_USAGE)
         workers = workers if workers is not None else workers_at_most()
         failed = run_many(scenario, range(first, first + seeds), twice=not once, workers=workers)
     else:
@@ -73,6 +81,7 @@ def sim(  # noqa: PLR0913, PLR0917 - one argument an option
             steps=_chosen(steps, "--steps", int),
             events=_chosen(events, "--events", int),
             chances=_chosen(chances, "--chances", str),
+            values=values,
             lines=REPLAY_LINES,
         )
     if failed:

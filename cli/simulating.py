@@ -18,7 +18,17 @@ from rich.progress import (
 )
 
 from cli.errors import EXIT_USAGE, CommandFailed
-from runtime.sim import Outcome, Scenario, Selection, run_script, run_seed, script_of, shrink
+from runtime.sim import (
+    Change,
+    Outcome,
+    Scenario,
+    Selection,
+    Shrunk,
+    run_script,
+    run_seed,
+    script_of,
+    shrink,
+)
 from runtime.sim.report import failure_text
 from runtime.sim.running import SAME_DIGEST
 from supervisors.simulation.registry import SCENARIOS
@@ -115,11 +125,9 @@ def run_many(
 
 def _explained(scenario: type[Scenario], failed: Outcome) -> str:
     if failed.rules == {SAME_DIGEST}:
-        whole = Selection.of(failed.script)
-        return failure_text(scenario.name, failed, whole, failed)
+        return failure_text(scenario.name, failed, Shrunk.whole(failed))
     print(f"seed {failed.script.seed} failed; looking for the least of it that fails ...")
-    selection, shrunk = shrink(scenario, failed)
-    return failure_text(scenario.name, failed, selection, shrunk)
+    return failure_text(scenario.name, failed, shrink(scenario, failed))
 
 
 def replay(
@@ -129,19 +137,22 @@ def replay(
     steps: tuple[int, ...] | None,
     events: tuple[int, ...] | None,
     chances: tuple[str, ...] | None,
+    values: tuple[str, ...],
     lines: int,
 ) -> bool:
-    """Run one seed, or a selection of it, and print how it ended; whether it failed."""
+    """Run one seed, or a selection of it with other values, and print how it ended; whether it
+    failed."""
     script = script_of(scenario, seed)
     whole = Selection.of(script)
-    selection = Selection(
-        steps=whole.steps if steps is None else steps,
-        events=whole.events if events is None else events,
-        chances=whole.chances if chances is None else chances,
-    )
     try:
+        selection = Selection(
+            steps=whole.steps if steps is None else steps,
+            events=whole.events if events is None else events,
+            chances=whole.chances if chances is None else chances,
+            changes=tuple(map(Change.of, values)),
+        )
         chosen = selection.apply(script)
-    except (IndexError, AttributeError) as error:
+    except (IndexError, AttributeError, ValueError) as error:
         raise CommandFailed(f"seed {seed} has no such part ({error})", EXIT_USAGE) from error
     outcome = run_script(scenario, chosen)
     for title, told in (

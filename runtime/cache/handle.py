@@ -1,6 +1,6 @@
 """The cache as domains hold it: measured, with declared behaviour while it is away."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -41,6 +41,7 @@ class _Link:
         self.changed = trio.Event()
         self.metrics = metrics
         self.flights: Flights[bytes] = Flights()
+        self.stores: dict[str, list[trio.Event]] = {}
         self.limits = LocalLimits(ports.random)
         self.random = ports.random
         self.processes = processes
@@ -49,6 +50,25 @@ class _Link:
         if self.cache is None:
             raise CacheUnavailable(Away.UNREACHABLE, "it is not open")
         return self.cache
+
+    @contextmanager
+    def storing(self, key: str) -> Iterator[None]:
+        """While what was loaded for `key` is on its way to the cache."""
+        stored = trio.Event()
+        self.stores.setdefault(key, []).append(stored)
+        try:
+            yield
+        finally:
+            stored.set()
+            self.stores[key].remove(stored)
+            if not self.stores[key]:
+                del self.stores[key]
+
+    async def nothing_stored(self, keys: Iterable[str]) -> None:
+        """Wait for what is on its way to the cache for `keys`. Not always a checkpoint."""
+        for key in keys:
+            for stored in tuple(self.stores.get(key, ())):
+                await stored.wait()
 
     @contextmanager
     def measured(self, operation: str) -> Iterator[Measured]:
@@ -156,8 +176,14 @@ class CacheHandle:
             return found
         value = await loader()
         if not flight.outdated:
-            await self.set(key, value, ttl_s)
+            await self._keep(key, value, ttl_s, flight)
         return value
+
+    async def _keep(self, key: str, value: bytes, ttl_s: float, flight: Flight[bytes]) -> None:
+        with self._link.storing(key):
+            await self.set(key, value, ttl_s)
+        if flight.outdated:
+            await self._delete(key)
 
     async def get(self, key: str) -> bytes | None:
         """Raises `CacheUnavailable` under any rules: there is no source to go to."""
@@ -170,8 +196,13 @@ class CacheHandle:
         await self._do("set", self._rules.write, lambda cache: cache.set(key, value, ttl_s))
 
     async def delete(self, *keys: str) -> None:
-        """Forget the keys, and do not keep what is being loaded for them."""
+        """Forget the keys, and do not keep what is being loaded for them. What is on its way to the
+        cache is waited for: it might get there behind the deletion."""
         self.outdate(*keys)
+        await self._link.nothing_stored(keys)
+        await self._delete(*keys)
+
+    async def _delete(self, *keys: str) -> None:
         await self._do("delete", self._rules.write, lambda cache: cache.delete(*keys))
 
     def outdate(self, *keys: str) -> None:

@@ -34,10 +34,17 @@ class Rescuer:
         limits = {lane.policy.name: BATCH + lane.policy.concurrency for lane in lanes}
         expired = await self._store.expired(limits, now=now)
         for lane in lanes:
-            jobs = expired[lane.policy.name]
-            orphans = [job for job in jobs if job.token not in lane.attempts]
+            orphans = await self._orphans(lane, expired[lane.policy.name])
             if orphans:
                 await self._end(lane, orphans, now)
+
+    async def _orphans(self, lane: Lane, expired: Sequence[Job]) -> Sequence[Job]:
+        """Those that do not run here. One that was claimed, and whose claim is not answered yet, is
+        about to."""
+        if not expired:
+            return ()
+        async with lane.claiming:
+            return [job for job in expired if job.token not in lane.attempts]
 
     async def _end(self, lane: Lane, orphans: Sequence[Job], now: datetime) -> None:
         policy, random = lane.policy, self._system.random

@@ -3,6 +3,7 @@
 `docs/simulation.md` shows how to use it.
 """
 
+from runtime.sim.changes import Change
 from runtime.sim.faults import (
     CHANCES,
     LINK_CHANCES,
@@ -23,8 +24,9 @@ from runtime.sim.life import Life
 from runtime.sim.network import ProcessNetwork, VirtualNetwork
 from runtime.sim.running import Outcome, Script, run_script, run_seed, script_of
 from runtime.sim.scenario import Operation, Run, Scenario, Step
+from runtime.sim.selection import Selection
 from runtime.sim.service import NoAnswer, Service
-from runtime.sim.shrinking import Selection, shrink
+from runtime.sim.shrinking import Shrunk, shrink
 from runtime.sim.system import SimulatedSystem
 from runtime.sim.trace import Trace
 from runtime.sim.world import World, world
@@ -37,6 +39,7 @@ __all__ = [
     "NO_FAULTS",
     "TROUBLES",
     "Chances",
+    "Change",
     "Event",
     "FaultPlan",
     "FaultSpec",
@@ -53,6 +56,7 @@ __all__ = [
     "Script",
     "Selection",
     "Service",
+    "Shrunk",
     "SimulatedSystem",
     "SimulationFailed",
     "Step",

@@ -156,6 +156,10 @@ RARE = {"commit_breaks": 0.01, "commit_full": 0.03}
 """Bounds of chances that end something each time."""
 
 
+LASTS_MIN_S = 0.05
+"""What lasts for a while lasts so long at least."""
+
+
 def draw_plan(random: Random, spec: FaultSpec) -> FaultPlan:
     """A plan. Some seeds get only a few kinds of trouble, so that each kind is seen alone too."""
     names = _some(random, spec.chances)
@@ -184,7 +188,7 @@ def _event_of_shard(random: Random, spec: FaultSpec, trouble: Trouble) -> Event:
 
 def _draw_event(random: Random, spec: FaultSpec, trouble: Trouble) -> Event:
     at_s = round(random.uniform(0.0, spec.duration_s), 3)
-    lasting = round(random.uniform(0.05, spec.away_max_s), 3)
+    lasting = round(random.uniform(LASTS_MIN_S, spec.away_max_s), 3)
     match trouble:
         case Trouble.KILL:
             if not spec.targets:

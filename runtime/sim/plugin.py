@@ -14,6 +14,7 @@ from runtime.sim.shrinking import shrink
 
 DEFAULT_SEEDS = 20
 SHRINKING_RUNS = 60
+SIMPLIFYING_RUNS = 60
 
 Simulate = Callable[..., None]
 
@@ -46,8 +47,7 @@ def simulate(simulation_seeds: range) -> Simulate:
         for seed in seeds:
             outcome = run_seed(scenario, seed, twice=True)
             if outcome.findings:
-                selection, shrunk = shrink(scenario, outcome, SHRINKING_RUNS)
-                text = failure_text(scenario.name, outcome, selection, shrunk)
-                pytest.fail(text, pytrace=False)
+                shrunk = shrink(scenario, outcome, SHRINKING_RUNS, SIMPLIFYING_RUNS)
+                pytest.fail(failure_text(scenario.name, outcome, shrunk), pytrace=False)
 
     return run

@@ -125,7 +125,8 @@ class Scenario(ABC):
 
     @abstractmethod
     def draw(self, random: Random) -> Operation:
-        """One operation."""
+        """One operation. What fails is shrunk to the first choices, the lowest numbers, and what is
+        only likely (`random.random() < 0.3`) does not happen, so that should be the simplest."""
 
     @abstractmethod
     async def perform(self, run: Run, operation: Operation) -> None:
@@ -149,11 +150,12 @@ class Scenario(ABC):
 
     def steps(self, random: Random) -> tuple[Step, ...]:
         """The operations of one run."""
-        return tuple(self._step(random) for _ in range(self.operations))
+        return tuple(self.step(random) for _ in range(self.operations))
 
-    def _step(self, random: Random) -> Step:
+    def step(self, random: Random) -> Step:
+        """An operation, who does it and when."""
         client = random.randrange(self.clients)
-        pause_s = random.choice(self.pauses_s) * random.random()
+        pause_s = random.choice(self.pauses_s) * random.uniform(0.0, 1.0)
         return Step(client=client, pause_s=round(pause_s, 4), operation=self.draw(random))
 
 

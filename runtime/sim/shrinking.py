@@ -1,89 +1,83 @@
-"""Shrinking: the few parts of a failing run that it takes to fail.
+"""Shrinking: the few parts of a failing run that it takes to fail, and then the simplest values.
 
 Delta debugging (Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002)
-over the operations, the events of the plan and its chances. It begins with what failed, which a
-library that draws anew cannot promise, and works where no test library is installed.
+over the operations, the events of the plan and its chances takes few runs to leave few parts.
+Hypothesis goes on from there, where it is installed, and makes what is inside of them simple.
 """
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import TypeVar
 
 import attrs
 
-from runtime.sim.faults import Chances
-from runtime.sim.running import Outcome, Script, run_script
+from runtime.sim.running import Outcome
 from runtime.sim.scenario import Scenario
+from runtime.sim.selection import Selection
+from runtime.sim.trials import Trials
 
-Part = TypeVar("Part")
+Item = TypeVar("Item")
 
 RUNS_MAX = 300
-"""How often a run is repeated to shrink it."""
+"""How often a run is repeated to leave out parts of it."""
+
+VALUES_RUNS_MAX = 200
+"""How often it is repeated after that to make its values simpler."""
+
+DELTA_DEBUGGING = "delta debugging"
 
 
 @attrs.frozen(kw_only=True)
-class Selection:
-    """Which parts of a script happen: numbers of steps and events, names of chances."""
+class Shrunk:
+    """What is left of a failed run: what came of it, after how many runs, and by which means."""
 
-    steps: tuple[int, ...]
-    events: tuple[int, ...]
-    chances: tuple[str, ...]
-
-    @classmethod
-    def of(cls, script: Script) -> "Selection":
-        """All of it."""
-        chances = attrs.asdict(script.plan.chances)
-        return cls(
-            steps=tuple(range(len(script.steps))),
-            events=tuple(range(len(script.plan.events))),
-            chances=tuple(name for name, chance in chances.items() if chance),
-        )
-
-    def parts(self) -> list[int | str | tuple[str, int]]:
-        return [*self.chances, *(("event", number) for number in self.events), *self.steps]
+    selection: Selection
+    outcome: Outcome
+    runs: int
+    means: str
 
     @classmethod
-    def of_parts(cls, parts: Sequence[int | str | tuple[str, int]]) -> "Selection":
-        return cls(
-            steps=tuple(part for part in parts if isinstance(part, int)),
-            events=tuple(part[1] for part in parts if isinstance(part, tuple)),
-            chances=tuple(part for part in parts if isinstance(part, str)),
-        )
-
-    def apply(self, script: Script) -> Script:
-        """The script with only these parts."""
-        chances = {name: getattr(script.plan.chances, name) for name in self.chances}
-        plan = attrs.evolve(
-            script.plan,
-            chances=Chances(**chances),
-            events=tuple(script.plan.events[number] for number in self.events),
-        )
-        steps = tuple(script.steps[number] for number in self.steps)
-        return attrs.evolve(script, steps=steps, plan=plan)
+    def whole(cls, failed: Outcome) -> "Shrunk":
+        """What is not shrunk."""
+        whole = Selection.of(failed.script)
+        return cls(selection=whole, outcome=failed, runs=0, means="it was not shrunk")
 
 
 def shrink(
-    scenario: type[Scenario], failed: Outcome, runs_max: int = RUNS_MAX
-) -> tuple[Selection, Outcome]:
-    """The smallest selection found that still breaks one of the rules that were broken, and what
-    came of it."""
-    script = failed.script
-    best = failed
+    scenario: type[Scenario],
+    failed: Outcome,
+    runs_max: int = RUNS_MAX,
+    values_runs_max: int = VALUES_RUNS_MAX,
+) -> Shrunk:
+    """The least found that still breaks one of the rules that were broken.
 
-    def fails(parts: Sequence[int | str | tuple[str, int]]) -> bool:
-        nonlocal best
-        outcome = run_script(scenario, Selection.of_parts(parts).apply(script))
-        if outcome.rules & failed.rules:
-            best = outcome
-            return True
-        return False
+    Takes `runs_max` runs at most to leave out parts, and `values_runs_max` to make values simpler,
+    which needs Hypothesis. The same outcome is shrunk to the same each time.
+    """
+    trials = Trials(scenario, failed)
+    trials.allow(runs_max)
+    whole = Selection.of(failed.script).parts()
+    parts = minimal(whole, lambda some: trials.fail(Selection.of_parts(some)), runs_max)
+    selection, means = Selection.of_parts(parts), DELTA_DEBUGGING
+    if find_spec("hypothesis") is None:
+        means += " alone, as Hypothesis is not installed"
+    else:
+        from runtime.sim.simplifying import simplest  # noqa: PLC0415 - it needs Hypothesis
 
-    parts = minimal(Selection.of(script).parts(), fails, runs_max)
-    return Selection.of_parts(parts), best
+        trials.allow(values_runs_max)
+        selection = simplest(trials, selection)
+        means += " and Hypothesis"
+    return Shrunk(
+        selection=selection,
+        outcome=trials.failures[selection],
+        means=f"{means}, {trials.runs} runs",
+        runs=trials.runs,
+    )
 
 
 def minimal(
-    parts: Sequence[Part], fails: Callable[[Sequence[Part]], bool], runs_max: int
-) -> list[Part]:
+    parts: Sequence[Item], fails: Callable[[Sequence[Item]], bool], runs_max: int
+) -> list[Item]:
     """The parts that are left when leaving out any more of them makes it pass, as far as
     `runs_max` calls of `fails` show. All of them together fail."""
     left, runs = list(parts), 0

@@ -1,6 +1,6 @@
 """Hypothesis strategies: it draws the operations and the faults, and makes a failure small.
 
-For users with Hypothesis in their tests; everything else here does without it.
+For users with Hypothesis in their tests; what seeds find is made small by `shrink`.
 """
 
 from hypothesis import strategies as st

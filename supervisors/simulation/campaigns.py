@@ -171,7 +171,7 @@ class Campaigns(Part):
             )
         if drawn < 0.4:
             move = random.choice((Move.PAUSE, Move.RESUME, Move.RESUME, Move.CANCEL))
-            return Steer(move, random.random())
+            return Steer(move, random.uniform(0.0, 1.0))
         back = random.choice((0, 0, 0, 35, 100))
         return Buy(random.choice(BUYERS), random.choice(TOTALS), back)
 

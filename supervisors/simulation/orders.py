@@ -106,7 +106,7 @@ class Orders(Part):
         number = random.choice((1, 1, 2, 5))
         customers = tuple(random.choice(CUSTOMERS_THERE) for _ in range(number))
         totals = tuple(random.choice(TOTALS) for _ in range(number))
-        return Record(customers, totals, random.choice((0, 0, 1, 2)), random.random())
+        return Record(customers, totals, random.choice((0, 0, 1, 2)), random.uniform(0.0, 1.0))
 
     async def perform(self, run: Run, operation: Operation) -> None:
         match operation:

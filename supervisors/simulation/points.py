@@ -112,7 +112,7 @@ class Points(Part):
             customer=customer,
             kind=random.choice((*KINDS, *LATER, *LATER)),
             amount=random.randint(1, 60),
-            pick=random.random(),
+            pick=random.uniform(0.0, 1.0),
             lasts_s=round(random.uniform(SOONEST_S, LATEST_S), 1) if lasting else 0.0,
             by_intake=random.random() < 0.5,
         )

@@ -97,7 +97,7 @@ class Rewards(Part):
 
     def draw(self, random: Random) -> Operation:
         if random.random() < 0.3:
-            return GiveBack(random.random())
+            return GiveBack(random.uniform(0.0, 1.0))
         reward = random.choice(tuple(REWARDS))
         return Want(random.choice(CUSTOMERS_THERE), reward, random.randint(1, 2))
 

@@ -114,7 +114,7 @@ class Numbers(Part):
         self._last = 0
 
     def draw(self, random: Random) -> Operation:
-        takes_s = random.choice((0.0, 0.0, 0.02, 0.5, 4.0)) * random.random()
+        takes_s = random.choice((0.0, 0.0, 0.02, 0.5, 4.0)) * random.uniform(0.0, 1.0)
         return SendNumbers(random.choice((0, 1, 3, 12)), round(takes_s, 3))
 
     async def perform(self, run: Run, operation: Operation) -> None:

@@ -21,5 +21,5 @@ def run_seeds(scenario: type[Scenario], seeds: range) -> None:
     for seed in seeds:
         outcome = run_seed(scenario, seed, twice=True)
         if outcome.findings:
-            selection, shrunk = shrink(scenario, outcome, runs_max=60)
-            pytest.fail(failure_text(scenario.name, outcome, selection, shrunk), pytrace=False)
+            shrunk = shrink(scenario, outcome, runs_max=60, values_runs_max=60)
+            pytest.fail(failure_text(scenario.name, outcome, shrunk), pytrace=False)

@@ -40,15 +40,19 @@ def test_a_failure_says_all_it_takes_to_see_it_again() -> None:
     with pytest.MonkeyPatch.context() as patch:
         two_activations(patch)
         failed = run_seed(EntitiesScenario, 0)
-        selection, shrunk = shrink(EntitiesScenario, failed, 60)
-        again = run_script(EntitiesScenario, selection.apply(failed.script))
-    assert again.digest == shrunk.digest
+        shrunk = shrink(EntitiesScenario, failed, 60, 60)
+        again = run_script(EntitiesScenario, shrunk.selection.apply(failed.script))
+    selection = shrunk.selection
+    assert again == shrunk.outcome
     assert "single activation" in again.rules
     assert len(selection.steps) < len(failed.script.steps) / 2
-    text = failure_text("entities", failed, selection, shrunk)
+    text = failure_text("entities", failed, shrunk)
     assert "seed 0: FAILED" in text
+    assert "\n".join(f"  {line}" for line in failed.script.plan.text()) in text
+    assert f"fails (delta debugging and Hypothesis, {shrunk.runs} runs):" in text
+    assert all(f"  {step}\n" in text for step in again.script.steps)
     assert f"--seed 0 --steps {','.join(map(str, selection.steps))}" in text
-    assert str(failed.script.steps[selection.steps[0]].operation) in text
+    assert all(f"--set {change}" in text for change in selection.changes)
 
 
 def test_the_command_for_a_whole_seed_needs_no_selection() -> None:

@@ -1,6 +1,7 @@
 """`loyalnest sim`: seeds, a list, one seed again, and what a person gets wrong."""
 
 import pickle
+import shlex
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from cli.sim import sim
 from runtime.sim import run_seed
 from supervisors.simulation.points import PointsScenario
 from tests.integration.cli import program
-from tests.sim.planted.bugs import reply_before_commit
+from tests.sim.planted.bugs import lot_twice, reply_before_commit
 
 pytestmark = pytest.mark.slow
 
@@ -44,14 +45,20 @@ def test_seeds_that_pass_are_counted() -> None:
 
 def test_a_failure_ends_with_the_command_that_shows_it_again() -> None:
     with pytest.MonkeyPatch.context() as patch:
-        reply_before_commit(patch)
+        lot_twice(patch)
         result = run("--scenario", "points", "--seeds", "5", "--once")
         assert result.exit_code == EXIT_FAILED
-        command = result.output.splitlines()[-1].split()
+        command = shlex.split(result.output.splitlines()[-1])
         assert command[:3] == ["loyalnest", "sim", "--scenario"]
         again = run(*command[2:])
     assert again.exit_code == EXIT_FAILED
-    assert "its operations:" in again.output
+    assert "--set" in command
+    assert "its operations:\n  client 0 after 0.000 s: earn 1 of ann\n" in again.output
+    least = result.output.partition("(delta debugging and Hypothesis")[2]
+    assert "  client 0 after 0.000 s: earn 1 of ann\n" in least
+    findings = again.output.partition(" s simulated\n")[2].splitlines()
+    assert findings
+    assert all(f"  {finding}\n" in least for finding in findings)
 
 
 def test_one_seed_is_shown_with_its_digest() -> None:
@@ -71,9 +78,12 @@ def test_the_scenarios_are_listed() -> None:
     [
         (("--scenario", "nothing"), "there is no scenario 'nothing'"),
         (("--steps", "1"), "go with --seed"),
+        (("--set", "step0.amount=1"), "go with --seed"),
         (("--seed", "1", "--steps", "x"), "--steps: 'x'"),
         (("--seed", "1", "--steps", "9999"), "no such part"),
         (("--seed", "1", "--chances", "weather"), "no such part"),
+        (("--seed", "1", "--set", "weather=rain"), "not like step3.amount=1"),
+        (("--seed", "1", "--set", "event99.at_s=0"), "no event99"),
     ],
 )
 def test_a_mistake_is_explained(arguments: tuple[str, ...], told: str) -> None:

@@ -154,6 +154,41 @@ async def test_what_was_deleted_during_its_load_is_not_kept(cache: CacheHandle) 
     assert await cache.get("k") == b"load 2"
 
 
+class SlowToKeep(MemoryCache):
+    """Takes a second until something is there."""
+
+    async def set(self, key: str, value: bytes, ttl_s: float) -> None:
+        await trio.sleep(1)
+        await super().set(key, value, ttl_s)
+
+
+async def old() -> bytes:
+    return b"old"
+
+
+async def test_what_was_on_its_way_to_the_cache_does_not_come_back_after_a_deletion() -> None:
+    """Clause C3."""
+    cache = CacheHandle()
+    cache.attach(SlowToKeep(Random(1)), Metrics())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(cache.load, "k", TTL_S, old)
+        await wait_all_tasks_blocked()
+        await cache.delete("k")
+        assert await cache.get("k") is None
+    assert await cache.get("k") is None
+
+
+async def test_what_a_notice_outdates_on_its_way_to_the_cache_is_deleted_there() -> None:
+    """Clause C3."""
+    cache = CacheHandle()
+    cache.attach(SlowToKeep(Random(1)), Metrics())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(cache.load, "k", TTL_S, old)
+        await wait_all_tasks_blocked()
+        cache.outdate("k")
+    assert await cache.get("k") is None
+
+
 async def test_the_load_knows_no_deadline_but_its_waiters(cache: CacheHandle) -> None:
     deadlines: list[float] = []
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from math import inf
 from random import Random
 from typing import Any
 
@@ -24,7 +25,7 @@ from runtime.jobs import (
     QueuePolicy,
     job_write,
 )
-from runtime.jobs.lane import Lane
+from runtime.jobs.lane import Attempt, Lane
 from runtime.jobs.messages import RUNNER
 from runtime.jobs.metrics import job_metrics
 from runtime.jobs.model import CLAIMS_MAX, failure, postponement
@@ -108,11 +109,11 @@ async def test_job_that_kills_every_worker_is_dead_after_five(autojump_clock: Mo
         assert (await world.ends(heir)).state is JobState.SUCCEEDED
 
 
-async def rescue(world: World) -> None:
-    """What a runner does every few seconds."""
+async def rescue(world: World, lane: Lane | None = None) -> None:
+    """What a runner does every few seconds; one that runs nothing, if no lane is given."""
     metrics = job_metrics(world.system.metrics.registry)
     rescuer = Rescuer(world.system, world.store, metrics)
-    await rescuer.rescue((Lane(MAIL, Leases()),), world.system.clock.now())
+    await rescuer.rescue((lane or Lane(MAIL, Leases()),), world.system.clock.now())
 
 
 async def test_late_worker_changes_nothing_and_its_effects_are_undone(
@@ -303,6 +304,26 @@ async def test_rescuers_at_the_same_time_take_a_job_back_once(autojump_clock: Mo
                 nursery.start_soon(rescue, world)
         assert len((await world.job(job_id)).errors) == 1
         assert world.sample("jobs_rescued_total", queue="mail") == 1
+
+
+async def test_a_job_is_not_taken_back_while_its_claim_is_not_answered_yet(
+    autojump_clock: MockClock,
+) -> None:
+    """Clause Q6: the lease seems to have run out, as after a step of the clock."""
+    async with job_world() as world:
+        await world.stop("job_runner")
+        job_id = await world.enqueue()
+        lane = Lane(MAIL, Leases())
+        async with trio.open_nursery() as nursery, lane.claiming:
+            (job,) = await claim_elsewhere(world)
+            await lose(world, job_id)
+            nursery.start_soon(rescue, world, lane)
+            await trio.sleep(1)
+            lane.enter(Attempt(job, trio.current_time(), inf, lane.nudges))
+        assert await world.state(job_id) is JobState.RUNNING
+        lane.leave(lane.attempts[job.token])
+        await rescue(world, lane)
+        assert await world.state(job_id) is JobState.RETRYABLE
 
 
 async def test_two_who_cancel_the_same_job_are_told_who_did(autojump_clock: MockClock) -> None:
