@@ -104,7 +104,10 @@ class SendNumbers(Operation):
 
 
 class Numbers(Part):
-    """Clients that send numbers to the other shard, and look at what is known of them."""
+    """Clients that send numbers to the other shard, and look at what is known of them.
+
+    Each is a sender of its own: of two that wait for room at the same time either may be first.
+    """
 
     operations: ClassVar[tuple[type[Operation], ...]] = (SendNumbers,)
 
@@ -112,6 +115,7 @@ class Numbers(Part):
         self.taken: dict[int, str] = {}
         self._undelivered: dict[int, str] = {}
         self._last = 0
+        self._senders = 0
 
     def draw(self, random: Random) -> Operation:
         takes_s = random.choice((0.0, 0.0, 0.02, 0.5, 4.0)) * random.uniform(0.0, 1.0)
@@ -120,18 +124,22 @@ class Numbers(Part):
     async def perform(self, run: Run, operation: Operation) -> None:
         if not isinstance(operation, SendNumbers):
             raise TypeError(operation)
+        self._senders += 1
+        sender = f"sender {self._senders}"
         for _ in range(3):
-            answered = await run.ask(lambda system: self._send(run, system, operation))
+            answered = await run.ask(lambda system: self._send(run, system, sender, operation))
             if answered is not None:
                 return
 
-    async def _send(self, run: Run, system: SimulatedSystem, operation: SendNumbers) -> bool:
+    async def _send(
+        self, run: Run, system: SimulatedSystem, sender: str, operation: SendNumbers
+    ) -> bool:
         ref = system.ref(RECORDER)
         for _ in range(operation.told):
-            ref.tell(Told(system.name, self._next()))
+            ref.tell(Told(sender, self._next()))
         number, until = self._next(), monotonic() + time_left_s()
         try:
-            answer = await ref.ask(Number(system.name, number, operation.takes_s))
+            answer = await ref.ask(Number(sender, number, operation.takes_s))
         except ActorError as error:
             if error.outcome is Outcome.NOT_DELIVERED:
                 self._undelivered[number] = type(error).__name__

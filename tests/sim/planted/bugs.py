@@ -538,6 +538,7 @@ BUGS: Iterable[Bug] = (
         first_seed=27,
     ),
     bug(links.asks_repeated_by_the_link, ShardsScenario, ONCE_OVER_LINKS),
+    bug(links.what_comes_later_written_first, ShardsScenario, IN_ORDER),
     bug(links.lost_taken_for_undelivered, ShardsScenario, HONEST),
     bug(links.credit_of_the_cancelled_kept, ShardsScenario, BOUNDED, first_seed=34),
     bug(

@@ -78,6 +78,17 @@ def asks_repeated_by_the_link(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Peer, "adopt", adopt_and_repeat)
 
 
+def what_comes_later_written_first(patch: pytest.MonkeyPatch) -> None:
+    """The queue of a link is a stack."""
+    put = Session.put
+
+    def put_in_front(self: Session, item: bytes | Envelope) -> None:
+        put(self, item)
+        self._queue.rotate(1)
+
+    patch.setattr(Session, "put", put_in_front)
+
+
 def lost_taken_for_undelivered(patch: pytest.MonkeyPatch) -> None:
     """No answer came, so it will not have happened."""
     end = Outgoing.end
