@@ -17,9 +17,10 @@ from runtime.trouble import Trouble
 
 Subject = TypeVar("Subject")
 
-CHECKPOINT_ROWS = 16_000
-"""Rows written since the last time, about as many pages: seldom, as the syncs of the file and those
-of the log wait for each other, and since pages that are written again and again are copied once."""
+CHECKPOINT_ROWS = 24_000
+"""Rows written since the last time, one or two pages each: seldom, as the syncs of the file and
+those of the log wait for each other, and since pages that are written again and again are copied
+once; and before the log is as long as it may be."""
 
 LONG_PAGES = 4_000
 """From this length on, 16 MiB, the log is to begin anew."""
