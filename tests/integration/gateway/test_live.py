@@ -42,8 +42,10 @@ BALANCE = f"/v1/customers/{CUSTOMER}/balance"
 
 @asynccontextmanager
 async def watching(
-    api: Api, *paths: str, token: str | None = None, **options: Any
+    api: Api, *paths: str, token: str | None = None, hangs_up: bool = False, **options: Any
 ) -> AsyncIterator[WebSocketConnection]:
+    """A client. Where it `hangs_up` it does not close its WebSocket in the end, during which
+    trio-websocket's client cannot answer a ping, and breaks."""
     headers = [("Authorization", f"Bearer {token or api.token()}")]
     options.setdefault("extra_headers", headers)
     host = f"{api.address.host}:{api.address.port}"
@@ -53,7 +55,8 @@ async def watching(
         for path in paths:
             await say(socket, watch=path)
         yield socket
-        await socket.aclose()
+        if not hangs_up:
+            await socket.aclose()
         nursery.cancel_scope.cancel()
 
 
@@ -243,7 +246,10 @@ async def test_a_connection_that_says_nothing_stays_while_its_client_answers_pin
         read_timeout_s=0.5,
         websocket_ping_interval_s=0.1,
     )
-    async with running_tree(tmp_path, listener=short) as api, watching(api, BALANCE) as socket:
+    async with (
+        running_tree(tmp_path, listener=short) as api,
+        watching(api, BALANCE, hangs_up=True) as socket,
+    ):
         await heard(socket)
         with trio.move_on_after(1.0):
             pytest.fail(f"{await socket.get_message()!r}")
