@@ -19,8 +19,8 @@ from tests.servers import PostgresServer, RedisServer, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.trio(run=host.run)]
 
-NO_TIME_S = 2.0
-"""Bound on what takes milliseconds on an idle machine."""
+NO_TIME_S = 15.0
+"""Bound on what takes milliseconds on an idle machine, and what it stops a minute."""
 
 
 @asynccontextmanager
@@ -43,12 +43,12 @@ async def test_a_cancelled_query_ends_on_the_server_and_the_connection_lives_on(
 ) -> None:
     still = (
         "select count(*) from pg_stat_activity"
-        " where query = 'select pg_sleep(10)' and state = 'active'"
+        " where query = 'select pg_sleep(60)' and state = 'active'"
     )
     async with connection(postgres) as database, connection(postgres) as witness:
         with trio.fail_after(NO_TIME_S):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(host.call, database.fetch, "select pg_sleep(10)")
+                nursery.start_soon(host.call, database.fetch, "select pg_sleep(60)")
                 while not await host.call(witness.fetchval, still):
                     pass
                 nursery.cancel_scope.cancel()
@@ -59,7 +59,7 @@ async def test_a_cancelled_query_ends_on_the_server_and_the_connection_lives_on(
 async def test_an_expired_deadline_is_a_cancellation(postgres: PostgresServer) -> None:
     async with connection(postgres) as database:
         with trio.fail_after(NO_TIME_S), trio.move_on_after(0.05) as scope:
-            await host.call(database.execute, "select pg_sleep(10)")
+            await host.call(database.execute, "select pg_sleep(60)")
         assert scope.cancelled_caught
         assert await host.call(database.fetchval, "select 1") == 1
 
@@ -83,7 +83,7 @@ async def test_a_crash_in_a_nested_nursery_cancels_the_queries_of_its_siblings(
     async with connection(postgres) as database:
         with trio.fail_after(NO_TIME_S), pytest.RaisesGroup(pytest.RaisesGroup(LookupError)):
             async with trio.open_nursery() as outer, trio.open_nursery() as inner:
-                outer.start_soon(host.call, database.fetch, "select pg_sleep(10)")
+                outer.start_soon(host.call, database.fetch, "select pg_sleep(60)")
                 inner.start_soon(crash_soon)
         assert await host.call(database.fetchval, "select 1") == 1
 
@@ -108,7 +108,7 @@ async def test_a_killed_server_ends_the_query_and_comes_back() -> None:
         await host.call(database.execute, "create table kept (n int)")
         with trio.fail_after(NO_TIME_S), pytest.RaisesGroup(asyncpg.PostgresConnectionError):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(host.call, database.fetch, "select pg_sleep(10)")
+                nursery.start_soon(host.call, database.fetch, "select pg_sleep(60)")
                 await trio.sleep(0.05)
                 server.kill()
         server.start()
