@@ -1,6 +1,7 @@
 """Looking at actors while they run: statistics, state, suspension and traces."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -147,10 +148,11 @@ async def replace_state(request: ApiRequest) -> Answer:
 
 async def suspension(request: ApiRequest) -> Answer:
     query: SuspensionQuery = request.query
-    found = await request.ask(INTROSPECTION, GetSuspension(query.actor))
-    if found != NOT_SUSPENDED:
-        await _wait(request, Hold.SUSPENSION, accepted(found).over.wait)
-    return await statistics(request)
+    with _letting_go(request, Hold.SUSPENSION):
+        found = await request.ask(INTROSPECTION, GetSuspension(query.actor))
+        if found != NOT_SUSPENDED:
+            await _wait(request, accepted(found).over.wait)
+        return await statistics(request)
 
 
 async def suspend(request: ApiRequest) -> Answer:
@@ -168,8 +170,9 @@ async def resume(request: ApiRequest) -> Answer:
 
 async def trace(request: ApiRequest) -> Answer:
     query: TraceQuery = request.query
-    found = accepted(await request.ask(INTROSPECTION, GetTrace(query.actor)))
-    await _wait(request, Hold.TRACE, partial(found.wait, query.after))
+    with _letting_go(request, Hold.TRACE):
+        found = accepted(await request.ask(INTROSPECTION, GetTrace(query.actor)))
+        await _wait(request, partial(found.wait, query.after))
     return answer(_trace(found, query.after))
 
 
@@ -186,11 +189,17 @@ async def end_trace(request: ApiRequest) -> Answer:
     return answer(_trace(accepted(await request.ask(INTROSPECTION, message))))
 
 
-async def _wait(request: ApiRequest, what: Hold, news: Callable[[], Awaitable[object]]) -> None:
-    """Wait for news as long as the query says. Who goes away meanwhile lets go of the actor."""
+async def _wait(request: ApiRequest, news: Callable[[], Awaitable[object]]) -> None:
+    """Wait for news as long as the query says."""
+    with trio.move_on_after(request.query.wait_s):
+        await news()
+
+
+@contextmanager
+def _letting_go(request: ApiRequest, what: Hold) -> Iterator[None]:
+    """Who goes away meanwhile lets go of the actor."""
     try:
-        with trio.move_on_after(request.query.wait_s):
-            await news()
+        yield
     except trio.Cancelled:
         request.domains.notify(INTROSPECTION, LetGo(request.query.actor, what))
         raise
