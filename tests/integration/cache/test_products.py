@@ -34,6 +34,7 @@ from supervisors.platform import DatabaseSpec
 from tests.integration.cache.helpers import TIMEOUT_S, until
 from tests.noise import noise
 from tests.servers import PostgresServer, RedisServer
+from tests.stores import patient_pipeline
 
 pytestmark = [pytest.mark.slow, pytest.mark.trio(run=host.run)]
 
@@ -115,7 +116,7 @@ async def two_processes(
     url: str | None, directory: Path, database_url: str = "sqlite:///:memory:"
 ) -> AsyncIterator[tuple[Process, Process]]:
     """The whole tree, and another system with only the products domain on the same database."""
-    database, cache, other = CountingHandle(), CacheHandle(), CacheHandle()
+    database, cache, other = CountingHandle(patient_pipeline()), CacheHandle(), CacheHandle()
     spec = ApplicationSpec(DatabaseSpec(database_url), directory, redis_url=url)
     root = ChildSpec(
         "root",
