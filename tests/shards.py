@@ -45,6 +45,9 @@ SECRET = b"a secret that two shards share"
 QUICK = LinkLimits(backoff_base_s=0.01, backoff_cap_s=0.05, handshake_s=1.0, drain_s=0.5)
 """Nobody waits for long."""
 
+PATIENT = attrs.evolve(QUICK, handshake_s=30.0, silence_max_s=60.0, send_s=60.0)
+"""A machine that stands still for seconds loses no link."""
+
 
 class Colour(Enum):
     RED = "red"
@@ -255,7 +258,7 @@ async def pair(
     async with running_shard("one", networks("one"), (two,), listen=listen, **options) as first:
         one = attrs.evolve(one, address=await first.links.listens())
         async with running_shard("two", networks("two"), (one,), **options) as second:
-            with trio.fail_after(5):
+            with trio.fail_after(60):
                 await second.links.up()
                 await first.links.up()
             yield first, second

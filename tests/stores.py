@@ -12,10 +12,11 @@ import trio
 
 from runtime.cache.policies import REDIS
 from runtime.context import current
-from runtime.policies import BulkheadSpec, Pipeline, PipelineSpec, PolicyMetrics
+from runtime.policies import BulkheadSpec, Pipeline, PipelineSpec, PolicyMetrics, RetrySpec
 from runtime.policies.deadline import narrowed
 from runtime.rotation import RotatingSecret
 from runtime.storage import Database, DatabaseHandle, open_database
+from runtime.storage.policies import judge
 from runtime.storage.sqlite import connect_memory, open_sqlite_memory
 from runtime.storage.sqlite_templates import template_of
 from supervisors.application import MIGRATIONS
@@ -42,11 +43,16 @@ def _copy_schema(path: Path) -> None:
         path.write_bytes(template_of(MIGRATIONS).serialize())
 
 
-def patient_pipeline() -> Pipeline:
-    """One that gives every call an hour, and neither opens nor repeats anything."""
+def patient_pipeline(retry: RetrySpec | None = None) -> Pipeline:
+    """One that gives every call an hour, and does not open. Unless told to, it repeats nothing."""
     bulkhead = BulkheadSpec(running=1, waiting=100_000, wait_s=LONG_S, strict_shares=True)
     spec = PipelineSpec(
-        deadline_s=LONG_S, attempt_s=LONG_S, retry=None, breaker=None, bulkhead=bulkhead
+        deadline_s=LONG_S,
+        attempt_s=LONG_S,
+        retry=retry,
+        breaker=None,
+        bulkhead=bulkhead,
+        judge=judge,
     )
     return Pipeline("database", spec, Random(1))
 

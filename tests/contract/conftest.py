@@ -8,16 +8,24 @@ import pytest
 import trio
 
 from runtime.storage import RUNTIME_MIGRATIONS, Database, migrate, open_database
-from tests.servers import PostgresServer
+from tests.servers import UNHURRIED_S, PostgresServer, unhurried_postgres
 from tests.stores import unhurried
 
 KINDS = ("sqlite file", "sqlite memory", "postgresql")
 
 
+@pytest.fixture(autouse=True)
+def _patient_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.ref.DEFAULT_ASK_TIMEOUT_S", UNHURRIED_S)
+
+
 @pytest.fixture(params=KINDS)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> str:
     """The URL of an empty store of each kind."""
     if request.param == "postgresql":
+        unhurried_postgres(monkeypatch)
         server: PostgresServer = request.getfixturevalue("postgres")
         return server.new_database()
     return {

@@ -30,7 +30,7 @@ async def take(url: str, claim: Claim, calls: int) -> int:
             decision = await limiter.take(claim)
             admitted += decision.allowed
 
-    async with open_redis(url, ports.random, metrics, patient_redis(5.0)) as redis:
+    async with open_redis(url, ports.random, metrics, patient_redis(60.0)) as redis:
         handle.attach(redis, metrics)
         limiter = SharedLimiter(handle)
         async with trio.open_nursery() as nursery:

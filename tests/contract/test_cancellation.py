@@ -16,6 +16,7 @@ from runtime import host, request_context
 from runtime.storage import Database, DatabaseHandle, Statement, Write
 from runtime.storage.measured import MeasuredDatabase
 from runtime.storage.metrics import DatabaseMetrics
+from tests.stores import patient_pipeline
 
 pytestmark = [pytest.mark.trio(run=host.run), pytest.mark.slow]
 
@@ -66,7 +67,7 @@ OPERATIONS: dict[str, Operation] = {
 @pytest.fixture(params=LAYERS)
 async def store(request: pytest.FixtureRequest, database: Database) -> Database:
     """Each layer on each store, with a table of marks. Everybody has a deadline in here."""
-    handle = DatabaseHandle()
+    handle = DatabaseHandle(patient_pipeline())
     handle.attach(MeasuredDatabase(database, DatabaseMetrics(CollectorRegistry())))
     layers: dict[str, Database] = {
         "adapter": database,

@@ -13,6 +13,7 @@ from runtime.links import LinkNetwork, LinkTransport, TransportClosed, WebSocket
 from tests.shards import virtual_network
 
 BYTES_MAX = 1000
+PATIENCE_S = 60.0
 
 
 @attrs.define
@@ -49,7 +50,7 @@ async def connected(kind: str, connections_max: int = 5) -> AsyncIterator[Ends]:
             task_status=task_status,
         )
 
-    with trio.fail_after(5):
+    with trio.fail_after(PATIENCE_S):
         async with trio.open_nursery() as nursery:
             address = await nursery.start(listen)
             async with dialing.connect(address, message_bytes_max=BYTES_MAX) as here:
@@ -120,7 +121,7 @@ async def test_nobody_is_there(kind: str) -> None:
     network: LinkNetwork = WebSocketNetwork()
     if kind == "virtual":
         network = virtual_network().node("here")
-    with pytest.raises(TransportClosed), trio.fail_after(5):
+    with pytest.raises(TransportClosed), trio.fail_after(PATIENCE_S):
         async with network.connect("127.0.0.1:1", message_bytes_max=BYTES_MAX):
             pass
 
@@ -140,7 +141,7 @@ async def test_closing_takes_no_longer_than_a_moment_when_nobody_listens(kind: s
     async with connected(kind) as ends:
         began = trio.current_time()
         await ends.here.aclose()
-        assert trio.current_time() - began < 2.0
+        assert trio.current_time() - began < PATIENCE_S / 4
         with trio.CancelScope() as scope:
             scope.cancel()
             await ends.there.aclose()

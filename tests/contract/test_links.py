@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 
+import attrs
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -14,6 +15,7 @@ from runtime import ActorDown, AskCycle, AskTimeout, MailboxFull, Outcome, Termi
 from runtime.errors import StartFailed
 from runtime.links import LinkDown, LinkLost, NotSendable, WebSocketNetwork
 from tests.shards import (
+    PATIENT,
     Colour,
     Echo,
     Fail,
@@ -31,10 +33,13 @@ from tests.shards import (
 
 Pair = Callable[..., Any]
 
+PATIENCE_S = 60.0
+LONG_DRAIN = attrs.evolve(PATIENT, drain_s=PATIENCE_S)
+
 
 async def until(holds: Callable[[], object]) -> None:
-    """Wait until it holds, five seconds at most."""
-    with trio.fail_after(5):
+    """Wait until it holds."""
+    with trio.fail_after(PATIENCE_S):
         while not holds():  # noqa: ASYNC110 - it is about the other side of a socket
             await trio.sleep(0.005)
 
@@ -44,9 +49,9 @@ def shards(request: pytest.FixtureRequest) -> Pair:
     """Makes two shards with a link between them."""
     if request.param == "sockets":
         network = WebSocketNetwork()
-        return partial(pair, lambda _name: network, "127.0.0.1:0")
+        return partial(pair, lambda _name: network, "127.0.0.1:0", limits=PATIENT)
     virtual = virtual_network()
-    return partial(pair, virtual.node, "one:1")
+    return partial(pair, virtual.node, "one:1", limits=PATIENT)
 
 
 VALUES = (
@@ -126,7 +131,7 @@ async def test_an_unread_ask_is_withdrawn_over_there(shards: Pair) -> None:
 async def test_a_deadline_ends_the_ask_and_the_work_over_there(shards: Pair) -> None:
     async with shards() as (one, two):
         with pytest.raises(AskTimeout):
-            await two.ref("one.clerk").ask(Hold("mine"), timeout_s=0.1)
+            await two.ref("one.clerk").ask(Hold("mine"), timeout_s=1.0)
         await until(lambda: one.clerk.cancelled == ["mine"])
 
 
@@ -162,11 +167,11 @@ async def test_an_ask_that_would_wait_on_itself_across_shards_fails_at_once(shar
     async with shards() as (_one, two):
         there_and_back = Pass("one.clerk", Pass("two.clerk", Echo(1)))
         with pytest.raises(AskCycle) as cycle:
-            await two.ref("two.clerk").ask(there_and_back, timeout_s=3)
+            await two.ref("two.clerk").ask(there_and_back, timeout_s=PATIENCE_S)
         assert cycle.value.cycle[0] == "two:two.clerk"
         through_entities = Pass("one.residents", Pass("two.clerk", Echo(1)), key="k")
         with pytest.raises(ActorDown, match="AskCycle"):
-            await two.ref("two.clerk").ask(through_entities, timeout_s=3)
+            await two.ref("two.clerk").ask(through_entities, timeout_s=PATIENCE_S)
 
 
 async def test_what_cannot_be_sent_is_refused_and_the_link_goes_on(shards: Pair) -> None:
@@ -201,7 +206,7 @@ async def test_a_lost_link_leaves_what_was_sent_unknown_and_the_rest_undelivered
         assert [type(error) for error in lost] == [LinkLost]
         assert lost[0].outcome is Outcome.UNKNOWN  # type: ignore[attr-defined]
         await until(lambda: one.clerk.cancelled == ["mine"])
-        with trio.fail_after(5):
+        with trio.fail_after(PATIENCE_S):
             await two.links.up()
         assert await two.ref("one.clerk").ask(Echo(1)) == 1
 
@@ -216,7 +221,7 @@ async def test_without_a_link_nothing_is_delivered(shards: Pair) -> None:
 
 
 async def test_a_shard_that_stops_answers_what_is_under_way_first(shards: Pair) -> None:
-    async with shards() as (one, two):
+    async with shards(limits=LONG_DRAIN) as (one, two):
         answers: list[str] = []
 
         async def ask() -> None:

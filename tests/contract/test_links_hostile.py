@@ -39,7 +39,7 @@ from runtime.links.handshake import Handshake, Introduction
 from runtime.links.spec import LinksSpec, PeerSpec
 from runtime.links.wire_types import DEPTH_MAX, LIST
 from tests.shards import (
-    QUICK,
+    PATIENT,
     SECRET,
     TYPES,
     Echo,
@@ -50,9 +50,16 @@ from tests.shards import (
     virtual_network,
 )
 
-STRICT = attrs.evolve(
-    QUICK, handshake_s=0.6, ping_every_s=0.2, silence_max_s=0.4, send_s=0.4, window=16
-)
+PATIENCE_S = 60.0
+STRICT_S = 3.0
+"""For a bad peer. A machine that stands still as long looks like one."""
+
+SMALL = attrs.evolve(PATIENT, ping_every_s=0.2, window=16)
+IMPATIENT = {
+    "handshake": attrs.evolve(SMALL, handshake_s=STRICT_S),
+    "silence": attrs.evolve(SMALL, silence_max_s=STRICT_S),
+    "send": attrs.evolve(SMALL, send_s=STRICT_S),
+}
 
 
 @attrs.define
@@ -90,7 +97,10 @@ class Stage:
 
     async def the_others_work(self) -> None:
         for asker, name in ((self.friend, "one.clerk"), (self.victim, "two.clerk")):
-            assert await asker.ref(name).ask(Echo("still there"), timeout_s=5) == "still there"
+            assert (
+                await asker.ref(name).ask(Echo("still there"), timeout_s=PATIENCE_S)
+                == "still there"
+            )
 
     def failures(self, reason: str, peer: str = "bad") -> float:
         """How often that is counted."""
@@ -99,8 +109,19 @@ class Stage:
         return registry.get_sample_value("loyalnest_link_failures_total", labels) or 0.0
 
 
+@pytest.fixture
+def limits() -> LinkLimits:
+    """Those of the shard that listens."""
+    return SMALL
+
+
+def impatient(what: str) -> pytest.MarkDecorator:
+    """The shard that listens does not wait long for that, and for nothing else."""
+    return pytest.mark.parametrize("limits", [IMPATIENT[what]], ids=[what])
+
+
 @pytest.fixture(params=["sockets", "virtual"])
-async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+async def stage(request: pytest.FixtureRequest, limits: LinkLimits) -> AsyncIterator[Stage]:
     network: LinkNetwork = WebSocketNetwork()
     names = {"one": network, "two": network, "bad": network}
     listen = "127.0.0.1:0"
@@ -108,11 +129,11 @@ async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
         virtual, listen = virtual_network(), "one:1"
         names = {name: virtual.node(name) for name in names}
     two, bad = peer_of("two"), PeerSpec(name="bad")
-    async with running_shard("one", names["one"], (two, bad), listen=listen, limits=STRICT) as one:
+    async with running_shard("one", names["one"], (two, bad), listen=listen, limits=limits) as one:
         address = await one.links.listens()
         peers = (peer_of("one", address),)
-        async with running_shard("two", names["two"], peers, limits=QUICK) as other:
-            with trio.fail_after(5):
+        async with running_shard("two", names["two"], peers, limits=PATIENT) as other:
+            with trio.fail_after(PATIENCE_S):
                 await one.links.up("two")
                 await other.links.up()
             yield Stage(names["bad"], address, one, other)
@@ -121,7 +142,7 @@ async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
 async def ends(transport: LinkTransport) -> list[Frame]:
     """Read until the other side has closed it, which it does soon."""
     read: list[Frame] = []
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_S):
         while True:
             try:
                 read += frames_of(await transport.receive())
@@ -223,13 +244,15 @@ async def test_a_proof_that_is_sent_back_to_whoever_made_it_is_worth_nothing(sta
     await stage.the_others_work()
 
 
+@impatient("handshake")
 async def test_who_says_nothing_is_not_waited_for(stage: Stage) -> None:
+    before = stage.failures("handshake_timeout", peer="")
     async with stage.connected() as silent, stage.connected() as transport:
         await transport.send(hello())
         await transport.receive()
         assert await ends(transport) == []
         assert await ends(silent) == []
-    assert stage.failures("handshake_timeout", peer="") == 2
+    assert stage.failures("handshake_timeout", peer="") == before + 2
     await stage.the_others_work()
 
 
@@ -274,14 +297,14 @@ def nested(depth: int) -> Any:
 
 async def test_harmless_nonsense_is_answered_or_ignored(stage: Stage) -> None:
     nonsense = (
-        Ask(1, "one.clerk", None, ["no.such.Class", 1], 1.0, None, [], 0),
-        Ask(2, "one.clerk", None, {"not": "a value"}, 1.0, None, [], 0),
-        Ask(3, "one.residents", [0, [0]], TYPES.to_plain(Echo(1)), 1.0, None, [], 0),
-        Ask(4, "nobody", None, TYPES.to_plain(Echo(1)), 1.0, None, [("x", "y")] * 900, 7),
+        Ask(1, "one.clerk", None, ["no.such.Class", 1], PATIENCE_S, None, [], 0),
+        Ask(2, "one.clerk", None, {"not": "a value"}, PATIENCE_S, None, [], 0),
+        Ask(3, "one.residents", [0, [0]], TYPES.to_plain(Echo(1)), PATIENCE_S, None, [], 0),
+        Ask(4, "nobody", None, TYPES.to_plain(Echo(1)), PATIENCE_S, None, [("x", "y")] * 900, 7),
         Ask(5, "one.clerk", None, TYPES.to_plain(Echo(1)), -1.0, None, [], 0),
-        Ask(6, "one.residents", [1, 2], TYPES.to_plain(Echo(1)), 1.0, None, [], 0),
+        Ask(6, "one.residents", [1, 2], TYPES.to_plain(Echo(1)), PATIENCE_S, None, [], 0),
         Ask(7, "one.residents", "late", TYPES.to_plain(Echo(1)), 0.0, None, [], 0),
-        Ask(8, "one.clerk", None, nested(DEPTH_MAX + 2), 1.0, None, [], 0),
+        Ask(8, "one.clerk", None, nested(DEPTH_MAX + 2), PATIENCE_S, None, [], 0),
         Answer(99, None, False),
         Cancel(99),
         Credit(3),
@@ -290,7 +313,7 @@ async def test_harmless_nonsense_is_answered_or_ignored(stage: Stage) -> None:
     async with stage.linked() as (transport, _):
         await transport.send(joined(list(map(encode_frame, nonsense))))
         kinds: dict[int, str] = {}
-        with trio.fail_after(10):
+        with trio.fail_after(PATIENCE_S):
             while len(kinds) < 8:
                 for frame in frames_of(await transport.receive()):
                     if isinstance(frame, Failure):
@@ -319,6 +342,7 @@ async def test_a_message_above_the_bound_ends_its_link(stage: Stage) -> None:
     await stage.the_others_work()
 
 
+@impatient("send")
 async def test_who_stops_reading_loses_its_link_and_nobody_waits_for_it(stage: Stage) -> None:
     async with stage.linked() as (transport, _), trio.open_nursery() as nursery:
 
@@ -332,7 +356,7 @@ async def test_who_stops_reading_loses_its_link_and_nobody_waits_for_it(stage: S
                     return
 
         nursery.start_soon(ask_for_much)
-        with trio.fail_after(10):
+        with trio.fail_after(PATIENCE_S):
             while stage.victim.links.is_up("bad"):
                 await trio.sleep(0.02)
                 await stage.the_others_work()
@@ -340,9 +364,10 @@ async def test_who_stops_reading_loses_its_link_and_nobody_waits_for_it(stage: S
     await stage.the_others_work()
 
 
+@impatient("silence")
 async def test_who_never_answers_is_found_out_by_its_silence(stage: Stage) -> None:
     async with stage.linked() as (transport, _):
-        with trio.fail_after(10):
+        with trio.fail_after(PATIENCE_S):
             while not stage.failures("silent"):  # noqa: ASYNC110 - nobody tells
                 await trio.sleep(0.02)
         await ends(transport)
@@ -352,7 +377,7 @@ async def test_who_never_answers_is_found_out_by_its_silence(stage: Stage) -> No
 async def send_raw(address: str, data: bytes) -> bytes:
     host, port = address.split(":")
     async with await trio.open_tcp_stream(host, int(port)) as stream:
-        with trio.fail_after(10):
+        with trio.fail_after(PATIENCE_S):
             try:
                 await stream.send_all(data)
                 return await stream.receive_some()

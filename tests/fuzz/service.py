@@ -18,10 +18,11 @@ from schemathesis.core.result import Ok
 from actors.auth.messages import Role
 from cli import demo
 from cli.tokens import new_token
+from config.policies import DEPENDENCIES
 from tests.fuzz.documented import limited_operations
 from tests.integration.cli.program import Running, started
 
-ANSWER_TIMEOUT_S: Final = 30.0
+ANSWER_TIMEOUT_S: Final = 120.0
 
 SHEDDING: Final = "/v1/admin/shedding"
 
@@ -34,6 +35,12 @@ NO_LIMITS: Final = {
     f"LOYALNEST_RATE_LIMIT_{whose}_PER_MINUTE": "0" for whose in ("MERCHANT", "CUSTOMER", "ADDRESS")
 } | {"LOYALNEST_RATE_LIMIT_ROUTES": ", ".join(f"{name}=0" for name in limited_operations())}
 
+PATIENT: Final = {"LOYALNEST_REQUEST_TIMEOUT_S": "60", "LOYALNEST_HTTP_SHEDDING": "disabled"} | {
+    f"LOYALNEST_POLICIES__{name}__{knob}_S".upper(): "60"
+    for name in DEPENDENCIES
+    for knob in ("deadline", "attempt", "wait", "breaker_slow")
+}
+"""A machine that stands still for some seconds is no failure of the server."""
 
 NEEDED_BY_NOBODY = "loyalnest/domains/points/expiry"
 """An actor that no request waits for, so that it may be suspended at random."""
@@ -134,7 +141,7 @@ def served(folder: Path) -> Iterator[Service]:
     """The program with its demo merchant, in a process of its own, without rate limits."""
     command = ("serve", "--demo", "--http-bind", "127.0.0.1:0", "--log-level", "error")
     with (
-        started(*command, cwd=folder, stderr=None, fresh=False, **NO_LIMITS) as process,
+        started(*command, cwd=folder, stderr=None, fresh=False, **NO_LIMITS, **PATIENT) as process,
         requests.Session() as session,
     ):
         session.trust_env = False

@@ -3,15 +3,20 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import attrs
 import pytest
 import trio
 
+from config.policy_loading import default_policies
+from gateway.settings import GatewaySettings
 from runtime import RestartChild, TerminateChild, WhichChildren, host
+from runtime.policies import PolicyMetrics
 from runtime.storage import Database, DatabaseHandle, Query, Row
 from supervisors.application import DOMAINS
+from supervisors.policies import domain_policies
 from tests.integration.gateway.helpers import CUSTOMER, Api, eventually, running_tree
 from tests.noise import noise
 from tests.servers import PostgresServer, RedisServer, running
@@ -68,7 +73,10 @@ async def shop(
     tmp_path: Path, redis_url: str | None, url: str | None = None
 ) -> AsyncIterator[tuple[Api, CountingHandle]]:
     handle = CountingHandle(patient_pipeline()) if url is None else CountingHandle()
-    async with running_tree(tmp_path, handle=handle, redis_url=redis_url, url=url) as api:
+    ours = domain_policies(default_policies(), Random(1), PolicyMetrics())
+    async with running_tree(
+        tmp_path, GatewaySettings(), handle=handle, redis_url=redis_url, url=url, policies=ours
+    ) as api:
         answer = await api.ask("PUT", "/v1/products", json={"products": [PRODUCT]})
         assert answer.status_code == 200, answer.text
         yield api, handle

@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import attrs
@@ -16,19 +18,21 @@ from actors.auth.keys import SigningKey, load_signing_key
 from actors.auth.messages import GUARD, Role, Standing
 from actors.auth.tokens import issue_token
 from actors.core.messages import CUSTOMERS, MERCHANTS, CreateCustomer, RegisterMerchant
+from config.policy_loading import default_policies
 from gateway.application import gateway_children
 from gateway.listener import ListenerSettings
 from gateway.messages import LISTENER, Address, GetAddress
 from gateway.settings import GatewaySettings
 from runtime import Actor, ActorSystem, ChildSpec, Entity, MailboxSpec, Supervisor
 from runtime.cache import CacheHandle
-from runtime.policies import Policies
+from runtime.policies import Policies, PolicyMetrics, RetrySpec, SheddingMode
 from runtime.ports import system_ports
 from runtime.storage import DatabaseHandle
 from runtime.telemetry import Metrics
 from supervisors.application import ApplicationSpec, Outside, application
 from supervisors.health import HealthBoard
 from supervisors.platform import DatabaseSpec
+from supervisors.policies import domain_policies
 from tests.stores import open_migrated, patient_pipeline
 
 MERCHANT = "flora"
@@ -37,9 +41,20 @@ CUSTOMER = "ada"
 OTHER_CUSTOMER = "bob"
 
 READ_LIMIT_BYTES = 1_000_000
-ANSWER_TIMEOUT_S = 5.0
+PATIENCE_S = 60.0
+"""What a test waits for takes no longer, however often the machine stands still meanwhile."""
+
 POLL_S = 0.01
-POLLS_MAX = 500
+
+patient_settings = partial(
+    GatewaySettings,
+    deadline_s=PATIENCE_S,
+    body_timeout_s=PATIENCE_S,
+    keys_timeout_s=PATIENCE_S,
+    in_flight_wait_s=PATIENCE_S,
+    shedding_mode=SheddingMode.DISABLED,
+)
+"""For tests that are about something else than time and load: who asks is answered."""
 
 _keys = count(1)
 
@@ -111,7 +126,7 @@ def new_key() -> str:
 async def read_to_end(stream: trio.SocketStream) -> bytes:
     """All bytes until the other side closes. Fails when that takes too long."""
     received = bytearray()
-    with trio.fail_after(ANSWER_TIMEOUT_S):
+    with trio.fail_after(PATIENCE_S):
         try:
             while chunk := await stream.receive_some():
                 received += chunk
@@ -123,11 +138,18 @@ async def read_to_end(stream: trio.SocketStream) -> bytes:
 
 async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
     """Return when the condition holds. Fails when it never does."""
-    for _ in range(POLLS_MAX):
-        if await condition():
-            return
+    end = trio.current_time() + PATIENCE_S
+    while not await condition():
+        assert trio.current_time() < end, f"{condition} never held"
         await trio.sleep(POLL_S)
-    raise AssertionError(f"{condition} never held")
+
+
+def patient_policies(metrics: PolicyMetrics) -> Policies:
+    """Those of the gateway, without a call that is too slow, or waits too long to begin."""
+    limits = ("deadline_s", "attempt_s", "wait_s", "breaker_slow_s")
+    patience: Any = dict.fromkeys(limits, PATIENCE_S)
+    settings = {name: attrs.evolve(each, **patience) for name, each in default_policies().items()}
+    return domain_policies(settings, Random(1), metrics)
 
 
 def problem_of(answer: httpx.Response) -> dict[str, Any]:
@@ -162,12 +184,13 @@ async def running_tree(
 ) -> AsyncIterator[Api]:
     """The whole application with two merchants, and two customers of the first.
 
-    Over SQLite, unless `url` names another store. A Redis needs `host.run`. Disks of machines that
-    test stall for a second or more: a SQLite store has time for that, unless there is a `handle`.
+    Over SQLite, unless `url` names another store. A Redis needs `host.run`. Machines that test
+    stand still for seconds: everything has time for that, but for what a test brings along.
     """
     if handle is None:
-        handle = DatabaseHandle(patient_pipeline()) if url is None else DatabaseHandle()
-    cache = CacheHandle()
+        handle = DatabaseHandle(patient_pipeline(RetrySpec()))
+    cache, metrics = CacheHandle(), Metrics()
+    policies = policies or patient_policies(metrics.policies)
     spec = ApplicationSpec(
         DatabaseSpec(url or f"sqlite:///{tmp_path}/loyalnest.db", opener=open_migrated),
         tmp_path,
@@ -175,9 +198,7 @@ async def running_tree(
         redis_url,
         outside=outside if outside is not None else Outside(),
     )
-    async with ActorSystem(system_ports(), Metrics()).run(
-        application(spec, handle, cache)
-    ) as system:
+    async with ActorSystem(system_ports(), metrics).run(application(spec, handle, cache)) as system:
         for merchant_id in (MERCHANT, RIVAL):
             await system.ref(MERCHANTS).ask(RegisterMerchant(merchant_id, merchant_id, "EUR"))
         for customer_id in (CUSTOMER, OTHER_CUSTOMER):
@@ -200,6 +221,8 @@ async def running_stubs(
 ) -> AsyncIterator[Api]:
     """The gateway and the keys, over stub actors in the place of domains. Staff of the platform is
     in good standing."""
+    metrics = Metrics()
+    policies = policies or patient_policies(metrics.policies)
     children = (
         keyring_child(tmp_path),
         stub(GUARD, always_good),
@@ -210,7 +233,7 @@ async def running_stubs(
         "root", lambda: Supervisor(children, intensity=100), name="root", shutdown_s=30.0
     )
     async with (
-        ActorSystem(system_ports(), Metrics()).run(root) as system,
+        ActorSystem(system_ports(), metrics).run(root) as system,
         api(system, tmp_path) as running,
     ):
         yield running
@@ -227,7 +250,7 @@ def edge(
     listener = listener or ListenerSettings(drain_s=1.0)
     return gateway_children(
         attrs.evolve(listener, bind="127.0.0.1:0"),
-        settings or GatewaySettings(),
+        settings or patient_settings(),
         database,
         cache,
         board,
@@ -256,7 +279,9 @@ def stub(name: str, behaviour: Behaviour, **mailbox: Any) -> ChildSpec:
 async def api(system: ActorSystem, key_directory: Path) -> AsyncIterator[Api]:
     address = await system.ref(LISTENER).ask(GetAddress())
     signing_key = await trio.to_thread.run_sync(load_signing_key, key_directory)
-    async with httpx.AsyncClient(base_url=address.url, timeout=10.0, verify=False) as client:
+    async with httpx.AsyncClient(
+        base_url=address.url, timeout=2 * PATIENCE_S, verify=False
+    ) as client:
         yield Api(system, address, client, signing_key)
 
 

@@ -25,7 +25,7 @@ from tests.integration.gateway.helpers import Api, eventually, running_tree
 from tests.integration.gateway.test_deferrals import Outage
 from tests.prometheus import RULES, Prometheus
 from tests.promql import Labels, Vector, labels_of
-from tests.servers import RedisServer, running
+from tests.servers import RedisServer, running, unhurried_redis
 
 pytestmark = [pytest.mark.slow, pytest.mark.trio(run=host.run)]
 
@@ -118,6 +118,7 @@ async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
 @pytest.fixture(autouse=True)
 def _quick_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "CHECK_EVERY_S", 0.1)
+    unhurried_redis(monkeypatch)
 
 
 async def test_faults_of_domains(tmp_path: Path) -> None:

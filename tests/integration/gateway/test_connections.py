@@ -9,7 +9,6 @@ import h2.events
 import pytest
 import trio
 from structlog.testing import capture_logs
-from trio.testing import wait_all_tasks_blocked
 
 from actors.core.messages import MERCHANTS, Merchant
 from gateway.door import PART_S
@@ -18,8 +17,8 @@ from gateway.messages import LISTENER, GetListenerStatistics
 from gateway.quart_app import Gateway
 from runtime import Actor, TerminateChild
 from tests.integration.gateway.helpers import (
-    ANSWER_TIMEOUT_S,
     MERCHANT,
+    PATIENCE_S,
     eventually,
     outcome_of,
     problem_of,
@@ -90,7 +89,8 @@ async def test_a_request_in_hand_is_finished_before_the_end(tmp_path: Path) -> N
         return Merchant(MERCHANT, "Flora", "EUR", START)
 
     async with trio.open_nursery() as nursery:
-        async with running_stubs(tmp_path, [stub(MERCHANTS, slow)]) as served:
+        stubs, listener = [stub(MERCHANTS, slow)], ListenerSettings(drain_s=PATIENCE_S)
+        async with running_stubs(tmp_path, stubs, listener=listener) as served:
 
             async def ask() -> None:
                 answers.append((await served.ask("GET", "/v1/merchant")).status_code)
@@ -99,9 +99,16 @@ async def test_a_request_in_hand_is_finished_before_the_end(tmp_path: Path) -> N
             nursery.start_soon(ask)
             await begun.wait()
             nursery.start_soon(served.system.ref("root").ask, TerminateChild("listener"))
-            await wait_all_tasks_blocked(0.05)
-            with pytest.raises(OSError, match="all attempts to connect"):
-                await trio.open_tcp_stream(served.address.host, served.address.port)
+
+            async def closed() -> bool:
+                try:
+                    stream = await trio.open_tcp_stream(served.address.host, served.address.port)
+                except OSError as error:
+                    return "all attempts to connect" in str(error)
+                await stream.aclose()
+                return False
+
+            await eventually(closed)
             go.set()
             await answered.wait()
         assert answers == [200]
@@ -111,7 +118,11 @@ async def test_a_request_of_which_a_part_has_come_is_answered_before_the_end(
     tmp_path: Path,
 ) -> None:
     head = b"POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
-    async with trio.open_nursery() as nursery, running_stubs(tmp_path, ()) as served:
+    listener = ListenerSettings(drain_s=PATIENCE_S)
+    async with (
+        trio.open_nursery() as nursery,
+        running_stubs(tmp_path, (), listener=listener) as served,
+    ):
         stream = await trio.open_tcp_stream(served.address.host, served.address.port)
         async with stream:
             await stream.send_all(head)
@@ -151,7 +162,7 @@ async def test_http2_is_spoken_to_those_who_begin_with_it(tmp_path: Path) -> Non
         body = b""
         async with stream:
             await stream.send_all(connection.data_to_send())
-            with trio.fail_after(ANSWER_TIMEOUT_S):
+            with trio.fail_after(PATIENCE_S):
                 while not body:
                     for event in connection.receive_data(bytes(await stream.receive_some())):
                         if isinstance(event, h2.events.ResponseReceived):

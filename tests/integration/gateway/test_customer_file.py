@@ -53,8 +53,10 @@ async def test_an_export_has_what_every_domain_keeps(store_url: str, tmp_path: P
         async def whole() -> bool:
             file.update(await ok(api, "GET", export, role=Role.PLATFORM))
             settled = file["messages"] and file["messages"][0]["state"] == "suppressed"
-            others = ("ledger", "badges", "events", "rfm")
-            return bool(settled and all(file[name] for name in others))
+            awarded = [badge["state"] for badge in file["badges"]] == ["awarded"]
+            others = ("ledger", "events", "rfm", "on_leaderboards")
+            engaged = file["engagement"] and file["engagement"]["score"] > 0
+            return bool(settled and awarded and engaged and all(file[name] for name in others))
 
         await eventually(whole)
         assert {name: len(file[name]) for name in LISTS} == {

@@ -17,6 +17,7 @@ from runtime.journal import JOURNAL, Append, Journal
 from runtime.outbox import RELAY, OutboxEvent
 from runtime.outbox_relay import OutboxRelay
 from runtime.ownership import Ownership
+from runtime.policies import RetrySpec
 from runtime.storage import RUNTIME_MIGRATIONS, DatabaseHandle, Statement, Write
 from runtime.storage.late_deliveries import RECORD, late_write, record_write
 from supervisors.platform import DATABASE, DatabaseKeeper, DatabaseSpec
@@ -37,6 +38,7 @@ from tests.integration.gateway.putting_back import (
     wrong_outcomes,
 )
 from tests.integration.gateway.test_hostile_input import NOT_FOUND, Case, get
+from tests.stores import patient_pipeline
 from tests.unit.runtime.relaying import Consumer, event, spec
 
 pytestmark = [pytest.mark.slow, pytest.mark.trio(run=host.run)]
@@ -109,7 +111,7 @@ async def put_back(api: Api, path: str, reason: str) -> dict[str, Any]:
 @asynccontextmanager
 async def running_relay(tmp_path: Path, url: str, consumer: Consumer) -> AsyncIterator[Api]:
     """The gateway over a relay, and a consumer that fails as it is told to."""
-    handle, ownership = DatabaseHandle(), Ownership()
+    handle, ownership = DatabaseHandle(patient_pipeline(RetrySpec())), Ownership()
     keeper = DatabaseKeeper(DatabaseSpec(url), handle, (RUNTIME_MIGRATIONS,), ownership)
     children = (
         ChildSpec("database", lambda: keeper, name=DATABASE),
@@ -122,7 +124,8 @@ async def running_relay(tmp_path: Path, url: str, consumer: Consumer) -> AsyncIt
 
 
 async def death(api: Api, path: str) -> dict[str, Any]:
-    """The event once it is dead. The attempts between its first and its last are left out."""
+    """The event once it is dead. Of the attempts between its first and its last, those are left
+    out that have not been made yet when somebody looks."""
 
     async def dead() -> bool:
         await write(api, Write(HURRY, ("m", "e00001")))
@@ -142,13 +145,15 @@ async def test_an_event_that_its_consumer_fails_on_is_put_back_until_it_is_taken
         await write(api, event(1), publishes=True)
         dead = await death(api, path)
         assert (dead["attempts"], dead["payload"], dead["history"]) == (5, {"number": 1}, [])
-        assert [error["error"] for error in dead["errors"]] == ["ValueError: no such voucher"] * 2
+        assert len(dead["errors"]) >= 2
+        assert {error["error"] for error in dead["errors"]} == {"ValueError: no such voucher"}
 
         waiting = await put_back(api, f"{path}/put-back", "the voucher is there")
         assert (waiting["attempts"], waiting["errors"]) == (0, dead["errors"])
         dead = await death(api, path)
-        assert dead["errors"][:2] == waiting["errors"]
-        assert len(dead["errors"]) == 4
+        before = len(waiting["errors"])
+        assert dead["errors"][:before] == waiting["errors"]
+        assert len(dead["errors"]) >= before + 2
         (note,) = dead["history"]
         assert note == waiting["history"][0]
         assert (note["action"], note["by"], note["reason"]) == (

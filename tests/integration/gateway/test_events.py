@@ -27,12 +27,11 @@ from tests.integration.gateway.helpers import (
     new_key,
     running_tree,
 )
+from tests.stores import patient_pipeline
 
 pytestmark = [pytest.mark.slow, pytest.mark.trio(run=host.run)]
 
 OCCURRED = "2026-05-01T12:00:00Z"
-POLLS_MAX = 200
-POLL_S = 0.02
 
 
 def event(**fields: Any) -> dict[str, Any]:
@@ -47,13 +46,15 @@ def files_with(directory: Path, text: bytes) -> list[Path]:
 
 async def settled(api: Api, **expected: int) -> dict[str, Any]:
     """The totals once nothing is buffered any more; at every look they add up."""
-    for _ in range(POLLS_MAX):
-        totals: dict[str, Any] = (await api.ask("GET", "/v1/events/totals")).json()
+    totals: dict[str, Any] = {}
+
+    async def nothing_buffered() -> bool:
+        totals.update((await api.ask("GET", "/v1/events/totals")).json())
         parts = ("stored", "deduplicated", "dropped", "buffered")
         assert totals["accepted"] == sum(totals[part] for part in parts)
-        if not totals["buffered"]:
-            break
-        await trio.sleep(POLL_S)
+        return not totals["buffered"]
+
+    await eventually(nothing_buffered)
     assert {name: totals[name] for name in expected} == expected
     return totals
 
@@ -96,13 +97,16 @@ async def test_nobody_sees_the_events_of_another_merchant(store_url: str, tmp_pa
         await api.ask("POST", "/v1/events", json=mine)
         await api.ask("POST", "/v1/events", json=mine | {"type": "theirs"}, token=rival)
         await settled(api, accepted=1, stored=1, deduplicated=0)
-        for token, type_ in ((None, "mine"), (rival, "theirs")):
-            for _ in range(POLLS_MAX):
-                answer = await api.ask("GET", "/v1/events", token=token)
-                if answer.json()["items"]:
-                    break
-                await trio.sleep(POLL_S)
-            assert [each["type"] for each in answer.json()["items"]] == [type_]
+
+        async def types(token: str | None) -> list[str]:
+            answer = await api.ask("GET", "/v1/events", token=token)
+            return [each["type"] for each in answer.json()["items"]]
+
+        async def both() -> bool:
+            return bool(await types(None) and await types(rival))
+
+        await eventually(both)
+        assert (await types(None), await types(rival)) == (["mine"], ["theirs"])
 
 
 async def test_personal_data_never_gets_as_far_as_the_disk(tmp_path: Path) -> None:
@@ -150,7 +154,7 @@ async def test_who_is_erased_or_merged_is_so_in_events_too(store_url: str, tmp_p
 
 
 async def test_what_is_old_is_deleted_on_either_database(store_url: str, tmp_path: Path) -> None:
-    handle = DatabaseHandle()
+    handle = DatabaseHandle(patient_pipeline())
     async with running_tree(tmp_path, url=store_url, handle=handle) as api:
         await api.ask("POST", "/v1/events/batch", json={"events": [event() for _ in range(5)]})
         await settled(api, stored=5)

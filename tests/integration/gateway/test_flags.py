@@ -43,7 +43,7 @@ async def transfer(api: Api, amount: int = 1) -> Any:
 
 async def test_a_flag_switches_transfers_off_and_on_for_one_merchant(tmp_path: Path) -> None:
     async with running_tree(tmp_path) as api:
-        await api.earn(100)
+        await api.earn(1_000_000)
         assert (await transfer(api)).status_code == 200
         await sent(api, "PUT", TRANSFERS, json=FLAG)
         override = {"value": False, "reason": "fraud is looked into"}
@@ -78,7 +78,7 @@ async def test_a_flag_switches_transfers_off_and_on_for_one_merchant(tmp_path: P
 
 async def test_a_limit_is_a_flag_too(tmp_path: Path) -> None:
     async with running_tree(tmp_path) as api:
-        await api.earn(100)
+        await api.earn(1_000_000)
         limit = FLAG | {"type": "integer", "default": 10}
         await sent(api, "PUT", "/v1/admin/flags/points.transfer_max", json=limit)
 

@@ -6,9 +6,11 @@ import hmac
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from actors.auth.messages import Role
+from gateway import api_integrations
 from runtime.jobs.depths import Depths
 from tests.integration.gateway.helpers import CUSTOMER, MERCHANT, Api, running_tree
 
@@ -41,6 +43,8 @@ async def webhook(api: Api, webhook_id: str) -> Any:
 async def test_what_a_full_queue_has_no_room_for_is_to_come_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    unhurried = tuple(attrs.evolve(route, deadline_s=None) for route in api_integrations.ROUTES)
+    monkeypatch.setattr(api_integrations, "ROUTES", unhurried)
     async with running_tree(tmp_path) as api:
         secret = {"account": SHOP, "secret": SECRET}
         await ok(api, "PUT", "/v1/integrations/shopify", secret)

@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 from actors.auth.messages import Role
-from gateway.settings import GatewaySettings
 from tests.integration.gateway.helpers import (
     CUSTOMER,
     MERCHANT,
@@ -18,6 +17,7 @@ from tests.integration.gateway.helpers import (
     Api,
     new_key,
     outcome_of,
+    patient_settings,
     running_tree,
 )
 
@@ -368,7 +368,7 @@ async def test_hostile_input_is_refused_and_changes_nothing(tmp_path: Path, tabl
 async def test_a_body_over_the_limit_is_refused_however_it_is_sent(
     tmp_path: Path, declared: bool
 ) -> None:
-    settings = GatewaySettings(body_max_bytes=1_000, batch_body_max_bytes=2_000)
+    settings = patient_settings(body_max_bytes=1_000, batch_body_max_bytes=2_000)
     async with running_tree(tmp_path, settings) as api:
         head = (
             b"POST %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nIdempotency-Key: k\r\n"
@@ -391,7 +391,7 @@ async def test_a_body_over_the_limit_is_refused_however_it_is_sent(
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path) -> None:
-    async with running_tree(tmp_path, GatewaySettings(body_timeout_s=0.1)) as api:
+    async with running_tree(tmp_path, patient_settings(body_timeout_s=0.1)) as api:
         answer = await api.raw(
             b"POST /v1/points/earn HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
             b"Authorization: Bearer " + api.token().encode() + b"\r\n"

@@ -9,20 +9,17 @@ import pytest
 import trio
 
 from actors.points.messages import ACCOUNTS, Apply, Balance, Receipt
-from gateway.settings import GatewaySettings
 from runtime import ChildSpec, Entities, Entity, host
 from tests.integration.gateway.helpers import (
     CUSTOMER,
     RIVAL,
     outcome_of,
+    patient_settings,
     running_stubs,
     running_tree,
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.trio(run=host.run)]
-
-PATIENT = GatewaySettings(deadline_s=8.0, in_flight_wait_s=8.0)
-"""Who comes at the same time is answered, however busy the machine is."""
 
 
 async def test_a_retry_is_answered_with_the_first_result(tmp_path: Path, store_url: str) -> None:
@@ -81,7 +78,7 @@ async def test_a_refused_request_may_succeed_later_under_its_key(
 
 
 async def test_fifty_twins_at_once_leave_one_entry(tmp_path: Path, store_url: str) -> None:
-    async with running_tree(tmp_path, PATIENT, url=store_url) as api:
+    async with running_tree(tmp_path, url=store_url) as api:
         answers = await at_once(50, lambda: api.earn(10, key="twin"))
         assert {answer.status_code for answer in answers} == {200}
         assert len({answer.content for answer in answers}) == 1
@@ -178,7 +175,7 @@ async def test_another_request_with_a_key_in_flight_is_refused_at_once(tmp_path:
 
 async def test_the_same_request_in_flight_for_long_is_a_conflict(tmp_path: Path) -> None:
     go, begun = trio.Event(), trio.Event()
-    settings = GatewaySettings(in_flight_wait_s=0.05)
+    settings = patient_settings(in_flight_wait_s=0.05)
     async with (
         running_stubs(tmp_path, slow_accounts(go, begun), settings) as api,
         trio.open_nursery() as nursery,

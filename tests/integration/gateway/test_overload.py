@@ -15,7 +15,6 @@ from structlog.testing import capture_logs
 from actors.core.messages import QUERIES as CORE_QUERIES
 from gateway.listener import ListenerSettings
 from gateway.messages import LISTENER, GetListenerStatistics, GetShedding, SwitchShedding
-from gateway.settings import GatewaySettings
 from runtime import Actor
 from runtime.policies import (
     GradientSpec,
@@ -25,9 +24,10 @@ from runtime.policies import (
     SheddingStatistics,
 )
 from tests.integration.gateway.helpers import (
-    ANSWER_TIMEOUT_S,
+    PATIENCE_S,
     Api,
     eventually,
+    patient_settings,
     running_stubs,
     stub,
 )
@@ -66,7 +66,7 @@ class Client:
 
     async def answer(self) -> tuple[int, bytes]:
         """Status, and the whole answer."""
-        with trio.fail_after(ANSWER_TIMEOUT_S):
+        with trio.fail_after(PATIENCE_S):
             while (end := self._end()) is None:
                 data = await self.stream.receive_some()
                 assert data, f"the connection ended after {self.received!r}"
@@ -88,7 +88,7 @@ class Client:
 
     async def ended(self) -> bool:
         """Whether the server closes the connection, in time."""
-        with trio.fail_after(ANSWER_TIMEOUT_S):
+        with trio.fail_after(PATIENCE_S):
             return not await self.stream.receive_some()
 
 
@@ -131,6 +131,14 @@ class Overloaded:
 
         await eventually(reached)
 
+    async def answered(self, count: int) -> None:
+        """So many of those that were held up have heard of it."""
+
+        async def reached() -> bool:
+            return len(self.statuses) == count
+
+        await eventually(reached)
+
     async def waiting(self, count: int) -> None:
         async def reached() -> bool:
             return (await self.statistics()).waiting == count
@@ -149,8 +157,13 @@ async def overloaded(tmp_path: Path, **spec: Any) -> AsyncIterator[Overloaded]:
         running_stubs(
             tmp_path,
             [stub(CORE_QUERIES, gate.answer)],
-            GatewaySettings(shedding=shedding),
-            ListenerSettings(drain_s=1.0, connections_max=20),
+            patient_settings(shedding=shedding, shedding_mode=SheddingMode.AUTOMATIC),
+            ListenerSettings(
+                drain_s=1.0,
+                connections_max=20,
+                head_timeout_s=PATIENCE_S,
+                keep_alive_timeout_s=PATIENCE_S,
+            ),
         ) as api,
         trio.open_nursery() as nursery,
     ):
@@ -176,7 +189,7 @@ async def test_a_request_without_room_is_told_when_to_come_back_and_keeps_its_co
             status, answer = await client.ask(edge.read())
             assert status == 404
             assert b'"code":"not_found"' in answer
-            await edge.fill(0)
+            await edge.answered(READS)
         assert edge.statuses == [404] * READS
         assert edge.gate.asked == READS + 1
 
@@ -230,7 +243,7 @@ async def test_probes_are_answered_and_writes_go_before_reads(tmp_path: Path) ->
 
 
 async def test_a_request_waits_a_moment_for_room(tmp_path: Path) -> None:
-    async with overloaded(tmp_path, waiting_max=1, wait_s=5.0) as edge:
+    async with overloaded(tmp_path, waiting_max=1, wait_s=PATIENCE_S) as edge:
         await edge.fill()
         client = await edge.client()
         async with client.stream:
@@ -352,7 +365,7 @@ async def test_requests_of_http2_are_refused_one_by_one(tmp_path: Path) -> None:
         statuses: dict[int, bytes] = {}
         async with client.stream:
             await client.send(connection.data_to_send())
-            with trio.fail_after(ANSWER_TIMEOUT_S):
+            with trio.fail_after(PATIENCE_S):
                 while len(statuses) < 2:
                     for event in connection.receive_data(await client.stream.receive_some()):
                         if isinstance(event, h2.events.ResponseReceived):
@@ -382,7 +395,7 @@ async def test_a_probe_is_answered_although_too_many_connections_are_open(tmp_pa
 async def test_a_request_that_has_just_been_sent_is_answered_when_the_gateway_stops(
     tmp_path: Path,
 ) -> None:
-    async with running_stubs(tmp_path, (), listener=ListenerSettings(drain_s=5.0)) as api:
+    async with running_stubs(tmp_path, (), listener=ListenerSettings(drain_s=PATIENCE_S)) as api:
         where = api.address.host, api.address.port
         silent, asking = [Client(await trio.open_tcp_stream(*where)) for _ in range(2)]
         await asking.send(PROBE)
@@ -397,8 +410,12 @@ async def test_a_connection_that_sends_nothing_is_closed_in_time(tmp_path: Path)
         silent = Client(await trio.open_tcp_stream(api.address.host, api.address.port))
         async with silent.stream:
             assert await silent.ended()
-        found = await api.system.ref(LISTENER).ask(GetListenerStatistics())
-        assert (found.accepted, found.connections) == (1, 0)
+
+        async def gone() -> bool:
+            found = await api.system.ref(LISTENER).ask(GetListenerStatistics())
+            return (found.accepted, found.connections) == (1, 0)
+
+        await eventually(gone)
 
 
 async def test_an_operator_turns_priorities_away_and_disables_shedding(tmp_path: Path) -> None:
@@ -419,7 +436,7 @@ async def test_an_operator_turns_priorities_away_and_disables_shedding(tmp_path:
 async def test_every_refusal_is_counted_and_the_log_has_two_lines_of_an_overload(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.overload.OVER_AFTER_S", 0.2)
+    monkeypatch.setattr("gateway.overload.OVER_AFTER_S", PATIENCE_S)
     async with overloaded(tmp_path) as edge:
         registry = edge.api.system.metrics.registry
 
@@ -430,6 +447,12 @@ async def test_every_refusal_is_counted_and_the_log_has_two_lines_of_an_overload
         with capture_logs() as logs:
             for _ in range(7):
                 await edge.api.ask("GET", ORDER)
+
+            async def begun() -> bool:
+                return any(line["event"] == "shedding_load" for line in logs)
+
+            await eventually(begun)
+            monkeypatch.setattr("gateway.overload.OVER_AFTER_S", 0.0)
 
             async def over() -> bool:
                 return any(line["event"] == "shedding_over" for line in logs)

@@ -17,12 +17,11 @@ from gateway.problems import Headers
 from gateway.quart_app import EncodedAnswer
 from gateway.routes import Answer
 from runtime import ActorSystem, ChildSpec, Supervisor
-from tests.integration.gateway.helpers import eventually, read_to_end
+from tests.integration.gateway.helpers import PATIENCE_S, eventually, read_to_end
 
 pytestmark = pytest.mark.slow
 
 BIG_BYTES = 32 * 1024 * 1024
-LIMIT_S = 5.0
 HEAD = b" HTTP/1.1\r\nHost: x\r\n"
 WAIT = b"GET /wait" + HEAD + b"\r\n"
 ECHO = b"POST /echo?a=%20b" + HEAD + b"Content-Length: 5\r\n\r\nhello"
@@ -81,13 +80,16 @@ class Served:
 @asynccontextmanager
 async def serving(**settings: Any) -> AsyncIterator[Served]:
     app = App()
-    options: dict[str, Any] = {"drain_s": 0.1, "send_timeout_s": 0.2, **settings}
+    options: dict[str, Any] = {"drain_s": 0.1, "send_timeout_s": PATIENCE_S, **settings}
     listening = ListenerSettings(bind="127.0.0.1:0", **options)
     child = ChildSpec(
-        "listener", lambda: Listener(lambda _system: app, listening), name=LISTENER, shutdown_s=5.0
+        "listener",
+        lambda: Listener(lambda _system: app, listening),
+        name=LISTENER,
+        shutdown_s=PATIENCE_S,
     )
-    root = ChildSpec("root", lambda: Supervisor((child,), intensity=0), shutdown_s=10.0)
-    with trio.fail_after(2 * LIMIT_S):
+    root = ChildSpec("root", lambda: Supervisor((child,), intensity=0), shutdown_s=2 * PATIENCE_S)
+    with trio.fail_after(2 * PATIENCE_S):
         async with ActorSystem().run(root) as system:
             yield Served(app, system, await system.ref(LISTENER).ask(GetAddress()))
 
@@ -127,7 +129,7 @@ async def test_a_client_that_leaves_ends_the_work_on_its_request() -> None:
         async with await served.connect() as stream:
             await stream.send_all(WAIT)
             await eventually(served.begun)
-        with trio.fail_after(LIMIT_S):
+        with trio.fail_after(PATIENCE_S):
             await served.app.ended.wait()
         await eventually(served.empty)
 
@@ -160,7 +162,7 @@ async def test_the_end_of_the_listener_ends_the_work_after_its_time() -> None:
 
 
 async def test_an_answer_larger_than_what_a_client_takes_at_once_is_sent_to_the_end() -> None:
-    async with serving(send_timeout_s=LIMIT_S) as served, await served.connect() as stream:
+    async with serving() as served, await served.connect() as stream:
         await stream.send_all(BIG.replace(b"\r\n\r\n", b"\r\nX-A: b\r\n\r\n"))
         received = 0
         while received < BIG_BYTES:
@@ -170,7 +172,7 @@ async def test_an_answer_larger_than_what_a_client_takes_at_once_is_sent_to_the_
 
 
 async def test_a_client_that_stops_reading_is_cut_off() -> None:
-    async with serving() as served, await served.connect() as stream:
+    async with serving(send_timeout_s=0.2) as served, await served.connect() as stream:
         stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         await stream.send_all(BIG)
         await eventually(served.begun)

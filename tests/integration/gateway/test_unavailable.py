@@ -11,7 +11,6 @@ from structlog.testing import capture_logs
 from actors.auth.messages import Role
 from actors.core.messages import MERCHANTS
 from actors.points.messages import ACCOUNTS, QUERIES, AccountKey, GetBalance
-from gateway.settings import GatewaySettings
 from runtime import (
     Actor,
     ChildSpec,
@@ -26,22 +25,28 @@ from supervisors.application import DOMAINS
 from tests.integration.gateway.helpers import (
     CUSTOMER,
     MERCHANT,
+    PATIENCE_S,
     Behaviour,
     Stub,
     eventually,
     outcome_of,
+    patient_settings,
     problem_of,
     running_stubs,
     running_tree,
     stub,
 )
-from tests.noise import noise
 
 pytestmark = pytest.mark.slow
 
 BALANCE = f"/v1/customers/{CUSTOMER}/balance"
 ACCOUNT = AccountKey(MERCHANT, CUSTOMER)
 DEADLINE_S = 0.2
+BEGUN_S = 3.0
+"""A deadline before which what was asked has begun."""
+
+AT_ONCE_S = 15.0
+"""Without what is tested it would take a minute at least."""
 
 
 def accounts(behaviour: Behaviour, **mailbox: Any) -> ChildSpec:
@@ -74,19 +79,16 @@ async def test_a_full_mailbox_is_503_with_a_time_to_come_back(tmp_path: Path) ->
 
 
 async def test_a_slow_answer_is_504_and_may_have_happened(tmp_path: Path) -> None:
-    settings = GatewaySettings(deadline_s=DEADLINE_S)
-    async with (
-        noise() as machine,
-        running_stubs(tmp_path, [accounts(forever)], settings) as api,
-    ):
+    settings = patient_settings(deadline_s=BEGUN_S)
+    async with running_stubs(tmp_path, [accounts(forever)], settings) as api:
         began = trio.current_time()
         answer = await api.earn()
         assert outcome_of(answer) == (504, "timeout_outcome_unknown")
-        assert trio.current_time() - began < DEADLINE_S + 0.05 + machine.lost_s
+        assert trio.current_time() - began < AT_ONCE_S
 
 
 async def test_what_was_never_begun_is_504_and_did_not_happen(tmp_path: Path) -> None:
-    settings = GatewaySettings(deadline_s=DEADLINE_S)
+    settings = patient_settings(deadline_s=DEADLINE_S)
     go = trio.Event()
 
     async def busy(_actor: Actor, _message: Any) -> object:
@@ -101,7 +103,7 @@ async def test_what_was_never_begun_is_504_and_did_not_happen(tmp_path: Path) ->
 
 
 async def test_a_domain_that_is_down_takes_only_its_own_routes_along(tmp_path: Path) -> None:
-    async with noise() as machine, running_tree(tmp_path) as api:
+    async with running_tree(tmp_path) as api:
         await api.system.ref(DOMAINS).ask(TerminateChild("points"))
         began = trio.current_time()
         for answer in (
@@ -111,7 +113,7 @@ async def test_a_domain_that_is_down_takes_only_its_own_routes_along(tmp_path: P
         ):
             assert outcome_of(answer) == (503, "unavailable")
             assert answer.headers["retry-after"] == "1"
-        assert trio.current_time() - began < 0.5 + machine.lost_s
+        assert trio.current_time() - began < AT_ONCE_S
         assert (await api.ask("GET", "/v1/customers")).status_code == 200
         assert (await api.ask("GET", "/v1/products")).status_code == 200
 
@@ -203,7 +205,7 @@ async def test_work_for_a_client_that_has_gone_is_cancelled(tmp_path: Path) -> N
                 nursery.start_soon(api.ask, "GET", "/v1/merchant")
                 await begun.wait()
                 nursery.cancel_scope.cancel()
-            with trio.fail_after(5.0):
+            with trio.fail_after(PATIENCE_S / 2):
                 await cancelled.wait()
 
             async def logged() -> bool:

@@ -309,7 +309,7 @@ class HeldDisk(FailingDisk):
         if self.hold:
             self.hold = False
             trio.from_thread.run_sync(self.began.set)
-            assert self.go.wait(10)
+            assert self.go.wait(60)
         super().sync(descriptor)
 
 
