@@ -19,13 +19,29 @@ from tempfile import TemporaryFile
 
 import attrs
 
+from config.policies import DEPENDENCIES
 from tests.zygote import Forked, Order, Zygote
 
 ROOT = Path(__file__).parents[3]
 FIXTURE = ROOT / "tests" / "fixtures" / "orders_small.csv"
-TIMEOUT_S = 60.0
+TIMEOUT_S = 120.0
 LOOK_S = 0.01
 OUTPUT_MAX_BYTES = 16 * 1024 * 1024
+
+PATIENCE_KNOBS = ("DEADLINE_S", "ATTEMPT_S", "WAIT_S", "BREAKER_SLOW_S")
+PATIENT = {
+    "LOYALNEST_REQUEST_TIMEOUT_S": "60",
+    "LOYALNEST_HTTP_SHEDDING": "disabled",
+    "LOYALNEST_HTTP_HEAD_TIMEOUT_S": "60",
+    "LOYALNEST_HTTP_BODY_TIMEOUT_S": "60",
+    **{
+        f"LOYALNEST_POLICIES__{name.upper()}__{knob}": "60"
+        for name in DEPENDENCIES
+        for knob in PATIENCE_KNOBS
+    },
+}
+"""Settings of a server that answers however long the machine stands still meanwhile, for tests that
+are about something else than time and load."""
 
 
 @attrs.frozen
