@@ -25,7 +25,7 @@ CHUNKS_UNDER_WAY = 64
 """Chunks of one direction of a connection that are delayed at a time."""
 
 BACKLOG = 128
-CONTROL_TIMEOUT_S = 10.0
+CONTROL_TIMEOUT_S = 60.0
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 Result = TypeVar("Result")

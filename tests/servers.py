@@ -28,8 +28,9 @@ import attrs
 import pytest
 
 PROGRAM = Path(__file__).parents[1] / "main.py"
-START_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 10.0
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 30.0
+UNHURRIED_S = 60.0
 POLL_S = 0.02
 UNPRIVILEGED_USER = "nobody"
 
@@ -380,6 +381,32 @@ def running(kind: type[ServerKind], **options: Any) -> Iterator[ServerKind]:
     finally:
         server.stop()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def unhurried_postgres(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The adapter's own limits, which are not the pipeline's: a server that stands still for
+    seconds is there all the same."""
+    storage = "runtime.storage.postgres"
+    for limit in (
+        f"{storage}.CONNECT_TIMEOUT_S",
+        f"{storage}.WRITE_TIMEOUT_S",
+        f"{storage}_pool.CONNECT_TIMEOUT_S",
+        f"{storage}_notices.CONNECT_TIMEOUT_S",
+        f"{storage}_notices.PING_TIMEOUT_S",
+        f"{storage}_notices.START_TIMEOUT_S",
+    ):
+        monkeypatch.setattr(limit, UNHURRIED_S)
+
+
+def unhurried_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of what listens to Redis, which else connects anew and tells of a gap."""
+    for limit in ("CONNECT_TIMEOUT_S", "SILENCE_MAX_S"):
+        monkeypatch.setattr(f"runtime.cache.redis_listener.{limit}", UNHURRIED_S)
+
+
+def unhurried_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asks that say nothing of their time, in this process."""
+    monkeypatch.setattr("runtime.ref.DEFAULT_ASK_TIMEOUT_S", UNHURRIED_S)
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@ import os
 import signal
 import subprocess
 import tomllib
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,13 @@ def test_it_imports_verifies_and_issues_tokens(binary: Path, tmp_path: Path) -> 
 def test_it_serves_and_sends_traces(binary: Path, tmp_path: Path) -> None:
     with collecting() as collector:
         traces = ("--otlp-endpoint", collector.url, "--shutdown-delay-s", "0")
-        _serve(binary, tmp_path, traces)
-        assert {"GET /docs", "GET /health/ready"} <= collector.by_name().keys()
+        with _serving(binary, tmp_path, traces) as address:
+            ready = (200, {"status": "ok"})
+            eventually(lambda: request(address, "GET", "/health/ready") == ready)
+            for path, text in (("/docs", "<html"), ("/metrics", "# HELP")):
+                assert text in request(address, "GET", path)[1]
+            wanted = {"GET /docs", "GET /health/ready"}
+            eventually(lambda: wanted <= collector.by_name().keys())
 
 
 def test_it_keeps_a_shard_of_a_plan_stops_it_and_leaves_nothing_behind(
@@ -97,7 +102,9 @@ def _keep_a_shard(binary: Path, tmp_path: Path, plan: dict[str, Any]) -> None:
         server.communicate()
 
 
-def _serve(binary: Path, tmp_path: Path, more: Sequence[str]) -> None:
+@contextmanager
+def _serving(binary: Path, tmp_path: Path, more: Sequence[str]) -> Iterator[str]:
+    """The address of a server with a shop to look at, which ends in order."""
     server = subprocess.Popen(
         [binary, "serve", "--demo", "--http-bind", "127.0.0.1:0", *more],
         cwd=tmp_path,
@@ -109,10 +116,7 @@ def _serve(binary: Path, tmp_path: Path, more: Sequence[str]) -> None:
     try:
         assert server.stdout is not None
         url = server.stdout.readline().rpartition(" ")[2].strip()
-        address = url.removeprefix("http://")
-        eventually(lambda: request(address, "GET", "/health/ready") == (200, {"status": "ok"}))
-        for path, text in (("/docs", "<html"), ("/metrics", "# HELP")):
-            assert text in request(address, "GET", path)[1]
+        yield url.removeprefix("http://")
         server.terminate()
         assert server.wait(TIMEOUT_S) == 0
     finally:
