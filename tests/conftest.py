@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from runtime.policies import be_strict
 from tests.binary import BinaryBuild, planned_build
@@ -38,11 +39,13 @@ def pytest_configure(config: pytest.Config) -> None:
     it is.
 
     In tests, a call that goes out without a deadline raises `NoDeadline`, files are kept in
-    memory, and the collector comes as rarely as in the program.
+    memory, the collector comes as rarely as in the program, and Hypothesis draws the same examples
+    in every run and does not mind how long they take.
     """
     log_plainly()
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     be_strict(True)
+    draw_the_same()
     keep_files_in_memory()
     hear_interrupts()
     inputs: dict[str, str] | None = getattr(config, "workerinput", None)
@@ -52,6 +55,12 @@ def pytest_configure(config: pytest.Config) -> None:
         builds = config.stash[BUILDS] = ExitStack()
         config.stash[BUILD] = builds.enter_context(planned_build())
     copy_from(config.stash[BUILD].folder)
+
+
+def draw_the_same() -> None:
+    slow = [HealthCheck.too_slow]
+    settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=slow)
+    settings.load_profile("same")
 
 
 def hear_interrupts() -> None:

@@ -137,7 +137,7 @@ def resume(server: Server, actor: str, reason: str, as_json: bool) -> None:
 
 
 async def _hold(server: Server, body: dict[str, Any]) -> None:
-    found = await server.asked("PUT", SUSPENSION, body, TIMEOUT_S)
+    found = await _begun(server, SUSPENSION, body)
     path = f"{SUSPENSION}?{urlencode({'actor': body['actor'], 'wait_s': WAIT_S})}"
     try:
         with Live(console=tables.console(), auto_refresh=False) as live:
@@ -182,7 +182,7 @@ def trace(server: Server, actor: str, for_s: int, events: int, reason: str, as_j
 
 async def _follow(server: Server, body: dict[str, Any], as_json: bool) -> None:
     console = tables.console()
-    found = await server.asked("PUT", TRACE, body, TIMEOUT_S)
+    found = await _begun(server, TRACE, body)
     try:
         while found["end"] is None:
             query = {"actor": found["actor"], "after": found["count"], "wait_s": WAIT_S}
@@ -223,6 +223,15 @@ def _line(event: dict[str, Any]) -> Text:
         if value:
             line.append(f"{before}{value}", style)
     return line
+
+
+async def _begun(server: Server, path: str, body: dict[str, Any]) -> Any:
+    """Hold an actor. Who breaks off before the answer is there lets go as well."""
+    try:
+        return await server.asked("PUT", path, body, TIMEOUT_S)
+    except (KeyboardInterrupt, trio.Cancelled):
+        await _let_go(server, path, body["actor"])
+        raise
 
 
 async def _let_go(server: Server, path: str, actor: str) -> None:

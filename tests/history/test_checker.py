@@ -69,14 +69,13 @@ def rules(history: History, final: FinalState) -> set[Rule]:
 
 
 @given(st.integers(0, 2**32))
-@settings(deadline=None)
 def test_clean_histories_pass(seed: int) -> None:
     assert check(*clean(Random(seed))) == []
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
 @given(seed=st.integers(0, 2**32))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_a_planted_anomaly_is_caught(plant: Plant, seed: int) -> None:
     random = Random(seed)
     try:

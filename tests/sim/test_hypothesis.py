@@ -9,9 +9,7 @@ from supervisors.simulation.entities import EntitiesScenario
 from supervisors.simulation.points import PointsScenario
 from tests.sim.planted.bugs import two_activations
 
-MODEST = settings(
-    max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-)
+MODEST = settings(max_examples=15, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from gateway.rate_limits import RateLimitSettings
 from gateway.settings import GatewaySettings
 from runtime import RestartChild, TerminateChild, WhichChildren, host
 from runtime.jobs import JOBS
+from runtime.policies import SheddingMode
 from supervisors.application import DOMAINS, ROOT, Outside
 from supervisors.simulation.hashing import quick_hashing
 from tests.integration.auth.test_routes import created, refreshed, try_login
@@ -29,8 +30,12 @@ AT_ONCE, EACH = 4, 21
 FAILED_MAX = 0.001
 
 AS_MANY_AS_COME = GatewaySettings(
-    rate_limits=RateLimitSettings(address_per_minute=0, routes={"POST /v1/auth/login": 0})
+    deadline_s=60.0,
+    keys_timeout_s=60.0,
+    shedding_mode=SheddingMode.DISABLED,
+    rate_limits=RateLimitSettings(address_per_minute=0, routes={"POST /v1/auth/login": 0}),
 )
+"""And as long as the machine stands still meanwhile."""
 
 
 @attrs.define

@@ -25,10 +25,8 @@ from tests.servers import RedisServer, running
 pytestmark = [pytest.mark.slow, pytest.mark.trio(run=host.run)]
 
 PAUSE_S = 0.02
-STEADY_S = 0.5
 REFUSED_MIN = 30
-PATIENCE_S = 20.0
-BACK_WITHIN_S = 10.0
+PATIENCE_S = 60.0
 
 SOON_S = 0.3
 """Beside what others wait for at the same time, on a machine that does other things as well."""
@@ -146,14 +144,15 @@ async def test_nobody_is_authorised_from_the_moment_redis_is_gone(
             assert len(paths) >= 10
             load = Load(api, paths, api.token(Role.PLATFORM), api.token())
             nursery.start_soon(load.run)
-            await trio.sleep(STEADY_S)
+            with trio.fail_after(PATIENCE_S):
+                await load.staff_comes_back()
             heal = await trio.to_thread.run_sync(fault, server, proxy)
             gone_at = trio.current_time()
             with trio.fail_after(PATIENCE_S):
                 await load.refused(REFUSED_MIN)
             back_at = trio.current_time()
             await trio.to_thread.run_sync(heal)
-            with trio.fail_after(BACK_WITHIN_S):
+            with trio.fail_after(PATIENCE_S):
                 await load.staff_comes_back()
             nursery.cancel_scope.cancel()
         assert 200 in {each.status for each in load.between("staff", 0, gone_at)}
@@ -204,7 +203,7 @@ async def test_without_a_redis_the_cache_of_the_process_closes_it_as_well(tmp_pa
         assert {status for status, _ in await outcomes(bad)} == {401}
         assert (await api.ask("GET", BALANCE)).status_code == 200
         await platform.ref.ask(RestartChild("cache"))
-        with trio.fail_after(BACK_WITHIN_S):
+        with trio.fail_after(PATIENCE_S):
             while await outcomes(staff) != {(200, None)}:  # noqa: ASYNC110 - nobody tells
                 await trio.sleep(PAUSE_S)
 

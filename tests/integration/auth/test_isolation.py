@@ -19,14 +19,20 @@ import attrs
 import pytest
 
 from actors.auth.messages import Role
+from actors.core import merchant_store, profiles, quotas
 from actors.core.messages import MERCHANTS, RegisterMerchant
+from actors.gamification import rulebook
+from actors.points import tiers
+from actors.products import cached
 from gateway.examples import example
 from gateway.rate_limits import RateLimitSettings
 from gateway.routes import ApiRequest
 from gateway.settings import GatewaySettings
 from runtime import host
+from runtime.cache import Kind
 from runtime.context import current_trace_id
 from runtime.outbox import RELAY, GetBacklog
+from runtime.policies import SheddingMode
 from runtime.storage import AcrossMerchants, Database, DatabaseHandle, Row
 from runtime.storage.port import Dialect, Query
 from tests.integration.auth.furnishing import (
@@ -60,6 +66,7 @@ CODES = re.compile(r'"code":"[0-9A-Z]+"')
 PHONE = re.compile(r"\+41\d+")
 
 NUMBERS = count(1)
+LONG_S = 3_600.0
 
 UNTOUCHED_BY = {"outbox", "inbox", "late_deliveries", "jobs", "job_runs", "schedule_runs"}
 """Tables that are changed by what goes on in the background, whoever asks what."""
@@ -317,6 +324,23 @@ def nobodys(kind: str, like: str, number: int) -> str:
     return like[:-4] + "ZZZZ" if MADE_UP.fullmatch(like) else f"nobody-{number}"
 
 
+@pytest.fixture(autouse=True)
+def _lasting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one twin has in a cache the other one has as well: nothing goes from it by itself.
+    Nor do members of tiers move meanwhile."""
+    for module, name in (
+        (cached, "PRODUCTS"),
+        (profiles, "CUSTOMER_KIND"),
+        (merchant_store, "MERCHANT_KIND"),
+    ):
+        kind: Kind = getattr(module, name)
+        lasting = attrs.evolve(kind, shared_ttl_s=LONG_S, local_ttl_s=LONG_S, blind_ttl_s=LONG_S)
+        monkeypatch.setattr(module, name, lasting)
+    monkeypatch.setattr(rulebook, "KEPT_S", LONG_S)
+    monkeypatch.setattr(quotas, "COUNTED_S", LONG_S)
+    monkeypatch.setattr(tiers, "SWEEP_S", LONG_S)
+
+
 @asynccontextmanager
 async def furnished(
     tmp_path: Path, url: str | None = None
@@ -324,7 +348,10 @@ async def furnished(
     """A merchant that has something of everything, and two that would like to see it."""
     handle = ListeningHandle()
     unlimited = GatewaySettings(
-        rate_limits=RateLimitSettings(merchant_per_minute=0, customer_per_minute=0)
+        deadline_s=60.0,
+        keys_timeout_s=60.0,
+        shedding_mode=SheddingMode.DISABLED,
+        rate_limits=RateLimitSettings(merchant_per_minute=0, customer_per_minute=0),
     )
     async with running_tree(tmp_path, unlimited, url=url, handle=handle) as api:
         raw = (await api.client.get("/v1/openapi.json")).json()

@@ -82,7 +82,7 @@ class Service:
 def service(postgres: PostgresServer) -> Iterator[Service]:
     url = new_database(postgres)
     with fastapi_service(url) as port:
-        connection = HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = HTTPConnection("127.0.0.1", port, timeout=60)
         yield Service(connection, url)
         connection.close()
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 import attrs
 
@@ -29,7 +30,7 @@ LOOK_S = 0.01
 OUTPUT_MAX_BYTES = 16 * 1024 * 1024
 
 PATIENCE_KNOBS = ("DEADLINE_S", "ATTEMPT_S", "WAIT_S", "BREAKER_SLOW_S")
-PATIENT = {
+PATIENT: dict[str, Any] = {
     "LOYALNEST_REQUEST_TIMEOUT_S": "60",
     "LOYALNEST_HTTP_SHEDDING": "disabled",
     "LOYALNEST_HTTP_HEAD_TIMEOUT_S": "60",

@@ -3,12 +3,23 @@
 import csv
 import shutil
 import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.program import FIXTURE, Finished, run, started
+from tests.integration.cli.program import (
+    FIXTURE,
+    LOOK_S,
+    TIMEOUT_S,
+    Finished,
+    Running,
+    run,
+    started,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -170,12 +181,23 @@ def many_orders(path: Path) -> Path:
     return path
 
 
+@contextmanager
+def half_done(file: Path) -> Iterator[Running]:
+    """An import that has noted how far it is, and stands still there."""
+    command = ("import", "orders", file, "--merchant", "shop")
+    module = "tests.integration.cli.stopping_import"
+    with started(*command, cwd=file.parent, module=module) as importing:
+        status = Path(f"/proc/{importing.pid}/status")
+        end = time.monotonic() + TIMEOUT_S
+        while "\nState:\tT" not in status.read_text():
+            assert time.monotonic() < end
+            time.sleep(LOOK_S)
+        yield importing
+
+
 def test_an_import_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     file = many_orders(tmp_path / "many.csv")
-    with started("import", "orders", file, "--merchant", "shop", cwd=tmp_path) as importing:
-        checkpoints = tmp_path / "data" / "imports"
-        while not list(checkpoints.glob("*.json")):
-            assert importing.running()
+    with half_done(file) as importing:
         importing.send(signal.SIGKILL)
         assert importing.wait() == -signal.SIGKILL
     done = imported(file)
@@ -205,11 +227,9 @@ def test_a_database_that_cannot_grow_is_one_clear_line_and_nothing_is_lost(tmp_p
 
 def test_an_interrupted_import_whose_database_is_gone_starts_anew(tmp_path: Path) -> None:
     file = many_orders(tmp_path / "many.csv")
-    with started("import", "orders", file, "--merchant", "shop", cwd=tmp_path) as importing:
-        checkpoints = tmp_path / "data" / "imports"
-        while not list(checkpoints.glob("*.json")):
-            assert importing.running()
+    with half_done(file) as importing:
         importing.send(signal.SIGINT)
+        importing.send(signal.SIGCONT)
         assert importing.wait() == 128 + signal.SIGINT
     for left in (tmp_path / "data").glob("loyalnest.db*"):
         left.unlink()

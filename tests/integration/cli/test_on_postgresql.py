@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.program import FIXTURE, run, started
+from tests.integration.cli.program import FIXTURE, PATIENT, run, started
 from tests.integration.cli.test_serve import get
 from tests.servers import PostgresServer
 
@@ -23,7 +23,7 @@ def url(postgres: PostgresServer) -> str:
 def test_commands_beside_a_server_go_through_it_and_do_not_replace_it(
     tmp_path: Path, url: str
 ) -> None:
-    with started(*SERVE, cwd=tmp_path, LOYALNEST_DATABASE_URL=url) as server:
+    with started(*SERVE, cwd=tmp_path, LOYALNEST_DATABASE_URL=url, **PATIENT) as server:
         address = server.url()
         imported = run(
             "import", "orders", FIXTURE, *MERCHANT, cwd=tmp_path, LOYALNEST_DATABASE_URL=url
@@ -39,9 +39,9 @@ def test_commands_beside_a_server_go_through_it_and_do_not_replace_it(
 
 
 def test_a_newer_server_replaces_the_one_that_runs(tmp_path: Path, url: str) -> None:
-    with started(*SERVE, cwd=tmp_path, LOYALNEST_DATABASE_URL=url) as older:
+    with started(*SERVE, cwd=tmp_path, LOYALNEST_DATABASE_URL=url, **PATIENT) as older:
         older.url()
-        with started(*SERVE, cwd=tmp_path, LOYALNEST_DATABASE_URL=url) as newer:
+        with started(*SERVE, cwd=tmp_path, LOYALNEST_DATABASE_URL=url, **PATIENT) as newer:
             address = newer.url()
             verified = run("token", *MERCHANT, "--role", "owner", cwd=tmp_path)
             assert verified.code == 0

@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import attrs
@@ -17,6 +17,7 @@ import trio
 
 from tests.integration.cli.program import TIMEOUT_S, Running, run, started
 from tests.integration.crash.client import MERCHANT, Journal, check, insist, register
+from tests.ports import reserved_port
 from tests.servers import PostgresServer
 
 pytestmark = pytest.mark.slow
@@ -32,12 +33,6 @@ def serve(*more: str, port: int = 0) -> tuple[str, ...]:
     return ("serve", "--http-bind", f"127.0.0.1:{port}", *more)
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
-
-
 def status_of(url: str) -> tuple[int, str] | None:
     """Status and word of a health route; None when nobody listens."""
     try:
@@ -49,12 +44,11 @@ def status_of(url: str) -> tuple[int, str] | None:
         return None
 
 
-def seconds_until(condition: Callable[[], bool]) -> float:
-    began = time.monotonic()
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + TIMEOUT_S
     while not condition():
-        assert time.monotonic() - began < TIMEOUT_S
+        assert time.monotonic() < end
         time.sleep(LOOK_S)
-    return time.monotonic() - began
 
 
 @attrs.define
@@ -72,18 +66,23 @@ class Load:
             self.journal.note(request, await insist(self.urls, self.token, request))
 
 
-def test_sigterm_is_told_at_once_then_requests_are_accepted_a_little_longer(
-    tmp_path: Path,
-) -> None:
-    with started(*serve("--shutdown-delay-s", str(DELAY_S)), cwd=tmp_path) as server:
+def test_sigterm_is_told_at_once_while_requests_are_accepted(tmp_path: Path) -> None:
+    with started(*serve("--shutdown-delay-s", "300"), cwd=tmp_path) as server:
         url = server.url()
         assert status_of(f"{url}/health/ready") == (200, "ok")
         server.send(signal.SIGTERM)
-        told_s = seconds_until(lambda: status_of(f"{url}/health/ready") == (503, "stopping"))
-        assert told_s < DELAY_S
+        wait_until(lambda: status_of(f"{url}/health/ready") == (503, "stopping"))
         assert status_of(f"{url}/health/live") == (200, "ok")
-        closed_s = seconds_until(lambda: status_of(f"{url}/health/live") is None)
-        assert DELAY_S / 2 < told_s + closed_s < DELAY_S + 2.0
+        assert server.running()
+
+
+def test_requests_are_accepted_for_the_delay_and_no_longer(tmp_path: Path) -> None:
+    with started(*serve("--shutdown-delay-s", str(DELAY_S)), cwd=tmp_path) as server:
+        url = server.url()
+        began = time.monotonic()
+        server.send(signal.SIGTERM)
+        wait_until(lambda: status_of(f"{url}/health/live") is None)
+        assert time.monotonic() - began >= DELAY_S
         assert server.wait() == 0
     (stopping,) = [line for line in map(json.loads, server.err.splitlines()) if "signal" in line]
     assert (stopping["event"], stopping["still_accepting_s"]) == ("stopping", DELAY_S)
@@ -93,7 +92,7 @@ def test_whoever_stops_it_at_a_keyboard_does_not_wait(tmp_path: Path) -> None:
     with started(*serve("--shutdown-delay-s", "300"), cwd=tmp_path) as server:
         server.url()
         server.send(signal.SIGINT)
-        assert server.wait(TIMEOUT_S) == 0
+        assert server.wait() == 0
 
 
 def unfinished_request(url: str, token: str) -> socket.socket:
@@ -101,37 +100,30 @@ def unfinished_request(url: str, token: str) -> socket.socket:
     host, _, port = url.removeprefix("http://").rpartition(":")
     client = socket.create_connection((host, int(port)))
     head = f"POST /v1/orders HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n"
-    client.sendall(head.encode() + b"content-type: application/json\r\ncontent-length: 9\r\n\r\n{")
-    seconds_until(lambda: in_flight(url) > 1)
+    body = "content-type: application/json\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n"
+    client.sendall(f"{head}{body}".encode())
+    assert client.recv(12) == b"HTTP/1.1 100", "it has arrived"
     return client
 
 
-def in_flight(url: str) -> float:
-    """The requests under way, the one that asks included."""
-    with urllib.request.urlopen(f"{url}/metrics", timeout=TIMEOUT_S) as answer:
-        lines = answer.read().decode().splitlines()
-    name = "loyalnest_http_requests_in_flight "
-    return float(next(line for line in lines if line.startswith(name)).removeprefix(name))
-
-
 def test_a_stop_that_hangs_has_an_end_and_says_what_it_hung_on(tmp_path: Path) -> None:
-    more = ("--shutdown-delay-s", "0", "--http-drain-s", "300", "--shutdown-max-s", "1")
+    more = ("--shutdown-delay-s", "0", "--http-drain-s", "300", "--http-body-timeout-s", "300")
     token = run("token", "--merchant", MERCHANT, "--role", "owner", cwd=tmp_path).out.strip()
     with (
-        started(*serve(*more), cwd=tmp_path) as server,
+        started(*serve(*more, "--shutdown-max-s", "1"), cwd=tmp_path) as server,
         unfinished_request(server.url(), token),
     ):
         began = time.monotonic()
         server.send(signal.SIGTERM)
         assert server.wait() == 1
-        assert 0.9 < time.monotonic() - began < 5.0
+        assert time.monotonic() - began > 0.9
         events = {line["event"]: line for line in map(json.loads, server.err.splitlines())}
     assert "stack" in events["stop_forced"]
 
 
 def test_a_client_that_stops_reading_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    more = ("--shutdown-delay-s", "0", "--http-drain-s", "1")
-    with started(*serve(*more), cwd=tmp_path) as server:
+    more = ("--shutdown-delay-s", "0", "--http-drain-s", "1", "--http-send-timeout-s", "300")
+    with started(*serve(*more), "--shutdown-max-s", "300", cwd=tmp_path) as server:
         host, _, port = server.url().removeprefix("http://").rpartition(":")
         with socket.create_connection((host, int(port))) as greedy:
             greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
@@ -140,14 +132,18 @@ def test_a_client_that_stops_reading_does_not_hold_up_the_end(tmp_path: Path) ->
                 while True:
                     greedy.sendall(b"GET /v1/openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 50)
             server.send(signal.SIGTERM)
-            began = time.monotonic()
             assert server.wait() == 0
-            assert time.monotonic() - began < 6.0
 
 
 def test_restarts_under_load_lose_nothing(tmp_path: Path) -> None:
     """On SQLite: the next process starts when the last one has ended."""
-    port = free_port()
+    with reserved_port() as port:
+        acknowledged = _restarted_under_load(tmp_path, port)
+    assert acknowledged > 50
+
+
+def _restarted_under_load(tmp_path: Path, port: int) -> int:
+    """How many requests were acknowledged."""
     url = f"http://127.0.0.1:{port}"
     token = run("token", "--merchant", MERCHANT, "--role", "owner", cwd=tmp_path).out.strip()
     load = Load([url], token, Journal(random.Random(1)))
@@ -169,7 +165,7 @@ def test_restarts_under_load_lose_nothing(tmp_path: Path) -> None:
             await check(last.url(), token, load.journal)
 
     trio.run(main)
-    assert len(load.journal.acknowledged) > 50
+    return len(load.journal.acknowledged)
 
 
 def _restart_again_and_again(folder: Path, port: int, load: Load) -> None:
@@ -179,21 +175,26 @@ def _restart_again_and_again(folder: Path, port: int, load: Load) -> None:
             _let_it_work(load, 30)
             if number == RESTARTS - 1:
                 load.ended = True
-                seconds_until(lambda: len(load.journal.acknowledged) == len(load.journal.sent))
+                wait_until(lambda: len(load.journal.acknowledged) == len(load.journal.sent))
             server.send(signal.SIGTERM)
-            assert server.wait(25.0) == 0
+            assert server.wait() == 0
 
 
 def _let_it_work(load: Load, answers: int) -> None:
     goal = len(load.journal.acknowledged) + answers
-    seconds_until(lambda: len(load.journal.acknowledged) >= goal)
+    wait_until(lambda: len(load.journal.acknowledged) >= goal)
 
 
 def test_a_process_that_takes_over_under_load_loses_nothing(
     tmp_path: Path, postgres: PostgresServer
 ) -> None:
     """On PostgreSQL: the next process runs before the last one has ended."""
-    ports = [free_port() for _ in range(2)]
+    with ExitStack() as stack:
+        ports = [stack.enter_context(reserved_port()) for _ in range(2)]
+        _taken_over_under_load(tmp_path, postgres, ports)
+
+
+def _taken_over_under_load(tmp_path: Path, postgres: PostgresServer, ports: Sequence[int]) -> None:
     url = postgres.migrated_database()
     token = run("token", "--merchant", MERCHANT, "--role", "owner", cwd=tmp_path).out.strip()
     urls = [f"http://127.0.0.1:{port}" for port in ports]
@@ -203,15 +204,15 @@ def test_a_process_that_takes_over_under_load_loses_nothing(
         _let_it_work(load, 30)
         with started(*serve(port=ports[1]), cwd=tmp_path, LOYALNEST_DATABASE_URL=url) as newer:
             newer.url()
-            assert seconds_until(lambda: status_of(f"{urls[0]}/health/ready") != (200, "ok")) < 15.0
+            wait_until(lambda: status_of(f"{urls[0]}/health/ready") != (200, "ok"))
             older.send(signal.SIGTERM)
-            assert older.wait(25.0) == 0
+            assert older.wait() == 0
             _let_it_work(load, 30)
             load.ended = True
-            seconds_until(lambda: len(load.journal.acknowledged) == len(load.journal.sent))
+            wait_until(lambda: len(load.journal.acknowledged) == len(load.journal.sent))
             trio.run(check, urls[1], token, load.journal)
             newer.send(signal.SIGINT)
-            assert newer.wait(25.0) == 0
+            assert newer.wait() == 0
 
     async def main() -> None:
         arguments = serve(port=ports[0])

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.cli.program import run, started
+from tests.integration.cli.program import PATIENT, TIMEOUT_S, run, started
 
 pytestmark = pytest.mark.long
 """The lease of a job that was killed lasts half a minute."""
@@ -21,11 +21,12 @@ def test_a_killed_import_goes_on_and_counts_each_row_once(tmp_path: Path) -> Non
     rows = "".join(f"c-{n},Customer {n},c{n}@example.com\n" for n in range(ROWS))
     content = ("customer_id,name,email\n" + rows).encode()
     serve = ("serve", "--http-bind", "127.0.0.1:0", "--log-level", "error")
-    with started(*serve, cwd=tmp_path) as server:
+    with started(*serve, cwd=tmp_path, **PATIENT) as server:
         url = server.url()
         owner = run("token", "--merchant", MERCHANT, "--role", "owner", cwd=tmp_path).out.strip()
         platform = run("token", "--role", "platform", cwd=tmp_path).out.strip()
-        client = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {owner}"})
+        bearing = {"Authorization": f"Bearer {owner}"}
+        client = httpx.Client(base_url=url, headers=bearing, timeout=TIMEOUT_S)
         registered = {"merchant_id": MERCHANT, "name": "Shop", "currency": "USD"}
         bearer = {"Authorization": f"Bearer {platform}"}
         answer = client.post("/v1/admin/merchants", json=registered, headers=bearer)
@@ -39,7 +40,7 @@ def test_a_killed_import_goes_on_and_counts_each_row_once(tmp_path: Path) -> Non
         assert done["state"] == "running"
         server.send(signal.SIGKILL)
         server.wait()
-    with started(*serve, cwd=tmp_path) as server:
+    with started(*serve, cwd=tmp_path, **PATIENT) as server:
         client.base_url = httpx.URL(server.url())
         done = _followed(client, path, lambda shown: shown["finished_at"] is not None)
         expected = {"read": ROWS, "new": ROWS, "changed": 0, "unchanged": 0, "refused": 0}
@@ -49,9 +50,8 @@ def test_a_killed_import_goes_on_and_counts_each_row_once(tmp_path: Path) -> Non
 
 
 def _followed(client: httpx.Client, path: str, until: Any) -> Any:
-    for _ in range(600):
-        shown = client.get(path).json()
-        if until(shown):
-            return shown
+    end = time.monotonic() + TIMEOUT_S
+    while not until(shown := client.get(path).json()):
+        assert time.monotonic() < end, f"the import stays at {shown}"
         time.sleep(0.1)
-    raise AssertionError(f"the import stays at {shown}")
+    return shown

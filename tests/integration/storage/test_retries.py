@@ -1,15 +1,22 @@
 """What PostgreSQL undid, or cut off, is done again by the pipeline."""
 
 from collections.abc import AsyncIterator
+from random import Random
 
+import attrs
 import pytest
 import trio
 
 from runtime import host
+from runtime.policies import Pipeline
 from runtime.storage import AcrossMerchants, DatabaseHandle, open_database
+from runtime.storage import postgres as postgres_adapter
+from runtime.storage.policies import DATABASE
 from tests.servers import PostgresServer
 
 pytestmark = [pytest.mark.trio(run=host.run), pytest.mark.slow]
+
+PATIENCE_S = 60.0
 
 TABLE = "CREATE TABLE pairs (merchant_id TEXT PRIMARY KEY, value BIGINT NOT NULL)"
 FILL = "INSERT INTO pairs (merchant_id, value) VALUES ($1, 0)"
@@ -23,10 +30,14 @@ END_OTHERS = AcrossMerchants(
 
 
 @pytest.fixture
-async def handle(postgres: PostgresServer) -> AsyncIterator[DatabaseHandle]:
-    """An empty database with two rows."""
+async def handle(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[DatabaseHandle]:
+    """An empty database with two rows, and time for a machine that stands still."""
+    monkeypatch.setattr(postgres_adapter, "WRITE_TIMEOUT_S", PATIENCE_S)
     database = await open_database(postgres.new_database(), role=None)
-    handle = DatabaseHandle()
+    spec = attrs.evolve(DATABASE, deadline_s=PATIENCE_S, attempt_s=PATIENCE_S)
+    handle = DatabaseHandle(Pipeline("database", spec, Random(1)))
     handle.attach(database)
     await handle.execute(TABLE)
     for row in ("a", "b"):

@@ -221,7 +221,7 @@ async def test_the_log_gets_into_the_file_beside_the_writes(
                 some = range(first, first + 500)
                 await database.append([tuple(Write(fill, (number, text)) for number in some)])
                 longest = max(longest, size_of(tmp_path / "store.db-wal"))
-            with trio.fail_after(20):
+            with trio.fail_after(60):
                 while size_of(path) < 1_000 * len(text):  # noqa: ASYNC110
                     await trio.sleep(0.01)
             nursery.cancel_scope.cancel()
@@ -253,7 +253,7 @@ async def test_a_log_that_cannot_be_worked_off_is_tried_again(
         await migrate(database, [RUNTIME_MIGRATIONS], NOW)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(database.attend)
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             await worked.wait()
         nursery.cancel_scope.cancel()
     await database.close()

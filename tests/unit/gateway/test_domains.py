@@ -1,6 +1,5 @@
 """Asking domains through their pipelines: what opens a breaker, what is repeated, who gets in."""
 
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from random import Random
@@ -47,6 +46,7 @@ from runtime.policies import (
 )
 from runtime.storage import StorageUnavailable
 from supervisors.policies import domain_policies
+from tests.processor import each_s
 from tests.unit.runtime.helpers import running, settle
 
 DEADLINE_S = 3.0
@@ -468,14 +468,14 @@ async def test_those_who_ask_the_same_at_the_same_time_share_one_ask(
 
 # What it costs
 
-ASKS = 2_000
-ROUNDS = 5
-OVERHEAD_MAX_S = 30e-6
+ASKS = 500
+ROUNDS = 10
+OVERHEAD_MAX = 3
 
 
 @pytest.mark.slow
-async def test_way_through_a_pipeline_costs_thirty_microseconds_at_most() -> None:
-    """Of processor time, in the best of some rounds: others use the machine as well."""
+async def test_way_through_a_pipeline_costs_three_more_asks_at_most() -> None:
+    """In the best of some rounds. The benchmark `policies` has it in microseconds."""
     async with world() as w:
 
         async def direct() -> None:
@@ -485,17 +485,10 @@ async def test_way_through_a_pipeline_costs_thirty_microseconds_at_most() -> Non
             await w.domains.ask(core.QUERIES, QUESTIONS[core.QUERIES], share="shop")
 
         with request_context(deadline=trio.current_time() + 600):
-            overheads = [
-                await _processor_s(through) - await _processor_s(direct) for _ in range(ROUNDS)
+            costs = [
+                await each_s(through, ASKS) / await each_s(direct, ASKS) for _ in range(ROUNDS)
             ]
-        assert min(overheads) / ASKS <= OVERHEAD_MAX_S
-
-
-async def _processor_s(ask: Callable[[], Any]) -> float:
-    began = time.process_time()
-    for _ in range(ASKS):
-        await ask()
-    return time.process_time() - began
+        assert min(costs) <= 1 + OVERHEAD_MAX
 
 
 # What is declared

@@ -9,7 +9,7 @@ from hashlib import sha256
 from itertools import groupby, pairwise
 
 import msgspec
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 
 from actors.points.evolve import evolve
 from actors.points.ledger import GENESIS, Posted, Transaction
@@ -36,15 +36,12 @@ HOLD_ENDS = {"capture", "void", "hold_expiry"}
 DEBITS = {"redeem", "reward", "capture", "expiry"}
 
 THOROUGHLY = settings(
-    deadline=None,
-    derandomize=True,
     max_examples=100,
     print_blob=False,
     report_multiple_bugs=False,
     phases=[Phase.explicit, Phase.generate, Phase.shrink],
-    suppress_health_check=[HealthCheck.too_slow],
 )
-"""The same examples in every run, and of a failure the shortest sequence that was found."""
+"""Of a failure the shortest sequence that was found."""
 
 
 @THOROUGHLY

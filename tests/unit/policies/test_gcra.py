@@ -91,7 +91,7 @@ def test_no_window_admits_more_than_burst_and_rate_allow(
 
 
 @pytest.mark.slow
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     count=st.integers(1, 1_000),
     burst=st.integers(1, 1_000),

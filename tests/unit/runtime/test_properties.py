@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import pytest
 import trio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
@@ -32,13 +32,7 @@ from runtime import (
 )
 from tests.unit.runtime.helpers import running
 
-QUICK = settings(
-    max_examples=40,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+QUICK = settings(max_examples=40)
 
 # What is sent, and who receives it
 
