@@ -404,11 +404,6 @@ def unhurried_redis(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"runtime.cache.redis_listener.{limit}", UNHURRIED_S)
 
 
-def unhurried_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asks that say nothing of their time, in this process."""
-    monkeypatch.setattr("runtime.ref.DEFAULT_ASK_TIMEOUT_S", UNHURRIED_S)
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """One PostgreSQL for the whole session. A test that stops or kills it starts its own."""

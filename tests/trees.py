@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 import attrs
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -88,6 +89,7 @@ def heard_by(domains: frozenset[str]) -> dict[str, tuple[str, ...]]:
 
 
 DELIVERED_WITHIN_S = 120.0
+UNHURRIED_S = 60.0
 DELIVERY_LOOK_S = 0.002
 
 
@@ -252,6 +254,11 @@ def _handle() -> DatabaseHandle:
     tests: there the handle is patient."""
     virtual = isinstance(trio.lowlevel.current_clock(), MockClock)
     return DatabaseHandle() if virtual else DatabaseHandle(patient_pipeline())
+
+
+def unhurried_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asks that say nothing of their time, in this process."""
+    monkeypatch.setattr("runtime.ref.DEFAULT_ASK_TIMEOUT_S", UNHURRIED_S)
 
 
 def _supervisor(id_: str, start: Any) -> ChildSpec:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import PostgresServer, unhurried_asks, unhurried_postgres
+from tests.servers import PostgresServer, unhurried_postgres
+from tests.trees import unhurried_asks
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.servers import PostgresServer, unhurried_asks, unhurried_postgres
-from tests.trees import MEMORY
+from tests.servers import PostgresServer, unhurried_postgres
+from tests.trees import MEMORY, unhurried_asks
 
 
 @pytest.fixture(autouse=True)
