@@ -29,6 +29,10 @@ log = structlog.get_logger("loyalnest.processes")
 LOOK_EVERY_S: Final = 0.25
 """How often its memory is looked at."""
 
+WAITS: Final = 4
+"""Parts that the wait for a beat is divided into: one that lasts long because this process, or the
+whole machine, stood still meanwhile is a part and not the whole."""
+
 MIB: Final = 1024 * 1024
 PAGE_BYTES: Final = resource.getpagesize()
 
@@ -242,9 +246,8 @@ class KeptProcess(Actor):
                 except ValueError:
                     return give_up(End.JUNK)
                 wait_s = self._spec.silence_s
-            with trio.move_on_after(wait_s) as waiting:
-                some = await self._stream.receive_some(LINE_BYTES_MAX)
-            if waiting.cancelled_caught:
+            some = await self._heard_within(wait_s)
+            if some is None:
                 return self._fell_silent(give_up)
             if not some:  # it ends, which is seen elsewhere, unless it only hung up
                 await trio.sleep(self._spec.silence_s)
@@ -252,6 +255,13 @@ class KeptProcess(Actor):
             heard = rest + some
             if len(heard) > 2 * LINE_BYTES_MAX:
                 return give_up(End.JUNK)
+
+    async def _heard_within(self, wait_s: float) -> bytes | None:
+        """What has come, empty at the end; None when nothing has."""
+        for _ in range(WAITS):
+            with trio.move_on_after(wait_s / WAITS):
+                return await self._stream.receive_some(LINE_BYTES_MAX)
+        return None
 
     def _fell_silent(self, give_up: Callable[[End], None]) -> None:
         """One that stops says nothing any more, and has its own time for that."""

@@ -11,6 +11,7 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 TIMEOUT_S = 60.0
+SILENT_S = 120.0
 LOOK_S = 0.05
 
 
@@ -44,7 +45,7 @@ class Taking(http.server.BaseHTTPRequestHandler):
         self.server.paths.add(self.path)
         self.server.asked.set()
         if self.server.closed.is_set():
-            threading.Event().wait(TIMEOUT_S)
+            threading.Event().wait(SILENT_S)
         message = ExportTraceServiceRequest.FromString(body)
         for resource in message.resource_spans:
             for scope in resource.scope_spans:

@@ -49,12 +49,14 @@ BOTH_WAYS = frozenset(Direction)
 
 @attrs.frozen
 class ProxyStatistics:
-    """What went through so far. `open` connections have been accepted and not ended."""
+    """What went through so far. `open` connections have been accepted and not ended, `trapped` is
+    how often one was reset at a text."""
 
     accepted: int
     open: int
     bytes_to_server: int
     bytes_to_client: int
+    trapped: int = 0
 
 
 @attrs.frozen
@@ -94,6 +96,7 @@ class Proxy:
     _changed: trio.Event = attrs.field(init=False, factory=trio.Event)
     _connections: set[_Connection] = attrs.field(init=False, factory=set)
     _accepted: int = attrs.field(init=False, default=0)
+    _trapped: int = attrs.field(init=False, default=0)
     _bytes: dict[Direction, int] = attrs.field(init=False)
     _nursery: trio.Nursery = attrs.field(init=False)
     _token: trio.lowlevel.TrioToken = attrs.field(init=False)
@@ -146,6 +149,7 @@ class Proxy:
                 len(self._connections),
                 self._bytes[Direction.TO_SERVER],
                 self._bytes[Direction.TO_CLIENT],
+                self._trapped,
             )
         )
 
@@ -286,6 +290,7 @@ class Proxy:
                 await sink.send_all(data)
                 self._bytes[direction] += len(data)
             if snaps:
+                self._trapped += 1
                 connection.scope.cancel()
 
     def _due(self) -> float:

@@ -8,7 +8,9 @@ from itertools import count
 from typing import Any
 
 import attrs
+import pytest
 import trio
+from trio.testing import MockClock
 
 from actors.campaign.segments import SegmentSource
 from actors.campaign.supervisor import campaign_children, campaign_jobs
@@ -87,6 +89,7 @@ def heard_by(domains: frozenset[str]) -> dict[str, tuple[str, ...]]:
 
 
 DELIVERED_WITHIN_S = 120.0
+UNHURRIED_S = 60.0
 DELIVERY_LOOK_S = 0.002
 
 
@@ -181,7 +184,7 @@ async def running_tree(
     with `rfm_slice` segments are scored, so many customers at a time. `judge` evaluates
     the rules of gamification."""
     disk = disk if disk is not None else MemoryDisk()
-    handle = handle if handle is not None else _handle(url)
+    handle = handle if handle is not None else _handle()
     spec, ownership = DatabaseSpec(url, opener=open_migrated), Ownership(on_loss=handle.retire)
 
     cache = CacheHandle()
@@ -246,10 +249,16 @@ async def data_keys() -> DataKeys:
     return DataKeys(bytes(KEY_BYTES), {1: bytes(range(KEY_BYTES))})
 
 
-def _handle(url: str) -> DatabaseHandle:
-    """In memory as the program has it. Others share the machine with the other tests: there the
-    handle is patient."""
-    return DatabaseHandle() if url == MEMORY else DatabaseHandle(patient_pipeline())
+def _handle() -> DatabaseHandle:
+    """In virtual time as the program has it. In real time the machine is shared with the other
+    tests: there the handle is patient."""
+    virtual = isinstance(trio.lowlevel.current_clock(), MockClock)
+    return DatabaseHandle() if virtual else DatabaseHandle(patient_pipeline())
+
+
+def unhurried_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asks that say nothing of their time, in this process."""
+    monkeypatch.setattr("runtime.ref.DEFAULT_ASK_TIMEOUT_S", UNHURRIED_S)
 
 
 def _supervisor(id_: str, start: Any) -> ChildSpec:

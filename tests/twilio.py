@@ -28,7 +28,11 @@ Answer = tuple[int, dict[str, str], Any]
 
 @attrs.define
 class Twilio:
-    """`fault` answers in the place of the server, or hangs; `messages` are what was taken."""
+    """`fault` answers in the place of the server, or hangs; `messages` are what was taken.
+
+    `received` counts requests that have come in, `requests` are those that were answered. While
+    there is a `holding` none is.
+    """
 
     url: str = ""
     tokens: set[str] = attrs.field(factory=lambda: {TOKEN})
@@ -38,6 +42,8 @@ class Twilio:
     traces: set[str | None] = attrs.field(factory=set)
     fault: Callable[[str, str], Answer | None] | None = None
     hangs: bool = False
+    holding: trio.Event | None = None
+    received: int = 0
     takes_and_hangs: bool = False
     numbers: Any = attrs.field(factory=lambda: count(1))
 
@@ -103,8 +109,11 @@ class Twilio:
             else:
                 return False
         assert request is not None
+        self.received += 1
         if self.hangs:
             await trio.sleep_forever()
+        if self.holding is not None:
+            await self.holding.wait()
         named = {name.decode().lower(): value.decode() for name, value in request.headers}
         method, target = request.method.decode(), request.target.decode()
         status, headers, content = self.answer(method, target, named, bytes(body))

@@ -100,9 +100,9 @@ def test_ctrl_c_ends_the_run(
 
     async def main() -> None:
         nonlocal cleaned_up
-        signal_soon(signal.SIGINT)
         try:
             with trio.fail_after(15):
+                signal_soon(signal.SIGINT)
                 await sleep(60)  # type: ignore[misc]
         finally:
             cleaned_up = True
@@ -203,7 +203,7 @@ print("ended")
 
 def test_it_ends_with_connections_left_open_even_where_warnings_are_errors() -> None:
     command = [sys.executable, "-W", "error", "-c", LEAVES_A_CONNECTION]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert ended.stdout == "ended\n", ended.stderr
 
 

@@ -2,12 +2,16 @@
 
 import select
 import subprocess
+import time
 
 import pytest
 
 from tests.servers import PostgresServer, RedisServer, Server, running
 
 pytestmark = pytest.mark.slow
+
+PATIENCE_S = 60.0
+LOOK_S = 0.01
 
 
 def query(server: PostgresServer, url: str, sql: str) -> str:
@@ -45,11 +49,11 @@ def test_a_server_ends_with_its_block_even_when_paused(kind: type[Server]) -> No
 
 def test_a_paused_redis_answers_again_after_it_resumes() -> None:
     with running(RedisServer) as server:
-        assert server.ready()
+        assert server.ready(PATIENCE_S)
         server.pause()
         assert not server.ready(0.05)
         server.resume()
-        assert server.ready()
+        assert server.ready(PATIENCE_S)
 
 
 def session(server: PostgresServer) -> "subprocess.Popen[str]":
@@ -71,6 +75,14 @@ def ask(client: "subprocess.Popen[str]", sql: str) -> None:
 def answer(client: "subprocess.Popen[str]") -> str:
     assert client.stdout is not None
     return client.stdout.readline().strip()
+
+
+def until_over(pid: int) -> None:
+    """It has been killed, and takes a moment to end."""
+    end = time.monotonic() + PATIENCE_S
+    while not is_over(pid):
+        assert time.monotonic() < end
+        time.sleep(LOOK_S)
 
 
 def is_over(pid: int) -> bool:
@@ -103,8 +115,8 @@ def test_a_kill_ends_the_sessions_of_postgresql_too(frozen: bool) -> None:
             server.freeze_all()
         server.kill()
         ask(client, "SELECT 'nobody'")
-        assert client.wait(10) != 0
-        assert is_over(pid)
+        assert client.wait(PATIENCE_S) != 0
+        until_over(pid)
         server.start()
         assert query(server, server.url, "SELECT 1") == "1"
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from statistics import median
 
 import pytest
 import trio
@@ -65,14 +66,17 @@ def test_a_trio_without_what_is_replaced_is_left_alone(monkeypatch: pytest.Monke
 
 
 def test_timers_are_never_early_and_hardly_late() -> None:
-    late_s: list[float] = []
+    """By what a busy machine adds, as Trio alone is late as well."""
 
-    async def sleep_often() -> None:
+    async def late() -> list[float]:
+        late_s = []
         for number in range(40):
             due = trio.current_time() + number / 4_000
             await trio.sleep_until(due)
             late_s.append(trio.current_time() - due)
+        return late_s
 
-    host.run(sleep_often)
+    before, late_s, after = trio.run(late), host.run(late), trio.run(late)
     assert min(late_s) >= 0
-    assert sorted(late_s)[20] < 0.005
+    usual_s = max(median(before), median(after))
+    assert median(late_s) < 0.005 + 3 * usual_s

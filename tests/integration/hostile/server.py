@@ -2,10 +2,11 @@
 
 import os
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import attrs
 import httpx
@@ -14,19 +15,19 @@ import trio
 from actors.auth.keys import load_signing_key
 from actors.auth.messages import Role
 from actors.auth.tokens import issue_token
-from tests.integration.cli.program import Running, started
+from tests.integration.cli.program import PATIENT, Running, started
 
 MERCHANT = "flora"
 CUSTOMER = "ada"
 
-SHORT_S = 1.0
-"""The server's time limits for heads, bodies and sends in these tests."""
+SHORT_S = 3.0
+"""The server's time limits for heads, bodies and sends where a test waits for them. Who is well
+behaved must have sent its head within it, however busy the machine is."""
 
-ANSWER_MAX_S = 2.0
-"""In which a well-behaved client is answered after an attack, on a busy machine."""
+PATIENCE_S = 60.0
+"""What must come comes within it. The limits of a server that no test waits for are as long."""
 
 CHECK_S = 0.1
-CHECKS_MAX = 150
 
 KEPT_BYTES_MAX = 48 * 1024 * 1024
 """Memory that an attack may leave behind: buffers that are kept, and garbage not collected yet."""
@@ -35,13 +36,6 @@ ACCEPTED = r'loyalnest_http_requests_total\{code="2\d\d",domain="[^"]*",method="
 FAILED = r'loyalnest_http_requests_total\{code="5[^}]*\}'
 
 READ_MAX_BYTES = 64 * 1024 * 1024
-FLAGS = {
-    "--http-bind": "127.0.0.1:0",
-    "--http-head-timeout-s": str(SHORT_S),
-    "--http-body-timeout-s": str(SHORT_S),
-    "--http-send-timeout-s": str(SHORT_S),
-    "--rate-limit-address-per-minute": "0",
-}
 
 
 @attrs.frozen
@@ -84,7 +78,7 @@ class Attacked:
         await socket.connect(self.address)
         return trio.SocketStream(socket)
 
-    async def say(self, data: bytes, patience_s: float = 5.0) -> bytes:
+    async def say(self, data: bytes, patience_s: float = PATIENCE_S) -> bytes:
         """Send bytes on a connection of their own; all that comes back until its end."""
         stream = await self.connect()
         async with stream:
@@ -111,15 +105,17 @@ class Attacked:
         return httpx.AsyncClient(
             base_url=self.url,
             transport=transport,
-            timeout=ANSWER_MAX_S,
+            timeout=PATIENCE_S,
             headers={"Authorization": f"Bearer {self.token}"},
         )
 
     async def answers(self) -> None:
-        """Fails unless the server answers others in time."""
+        """Fails unless the server answers others in time. It may have found itself slow."""
         async with self.client() as client:
             assert (await client.get("/health/live")).status_code == 200
-            assert (await client.get("/health/ready")).status_code == 200
+            with trio.fail_after(PATIENCE_S):
+                while (await client.get("/health/ready")).status_code != 200:  # noqa: ASYNC110 - a process
+                    await trio.sleep(CHECK_S)
             assert (await client.get("/v1/merchant")).status_code == 404
 
     @asynccontextmanager
@@ -139,11 +135,15 @@ class Attacked:
         await self._shrunk_to(before.bytes_in_memory + KEPT_BYTES_MAX)
 
     async def _shrunk_to(self, bytes_in_memory: int) -> None:
-        for _ in range(CHECKS_MAX):
-            if resident_bytes(self.process.pid) <= bytes_in_memory:
-                return
-            await trio.sleep(CHECK_S)
-        raise AssertionError("the memory of the server did not come back")
+        with trio.fail_after(PATIENCE_S):
+            while resident_bytes(self.process.pid) > bytes_in_memory:  # noqa: ASYNC110 - a process
+                await trio.sleep(CHECK_S)
+
+    async def holds(self, accepted: Callable[[int], bool]) -> None:
+        """Wait until it has so many descriptors open."""
+        with trio.fail_after(PATIENCE_S):
+            while not accepted(descriptors(self.process.pid)):  # noqa: ASYNC110 - as above
+                await trio.sleep(CHECK_S)
 
 
 def resident_bytes(pid: int) -> int:
@@ -151,12 +151,16 @@ def resident_bytes(pid: int) -> int:
     return pages * os.sysconf("SC_PAGESIZE")
 
 
+def descriptors(pid: int) -> int:
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
 def metric(text: str, pattern: str) -> float:
     """The sum of all series that a pattern matches."""
     return sum(float(value) for value in re.findall(rf"^{pattern} (\S+)$", text, re.MULTILINE))
 
 
-async def everything(stream: trio.SocketStream, patience_s: float = 5.0) -> bytes:
+async def everything(stream: trio.SocketStream, patience_s: float = PATIENCE_S) -> bytes:
     """All bytes until the other side closes. Fails when that takes too long."""
     received = bytearray()
     with trio.fail_after(patience_s):
@@ -175,14 +179,27 @@ def statuses(answer: bytes) -> list[int]:
 
 
 @contextmanager
-def attacked(directory: Path, flags: Sequence[str] = ()) -> Iterator[Attacked]:
-    """A server with a database of its own, without any merchant in it."""
-    arguments = [part for flag in FLAGS.items() for part in flag]
-    with started("serve", *arguments, *flags, cwd=directory, fresh=True) as process:
+def attacked(directory: Path, limit_s: float) -> Iterator[Attacked]:
+    """A server with a database of its own, without any merchant in it, that waits for heads, bodies
+    and readers for `limit_s`."""
+    flags = [
+        part for kind in ("head", "body", "send") for part in (f"--http-{kind}-timeout-s", limit_s)
+    ]
+    command = (
+        "serve",
+        "--http-bind",
+        "127.0.0.1:0",
+        "--rate-limit-address-per-minute",
+        "0",
+        *flags,
+    )
+    environment: dict[str, Any] = PATIENT
+    with started(*map(str, command), cwd=directory, fresh=True, **environment) as process:
         url = process.url()
         data_dir = directory / "data"
         # Who asks for it first waits until it is made, and too many of those are refused.
-        assert httpx.get(f"{url}/v1/openapi.json", verify=False).status_code == 200
+        document = httpx.get(f"{url}/v1/openapi.json", verify=False, timeout=PATIENCE_S)
+        assert document.status_code == 200
         yield Attacked(process, url, data_dir, signed_token(data_dir, Role.OWNER))
 
 

@@ -189,7 +189,7 @@ async def test_hundreds_of_requests_at_once_on_one_connection_are_answered_in_tu
     server: Attacked,
 ) -> None:
     async with server.unharmed():
-        answer = await server.say((LIVE + b"\r\n") * PIPELINED + LIVE + CLOSE, 60.0)
+        answer = await server.say((LIVE + b"\r\n") * PIPELINED + LIVE + CLOSE)
         assert statuses(answer) == [200] * (PIPELINED + 1)
 
 
@@ -221,8 +221,7 @@ async def test_an_upload_that_is_refused_early_still_reads_its_answer(server: At
             await stream.send_all(
                 b"POST /v1/points/earn HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n"
             )
-            for _ in range(30):
-                await stream.send_all(b"x" * 100_000)
+            await stream.send_all(b"x" * 3_000_000)
             assert statuses(await everything(stream)) == [401]
 
 

@@ -36,6 +36,7 @@ OF_THE_DATABASE = tuple(fault for fault in Fault if fault is not Fault.KILL_PROG
 
 
 RECOVERY_S = 10.0
+LOOK_S = 0.05
 HANGS_S = 60.0
 WRITTEN = REASON.encode()
 COMMIT = b"COMMIT"
@@ -113,8 +114,13 @@ class Nemesis:
         if step.fault is Fault.KILL_PROGRAM:
             await self.restart_program()
             return
+        trapped = self.proxy.statistics().trapped
         await trio.to_thread.run_sync(self._begin, step.fault)
         await trio.sleep(step.lasts_s)
+        if step.fault.name.startswith("LOSE"):
+            with trio.fail_after(HANGS_S):
+                while self.proxy.statistics().trapped == trapped:  # noqa: ASYNC110 - a thread
+                    await trio.sleep(LOOK_S)
         await trio.to_thread.run_sync(self._heal)
 
     def _begin(self, fault: Fault) -> None:

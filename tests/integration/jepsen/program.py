@@ -1,7 +1,7 @@
 """The program under test, in a process of its own that can be killed and started again."""
 
 import signal
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
@@ -11,10 +11,11 @@ import trio
 from actors.auth.messages import Role
 from cli.tokens import new_token
 from tests.integration.cli.program import Running, started
-from tests.integration.jepsen.http import HttpConnection
-from tests.integration.jepsen.workload import ACCOUNTS
+from tests.integration.jepsen.http import HttpConnection, NoAnswer
+from tests.integration.jepsen.workload import ACCOUNTS, PAUSE_S
 
 MERCHANT = "shop"
+REGISTER_S = 240.0
 LOG_TAIL_CHARACTERS = 4000
 
 
@@ -72,9 +73,20 @@ class Program:
         """Make the merchant and its customers."""
         platform, owner = self.connection(Role.PLATFORM), self.connection()
         merchant = {"merchant_id": MERCHANT, "name": "Shop", "currency": "USD"}
-        assert (await platform.post("/v1/admin/merchants", merchant)).status == 201
+        await _made(platform, "/v1/admin/merchants", merchant)
         for number in range(ACCOUNTS):
-            customer = {"customer_id": f"customer-{number}"}
-            assert (await owner.post("/v1/customers", customer)).status == 201
+            await _made(owner, "/v1/customers", {"customer_id": f"customer-{number}"})
         platform.close()
         owner.close()
+
+
+async def _made(connection: HttpConnection, path: str, body: object) -> None:
+    """Ask until it is there, however slow the machine is."""
+    with trio.fail_after(REGISTER_S):
+        while True:
+            with suppress(NoAnswer):
+                answer = await connection.post(path, body)
+                if answer.status in {201, 409}:
+                    return
+                assert answer.status in {503, 504}, answer
+            await trio.sleep(PAUSE_S)

@@ -18,7 +18,7 @@ from tests.trees import running_tree
 pytestmark = [pytest.mark.trio(run=host.run), pytest.mark.slow]
 
 LOOK_S = 0.05
-LOOKS_MAX = 60
+LOOKS_MAX = 2_400
 
 
 @attrs.frozen

@@ -5,7 +5,9 @@
 
 import signal
 import sys
+from typing import Any
 
+import pytest
 import structlog
 import trio
 
@@ -18,12 +20,16 @@ from runtime.storage import DatabaseHandle, Entry, Statement, Write
 from supervisors.application import MIGRATIONS
 from supervisors.cache import cache_child
 from supervisors.platform import DatabaseSpec, platform
+from tests.servers import unhurried_postgres
+from tests.stores import patient_pipeline
 
 CONNECTIONS = 6
+GO = trio.Path("go")
+LOOK_S = 0.05
 QUEUE = QueuePolicy(
     name="work", concurrency=1, delays=Delays(initial_s=0.05, max_s=0.1), attempts_max=5
 )
-LEASES = Leases(lease_s=1.5, heartbeat_s=0.5, rescue_s=0.2)
+LEASES = Leases(lease_s=6.0, heartbeat_s=0.5, rescue_s=0.2)
 
 INSERT_EFFECT = Statement(
     "test.effect",
@@ -38,8 +44,8 @@ def say(*words: object) -> None:
 
 
 class Work:
-    """Takes the time that the payload says. One that is `stubborn` takes it to the end, whatever
-    becomes of its lease meanwhile."""
+    """Takes the time that the payload says. One that is `stubborn` waits at its first attempt until
+    there is the file `GO`, whatever becomes of its lease meanwhile."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -49,13 +55,21 @@ class Work:
         assert isinstance(payload, dict)
         say("begin", job.job_id, job.attempt)
         with trio.CancelScope(shield=payload["stubborn"]):
-            await trio.sleep(payload["first_s"] if job.attempt == 1 else payload["later_s"])
+            await self._work(payload, job.attempt)
         say("end", job.job_id, job.attempt)
         return (Write(INSERT_EFFECT, (job.merchant_id, job.job_id, self._name, job.lease)),)
 
+    @staticmethod
+    async def _work(payload: dict[str, Any], attempt: int) -> None:
+        if attempt == 1:
+            await trio.sleep(payload["first_s"])
+            while payload["stubborn"] and not await GO.exists():  # noqa: ASYNC110 - a file
+                await trio.sleep(LOOK_S)
+
 
 async def main(url: str, name: str) -> None:
-    handle = DatabaseHandle()
+    unhurried_postgres(pytest.MonkeyPatch())
+    handle = DatabaseHandle(patient_pipeline())
     jobs = JobsSpec(queues=(QUEUE,), handlers={"work": Work(name)}, leases=LEASES)
     root = ChildSpec(
         "platform",
@@ -79,5 +93,5 @@ async def main(url: str, name: str) -> None:
 
 
 if __name__ == "__main__":
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stdout))
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     host.run(main, sys.argv[1], sys.argv[2])

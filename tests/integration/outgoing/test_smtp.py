@@ -23,6 +23,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from trio.testing import MockClock
 
 from actors.outgoing.policies import SMTP
 from actors.outgoing.ports import Accepted, FailedForGood, FailedForNow, Mail, Sent
@@ -30,9 +31,11 @@ from actors.outgoing.smtp import SmtpMailer
 from runtime import host
 from runtime.policies import BreakerOpen, BreakerSpec, Pipeline
 from runtime.rotation import RotatingSecret
+from tests.ports import reserved_port
 
 pytestmark = [pytest.mark.trio(run=host.run), pytest.mark.slow]
 
+PATIENCE_S = 60.0
 SENDER = "Flora <news@flora.example>"
 MAIL = Mail(
     to="ada@example.com",
@@ -42,6 +45,12 @@ MAIL = Mail(
     sender_name="Flora & Co",
     headers=(("List-Unsubscribe", "<https://flora.example/u?token=a.b>"),),
 )
+
+
+@pytest.fixture(autouse=True)
+def _patient_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit in ("CONNECT_S", "SOCKET_S", "KEPT_S"):
+        monkeypatch.setattr(f"actors.outgoing.smtp.{limit}", PATIENCE_S)
 
 
 @attrs.define(eq=False)
@@ -83,18 +92,14 @@ class Inbox:
 @contextmanager
 def serving(inbox: Inbox, **options: Any) -> Iterator[int]:
     """The port of a server that lives as long as the block."""
-    controller = Controller(inbox, hostname="127.0.0.1", port=free_port(), **options)
-    controller.start()
-    try:
-        yield controller.port
-    finally:
-        controller.stop()
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+    with reserved_port() as port:
+        options |= {"hostname": "127.0.0.1", "port": port, "ready_timeout": PATIENCE_S}
+        controller = Controller(inbox, **options)
+        controller.start()
+        try:
+            yield port
+        finally:
+            controller.stop()
 
 
 def mailer(
@@ -103,7 +108,7 @@ def mailer(
     login: str = "",
     scheme: str = "smtp",
     query: str = "?plain=yes",
-    attempt_s: float = 5.0,
+    attempt_s: float = PATIENCE_S,
     breaker: BreakerSpec | None = None,
     **options: Any,
 ) -> SmtpMailer:
@@ -186,13 +191,14 @@ async def test_nothing_slips_into_a_header_or_a_command(mail: Mail) -> None:
 
 async def test_a_server_that_is_away_was_sent_nothing_and_opens_the_breaker() -> None:
     spec = BreakerSpec(calls_min=3)
-    using = mailer(free_port(), breaker=spec)
-    for _ in range(3):
-        sent = await using.send(MAIL, "dlv_1")
-        assert isinstance(sent, FailedForNow)
-        assert (sent.code, sent.uncertain) == ("no_connection", False)
-    with pytest.raises(BreakerOpen):
-        await using.send(MAIL, "dlv_1")
+    with reserved_port() as port:
+        using = mailer(port, breaker=spec)
+        for _ in range(3):
+            sent = await using.send(MAIL, "dlv_1")
+            assert isinstance(sent, FailedForNow)
+            assert (sent.code, sent.uncertain) == ("no_connection", False)
+        with pytest.raises(BreakerOpen):
+            await using.send(MAIL, "dlv_1")
 
 
 @contextmanager
@@ -215,7 +221,7 @@ def scripted(answer: Callable[[bytes], bytes]) -> Iterator[int]:
     try:
         yield listener.getsockname()[1]
     finally:
-        thread.join(5)
+        thread.join(PATIENCE_S)
         listener.close()
 
 
@@ -238,40 +244,61 @@ async def test_only_a_message_that_was_handed_over_is_of_unknown_fate(
 async def test_a_server_that_hangs_costs_no_more_than_its_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         using = mailer(silent.getsockname()[1], attempt_s=0.1)
-        with trio.fail_after(15):
+        with trio.fail_after(PATIENCE_S):
             sent = await using.send(MAIL, "dlv_1")
     assert sent == FailedForNow("no_answer", "the mail server took too long")
 
 
-async def test_a_server_that_hangs_after_the_message_may_have_taken_it() -> None:
-    held = threading.Event()
+@attrs.define
+class Hanging:
+    """An answer that does not come until it is let go, when what it is about has come."""
 
-    def answer(data: bytes) -> bytes:
-        if b"\r\n.\r\n" in data:
-            held.wait(5)
+    about: bytes
+    seen: list[bytes] = attrs.field(factory=list)
+    _reached: threading.Event = attrs.field(factory=threading.Event)
+    _go: threading.Event = attrs.field(factory=threading.Event)
+
+    def __call__(self, data: bytes) -> bytes:
+        self.seen.append(data)
+        if self.about in data:
+            self._reached.set()
+            self._go.wait(PATIENCE_S)
         return agreeing(data)
 
+    async def sent_meanwhile(self, port: int, clock: MockClock) -> Sent:
+        """What becomes of a mail whose time is up while the server hangs."""
+        sent: list[Sent] = []
+
+        async def send() -> None:
+            sent.append(await mailer(port).send(MAIL, "dlv_1"))
+
+        clock.rate = 1.0
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send)
+            assert await trio.to_thread.run_sync(self._reached.wait, PATIENCE_S)
+            clock.jump(PATIENCE_S)
+        self._go.set()
+        return sent[0]
+
+
+async def test_a_server_that_hangs_after_the_message_may_have_taken_it(
+    mock_clock: MockClock,
+) -> None:
+    answer = Hanging(b"\r\n.\r\n")
     with scripted(answer) as port:
-        sent = await mailer(port, attempt_s=0.3).send(MAIL, "dlv_1")
-        held.set()
+        sent = await answer.sent_meanwhile(port, mock_clock)
     assert sent == FailedForNow("no_answer", "the mail server took too long", uncertain=True)
 
 
-async def test_a_message_that_nobody_waits_for_any_more_is_not_handed_over() -> None:
-    held, seen = threading.Event(), []
-
-    def answer(data: bytes) -> bytes:
-        seen.append(data)
-        if data.startswith(b"DATA"):
-            held.wait(5)
-        return agreeing(data)
-
+async def test_a_message_that_nobody_waits_for_any_more_is_not_handed_over(
+    mock_clock: MockClock,
+) -> None:
+    answer = Hanging(b"DATA\r\n")
     with scripted(answer) as port:
-        sent = await mailer(port, attempt_s=0.3).send(MAIL, "dlv_1")
-        held.set()
+        sent = await answer.sent_meanwhile(port, mock_clock)
     assert isinstance(sent, FailedForNow)
     assert not sent.uncertain
-    assert not any(b"Subject" in data for data in seen)
+    assert not any(b"Subject" in data for data in answer.seen)
 
 
 async def test_a_login_that_is_refused_is_tried_again_later() -> None:

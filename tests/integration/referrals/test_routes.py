@@ -66,7 +66,8 @@ async def serving(
 
 def sms_pipeline(**knobs: Any) -> Pipeline:
     """The one of the settings, with other figures where a test has no time."""
-    settings = attrs.evolve(default_policies()[SMS], **knobs)
+    patience = dict.fromkeys(("deadline_s", "attempt_s", "wait_s", "breaker_slow_s"), 60.0)
+    settings = attrs.evolve(default_policies()[SMS], **patience | knobs)
     return declared({SMS: settings}, Random(1), PolicyMetrics())[SMS]
 
 
@@ -196,21 +197,21 @@ async def _only_the_own(api: Api, referral_id: str) -> None:
 
 
 async def test_a_provider_that_fails_is_not_noticed_by_who_invites(tmp_path: Path) -> None:
-    """All of its answers are errors: every invitation is 202 within 200 ms, in the same words."""
+    """It answers when all invitations are made, and nothing but errors: each is 202 before, in the
+    same words."""
     url = f"sqlite:///{tmp_path}/loyalnest.db"
     async with playing_twilio() as twilio, serving(tmp_path, url, twilio) as (api, handle):
+        twilio.holding = trio.Event()
         twilio.fault = lambda _method, _target: (400, {}, {"code": 21211})
         await ok(api, "PUT", "/v1/referrals/program", {"invitations_per_advocate": 500})
-        words, times = set(), []
+        words = set()
         for number in range(INVITATIONS):
             body = {"channel": "sms", "to": f"+4179{number:07d}", "advocate_id": CUSTOMER}
-            started = trio.current_time()
             invited = await api.ask("POST", "/v1/referrals", json=body)
-            times.append(trio.current_time() - started)
             assert invited.status_code == 202
             words.add(invited.json()["message"])
         assert len(words) == 1
-        assert sorted(times)[-3] <= 0.2, "but for what this machine does meanwhile"
+        twilio.holding.set()
         labels = {"channel": "sms", "state": "failed"}
         registry = api.system.metrics.registry
 
@@ -228,7 +229,7 @@ async def test_a_provider_that_fails_is_not_noticed_by_who_invites(tmp_path: Pat
 
 async def test_a_provider_that_hangs_opens_its_breaker_and_the_queue_waits(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/loyalnest.db"
-    hasty = sms_pipeline(attempt_s=0.1)
+    hasty = sms_pipeline(attempt_s=0.1, breaker_open_s=600.0, breaker_open_max_s=600.0)
     async with (
         playing_twilio() as twilio,
         serving(tmp_path, url, twilio, hasty) as (api, handle),
@@ -238,19 +239,19 @@ async def test_a_provider_that_hangs_opens_its_breaker_and_the_queue_waits(tmp_p
             body = {"channel": "sms", "to": f"+4179{number:07d}", "advocate_id": CUSTOMER}
             assert (await api.ask("POST", "/v1/referrals", json=body)).status_code == 202
 
-        async def open_() -> bool:
+        async def refused() -> bool:
             assert hasty.breaker is not None
-            return hasty.breaker.state is BreakerState.OPEN
+            return hasty.breaker.statistics().rejected > 0
 
-        await eventually(open_)
+        await eventually(refused)
+        assert hasty.breaker is not None
+        assert hasty.breaker.state is BreakerState.OPEN
         waiting = AcrossMerchants(
             "SELECT count(*) FROM jobs WHERE name = 'referrals.send'"
             " AND state IN ('available', 'retryable', 'running')"
         )
         assert await handle.fetch_value(waiting) == INVITATIONS
-        asked = len(twilio.requests)
-        await trio.sleep(0.3)
-        assert len(twilio.requests) == asked
+        assert twilio.received < INVITATIONS
         assert (await api.ask("GET", "/v1/referrals?limit=1")).status_code == 200
 
 

@@ -16,8 +16,7 @@ from runtime.rotation import RotatingSecret
 from runtime.storage import StorageError
 from runtime.storage.postgres import PostgresDatabase
 from supervisors.secrets import WatchedSecret, secrets_child
-from tests.integration.storage.far import LOOK_TIMEOUT_S
-from tests.servers import PostgresServer
+from tests.servers import PostgresServer, unhurried_postgres
 from tests.servers import running as server_running
 from tests.stores import unhurried
 
@@ -26,6 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.trio(run=host.run)]
 LOGIN = "rotating"
 OLD, NEW = "old-c4n4ry", "new-c4n4ry"
 CONNECTIONS = 10
+PATIENCE_S = 60.0
 SLOW = "SELECT pg_sleep(0.02)"
 
 
@@ -48,10 +48,17 @@ def change_password(server: PostgresServer, password: str) -> None:
     sql(server, f"ALTER ROLE {LOGIN} PASSWORD '{password}'")
 
 
+@pytest.fixture(autouse=True)
+def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    unhurried_postgres(monkeypatch)
+    monkeypatch.setattr("runtime.storage.postgres_pool.SHARE_TIMEOUT_S", PATIENCE_S)
+
+
 @attrs.define(eq=False)
 class Load:
     """Queries without a pause, from a number of tasks that can grow."""
 
+    secret: RotatingSecret
     store: PostgresDatabase
     nursery: trio.Nursery
     done: int = 0
@@ -73,13 +80,19 @@ class Load:
     async def go_on(self, queries: int) -> None:
         """Wait until so many more have been answered."""
         end = self.done + queries
-        with trio.fail_after(LOOK_TIMEOUT_S):
+        with trio.fail_after(PATIENCE_S):
             while self.done < end:  # noqa: ASYNC110 - the server's time
+                await trio.sleep(0.01)
+
+    async def noticed(self, password: str) -> None:
+        """Wait until the file has been read again."""
+        with trio.fail_after(PATIENCE_S):
+            while password not in self.secret.newest:  # noqa: ASYNC110 - a file
                 await trio.sleep(0.01)
 
     async def opened(self, connections: int) -> None:
         """Wait until the pool has opened so many connections in all."""
-        with trio.fail_after(LOOK_TIMEOUT_S):
+        with trio.fail_after(PATIENCE_S):
             while self.store.statistics().opened < connections:  # noqa: ASYNC110 - as above
                 await trio.sleep(0.01)
 
@@ -101,7 +114,7 @@ async def under_load(server: PostgresServer, directory: Path) -> AsyncIterator[t
     watcher = secrets_child([WatchedSecret("database", secret, read)])
     try:
         async with ActorSystem().run(watcher), trio.open_nursery() as nursery:
-            load = Load(store, nursery)
+            load = Load(secret, store, nursery)
             load.grow(2)
             await load.opened(2)
             yield load, file
@@ -118,7 +131,7 @@ async def test_the_file_first_and_then_the_server(server: PostgresServer, tmp_pa
     """The new value is refused at first, and the old one still works."""
     async with under_load(server, tmp_path) as (load, file):
         file.write_text(NEW)
-        await trio.sleep(6)
+        await load.noticed(NEW)
         load.grow(2)
         await load.opened(4)
         await changed(server, NEW)

@@ -17,7 +17,7 @@ from actors.auth.keys import KeyStore, load_signing_key
 from actors.auth.messages import Role
 from actors.core.data_keys import DataKeyStore
 from cli.tokens import new_token
-from tests.integration.cli.program import Finished, Running, run, started
+from tests.integration.cli.program import PATIENT, Finished, Running, run, started
 from tests.integration.secrets.test_database_password import LOGIN, sql
 from tests.servers import PostgresServer, RedisServer
 from tests.servers import running as server_running
@@ -25,7 +25,7 @@ from tests.servers import running as server_running
 pytestmark = pytest.mark.slow
 
 CANARY = "c4n4ry-" + secrets.token_hex(8)
-NOTICED_S = 60.0
+NOTICED_S = 120.0
 POLL_S = 0.1
 REQUEST_PAUSE_S = 0.01
 
@@ -71,7 +71,7 @@ def token(keys: Path | KeyStore) -> str:
 
 def asked(url: str, bearer: str, path: str = "/v1/auth/me") -> httpx.Response:
     headers = {"authorization": f"Bearer {bearer}"}
-    return httpx.get(url + path, headers=headers, timeout=10.0, verify=False)
+    return httpx.get(url + path, headers=headers, timeout=NOTICED_S, verify=False)
 
 
 def test_production_tells_every_reason_why_it_does_not_start(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_wrong_password_is_one_line_without_it(tmp_path: Path, server: Postgre
 def test_a_password_that_is_replaced_is_used_without_a_failed_request(
     tmp_path: Path, server: PostgresServer
 ) -> None:
-    extra = production(tmp_path, server)
+    extra = PATIENT | production(tmp_path, server)
     with started("serve", cwd=tmp_path, **extra) as program:
         url, bearer = program.url(), token(tmp_path / "data")
         statuses: list[int] = []
@@ -160,7 +160,8 @@ def _until(condition: object) -> None:
 
 @contextmanager
 def serving(tmp_path: Path) -> Iterator[tuple[Running, str]]:
-    with started("serve", "--http-bind", "127.0.0.1:0", cwd=tmp_path) as program:
+    extra: dict[str, Any] = PATIENT
+    with started("serve", "--http-bind", "127.0.0.1:0", cwd=tmp_path, **extra) as program:
         yield program, program.url()
 
 
@@ -208,9 +209,8 @@ def test_a_mounted_key_that_is_replaced_is_noticed(tmp_path: Path) -> None:
     data.symlink_to("1")
     key = data / "signing-key.pem"
     store = KeyStore(tmp_path / "data", key)
-    with started(
-        "serve", "--http-bind", "127.0.0.1:0", cwd=tmp_path, LOYALNEST_SIGNING_KEY_FILE=str(key)
-    ) as program:
+    extra: dict[str, Any] = PATIENT | {"LOYALNEST_SIGNING_KEY_FILE": str(key)}
+    with started("serve", "--http-bind", "127.0.0.1:0", cwd=tmp_path, **extra) as program:
         url = program.url()
         old = token(store)
         (tmp_path / "..data_tmp").symlink_to("2")

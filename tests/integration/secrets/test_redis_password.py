@@ -21,7 +21,7 @@ from tests.stores import patient_redis, unhurried
 pytestmark = [pytest.mark.slow, pytest.mark.trio(run=host.run)]
 
 OLD, NEW = "old-c4n4ry", "new-c4n4ry"
-PATIENCE_S = 2.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,8 @@ async def test_the_server_before_the_new_password_is_known(server: RedisServer) 
 async def test_a_password_that_is_refused_is_an_outage_and_not_told(server: RedisServer) -> None:
     async with with_password(server):
         wrong = RotatingSecret(url_with(server, "wrong-c4n4ry"))
-        async with open_redis(wrong, system_ports().random, Metrics()) as cache:
+        pipeline = patient_redis(PATIENCE_S)
+        async with open_redis(wrong, system_ports().random, Metrics(), pipeline) as cache:
             with pytest.raises(CacheError) as caught:
                 await cache.get("a")
             assert "c4n4ry" not in f"{caught.value}{caught.value.__cause__}"

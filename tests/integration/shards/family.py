@@ -4,7 +4,6 @@ import http.client
 import json
 import re
 import signal
-import socket
 import threading
 import time
 import tomllib
@@ -15,25 +14,26 @@ from typing import Any
 
 import attrs
 
-from tests.integration.cli.program import Running, run, started
+from tests.integration.cli.program import PATIENT, Running, run, started
+from tests.ports import reserved_port
 
 ROOT = Path(__file__).parents[3]
 PLAN = ROOT / "config/plans/three.toml"
-PATIENCE_S = 40.0
+PATIENCE_S = 120.0
 PAUSE_S = 0.03
-SILENCE_S = 4
+SILENCE_S = 8
+"""More than a machine that does many other things lets a process wait."""
 
 
-def free_addresses(text: str) -> str:
-    """The plan, with ports in the place of its own that nobody has."""
+@contextmanager
+def free_addresses(text: str) -> Iterator[str]:
+    """The plan, with ports in the place of its own that nobody else is given meanwhile."""
     with ExitStack() as taken:
 
         def free(_match: re.Match[str]) -> str:
-            one = taken.enter_context(socket.socket())
-            one.bind(("127.0.0.1", 0))
-            return f"127.0.0.1:{one.getsockname()[1]}"
+            return f"127.0.0.1:{taken.enter_context(reserved_port())}"
 
-        return re.sub(r"127\.0\.0\.1:[0-9]+", free, text)
+        yield re.sub(r"127\.0\.0\.1:[0-9]+", free, text)
 
 
 def request(
@@ -46,12 +46,12 @@ def request(
     if key:
         headers |= {"idempotency-key": key}
     try:
-        with closing(http.client.HTTPConnection(address, timeout=10)) as connection:
+        with closing(http.client.HTTPConnection(address, timeout=PATIENCE_S)) as connection:
             encoded = json.dumps(body) if body is not None else None
             connection.request(method, path, body=encoded, headers=headers)
             answer = connection.getresponse()
             text = answer.read().decode()
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return 0, None
     return answer.status, json.loads(text) if text.startswith(("{", "[")) else text
 
@@ -101,7 +101,8 @@ class Sharded:
         return str(text)
 
     def logged(self, event: str) -> list[dict[str, Any]]:
-        lines = [json.loads(line) for line in self.running.err.splitlines()]
+        whole, _, _ = self.running.err.rpartition("\n")
+        lines = [json.loads(line) for line in whole.splitlines()]
         return [line for line in lines if line["event"] == event]
 
 
@@ -120,19 +121,23 @@ def sharded(
     """
     path = directory / "plan.toml"
     impatient = PLAN.read_text().replace("memory_mib", f"silence_s = {silence_s}\nmemory_mib")
-    path.write_text(free_addresses(impatient))
     arguments = ("--plan", str(path), "--shutdown-delay-s", "0.2", *flags)
-    program = started(
-        "serve", *arguments, cwd=directory, LOYALNEST_DATABASE_URL=url, PYTHONPATH=python_path
-    )
-    with program as running:
-        running.line_with("health of all")
-        made = run("token", "--merchant", merchant, "--role", "owner", cwd=directory)
-        plan = tomllib.loads(path.read_text())
-        yield Sharded(running, directory, plan, made.out.split()[-1])
-        if running.running():
-            running.send(signal.SIGTERM)
-            running.wait()
+    environment: dict[str, Any] = {
+        **PATIENT,
+        "LOYALNEST_DATABASE_URL": url,
+        "PYTHONPATH": python_path,
+    }
+    with free_addresses(impatient) as text:
+        path.write_text(text)
+        with started("serve", *arguments, cwd=directory, **environment) as running:
+            running.line_with("health of all")
+            made = run("token", "--merchant", merchant, "--role", "owner", cwd=directory)
+            program = Sharded(running, directory, tomllib.loads(text), made.out.split()[-1])
+            eventually(program.all_ready)
+            yield program
+            if running.running():
+                running.send(signal.SIGTERM)
+                running.wait()
 
 
 @attrs.define

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -27,11 +27,11 @@ from tests.servers import PostgresServer
 
 pytestmark = pytest.mark.slow
 
-READY_S = 15.0
+READY_S = 60.0
 """Of a shard that was killed, on a machine that does many other things; alone it takes 3 s."""
 
-CLOSED_AGAIN_S = 10.0
-"""After that, for a breaker that has opened meanwhile."""
+CLOSED_AGAIN_S = 60.0
+"""After that, for a breaker that has opened meanwhile; alone it takes 1 s."""
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +107,19 @@ def balance(program: Sharded) -> int:
 
 ROUTES = {"edge": "/v1/auth/me", "money": "/v1/products", "engagement": "/v1/badges"}
 
+HARMED = {"edge": ("edge", 0), "money": ("earn", 503), "engagement": ("engagement", 503)}
+"""Which client notices the end of a shard, and as what."""
+
+
+@contextmanager
+def standing_still(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
 
 @pytest.mark.parametrize("victim", ["engagement", "money", "edge"])
 def test_a_shard_that_is_killed_is_back_soon_the_others_do_not_notice_and_nothing_is_lost(
@@ -125,7 +138,11 @@ def test_a_shard_that_is_killed_is_back_soon_the_others_do_not_notice_and_nothin
         eventually(lambda: all(len(client.answers) > 5 for client in clients.values()))
         killed_at = time.monotonic()
         os.kill(pids[victim], signal.SIGKILL)
-        eventually(lambda: program.health()[victim]["pid"] not in {None, pids[victim]}, 2.0)
+        eventually(lambda: program.health()[victim]["pid"] not in {None, pids[victim]})
+        assert program.health()[victim]["last_end"] == "exited, SIGKILL"
+        with standing_still(program.pid(victim)):
+            name, status = HARMED[victim]
+            eventually(lambda: status in clients[name].statuses(killed_at))
         eventually(program.all_ready, READY_S)
         ready_at = time.monotonic()
         eventually(
@@ -142,9 +159,7 @@ def test_a_shard_that_is_killed_is_back_soon_the_others_do_not_notice_and_nothin
     for name, client in unharmed.items():
         assert set(client.statuses()) == {200}, name
     if victim != "edge":
-        harmed = clients["earn" if victim == "money" else victim]
-        assert 503 in harmed.statuses(killed_at)
-        assert set(harmed.statuses()) <= {200, 201, 503, 504}
+        assert set(clients[HARMED[victim][0]].statuses()) <= {200, 201, 503, 504}
     _nothing_lost(program, clients["earn"], victim, before)
 
 
@@ -175,15 +190,11 @@ def test_a_shard_that_stands_still_is_ended_and_the_others_turn_as_before(
     program: Sharded,
 ) -> None:
     pid = program.pid("engagement")
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    with standing_still(pid):
         for _ in range(20):
             assert program.ask("GET", "/v1/auth/me")[0] == 200
             assert program.ask("GET", "/v1/products")[0] == 200
         eventually(lambda: program.health()["engagement"]["pid"] not in {None, pid})
-    finally:
-        if program.health()["engagement"]["pid"] == pid:
-            os.kill(pid, signal.SIGCONT)
     assert program.health()["engagement"]["last_end"] == "silence, SIGKILL"
     eventually(program.all_ready, READY_S)
 

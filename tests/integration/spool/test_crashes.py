@@ -15,7 +15,7 @@ from tests.integration.spool.crashing import LIMITS, WAYS, payload
 
 pytestmark = pytest.mark.slow
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 300.0
 
 
 def crashes(folder: Path) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ import structlog
 import trio
 
 from actors.auth.messages import Role
+from cli import otlp
 from cli.logs import LogWriter, logging_to
 from cli.serve import serving_otlp
 from gateway import application as gateway_application
@@ -29,8 +30,12 @@ from runtime.storage import DatabaseHandle, Entry
 from runtime.telemetry import Metrics
 from supervisors.application import ApplicationSpec, application
 from supervisors.platform import DatabaseSpec
+from tests.stores import patient_pipeline
 
 SHIPPER = "test.shipper"
+PATIENCE_S = 300
+"""More than a collector takes that never answers: what waits for it is seen to wait."""
+
 QUEUE = QueuePolicy(name="shipping", attempts_max=2, delays=Delays(initial_s=0.05, max_s=0.1))
 log = structlog.get_logger("test.shipping")
 
@@ -80,9 +85,10 @@ ROUTE = Route(
 
 
 async def main(data_dir: Path, endpoint: str) -> None:
-    handle, cache, metrics = DatabaseHandle(), CacheHandle(), Metrics()
+    handle, cache, metrics = DatabaseHandle(patient_pipeline()), CacheHandle(), Metrics()
+    settings = GatewaySettings(deadline_s=PATIENCE_S, keys_timeout_s=PATIENCE_S)
     listener = ListenerSettings(bind="127.0.0.1:0")
-    edge = gateway_children(listener, GatewaySettings(), handle, cache)
+    edge = gateway_children(listener, settings, handle, cache)
     spec = ApplicationSpec(
         DatabaseSpec(f"sqlite:///{data_dir}/shipping.db"),
         data_dir,
@@ -101,6 +107,7 @@ async def main(data_dir: Path, endpoint: str) -> None:
 
 
 if __name__ == "__main__":
+    otlp.SEND_TIMEOUT_S = PATIENCE_S  # type: ignore[misc]
     routes = gateway_application.all_routes
     gateway_application.all_routes = lambda *given: (ROUTE, *routes(*given))
     folder, collector = Path(sys.argv[1]), (*sys.argv[2:], "")[0]

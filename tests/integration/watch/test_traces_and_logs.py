@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 import pytest
 
-from tests.collector import collecting
+from tests.collector import SILENT_S, collecting
 from tests.integration.cli.program import TIMEOUT_S, Running, run, started
 
 pytestmark = pytest.mark.slow
@@ -197,6 +197,6 @@ def test_a_collector_that_never_answers_slows_nobody_and_delays_the_end_little(
             began = time.monotonic()
             for _ in range(50):
                 assert it.ask("/v1/test/ship", "a parcel")[0] == 200
-            assert time.monotonic() - began < 10.0
+            assert time.monotonic() - began < SILENT_S / 3
             ended_at = time.monotonic()
-        assert time.monotonic() - ended_at < 10.0
+        assert time.monotonic() - ended_at < SILENT_S / 3

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from runtime import (
     ActorDown,
@@ -72,6 +72,20 @@ async def test_an_answer_or_an_error_that_cannot_be_sent_costs_its_message_only(
             assert error.outcome is Outcome.UNKNOWN
         assert one.clerk._incarnation.reason is None
         assert two.links.statistics()[0].sessions == 1
+
+
+async def test_n6_a_shard_that_stood_still_itself_does_not_take_that_for_silence() -> None:
+    """Clause N6."""
+    async with linked() as (one, two, network):
+        network.silence("two", "one")
+        await trio.sleep(1.5)
+        clock = trio.lowlevel.current_clock()
+        assert isinstance(clock, MockClock)
+        clock.jump(30)
+        await trio.sleep(0.5)
+        network.heal()
+        await trio.sleep(10)
+        assert (one.links.peer("two").sessions, two.links.peer("one").sessions) == (1, 1)
 
 
 async def test_n3_what_waits_behind_a_network_that_takes_nothing_was_never_sent() -> None:
