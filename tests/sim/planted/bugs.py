@@ -451,10 +451,14 @@ def slice_in_two_entries(patch: pytest.MonkeyPatch) -> None:
 
 
 def restarts_not_counted(patch: pytest.MonkeyPatch) -> None:
-    """A supervisor goes on whatever happens; here somebody crashes at every reading."""
+    """A supervisor goes on whatever happens; here somebody crashes fifty times in a row."""
+    put = actors.products.catalogue.Catalogue._put
+    number = count(1)
 
-    async def crash(*_arguments: Any) -> None:
-        raise KeyError("sku")
+    async def crash(self: Any, *arguments: Any) -> Any:
+        if next(number) <= 50:
+            raise KeyError("sku")
+        return await put(self, *arguments)
 
     patch.setattr(runtime.restarts.Restarts, "admit", lambda _self, _now, _child: True)
     patch.setattr(actors.products.catalogue.Catalogue, "_put", crash)
@@ -496,15 +500,17 @@ PROMISE = "what was promised is there once"
 
 BUGS: Iterable[Bug] = (
     bug(reply_before_commit, PointsScenario, LOST, ONCE, first_seed=16),
-    bug(unknown_taken_for_success, PointsScenario, LOST),
-    bug(neighbours_rejected_together, OrdersScenario, "right answers", first_seed=15),
+    bug(unknown_taken_for_success, PointsScenario, LOST, first_seed=2),
+    bug(neighbours_rejected_together, OrdersScenario, "right answers", first_seed=17),
     bug(stale_epoch_accepted, PointsScenario, "one writer at a time", first_seed=17),
     bug(outbox_row_dropped, OrdersScenario, EFFECT),
     bug(inbox_check_lost, OutboxScenario, ONCE),
     bug(event_forgotten_while_the_consumer_is_away, OutboxScenario, EFFECT),
     bug(late_events_overtaken, OutboxScenario, "order of events"),
     bug(two_activations, EntitiesScenario, "single activation"),
-    bug(hold_forgotten_by_a_restart, PointsScenario, "right answers", "comes to rest"),
+    bug(
+        hold_forgotten_by_a_restart, PointsScenario, "right answers", "comes to rest", first_seed=1
+    ),
     bug(lot_twice, PointsScenario, "ledger conservation"),
     bug(transfer_in_two_entries, TransfersScenario, "ledger conservation"),
     bug(transfer_key_forgotten, TransfersScenario, ONCE),
@@ -518,18 +524,18 @@ BUGS: Iterable[Bug] = (
     bug(wake_up_lost, DeferralsScenario, "comes to rest", first_seed=4),
     bug(events_acknowledged_first, EventsScenario, KEPT),
     bug(drops_not_explained, EventsScenario, ADDS_UP),
-    bug(lease_not_fenced, JobsScenario, ONCE, first_seed=16),
+    bug(lease_not_fenced, JobsScenario, ONCE, first_seed=30),
     bug(orphans_taken_for_sent, DeliveriesScenario, LOST, first_seed=4),
-    bug(price_not_outdated, ProductsScenario, "who writes reads it back"),
+    bug(price_not_outdated, ProductsScenario, "who writes reads it back", first_seed=2),
     bug(refresh_token_works_twice, SessionsScenario, WORKS_ONCE),
     bug(logout_of_this_process_alone, SessionsScenario, OUT),
-    bug(reward_under_a_fresh_key, ReferralsScenario, "each side is rewarded once"),
-    bug(text_sent_without_a_note, ReferralsScenario, "no text twice", first_seed=92),
-    bug(slice_in_two_entries, SegmentsScenario, "runs are whole", "runs end well"),
+    bug(reward_under_a_fresh_key, ReferralsScenario, "each side is rewarded once", first_seed=11),
+    bug(text_sent_without_a_note, ReferralsScenario, "no text twice", first_seed=102),
+    bug(slice_in_two_entries, SegmentsScenario, "runs are whole", "runs end well", first_seed=5),
     bug(restarts_not_counted, ProductsScenario, "restart bounds"),
-    bug(orders_counted_as_often_as_told, BadgesScenario, BADGES_EARNED),
+    bug(orders_counted_as_often_as_told, BadgesScenario, BADGES_EARNED, first_seed=1),
     bug(tasks_left_behind, EntitiesScenario, "leaked task"),
-    bug(links.numbers_used_again, ShardsScenario, OWN_ANSWER, first_seed=11),
+    bug(links.numbers_used_again, ShardsScenario, OWN_ANSWER, first_seed=24),
     bug(
         links.answers_of_an_old_process_taken,
         ShardsScenario,
@@ -540,7 +546,7 @@ BUGS: Iterable[Bug] = (
     bug(links.asks_repeated_by_the_link, ShardsScenario, ONCE_OVER_LINKS),
     bug(links.what_comes_later_written_first, ShardsScenario, IN_ORDER),
     bug(links.lost_taken_for_undelivered, ShardsScenario, HONEST),
-    bug(links.credit_of_the_cancelled_kept, ShardsScenario, BOUNDED, first_seed=34),
+    bug(links.credit_of_the_cancelled_kept, ShardsScenario, BOUNDED, first_seed=44),
     bug(
         epoch_forgotten_after_a_partition,
         ShardsScenario,
