@@ -8,15 +8,16 @@ import pytest
 import trio
 
 from runtime.storage import RUNTIME_MIGRATIONS, Database, migrate, open_database
-from tests.servers import UNHURRIED_S, PostgresServer, unhurried_postgres
+from tests.servers import PostgresServer, unhurried_postgres
 from tests.stores import unhurried
+from tests.trees import unhurried_asks
 
 KINDS = ("sqlite file", "sqlite memory", "postgresql")
 
 
 @pytest.fixture(autouse=True)
 def _patient_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.ref.DEFAULT_ASK_TIMEOUT_S", UNHURRIED_S)
+    unhurried_asks(monkeypatch)
 
 
 @pytest.fixture(params=KINDS)

@@ -377,9 +377,9 @@ async def furnished(
 
 
 async def test_what_another_merchant_has_is_as_if_it_were_not_there(
-    store_url: str, tmp_path: Path
+    lasting_url: str, tmp_path: Path
 ) -> None:
-    async with furnished(tmp_path, store_url) as (api, owner, intruders):
+    async with furnished(tmp_path, lasting_url) as (api, owner, intruders):
         before = await everything_of(intruders.handle, MERCHANT)
         assert sum(map(len, before.values())) > 50
         await intruders.try_all()

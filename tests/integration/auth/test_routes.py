@@ -59,8 +59,8 @@ async def refreshed(api: Api, token: str) -> httpx.Response:
     return await api.client.post("/v1/auth/refresh", json={"refresh_token": token})
 
 
-async def test_from_the_account_to_the_logout(store_url: str, tmp_path: Path) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+async def test_from_the_account_to_the_logout(lasting_url: str, tmp_path: Path) -> None:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         account = await created(api)
         assert PASSWORD not in str(account)
         again = await api.ask(
@@ -89,9 +89,9 @@ async def test_from_the_account_to_the_logout(store_url: str, tmp_path: Path) ->
 
 
 async def test_a_key_of_a_merchant_may_what_its_scopes_say_until_it_is_revoked(
-    store_url: str, tmp_path: Path
+    lasting_url: str, tmp_path: Path
 ) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         owner = api.token()
         body = {"name": "shop", "scopes": ["orders:read"]}
         made = await asked(api, "POST", "/v1/auth/api-keys", token=owner, json=body)
@@ -120,9 +120,9 @@ async def test_a_key_of_a_merchant_may_what_its_scopes_say_until_it_is_revoked(
 
 
 async def test_a_narrower_role_narrows_and_gives_nobody_more_than_it_has(
-    store_url: str, tmp_path: Path
+    lasting_url: str, tmp_path: Path
 ) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         role = {"base": "owner", "permissions": ["orders:read", "auth:write"], "reason": "counter"}
         await asked(api, "PUT", "/v1/admin/roles/clerk", json=role)
         await created(api, role_id="clerk")
@@ -150,9 +150,9 @@ async def test_a_narrower_role_narrows_and_gives_nobody_more_than_it_has(
 
 
 async def test_nobody_of_a_suspended_merchant_is_let_in_and_all_of_it_is_audited(
-    store_url: str, tmp_path: Path
+    lasting_url: str, tmp_path: Path
 ) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         await created(api)
         tokens = await logged_in(api)
         path = f"/v1/admin/merchants/{MERCHANT}"
@@ -191,9 +191,9 @@ async def test_nobody_of_a_suspended_merchant_is_let_in_and_all_of_it_is_audited
 
 
 async def test_a_customer_is_exported_and_erased_and_the_ledger_stays(
-    store_url: str, tmp_path: Path
+    lasting_url: str, tmp_path: Path
 ) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         member = CreateCustomer(MERCHANT, MEMBER, "Mia Secret", email="mia@secret.example")
         await api.system.ref(CUSTOMERS).ask(member)
         customer_account = {"role": "customer", "customer_id": MEMBER}

@@ -26,7 +26,6 @@ from tests.integration.gateway.helpers import (
     problem_of,
     running_tree,
 )
-from tests.servers import PostgresServer
 from tests.stores import patient_pipeline
 
 pytestmark = [pytest.mark.trio(run=host.run), pytest.mark.slow]
@@ -41,14 +40,6 @@ COUNT_PARTS = "SELECT count(*) FROM import_parts WHERE merchant_id = $1"
 ADDRESS, NUMBER = "Ada@Example.com", "+41 79 123 45 67"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgresql":
-        server: PostgresServer = request.getfixturevalue("postgres")
-        return server.migrated_database()
-    return f"sqlite:///{tmp_path}/loyalnest.db"
-
-
 async def ok(api: Api, method: str, path: str, json: Any = None, **options: Any) -> Any:
     """The answer's body, which must be a success."""
     answer = await api.ask(method, path, json=json, **options)
@@ -56,9 +47,9 @@ async def ok(api: Api, method: str, path: str, json: Any = None, **options: Any)
     return answer.json()
 
 
-async def test_customers_and_their_orders(tmp_path: Path, store_url: str) -> None:
+async def test_customers_and_their_orders(tmp_path: Path, lasting_url: str) -> None:
     handle = DatabaseHandle(patient_pipeline())
-    async with running_tree(tmp_path, handle=handle, url=store_url) as api:
+    async with running_tree(tmp_path, handle=handle, url=lasting_url) as api:
         path = f"/v1/customers/{CUSTOMER}"
         body = {"email": ADDRESS, "phone": NUMBER, "display_name": "Ada L\u00f6velace"}
         await ok(api, "PATCH", path, body)
@@ -165,8 +156,8 @@ async def has_points(api: Api, customer_id: str, points: int) -> None:
     await eventually(there)
 
 
-async def test_settings_have_versions_and_plans_have_ends(tmp_path: Path, store_url: str) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+async def test_settings_have_versions_and_plans_have_ends(tmp_path: Path, lasting_url: str) -> None:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         change = {"based_on": 0, "time_zone": "Europe/Zurich"}
         assert (await ok(api, "PUT", "/v1/merchant/settings", change))["version"] == 1
         assert (await ok(api, "PUT", "/v1/merchant/settings", change))["version"] == 1
@@ -245,9 +236,9 @@ async def imported(api: Api, kind: str, *parts: bytes, dry_run: bool = False) ->
     return shown
 
 
-async def test_files_are_imported_in_parts(tmp_path: Path, store_url: str) -> None:
+async def test_files_are_imported_in_parts(tmp_path: Path, lasting_url: str) -> None:
     handle = DatabaseHandle(patient_pipeline())
-    async with running_tree(tmp_path, handle=handle, url=store_url) as api:
+    async with running_tree(tmp_path, handle=handle, url=lasting_url) as api:
         cut = CUSTOMERS_CSV.index(b"c-4")
         parts = (CUSTOMERS_CSV[:cut], CUSTOMERS_CSV[cut:])
         for dry_run in (True, False):
@@ -327,9 +318,9 @@ ORDER: dict[str, Any] = {
 }
 
 
-async def test_a_shop_sends_what_happens(tmp_path: Path, store_url: str) -> None:
+async def test_a_shop_sends_what_happens(tmp_path: Path, lasting_url: str) -> None:
     handle = DatabaseHandle(patient_pipeline())
-    async with running_tree(tmp_path, handle=handle, url=store_url) as api:
+    async with running_tree(tmp_path, handle=handle, url=lasting_url) as api:
         token = api.token(merchant_id=RIVAL)
         connect = {"account": SHOP, "secret": "of somebody who claims the same shop"}
         await ok(api, "PUT", "/v1/integrations/shopify", connect, token=token)
@@ -395,8 +386,8 @@ async def has_state(api: Api, webhook_id: str, state: str) -> None:
     await eventually(there)
 
 
-async def test_prices_change_when_they_should(tmp_path: Path, store_url: str) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+async def test_prices_change_when_they_should(tmp_path: Path, lasting_url: str) -> None:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         box = {"sku": "MOON-BOX", "name": "Moon Box", "kind": "subscription", "currency": "EUR"}
         product = box | {"price_minor": 2_500, "source_version": 5}
         await ok(api, "PUT", "/v1/products", {"products": [product]})

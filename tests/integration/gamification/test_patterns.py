@@ -22,7 +22,6 @@ from actors.gamification.matching import (
     worker_environment,
 )
 from runtime import ActorSystem, ChildSpec, Supervisor, processes
-from runtime import ref as asking
 from runtime.processes import WorkerEnded, WorkerFailed, WorkerProcess, framed
 from tests.integration.gateway.helpers import eventually
 
@@ -55,7 +54,6 @@ async def patterns(*, alarm: bool = True) -> AsyncIterator[tuple[ActorSystem, li
         patch.setattr(WorkerProcess, "start", noted)
         patch.setattr(processes, "START_LIMIT_S", PATIENCE_S)
         patch.setattr(matching, "RULE_LIMIT_S", PATIENCE_S)
-        patch.setattr(asking, "DEFAULT_ASK_TIMEOUT_S", PATIENCE_S)
         if not alarm:
             command = [sys.executable, "-I", "-c", WITHOUT_ITS_ALARM, pattern_worker.__file__]
             patch.setattr(matching, "worker_command", lambda: command)

@@ -60,9 +60,9 @@ async def verified(api: Api) -> dict[str, Any]:
 
 
 async def test_a_put_back_is_in_the_log_with_everything_about_it(
-    tmp_path: Path, store_url: str
+    tmp_path: Path, lasting_url: str
 ) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         await bury_three(api)
         headers = {"X-Request-Id": "req_of_mine"}
         for _ in range(2):
@@ -93,9 +93,9 @@ async def register_at_last(api: Api, merchant_id: str) -> None:
 
 
 async def test_many_at_the_same_time_are_all_there_once_and_page_by_page(
-    tmp_path: Path, store_url: str
+    tmp_path: Path, lasting_url: str
 ) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         names = [f"shop-{number}" for number in range(30)]
         async with trio.open_nursery() as nursery:
             for name in names * 2:
@@ -145,10 +145,10 @@ async def test_a_log_that_is_not_written_holds_up_nobody(tmp_path: Path) -> None
 
 
 async def test_entries_survive_a_restart_and_the_chain_goes_on(
-    tmp_path: Path, store_url: str
+    tmp_path: Path, lasting_url: str
 ) -> None:
     for number in (1, 2, 3):
-        async with running_tree(tmp_path, url=store_url) as api:
+        async with running_tree(tmp_path, url=lasting_url) as api:
             await bury_and_put_back(api, f"job_{number}")
             await has(api, number, f"?merchant_id={MERCHANT}")
             found = await listed(api, f"?merchant_id={MERCHANT}")
@@ -169,9 +169,9 @@ CHANGES = (
 )
 
 
-async def test_the_application_cannot_change_the_log(tmp_path: Path, store_url: str) -> None:
+async def test_the_application_cannot_change_the_log(tmp_path: Path, lasting_url: str) -> None:
     handle = DatabaseHandle(patient_pipeline())
-    async with running_tree(tmp_path, url=store_url, handle=handle) as api:
+    async with running_tree(tmp_path, url=lasting_url, handle=handle) as api:
         await register(api, "new")
         await has(api, 1)
         for change in CHANGES:
@@ -180,15 +180,15 @@ async def test_the_application_cannot_change_the_log(tmp_path: Path, store_url: 
         assert (await verified(api))["clean"]
 
 
-async def test_what_was_changed_behind_its_back_is_found(tmp_path: Path, store_url: str) -> None:
+async def test_what_was_changed_behind_its_back_is_found(tmp_path: Path, lasting_url: str) -> None:
     """By somebody who may do everything, and takes the walls away first."""
     handle = DatabaseHandle(patient_pipeline())
-    async with running_tree(tmp_path, url=store_url, handle=handle) as api:
+    async with running_tree(tmp_path, url=lasting_url, handle=handle) as api:
         await register(api, "new")
         await has(api, 1)
         with unhurried():
             async with handle.as_owner() as owner:
-                on_table = "" if store_url.startswith("sqlite") else " ON audit_entries"
+                on_table = "" if lasting_url.startswith("sqlite") else " ON audit_entries"
                 await owner.execute(f"DROP TRIGGER audit_entries_never_change{on_table}")
                 await owner.execute(CHANGES[0], "new")
         found = await verified(api)

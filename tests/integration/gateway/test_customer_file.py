@@ -42,8 +42,8 @@ async def live(api: Api) -> None:
     await ok(api, "POST", "/v1/rfm/runs", {})
 
 
-async def test_an_export_has_what_every_domain_keeps(store_url: str, tmp_path: Path) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+async def test_an_export_has_what_every_domain_keeps(lasting_url: str, tmp_path: Path) -> None:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         await live(api)
         body = {"merchant_id": MERCHANT, "customer_id": CUSTOMER, "kind": "export", "reason": "r"}
         wanted = await ok(api, "POST", PATH, body, role=Role.PLATFORM)

@@ -136,12 +136,12 @@ async def death(api: Api, path: str) -> dict[str, Any]:
 
 
 async def test_an_event_that_its_consumer_fails_on_is_put_back_until_it_is_taken(
-    tmp_path: Path, store_url: str
+    tmp_path: Path, lasting_url: str
 ) -> None:
     trouble = [ValueError("no such voucher")]
     shop = Consumer("shop", lambda _: trouble[0] if trouble else None)
     path = f"{PATH}/m/shop/e00001"
-    async with running_relay(tmp_path, store_url, shop) as api:
+    async with running_relay(tmp_path, lasting_url, shop) as api:
         await write(api, event(1), publishes=True)
         dead = await death(api, path)
         assert (dead["attempts"], dead["payload"], dead["history"]) == (5, {"number": 1}, [])
@@ -176,9 +176,9 @@ async def test_an_event_that_its_consumer_fails_on_is_put_back_until_it_is_taken
 
 
 async def test_dead_events_of_all_merchants_are_listed_page_by_page(
-    tmp_path: Path, store_url: str
+    tmp_path: Path, lasting_url: str
 ) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         assert await listed(api) == {"items": [], "next_cursor": None}
         await bury_three(api)
         pages = [await listed(api, "?limit=1")]
@@ -213,9 +213,9 @@ async def test_one_dead_event_has_its_payload_and_its_errors(tmp_path: Path) -> 
 
 
 async def test_putting_one_event_back_at_the_same_time_happens_once(
-    tmp_path: Path, store_url: str
+    tmp_path: Path, lasting_url: str
 ) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         await bury_three(api)
         statuses: list[int] = []
 
@@ -284,9 +284,9 @@ HOSTILE = [
 
 
 async def test_hostile_input_is_refused_and_puts_nothing_back(
-    tmp_path: Path, store_url: str
+    tmp_path: Path, lasting_url: str
 ) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         await bury_three(api)
         before = await listed(api)
         assert await wrong_outcomes(api, HOSTILE) == {}

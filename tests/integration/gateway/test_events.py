@@ -59,8 +59,8 @@ async def settled(api: Api, **expected: int) -> dict[str, Any]:
     return totals
 
 
-async def test_what_is_taken_is_stored_once_and_read_back(store_url: str, tmp_path: Path) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+async def test_what_is_taken_is_stored_once_and_read_back(lasting_url: str, tmp_path: Path) -> None:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         first = event(customer_id=CUSTOMER, properties={"sku": "ROSES-12", "list": [1, 2.5, None]})
         assert (await api.ask("POST", "/v1/events", json=first)).json() == {
             "accepted": 1,
@@ -90,8 +90,8 @@ async def test_what_is_taken_is_stored_once_and_read_back(store_url: str, tmp_pa
         assert counts[-1] == {"hour": "2026-05-01T12:00:00Z", "type": "page.viewed", "events": 2}
 
 
-async def test_nobody_sees_the_events_of_another_merchant(store_url: str, tmp_path: Path) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+async def test_nobody_sees_the_events_of_another_merchant(lasting_url: str, tmp_path: Path) -> None:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         mine = event(message_id="the-same", type="mine")
         rival = api.token(merchant_id=RIVAL)
         await api.ask("POST", "/v1/events", json=mine)
@@ -129,8 +129,10 @@ async def test_personal_data_never_gets_as_far_as_the_disk(tmp_path: Path) -> No
     assert not await trio.to_thread.run_sync(files_with, tmp_path, b"ada@example")
 
 
-async def test_who_is_erased_or_merged_is_so_in_events_too(store_url: str, tmp_path: Path) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+async def test_who_is_erased_or_merged_is_so_in_events_too(
+    lasting_url: str, tmp_path: Path
+) -> None:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         mine = [event(customer_id=each, properties={"a": 1}) for each in (CUSTOMER, OTHER_CUSTOMER)]
         await api.ask("POST", "/v1/events/batch", json={"events": mine})
         await settled(api, stored=2)
@@ -153,9 +155,9 @@ async def test_who_is_erased_or_merged_is_so_in_events_too(store_url: str, tmp_p
         assert {(each["customer_id"], str(each["properties"])) for each in shown} == {(None, "{}")}
 
 
-async def test_what_is_old_is_deleted_on_either_database(store_url: str, tmp_path: Path) -> None:
+async def test_what_is_old_is_deleted_on_either_database(lasting_url: str, tmp_path: Path) -> None:
     handle = DatabaseHandle(patient_pipeline())
-    async with running_tree(tmp_path, url=store_url, handle=handle) as api:
+    async with running_tree(tmp_path, url=lasting_url, handle=handle) as api:
         await api.ask("POST", "/v1/events/batch", json={"events": [event() for _ in range(5)]})
         await settled(api, stored=5)
         now = api.system.clock.now()

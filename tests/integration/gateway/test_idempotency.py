@@ -22,8 +22,8 @@ from tests.integration.gateway.helpers import (
 pytestmark = [pytest.mark.slow, pytest.mark.trio(run=host.run)]
 
 
-async def test_a_retry_is_answered_with_the_first_result(tmp_path: Path, store_url: str) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+async def test_a_retry_is_answered_with_the_first_result(tmp_path: Path, lasting_url: str) -> None:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         first = await api.earn(10, key="once")
         assert "idempotency-replayed" not in first.headers
         await api.earn(5)
@@ -33,8 +33,8 @@ async def test_a_retry_is_answered_with_the_first_result(tmp_path: Path, store_u
         assert await api.posted() == 15
 
 
-async def test_the_layout_of_the_body_does_not_matter(tmp_path: Path, store_url: str) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+async def test_the_layout_of_the_body_does_not_matter(tmp_path: Path, lasting_url: str) -> None:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         first = await api.earn(10, key="once")
         spaced = b'{ "reason":"purchase",\n "order_id": null, "amount":10, "customer_id":"ada" }'
         headers = {"Content-Type": "application/json; charset=UTF-8"}
@@ -45,8 +45,8 @@ async def test_the_layout_of_the_body_does_not_matter(tmp_path: Path, store_url:
         assert again.json() == first.json()
 
 
-async def test_a_key_belongs_to_its_request(tmp_path: Path, store_url: str) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+async def test_a_key_belongs_to_its_request(tmp_path: Path, lasting_url: str) -> None:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         await api.earn(10, key="once")
         assert outcome_of(await api.earn(11, key="once")) == (422, "idempotency_key_reused")
         body = {"customer_id": CUSTOMER, "amount": 10, "reason": "purchase"}
@@ -55,8 +55,8 @@ async def test_a_key_belongs_to_its_request(tmp_path: Path, store_url: str) -> N
         assert await api.posted() == 10
 
 
-async def test_merchants_do_not_share_keys(tmp_path: Path, store_url: str) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+async def test_merchants_do_not_share_keys(tmp_path: Path, lasting_url: str) -> None:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         rival = api.token(merchant_id=RIVAL)
         await api.ask("POST", "/v1/customers", json={"customer_id": "eve"}, token=rival)
         await api.earn(10, key="once")
@@ -66,9 +66,9 @@ async def test_merchants_do_not_share_keys(tmp_path: Path, store_url: str) -> No
 
 
 async def test_a_refused_request_may_succeed_later_under_its_key(
-    tmp_path: Path, store_url: str
+    tmp_path: Path, lasting_url: str
 ) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         body = {"customer_id": CUSTOMER, "amount": 10, "reason": "a bouquet"}
         first = await api.ask("POST", "/v1/points/redeem", json=body, key="spend")
         assert outcome_of(first)[1] == "insufficient_points"
@@ -77,8 +77,8 @@ async def test_a_refused_request_may_succeed_later_under_its_key(
         assert again.status_code == 200
 
 
-async def test_fifty_twins_at_once_leave_one_entry(tmp_path: Path, store_url: str) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+async def test_fifty_twins_at_once_leave_one_entry(tmp_path: Path, lasting_url: str) -> None:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         answers = await at_once(50, lambda: api.earn(10, key="twin"))
         assert {answer.status_code for answer in answers} == {200}
         assert len({answer.content for answer in answers}) == 1
@@ -87,8 +87,8 @@ async def test_fifty_twins_at_once_leave_one_entry(tmp_path: Path, store_url: st
         assert await api.posted() == 10
 
 
-async def test_a_customer_is_created_once_per_key(tmp_path: Path, store_url: str) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+async def test_a_customer_is_created_once_per_key(tmp_path: Path, lasting_url: str) -> None:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         body = {"display_name": "Grace"}
         first = await api.ask("POST", "/v1/customers", json=body, key="new")
         again = await api.ask("POST", "/v1/customers", json=body, key="new")
@@ -99,8 +99,8 @@ async def test_a_customer_is_created_once_per_key(tmp_path: Path, store_url: str
         assert outcome_of(other) == (422, "idempotency_key_reused")
 
 
-async def test_an_order_sent_twice_is_recorded_once(tmp_path: Path, store_url: str) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+async def test_an_order_sent_twice_is_recorded_once(tmp_path: Path, lasting_url: str) -> None:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         body = {
             "order_id": "o-1",
             "customer_id": CUSTOMER,
@@ -119,8 +119,8 @@ async def test_an_order_sent_twice_is_recorded_once(tmp_path: Path, store_url: s
         assert totals["total_minor"] == {"EUR": 1_000}
 
 
-async def test_an_order_s_key_is_kept_like_any_other(tmp_path: Path, store_url: str) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+async def test_an_order_s_key_is_kept_like_any_other(tmp_path: Path, lasting_url: str) -> None:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         body = {
             "order_id": "o-1",
             "customer_id": CUSTOMER,

@@ -21,9 +21,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.trio(run=host.run)]
 
 
 async def test_what_is_earned_can_be_seen_spent_and_verified(
-    tmp_path: Path, store_url: str
+    tmp_path: Path, lasting_url: str
 ) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         earned = await api.earn(100, order_id="order-1")
         assert earned.status_code == 200
         receipt = earned.json()
@@ -45,9 +45,9 @@ async def test_what_is_earned_can_be_seen_spent_and_verified(
 
 
 async def test_a_hold_is_captured_in_part_and_another_one_voided(
-    tmp_path: Path, store_url: str
+    tmp_path: Path, lasting_url: str
 ) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         await api.earn(100)
         expires_at = minutes_from(api.system.clock.now(), 30)
         body = {"customer_id": CUSTOMER, "amount": 40, "expires_at": expires_at}
@@ -73,8 +73,10 @@ async def test_a_hold_is_captured_in_part_and_another_one_voided(
         assert again.status_code == 409
 
 
-async def test_a_transaction_is_taken_back_by_its_id_alone(tmp_path: Path, store_url: str) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+async def test_a_transaction_is_taken_back_by_its_id_alone(
+    tmp_path: Path, lasting_url: str
+) -> None:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         transaction_id = (await api.earn(100)).json()["transaction_id"]
         body = {"transaction_id": transaction_id, "amount": 25}
         answer = await api.ask("POST", "/v1/points/reverse", json=body, key=new_key())
@@ -85,9 +87,9 @@ async def test_a_transaction_is_taken_back_by_its_id_alone(tmp_path: Path, store
 
 
 async def test_a_refusal_is_a_problem_with_the_domain_s_code(
-    tmp_path: Path, store_url: str
+    tmp_path: Path, lasting_url: str
 ) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         body = {"customer_id": CUSTOMER, "amount": 1, "reason": "too much"}
         answer = await api.ask("POST", "/v1/points/redeem", json=body, key=new_key())
         assert problem_of(answer)["code"] == "insufficient_points"
@@ -95,9 +97,9 @@ async def test_a_refusal_is_a_problem_with_the_domain_s_code(
 
 
 async def test_a_balance_of_the_past_goes_by_the_axis_that_is_asked_for(
-    tmp_path: Path, store_url: str
+    tmp_path: Path, lasting_url: str
 ) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         now = api.system.clock.now()
         long_ago = (now - timedelta(days=30)).isoformat()
         await api.earn(100, effective_at=long_ago)
@@ -108,8 +110,8 @@ async def test_a_balance_of_the_past_goes_by_the_axis_that_is_asked_for(
         assert (recorded.json()["posted"], effective.json()["posted"]) == (0, 100)
 
 
-async def test_a_ledger_comes_in_pages(tmp_path: Path, store_url: str) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+async def test_a_ledger_comes_in_pages(tmp_path: Path, lasting_url: str) -> None:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         for amount in range(1, 6):
             await api.earn(amount)
         path = f"/v1/customers/{CUSTOMER}/ledger"
@@ -124,8 +126,8 @@ async def test_a_ledger_comes_in_pages(tmp_path: Path, store_url: str) -> None:
         assert cursor is None
 
 
-async def test_every_item_of_a_batch_has_its_own_result(tmp_path: Path, store_url: str) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+async def test_every_item_of_a_batch_has_its_own_result(tmp_path: Path, lasting_url: str) -> None:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         earn = {"kind": "earn", "customer_id": CUSTOMER, "amount": 10, "reason": "gift"}
         items = [
             earn | {"idempotency_key": new_key()},
@@ -146,9 +148,9 @@ async def test_every_item_of_a_batch_has_its_own_result(tmp_path: Path, store_ur
 
 async def test_an_item_of_a_batch_and_the_single_request_are_retries_of_each_other(
     tmp_path: Path,
-    store_url: str,
+    lasting_url: str,
 ) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         fields = {"customer_id": CUSTOMER, "amount": 10, "reason": "purchase"}
         single = await api.earn(10, key="shared")
         item = fields | {"kind": "earn", "idempotency_key": "shared"}
@@ -160,9 +162,9 @@ async def test_an_item_of_a_batch_and_the_single_request_are_retries_of_each_oth
 
 
 async def test_only_owners_and_managers_adjust_in_a_batch_too(
-    tmp_path: Path, store_url: str
+    tmp_path: Path, lasting_url: str
 ) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         item = {
             "kind": "adjust",
             "customer_id": CUSTOMER,
@@ -179,9 +181,9 @@ async def test_only_owners_and_managers_adjust_in_a_batch_too(
 
 
 async def test_an_earn_rule_gets_a_version_and_applies_to_orders(
-    tmp_path: Path, store_url: str
+    tmp_path: Path, lasting_url: str
 ) -> None:
-    async with running_tree(tmp_path, url=store_url) as api:
+    async with running_tree(tmp_path, url=lasting_url) as api:
         built_in = (await api.ask("GET", "/v1/points/earn-rule")).json()
         assert (built_in["version"], built_in["currency"]) == (0, "EUR")
         rule = {"currency": "EUR", "points": 3, "per_amount_minor": 500}

@@ -96,9 +96,9 @@ def go_on(number: int, before: str, state: str) -> Write:
     return Write(GO_ON, (M, f"ref_{number}", state, *row))
 
 
-async def test_a_referral_goes_its_ways_and_no_other(store_url: str) -> None:
+async def test_a_referral_goes_its_ways_and_no_other(lasting_url: str) -> None:
     states = [state.value for state in ReferralState]
-    async with opened(store_url) as database:
+    async with opened(lasting_url) as database:
         found = set()
         for number, (before, after) in enumerate(product(states, states)):
             if before == after:
@@ -116,9 +116,9 @@ async def test_a_referral_goes_its_ways_and_no_other(store_url: str) -> None:
         assert found == LEGAL
 
 
-async def test_a_message_never_goes_back(store_url: str) -> None:
+async def test_a_message_never_goes_back(lasting_url: str) -> None:
     states = list(MessageState)
-    async with opened(store_url) as database:
+    async with opened(lasting_url) as database:
         await database.append([(begun(1),)])
         for number, (before, after) in enumerate(product(states, states)):
             row = (M, f"msg_{number}", "ref_1", "sms", "queued", 0, KEY, None, None, START, START)
@@ -141,8 +141,8 @@ async def refused(database: DatabaseHandle, *writes: Write) -> None:
         await database.append([writes])
 
 
-async def test_what_else_cannot_be_written(store_url: str) -> None:
-    async with opened(store_url) as database:
+async def test_what_else_cannot_be_written(lasting_url: str) -> None:
+    async with opened(lasting_url) as database:
         await refused(database, begun(1, state=ReferralState.CLAIMED))
         await database.append([(begun(1, friend_key=KEY),)])
         await refused(database, begun(2, friend_key=KEY))

@@ -81,8 +81,8 @@ async def state_of(api: Api, referral_id: str) -> str:
     return str((await ok(api, "GET", f"/v1/referrals/{referral_id}"))["state"])
 
 
-async def test_a_friend_is_brought_and_both_are_rewarded(tmp_path: Path, store_url: str) -> None:
-    async with playing_twilio() as twilio, serving(tmp_path, store_url, twilio) as (api, handle):
+async def test_a_friend_is_brought_and_both_are_rewarded(tmp_path: Path, lasting_url: str) -> None:
+    async with playing_twilio() as twilio, serving(tmp_path, lasting_url, twilio) as (api, handle):
         program = {"return_days": 0, "advocate_points": 70, "friend_points": 30}
         for _ in range(2):
             shown = await ok(api, "PUT", "/v1/referrals/program", program)
