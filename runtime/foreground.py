@@ -83,9 +83,15 @@ class Foreground:
         A checkpoint.
         """
         with trio.move_on_after(patience_s):
-            async with self._queue:
+            if self._queue.locked():
+                await self._queue.acquire()
+            else:
+                self._queue.acquire_nowait()  # `_is_quiet` is a checkpoint, one is enough
+            try:
                 while not await self._is_quiet():
                     pass
+            finally:
+                self._queue.release()
             return True
         return False
 

@@ -15,6 +15,10 @@ from actors.core.errors import Unsealable
 KEY_BYTES = 32
 NONCE_BYTES = 12
 
+CONTACT_INDEX_DIGITS = 32
+"""128 bits, which nobody hits by chance. An index of random values costs a page for almost each of
+them, and the shorter they are, the fewer pages there are."""
+
 
 @attrs.frozen
 class DataKeys:
@@ -106,6 +110,10 @@ class Vault:
         about = _about(merchant_id, purpose)
         message = len(about).to_bytes(4, "big") + about + text.encode()
         return hmac.new(self._known().index, message, hashlib.sha256).hexdigest()
+
+    def contact_index(self, merchant_id: str, kind: str, key: str) -> str:
+        """The beginning of the blind index, by which customers are found."""
+        return self.blind_index(merchant_id, kind, key)[:CONTACT_INDEX_DIGITS]
 
 
 def _about(merchant_id: str, purpose: str) -> bytes:

@@ -73,7 +73,7 @@ class ContactBook(Workers):
         )
 
     async def _owner(self, merchant_id: str, kind: ContactKind, key: str) -> StoredCustomer | None:
-        index = self._vault.blind_index(merchant_id, kind.value, key)
+        index = self._vault.contact_index(merchant_id, kind.value, key)
         values = (merchant_id, kind.value, index)
         customer_id = await self._database.fetch_value(SEARCH_BY_CONTACT, *values)
         if customer_id is None:

@@ -86,7 +86,7 @@ def wanted(
             key = contact_key(kind, text)
             if isinstance(key, Refusal):
                 return key
-            indexes[kind] = vault.blind_index(merchant_id, kind.value, key)
+            indexes[kind] = vault.contact_index(merchant_id, kind.value, key)
     if not isinstance(external_ids, Keep):
         if len(external_ids) > MAX_EXTERNAL_IDS:
             detail = f"a customer has at most {MAX_EXTERNAL_IDS} external ids"

@@ -127,7 +127,7 @@ class CustomerReading:
         key = contact_key(kind, message.email or message.phone or "")
         if isinstance(key, Refusal):
             return key
-        index = self._vault.blind_index(message.merchant_id, kind.value, key)
+        index = self._vault.contact_index(message.merchant_id, kind.value, key)
         rows = await self._database.fetch(SEARCH_BY_CONTACT, message.merchant_id, kind.value, index)
         return await self._page(message.merchant_id, rows, 1)
 

@@ -7,8 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from actors.core.cipher import Vault, generated_keys
+from actors.core.customer_queries import SEARCH_BY_CONTACT
 from runtime import host
-from runtime.storage import Database, Dialect, MigrationError, Migrations, StorageError, migrate
+from runtime.storage import (
+    ConstraintViolation,
+    Database,
+    Dialect,
+    MigrationError,
+    Migrations,
+    StorageError,
+    migrate,
+    schema,
+)
+from runtime.storage.schema import Migration, read_migrations
 from supervisors.application import MIGRATIONS
 
 pytestmark = pytest.mark.trio(run=host.run)
@@ -115,3 +127,42 @@ async def test_ledger_entries_can_be_neither_changed_nor_deleted(database: Datab
     for change in ("UPDATE points_postings SET points = 2", "DELETE FROM points_postings"):
         with pytest.raises(StorageError, match="never change"):
             await database.execute(change)
+
+
+async def test_addresses_are_found_by_the_shorter_indexes_of_those_that_were_there(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def before(component: Migrations, dialect: Dialect) -> dict[int, Migration]:
+        files = read_migrations(component, dialect)
+        return {n: file for n, file in files.items() if component.component != "core" or n < 9}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "read_migrations", before)
+        await migrate(database, MIGRATIONS, NOW)
+    vault = Vault(generated_keys())
+    add = (
+        "INSERT INTO customer_contacts (merchant_id, customer_id, kind, sealed, key_version,"
+        " blind_index) VALUES ('m', $2, 'email', $3, 7, $1)"
+    )
+    about = ("m", "email", "ada@example.com")
+    await database.execute(
+        "INSERT INTO merchants (merchant_id, name, currency, created_at)"
+        " VALUES ('m', 'M', 'EUR', $1)",
+        NOW,
+    )
+    for customer_id in ("ada", "eve"):
+        await database.execute(
+            "INSERT INTO customers (merchant_id, customer_id, created_at) VALUES ('m', $1, $2)",
+            customer_id,
+            NOW,
+        )
+    await database.execute(add, vault.blind_index(*about), "ada", "sealed")
+    assert await migrate(database, MIGRATIONS, NOW) == ["core/0009_shorter_indexes"]
+    index = vault.contact_index(*about)
+    assert await database.fetch_value(SEARCH_BY_CONTACT, "m", "email", index) == "ada"
+    kept = "SELECT sealed, key_version FROM customer_contacts"
+    assert [tuple(row) for row in await database.fetch(kept)] == [("sealed", 7)]
+    for refused in (index, vault.blind_index("m", "email", "eve@example.com")):
+        with pytest.raises(ConstraintViolation):
+            await database.execute(add, refused, "eve", "sealed")
+    await database.execute(add, vault.contact_index("m", "email", "eve@example.com"), "eve", "x")

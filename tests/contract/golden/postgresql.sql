@@ -492,7 +492,7 @@ CREATE TABLE public.customer_contacts (
     sealed text NOT NULL,
     key_version bigint NOT NULL,
     blind_index text NOT NULL,
-    CONSTRAINT customer_contacts_blind_index_check CHECK ((length(blind_index) = 64)),
+    CONSTRAINT customer_contacts_blind_index_check CHECK ((length(blind_index) = 32)),
     CONSTRAINT customer_contacts_key_version_check CHECK ((key_version >= 1)),
     CONSTRAINT customer_contacts_kind_check CHECK ((kind = ANY (ARRAY['email'::text, 'phone'::text])))
 );

@@ -433,7 +433,7 @@ CREATE TABLE customer_contacts (
     kind TEXT NOT NULL CHECK (kind IN ('email', 'phone')),
     sealed TEXT NOT NULL,
     key_version BIGINT NOT NULL CHECK (key_version >= 1),
-    blind_index TEXT NOT NULL CHECK (length(blind_index) = 64),
+    blind_index TEXT NOT NULL CHECK (length(blind_index) = 32),
     PRIMARY KEY (merchant_id, customer_id, kind),
     FOREIGN KEY (merchant_id, customer_id) REFERENCES customers (merchant_id, customer_id)
 );

@@ -54,6 +54,12 @@ def test_equal_addresses_of_two_merchants_have_different_indexes() -> None:
     assert len(indexes | {vault.blind_index("flora", "phone", "a@b.c")}) == 3
 
 
+def test_contacts_are_found_by_half_of_a_blind_index() -> None:
+    vault = Vault(KEYS)
+    about = ("flora", "email", "ada@example.com")
+    assert vault.contact_index(*about) == vault.blind_index(*about)[:32]
+
+
 def test_keys_are_made_once_kept_to_their_owner_and_rotated(tmp_path: Path) -> None:
     store = DataKeyStore(tmp_path)
     keys = store.read()

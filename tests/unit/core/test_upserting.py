@@ -117,7 +117,7 @@ async def test_a_step_that_somebody_else_got_in_between_of_is_decided_again() ->
 
 
 async def test_an_address_that_was_taken_meanwhile_is_an_error_of_its_row() -> None:
-    index = Vault(await data_keys()).blind_index(MERCHANT, "email", "c3@example.com")
+    index = Vault(await data_keys()).contact_index(MERCHANT, "email", "c3@example.com")
     async with running_tree() as tree:
         import_id = await begun(tree)
         results: list[Upserted | Refusal] = []

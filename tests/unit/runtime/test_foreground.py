@@ -17,6 +17,20 @@ async def test_where_nobody_asks_for_anything_it_is_quiet_at_once() -> None:
     assert trio.current_time() == 0
 
 
+async def test_a_turn_that_nobody_else_waits_for_takes_one_step() -> None:
+    steps: list[trio.lowlevel.Task] = []
+
+    class Count(trio.abc.Instrument):
+        def before_task_step(self, task: trio.lowlevel.Task) -> None:
+            steps.append(task)
+
+    count = Count()
+    trio.lowlevel.add_instrument(count)
+    assert await Foreground().quiet()
+    trio.lowlevel.remove_instrument(count)
+    assert steps == [trio.lowlevel.current_task()]
+
+
 async def test_it_is_quiet_when_the_last_request_has_ended() -> None:
     foreground = Foreground()
     ended: list[float] = []
