@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from http.client import HTTPConnection
 
 import attrs
@@ -62,7 +63,7 @@ class Reply:
 class Service:
     """The FastAPI service, asked by a client with a token, and its database."""
 
-    connection: HTTPConnection
+    port: int
     url: str
 
     def earn(self, key: str, *, token: str | None = None, **fields: object) -> Reply:
@@ -72,19 +73,18 @@ class Service:
             "Content-Type": "application/json",
             "Idempotency-Key": key,
         }
-        self.connection.request("POST", "/v1/points/earn", json.dumps(body), headers)
-        answer = self.connection.getresponse()
-        replayed = answer.headers.get("Idempotency-Replayed") == "true"
-        return Reply(answer.status, replayed, json.loads(answer.read()))
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+            connection.request("POST", "/v1/points/earn", json.dumps(body), headers)
+            answer = connection.getresponse()
+            replayed = answer.headers.get("Idempotency-Replayed") == "true"
+            return Reply(answer.status, replayed, json.loads(answer.read()))
 
 
 @pytest.fixture(scope="module")
 def service(postgres: PostgresServer) -> Iterator[Service]:
     url = new_database(postgres)
     with fastapi_service(url) as port:
-        connection = HTTPConnection("127.0.0.1", port, timeout=60)
-        yield Service(connection, url)
-        connection.close()
+        yield Service(port, url)
 
 
 def test_what_the_fastapi_service_wrote_is_what_the_product_would_have_written(

@@ -11,6 +11,7 @@ NOT_DONE = frozenset(
         "storage_unavailable",
         "storage_full",
         "taken_over",
+        "domain_unavailable",
     }
 )
 """Codes of 503 and 504 that promise that nothing was changed, and say so in words."""
