@@ -146,14 +146,12 @@ class Journal(Actor):
         self._ownership = ownership if ownership is not None else Ownership()
         self._tenure: Tenure | None = None
         self._doubt: Doubt | None = None
-        self._sure_until = 0.0
         self._background: deque[Envelope] = deque()
         self._background_waits = False
         self._unsynced = Unsynced()
         self._sync_at = inf
 
     async def started(self) -> None:
-        self._be_sure()
         self.start_task(self._keep_checking)
 
     async def stopped(self, reason: ExitReason) -> None:
@@ -174,15 +172,14 @@ class Journal(Actor):
         return None
 
     async def _keep_checking(self) -> None:
-        """Look for as long as nobody writes; a commit that went through says the same."""
+        """Look for as long as nobody else does; a commit that went through says the same."""
+        looked_at = monotonic()
         while True:
-            await trio.sleep(max(0.0, self._sure_until - monotonic()))
-            if monotonic() >= self._sure_until:
+            known_at = max(looked_at, self._ownership.seen_at)
+            await trio.sleep(max(0.0, known_at + CHECK_EVERY_S - monotonic()))
+            if self._ownership.seen_at <= known_at:
                 await self._ownership.still_mine(self._database)
-                self._be_sure()
-
-    def _be_sure(self) -> None:
-        self._sure_until = monotonic() + CHECK_EVERY_S
+                looked_at = monotonic()
 
     async def receive_batch(self, batch: Sequence[Envelope]) -> None:
         if any(envelope.message.in_background for envelope in batch):  # type: ignore[attr-defined]
@@ -293,7 +290,7 @@ class Journal(Actor):
         counted = [(count, *entries[0]), *entries[1:]]
         await self._database.append(counted, synchronous=synchronous)
         tenure.commits += 1
-        self._be_sure()
+        self._ownership.hear(self._ownership.owner)
         self.post(Sure(monotonic()))
         self.system.metrics.journal_commits.inc()
 

@@ -31,8 +31,9 @@ from runtime.trouble import Trouble
 
 log = structlog.get_logger("loyalnest.relay")
 
-POLL_S = 2.0
-"""How often the relay looks by itself, should a nudge have been lost."""
+POLL_S = 1.8
+"""How often the relay looks by itself, should a nudge have been lost. Often enough that the journal
+need not look as well whether the store is still its own."""
 
 
 class OutboxRelay(Actor):

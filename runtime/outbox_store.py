@@ -88,11 +88,14 @@ class OutboxStore:
         queries: list[Query] = [
             (late.SELECT_BEHIND, (PAGE, consumer)) for consumer in late_consumers
         ]
-        owner = self._ownership.owner if self._ownership is not None else None
-        if self._ownership is not None and owner is not None:
-            queries.append((SELECT_OWNER, (self._ownership.partition,)))
+        claimed = self._ownership
+        if claimed is not None and claimed.owner is None:
+            claimed = None
+        if claimed is not None:
+            queries.append((SELECT_OWNER, (claimed.partition,)))
         rows, *behind = await self._database.fetch_many([(FETCH_EVENTS, (PAGE,)), *queries])
-        if owner is not None and behind.pop()[0][0] != owner:  # read last, so it was ours before
+        # Read last, so it was ours before.
+        if claimed is not None and not claimed.hear(behind.pop()[0][0]):
             raise TakenOver(TAKEN_OVER)
         lanes = [frozenset(Lane(*row) for row in found) for found in behind]
         return Page(

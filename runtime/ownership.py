@@ -1,11 +1,13 @@
 """Whose a journal partition is: one process at a time, the last one that came for it."""
 
 from collections.abc import Callable
+from math import inf
 
 import attrs
 import structlog
 import trio
 
+from runtime.parking import monotonic
 from runtime.ports import Ids
 from runtime.storage import (
     TAKEN_OVER,
@@ -46,7 +48,8 @@ class Ownership:
     old one. Later claims do not: a process that was replaced stays so, and `on_loss` is told once.
     Partitions that are not of the `family`, a pattern as of SQL's LIKE, belong to processes that
     have divided the work in another way: the first claim takes them all. Unless it is said, `main`
-    is a family of its own, and to any other partition all are of its family.
+    is a family of its own, and to any other partition all are of its family. `seen_at` is when it
+    was last seen to be this process's, on Trio's clock.
     """
 
     partition: str = MAIN
@@ -55,6 +58,7 @@ class Ownership:
         default=attrs.Factory(lambda own: MAIN if own.partition == MAIN else ANY, takes_self=True)
     )
     epoch: int = 0
+    seen_at: float = -inf
     _owner: str | None = None
     _lost: bool = False
 
@@ -92,15 +96,21 @@ class Ownership:
         if self._owner is None or self._lost:
             await trio.lowlevel.checkpoint()
             return not self._lost
-        owner = self._owner
         try:
             with trio.move_on_after(LOOK_S):
-                owner = await database.fetch_value(SELECT_OWNER, self.partition)
+                self.hear(await database.fetch_value(SELECT_OWNER, self.partition))
         except StorageUnavailable:
             return True
-        if owner != self._owner:
-            self._note_loss()
         return not self._lost
+
+    def hear(self, owner: object) -> bool:
+        """What the partition's row said just now, or a commit that went through: whether this
+        process is the owner."""
+        if owner == self._owner:
+            self.seen_at = monotonic()
+        elif not self._lost:
+            self._note_loss()
+        return owner == self._owner
 
     def _check(self) -> None:
         if self._lost:

@@ -25,14 +25,21 @@ class Depths:
     _oldest: dict[str, datetime] = attrs.field(factory=dict)
     _filling: set[str] = attrs.field(factory=set)
     _seen: set[str] = attrs.field(factory=set)
+    _moving: set[str] = attrs.field(default=attrs.Factory(lambda own: set(own._policies), True))
 
-    def counted(self, counts: dict[str, dict[JobState, int]], oldest: dict[str, datetime]) -> None:
-        """Replace what was known."""
+    def counted(
+        self, counts: dict[str, dict[JobState, int]], oldest: dict[str, datetime]
+    ) -> list[str]:
+        """Replace what was known. Those queues of which something may be new: all at first, then
+        those that hold anything, or did when they were last counted."""
+        new = sorted(self._moving | self._added.keys() | counts.keys())
         self._counts, self._oldest = counts, oldest
         self._added = {}
         self._seen |= counts.keys()
-        for queue in self.queues():
+        self._moving = set(counts)
+        for queue in new:
             self._watch(queue)
+        return new
 
     def added(self, queue: str) -> None:
         """A job was enqueued here."""

@@ -176,7 +176,7 @@ class JobDesk(Workers):
 
     async def _count(self) -> None:
         counts = await self._store.counts()
-        self._depths.counted(counts, await self._store.oldest(sorted(counts)))
-        for depth in map(self._depth, self._depths.queues()):
+        new = self._depths.counted(counts, await self._store.oldest(sorted(counts)))
+        for depth in map(self._depth, new):
             by_state = {state: self._depths.count(depth.queue, state) for state in COUNTED}
             self._metrics.counted(depth, by_state)
