@@ -4,13 +4,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import trio
+from trio.testing import MockClock
 
 from runtime import ActorSystem, ChildSpec
-from runtime.journal import JOURNAL, Append, Journal
+from runtime.journal import CHECK_EVERY_S, JOURNAL, Append, Journal
+from runtime.outbox_relay import POLL_S
 from runtime.outbox_store import OutboxStore
 from runtime.ownership import Ownership
 from runtime.storage import (
     RUNTIME_MIGRATIONS,
+    Database,
     DatabaseHandle,
     TakenOver,
     migrate,
@@ -19,6 +23,8 @@ from runtime.storage import (
 from tests.stores import patient, unhurried
 from tests.unit.runtime.helpers import START, running
 from tests.unit.runtime.relaying import event
+
+LOOKS = 20
 
 
 @asynccontextmanager
@@ -39,13 +45,39 @@ async def journal(
 
 async def test_nothing_is_read_for_delivery_by_a_process_that_was_replaced() -> None:
     """Clause J5."""
-    ownership = Ownership()
+    losses: list[str] = []
+    ownership = Ownership(on_loss=lambda: losses.append("lost"))
     async with journal(ownership) as (system, handle):
         store = OutboxStore(system, handle, ownership)
         assert len((await store.page([])).events) == 1
         await Ownership().claim(handle, system.ids)
-        with pytest.raises(TakenOver):
+        for _ in range(2):
+            with pytest.raises(TakenOver):
+                await store.page([])
+        assert losses == ["lost"]
+
+
+async def test_where_the_relay_looks_whose_the_store_is_the_journal_does_not(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    looked = Ownership.still_mine
+
+    async def counted(ownership: Ownership, database: Database) -> bool:
+        nonlocal looks
+        looks += 1
+        return await looked(ownership, database)
+
+    monkeypatch.setattr(Ownership, "still_mine", counted)
+    ownership = Ownership()
+    async with journal(ownership) as (system, handle):
+        store = OutboxStore(system, handle, ownership)
+        for _ in range(LOOKS):
             await store.page([])
+            await trio.sleep(POLL_S)
+        assert looks == 0
+        await trio.sleep(LOOKS * CHECK_EVERY_S)
+        assert LOOKS - 1 <= looks <= LOOKS
 
 
 async def test_a_relay_is_sure_of_what_is_late_once_its_process_has_taken_over() -> None:
