@@ -16,6 +16,7 @@ from tests.bench.idling import idling
 from tests.bench.importing import importing
 from tests.bench.introspection import introspection
 from tests.bench.judging import judging
+from tests.bench.linking import linking
 from tests.bench.logins import logins
 from tests.bench.messaging import messaging
 from tests.bench.mutations import mutations
@@ -32,6 +33,7 @@ from tests.bench.tracking import tracking
 ALL = (
     messaging,
     introspection,
+    linking,
     mutations,
     serving,
     importing,

@@ -1,14 +1,12 @@
 """How long an actor that crashes is away."""
 
-import logging
 import time
 
 import attrs
-import structlog
 import trio
 
 from runtime import Actor, ActorDown, ActorSystem, Call, Cast, ChildSpec, Supervisor
-from tests.bench.harness import Figure, at_most
+from tests.bench.harness import Figure, at_most, without_logs
 
 CRASHES = 1_000
 P99_MAX_MS = 10.0
@@ -39,10 +37,8 @@ class Fragile(Actor):
 
 
 def crashing() -> list[Figure]:
-    quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
-    structlog.configure(wrapper_class=quiet)
-    times_ms = sorted(trio.run(_measure))
-    structlog.reset_defaults()
+    with without_logs():
+        times_ms = sorted(trio.run(_measure))
     name = f"a crashed actor serves again, {{}} of {CRASHES}"
     return [
         at_most(name.format("median"), times_ms[CRASHES // 2], "ms", MEDIAN_MAX_MS),

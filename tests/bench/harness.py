@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from gc import get_threshold, set_threshold, unfreeze
 
 import attrs
+import structlog
 
 from cli.running import collect_rarely
 
@@ -59,6 +60,20 @@ def at_most(name: str, value: float, unit: str, limit: float | None) -> Figure:
 def at_least(name: str, value: float, unit: str, goal: float) -> Figure:
     """A figure that has nothing to compare with, and is better the larger it is."""
     return Figure(name, value, unit, None, None, f"at least {goal:g} {unit}", value >= goal)
+
+
+@contextmanager
+def without_logs() -> Iterator[None]:
+    """Nothing is logged meanwhile."""
+    structlog.configure(processors=[_drop])
+    try:
+        yield
+    finally:
+        structlog.reset_defaults()
+
+
+def _drop(*_: object) -> str:
+    raise structlog.DropEvent
 
 
 @contextmanager

@@ -4,7 +4,6 @@ import random
 import time
 from statistics import median, quantiles
 
-import structlog
 import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -13,7 +12,7 @@ from actors.auth.messages import LOGINS, LogIn, Role
 from actors.auth.tokens import Claims, sign_token
 from gateway.signed_tokens import SignedToken
 from runtime import ActorError
-from tests.bench.harness import Figure, at_most, garbage_as_in_the_program
+from tests.bench.harness import Figure, at_most, garbage_as_in_the_program, without_logs
 from tests.trees import START
 from tests.unit.auth.domain import KEY, MERCHANT, Domain, running_domain
 
@@ -31,16 +30,8 @@ PUBLIC: Ed25519PublicKey = KEY.private.public_key()
 
 def logins() -> list[Figure]:
     """Token checks alone, and beside 200 logins a second, in turns."""
-    with garbage_as_in_the_program():
-        structlog.configure(processors=[_drop])
-        try:
-            return trio.run(_measure)
-        finally:
-            structlog.reset_defaults()
-
-
-def _drop(*_: object) -> str:
-    raise structlog.DropEvent
+    with garbage_as_in_the_program(), without_logs():
+        return trio.run(_measure)
 
 
 def _token(number: int) -> str:

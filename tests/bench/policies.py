@@ -5,13 +5,12 @@ from random import Random
 from statistics import median, quantiles
 from time import perf_counter, process_time
 
-import structlog
 import trio
 
 from runtime.policies import BreakerOpen, ForcedState, Pipeline, PipelineSpec
 from runtime.policies.gcra import LocalLimits
 from runtime.policies.limits import per_minute
-from tests.bench.harness import Figure, at_most, garbage_as_in_the_program
+from tests.bench.harness import Figure, at_most, garbage_as_in_the_program, without_logs
 
 CALLS = 20_000
 ROUNDS = 5
@@ -29,12 +28,11 @@ def policies() -> list[Figure]:
 
 
 async def _measure() -> list[Figure]:
-    structlog.configure(processors=[_drop])
     guarded = Pipeline("bench", PipelineSpec(), Random(1))
     rejecting = Pipeline("rejecting", PipelineSpec(), Random(1))
     assert rejecting.breaker is not None
-    rejecting.breaker.force(ForcedState.OPEN)
-    structlog.reset_defaults()
+    with without_logs():
+        rejecting.breaker.force(ForcedState.OPEN)
 
     async def through() -> None:
         await guarded.call(_nothing, repeatable=True, share=MERCHANT)
@@ -55,10 +53,6 @@ async def _measure() -> list[Figure]:
         at_most("pipeline overhead, every policy on", overhead_us, "µs", OVERHEAD_MAX_US),
         at_most("open breaker rejects, 99.9% within", rejection_ms, "ms", REJECTION_MAX_MS),
     ]
-
-
-def _drop(*_: object) -> str:
-    raise structlog.DropEvent
 
 
 async def _nothing() -> None:
