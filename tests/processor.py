@@ -22,11 +22,11 @@ class Spent:
 @contextmanager
 def measured() -> Iterator[Spent]:
     """What the block takes. Work that lasts for tens of milliseconds is measured best."""
-    spent, before = Spent(), _slowness()
+    spent, before = Spent(), slowness()
     began = time.process_time()
     yield spent
     took = time.process_time() - began
-    spent.s = took / ((before + _slowness()) / 2)
+    spent.s = took / ((before + slowness()) / 2)
 
 
 async def each_s(work: Callable[[], Awaitable[object]], count: int) -> float:
@@ -37,7 +37,7 @@ async def each_s(work: Callable[[], Awaitable[object]], count: int) -> float:
     return spent.s / count
 
 
-def _slowness() -> float:
+def slowness() -> float:
     """How many times longer the interpreter takes now than on a quiet machine; at least 1."""
     return max(1.0, sorted(_reference() for _ in range(SAMPLES))[SAMPLES // 2] / REFERENCE_S)
 

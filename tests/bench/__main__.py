@@ -11,7 +11,6 @@ from tests.bench.core import core
 from tests.bench.crashing import crashing
 from tests.bench.durable import durable
 from tests.bench.failing import failing
-from tests.bench.harness import Figure
 from tests.bench.idling import idling
 from tests.bench.importing import importing
 from tests.bench.introspection import introspection
@@ -22,13 +21,14 @@ from tests.bench.messaging import messaging
 from tests.bench.mutations import mutations
 from tests.bench.overload import overload
 from tests.bench.policies import policies
-from tests.bench.report import show, write
+from tests.bench.report import Measured, show, write
 from tests.bench.roundtrips import roundtrips
 from tests.bench.scoring import scoring
 from tests.bench.serving import serving
 from tests.bench.serving_on_postgresql import serving_on_postgresql
 from tests.bench.simulating import simulating
 from tests.bench.tracking import tracking
+from tests.processor import slowness
 
 ALL = (
     messaging,
@@ -65,12 +65,13 @@ def main(names: list[str]) -> None:
     unknown = set(wanted) - {benchmark.__name__ for benchmark in ALL}
     if unknown:
         raise SystemExit(f"no such benchmark: {', '.join(sorted(unknown))}")
-    found: dict[str, list[Figure]] = {}
+    found: dict[str, Measured] = {}
     for benchmark in ALL:
         if not wanted or benchmark.__name__ in wanted:
             print(f"{benchmark.__name__} ...", flush=True)
-            found[benchmark.__name__] = benchmark()
-    show([figure for figures in found.values() for figure in figures])
+            before, figures = slowness(), benchmark()
+            found[benchmark.__name__] = Measured(figures, (before + slowness()) / 2)
+    show(found.values())
     if not wanted or WRITE in names:
         write(found)
 

@@ -3,9 +3,11 @@
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+import sysconfig
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import attrs
 from rich.console import Console
@@ -17,44 +19,62 @@ from tests.bench.harness import Figure
 DOCS = Path(__file__).parents[2] / "docs"
 FILE = DOCS / "benchmarks.json"
 
+OPTIMISED = "--enable-optimizations"
+
 HEAD = """# Benchmarks
 
 Written by `make bench`; do not edit. Both sides of a ratio ran in turns within one run, and the
 ratio is the median over the rounds: compare ratios, not absolute figures, between machines.
 
-Machine: {machine}, {filesystem}. Python {python}.
+Machine: {machine}, {filesystem}. Python {python}, built {build} profile-guided optimisation.
+*Slowness* is how many times longer than on a quiet machine of this kind a piece of Python took
+just before and after: others may use the same processor.
 
-| what | measured | against | ratio | goal | met | on |
-|---|---|---|---|---|---|---|
+| what | measured | against | ratio | goal | met | on | slowness |
+|---|---|---|---|---|---|---|---|
 """
 
 
-def show(figures: Sequence[Figure]) -> None:
-    table = Table("what", "measured", "against", "ratio", "goal", "met")
-    for figure in figures:
-        table.add_row(*_cells(figure))
-    Console(width=140).print(table)
+@attrs.frozen
+class Measured:
+    """What a benchmark gave, and how slow the processor was meanwhile."""
+
+    figures: Sequence[Figure]
+    slowness: float
 
 
-def write(found: Mapping[str, Sequence[Figure]]) -> None:
+def show(found: Iterable[Measured]) -> None:
+    table = Table("what", "measured", "against", "ratio", "goal", "met", "slowness")
+    for measured in found:
+        for figure in measured.figures:
+            table.add_row(*_cells(figure), f"{measured.slowness:.1f}")
+    Console(width=150).print(table)
+
+
+def write(found: Mapping[str, Measured]) -> None:
     """`docs/benchmarks.md` and `docs/benchmarks.json`: these figures, by the benchmark they are
     of, instead of the ones that were measured before. Benchmarks that were not run keep theirs."""
     today = datetime.now(UTC).strftime("%Y-%m-%d")
     known = json.loads(FILE.read_text()) if FILE.exists() else {}
-    for name, figures in found.items():
-        known[name] = {"date": today, "figures": [attrs.asdict(figure) for figure in figures]}
+    for name, measured in found.items():
+        known[name] = {"date": today, **attrs.asdict(measured)}
     FILE.write_text(json.dumps(known, indent=2) + "\n")
     head = HEAD.format(
         machine=_machine(),
         filesystem=filesystem_of(disk()) or "unknown filesystem",
         python=platform.python_version(),
+        build="with" if OPTIMISED in str(sysconfig.get_config_var("CONFIG_ARGS")) else "without",
     )
     lines = [
-        f"| {' | '.join(_cells(Figure(**figure)))} | {measured['date']} |"
-        for measured in known.values()
-        for figure in measured["figures"]
+        f"| {' | '.join(_cells(Figure(**figure)))} | {entry['date']} | {_slowness(entry)} |"
+        for entry in known.values()
+        for figure in entry["figures"]
     ]
     (DOCS / "benchmarks.md").write_text(head + "\n".join(lines) + "\n")
+
+
+def _slowness(entry: Mapping[str, Any]) -> str:
+    return f"{entry['slowness']:.1f}" if "slowness" in entry else ""
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:

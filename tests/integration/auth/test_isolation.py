@@ -377,7 +377,8 @@ async def furnished(
             await each.furnish()
 
         async def is_awarded() -> bool:
-            return await handle.fetch_value(AcrossMerchants(AWARDS)) == len(TWINS) + 1
+            awards: int = await handle.fetch_value(AcrossMerchants(AWARDS))
+            return awards == len(TWINS) + 1
 
         await eventually(is_awarded)
         await settled(api, handle)
