@@ -35,6 +35,9 @@ class VerificationKeys:
     withdrawn: int = 0
     _keys: dict[str, Ed25519PublicKey] = attrs.field(factory=dict)
     _asked_at: float = -REFRESH_KEYS_S
+    _answered_at: float = -REFRESH_KEYS_S
+    """When that was asked which was answered last."""
+
     _fetching: trio.Lock = attrs.field(factory=trio.Lock)
 
     async def get(self, kid: str) -> Ed25519PublicKey | None:
@@ -45,7 +48,7 @@ class VerificationKeys:
             return key
         came_at = trio.current_time()
         async with self._fetching:
-            if kid not in self._keys and self._asked_at < came_at:
+            if kid not in self._keys and self._answered_at < came_at:
                 await trio.sleep_until(self._asked_at + REFETCH_KEYS_S)
                 await self._fetch(kid, self._timeout_s)
         return self._keys.get(kid)
@@ -65,9 +68,10 @@ class VerificationKeys:
                 return
 
     async def _fetch(self, kid: str | None, timeout_s: float) -> None:
-        self._asked_at = trio.current_time()
+        asked_at = self._asked_at = trio.current_time()
         question = GetVerificationKeys(kid)
         keys = await self._domains.ask(KEYS, question, timeout_s=timeout_s, repeatable=True)
+        self._answered_at = asked_at
         before = self._keys
         self._keys = {key.kid: before.get(key.kid) or _public_key(key.public_pem) for key in keys}
         self.withdrawn += bool(before.keys() - self._keys.keys())
