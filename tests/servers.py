@@ -27,6 +27,8 @@ from typing import Any, ClassVar, TypeVar
 import attrs
 import pytest
 
+from runtime.storage.postgres_session import IDLE_IN_TRANSACTION, SERVER_SETTINGS
+
 PROGRAM = Path(__file__).parents[1] / "main.py"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
@@ -385,17 +387,19 @@ def running(kind: type[ServerKind], **options: Any) -> Iterator[ServerKind]:
 
 def unhurried_postgres(monkeypatch: pytest.MonkeyPatch) -> None:
     """The adapter's own limits, which are not the pipeline's: a server that stands still for
-    seconds is there all the same."""
+    seconds is there all the same, and so is a process that does in a transaction."""
     storage = "runtime.storage.postgres"
     for limit in (
         f"{storage}.CONNECT_TIMEOUT_S",
         f"{storage}.WRITE_TIMEOUT_S",
         f"{storage}_pool.CONNECT_TIMEOUT_S",
+        f"{storage}_pool.SHARE_TIMEOUT_S",
         f"{storage}_notices.CONNECT_TIMEOUT_S",
         f"{storage}_notices.PING_TIMEOUT_S",
         f"{storage}_notices.START_TIMEOUT_S",
     ):
         monkeypatch.setattr(limit, UNHURRIED_S)
+    monkeypatch.setitem(SERVER_SETTINGS, IDLE_IN_TRANSACTION, f"{UNHURRIED_S:.0f}s")
 
 
 def unhurried_redis(monkeypatch: pytest.MonkeyPatch) -> None:

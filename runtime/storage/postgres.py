@@ -35,7 +35,7 @@ from runtime.storage.port import (
 from runtime.storage.postgres_errors import translated, translated_connecting
 from runtime.storage.postgres_notices import NOTIFY, NoticeConnection, packed
 from runtime.storage.postgres_pool import CONNECT_TIMEOUT_S, PoolStatistics, SessionPool
-from runtime.storage.postgres_session import Context, Session, log_in
+from runtime.storage.postgres_session import IDLE_IN_TRANSACTION, Context, Session, log_in
 from runtime.trouble import Trouble
 
 EVERYBODY = "*"
@@ -63,6 +63,10 @@ MIGRATION_LOCK = 0x6C6F79616C  # "loyal"
 MIGRATION_LOCK_TIMEOUT_S = 60.0
 MIGRATION_TIMEOUT_S = 600.0
 """For one statement, on the server; the driver would cut it off after twice that."""
+
+MIGRATION_SETTINGS = {IDLE_IN_TRANSACTION: "30s"}
+"""A process that stood still for seconds within a migration may go on: `migrate` does not begin
+again. Who waits for the schema waits for longer than that."""
 
 TAKE_LOCK = "SELECT pg_advisory_lock(CAST($1 AS BIGINT))"
 
@@ -146,7 +150,7 @@ class PostgresDatabase:
     async def as_owner(self) -> AsyncIterator[Database]:
         with translated_connecting(CONNECT_TIMEOUT_S):
             session = await host.call(
-                log_in, self._url, 0, CONNECT_TIMEOUT_S, {}, 2 * MIGRATION_TIMEOUT_S
+                log_in, self._url, 0, CONNECT_TIMEOUT_S, MIGRATION_SETTINGS, 2 * MIGRATION_TIMEOUT_S
             )
         try:
             owner = _Owner(session)

@@ -29,11 +29,13 @@ COMMAND_TIMEOUT_S = 60.0
 CANCEL_S = 1.0
 """How long a connection is kept for a cancellation that is on its way to the server."""
 
+IDLE_IN_TRANSACTION = "idle_in_transaction_session_timeout"
+
 SERVER_SETTINGS = {
     "application_name": APPLICATION,
     "timezone": "UTC",
     "jit": "off",
-    "idle_in_transaction_session_timeout": "2s",
+    IDLE_IN_TRANSACTION: "2s",
 }
 """A transaction that lost its client in the middle is ended, and with it its locks, before a write
 that waits for them is given up."""

@@ -1,5 +1,6 @@
 """Changing the schema: it has limits of its own, far from those of other commands."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,6 +12,7 @@ from runtime import host
 from runtime.ports import system_ports
 from runtime.storage import postgres_session
 from runtime.storage.postgres import PostgresDatabase
+from runtime.storage.postgres_session import IDLE_IN_TRANSACTION, Session
 from tests.servers import PostgresServer
 from tests.trees import running_tree
 
@@ -42,6 +44,21 @@ async def test_a_migration_may_take_longer_than_any_other_command(
     async with database.as_owner() as owner:
         await owner.execute("CREATE TABLE slow AS SELECT pg_sleep(0.5) IS NULL AS nothing")
         assert await owner.fetch_value("SELECT count(*) FROM slow") == 1
+
+
+async def test_a_migration_may_stand_still_for_longer_than_any_other_transaction(
+    database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(postgres_session.SERVER_SETTINGS, IDLE_IN_TRANSACTION, "100ms")
+
+    async def stand_still(session: Session) -> None:
+        await session.connection.execute("BEGIN; CREATE TABLE slow (number BIGINT)")
+        await asyncio.sleep(0.5)
+        await session.connection.execute("COMMIT")
+
+    async with database.as_owner() as owner:
+        await host.call(stand_still, owner._session)  # type: ignore[attr-defined] # as it has it
+        assert await owner.fetch_value("SELECT count(*) FROM slow") == 0
 
 
 async def test_who_waits_for_another_ones_migration_outlasts_it(

@@ -51,7 +51,6 @@ def change_password(server: PostgresServer, password: str) -> None:
 @pytest.fixture(autouse=True)
 def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     unhurried_postgres(monkeypatch)
-    monkeypatch.setattr("runtime.storage.postgres_pool.SHARE_TIMEOUT_S", PATIENCE_S)
 
 
 @attrs.define(eq=False)
