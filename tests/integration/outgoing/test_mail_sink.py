@@ -5,6 +5,7 @@ from email.policy import default
 from pathlib import Path
 from random import Random
 
+import attrs
 import pytest
 import trio
 
@@ -16,6 +17,8 @@ from cli.mail_sink import mail_sink
 from runtime.policies import Pipeline
 from runtime.rotation import RotatingSecret
 
+PATIENCE_S = 60.0
+
 
 @pytest.mark.trio
 async def test_every_mail_is_a_file_and_only_so_many_are_kept(
@@ -24,7 +27,8 @@ async def test_every_mail_is_a_file_and_only_so_many_are_kept(
     monkeypatch.setattr(sinks, "KEPT_MAX", 3)
     for start in (0, 4):
         async with mail_sink(tmp_path / "outbox") as sink:
-            pipeline = Pipeline("smtp", SMTP, Random(1))
+            patient = attrs.evolve(SMTP, deadline_s=PATIENCE_S, attempt_s=PATIENCE_S)
+            pipeline = Pipeline("smtp", patient, Random(1))
             mailer = SmtpMailer(RotatingSecret(sink.url), "a@b.example", pipeline, threads_max=2)
             for number in range(start, start + 4):
                 mail = Mail(to=f"c{number}@example.com", subject="Hi", text=f".{number}\nümläut\n")

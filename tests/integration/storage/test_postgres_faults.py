@@ -252,10 +252,11 @@ async def test_a_cancelled_query_is_gone_from_the_server(far: Far) -> None:
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.002], ids=["near", "far"])
 async def test_after_a_thousand_cancellations_every_answer_belongs_to_its_question(
-    far: Far, delay_s: float
+    far: Far, delay_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection in mid-protocol would answer the question before, or none; a cancel request
     that comes too late would hit the next question."""
+    monkeypatch.setattr(postgres_adapter, "WRITE_TIMEOUT_S", 60.0)
     if delay_s:
         far.proxy.delay(delay_s, delay_s / 2)
     random = Random(6)
