@@ -256,6 +256,7 @@ class Intruders:
             await self.compare(place, operation, Role.OWNER)
 
     async def compare(self, place: Place, operation: Json, role: Role) -> None:
+        """Of what the one has caused and the other not yet, nothing is left to the next ones."""
         kind = kind_of(place.name)
         if kind not in self.known:
             self.unknown.add(kind)
@@ -265,6 +266,8 @@ class Intruders:
             self.tried.add(str(place))
             nothing = await self.send(first, place, operation, role, nobodys(kind, id_, number))
             found = await self.send(second, place, operation, role, id_)
+            if place.method != "GET" and found[0] < 300:
+                await settled(self.api, self.handle)
             self.statuses[found[0]] += 1
             self.looked += bool(found[2])
             if found != nothing:

@@ -8,12 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import attrs
 import httpx
 import pytest
 import trio
 
 from actors.auth.messages import Role
 from actors.core.messages import MERCHANTS, ChangePlan, Plan
+from gateway import api_integrations
 from runtime import host
 from runtime.storage import AcrossMerchants, DatabaseHandle
 from tests.integration.gateway.helpers import (
@@ -318,6 +320,14 @@ ORDER: dict[str, Any] = {
 }
 
 
+@pytest.fixture
+def patient_webhooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that stands still for a second sends no shop away."""
+    routes = tuple(attrs.evolve(route, deadline_s=None) for route in api_integrations.ROUTES)
+    monkeypatch.setattr(api_integrations, "ROUTES", routes)
+
+
+@pytest.mark.usefixtures("patient_webhooks")
 async def test_a_shop_sends_what_happens(tmp_path: Path, lasting_url: str) -> None:
     handle = DatabaseHandle(patient_pipeline())
     async with running_tree(tmp_path, handle=handle, url=lasting_url) as api:
