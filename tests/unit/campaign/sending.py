@@ -70,8 +70,10 @@ from runtime.jobs import JOBS, Enqueue, Job, ListDeadLetters, NewJob, PutBack
 from runtime.journal import JOURNAL, Append
 from runtime.ownership import Ownership
 from runtime.ports import Ports, VirtualClock, seeded_ports
-from runtime.storage import Database, DatabaseHandle, Entry, open_database
+from runtime.storage import Database, DatabaseHandle, Entry
 from runtime.storage.outbox import outbox_write
+from runtime.storage.sqlite import connect_memory, open_sqlite_memory
+from runtime.storage.sqlite_templates import template_of
 from supervisors.application import MIGRATIONS as ALL_MIGRATIONS
 from supervisors.cache import cache_child
 from supervisors.platform import DatabaseSpec, platform
@@ -428,7 +430,7 @@ def _supervisor(id_: str, start: Any) -> ChildSpec:
 @asynccontextmanager
 async def world(seed: int = 1) -> AsyncIterator[World]:
     """An empty store, and nothing that runs yet."""
-    real = await open_database("sqlite:///:memory:")
+    real = open_sqlite_memory(connect_memory(template_of(MIGRATIONS)))
     ports = seeded_ports(seed, START, VirtualClock(START))
     yield World(real, ports, FakeProvider(), FakeProvider())
     await real.close()

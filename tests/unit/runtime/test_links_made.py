@@ -25,6 +25,8 @@ from tests.virtual import run_virtually
 
 pytestmark = pytest.mark.trio(run=run_virtually)
 
+SOON = LinkLimits(backoff_cap_s=1.0)
+
 
 async def test_a_secret_that_cannot_be_read_for_a_while_ends_no_dialer() -> None:
     network = virtual_network()
@@ -39,7 +41,9 @@ async def test_a_secret_that_cannot_be_read_for_a_while_ends_no_dialer() -> None
     async with (
         running_shard("one", network.node("one"), peers, listen="a"),
         running_shard("two", network.node("two"), peers, listen="b"),
-        running_shard("three", network.node("three"), dialing, secrets=secrets) as three,
+        running_shard(
+            "three", network.node("three"), dialing, secrets=secrets, limits=LinkLimits()
+        ) as three,
     ):
         await trio.sleep(60.0)
         for peer in ("one", "two"):
@@ -81,7 +85,7 @@ async def test_a_peer_that_is_refused_again_and_again_is_warned_of_once_a_minute
     with structlog.testing.capture_logs() as logs:
         async with (
             running_shard("one", network.node("one"), (peer_of("two"),), listen="a"),
-            running_shard("stranger", network.node("stranger"), dialing),
+            running_shard("stranger", network.node("stranger"), dialing, limits=LinkLimits()),
         ):
             await trio.sleep(90)
     events = [entry["event"] for entry in logs if entry["log_level"] == "warning"]
@@ -112,7 +116,7 @@ async def test_while_a_secret_is_replaced_both_are_good_and_afterwards_the_new_o
     node = network.node
     async with (
         running_shard("one", node("one"), peers, listen="a", secrets=lambda: listening),
-        running_shard("two", node("two"), dialing, secrets=lambda: dialling) as two,
+        running_shard("two", node("two"), dialing, secrets=lambda: dialling, limits=SOON) as two,
     ):
         for here, there, good in (
             ([SECRET], [SECRET], True),
