@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 SERVE = ("serve", "--http-bind", "127.0.0.1:0", "--shutdown-delay-s", "0")
 HEADER = "order_id,customer_id,ordered_at,items,total,currency\n"
-MANY = 10_000
+MANY = 4_000
 
 
 @pytest.fixture
