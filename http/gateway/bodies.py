@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -108,6 +109,7 @@ def query_decoder(type_: Any) -> Decode:
     return read
 
 
+@cache
 def _instants_of(type_: Any) -> tuple[str, ...]:
     """The parameters that are points in time."""
     fields = msgspec.inspect.type_info(type_).fields  # type: ignore[attr-defined]
