@@ -104,9 +104,11 @@ class SessionPool:
                 try:
                     return await self._open()
                 except DatabaseAway:
-                    if not self._refused or not self._lent:
+                    # One may have come back meanwhile.
+                    if not self._refused or not (self._idle or self._lent):
                         raise
-                await self._returned.wait()
+                if not self._idle:
+                    await self._returned.wait()
                 session = self._take_idle()
                 if session is not None:
                     return session

@@ -1,0 +1,85 @@
+"""Sessions of PostgreSQL that are shared while nobody can log in, without a server."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import attrs
+import pytest
+import structlog
+import trio
+
+from runtime import host
+from runtime.storage.errors import DatabaseAway
+from runtime.storage.postgres_pool import SessionPool
+from runtime.storage.postgres_session import Session
+from runtime.trouble import Trouble
+from tests.servers import unhurried_postgres
+
+pytestmark = pytest.mark.trio(run=host.run)
+
+
+@pytest.fixture(autouse=True)
+def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    unhurried_postgres(monkeypatch)
+
+
+class Connection:
+    """Is there, and at rest."""
+
+    closed = False
+
+    def is_closed(self) -> bool:
+        return self.closed
+
+    def terminate(self) -> None:
+        self.closed = True
+
+
+@attrs.define
+class Server:
+    """Lets one client in; the next ones wait for the `verdict`, and are turned away."""
+
+    let_in: int = 0
+    asked: int = 0
+    verdict: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    async def connect(self, generation: int, _timeout_s: float) -> Session:
+        self.asked += 1
+        if not self.let_in:
+            self.let_in += 1
+            connection: Any = Connection()
+            return Session(connection, generation)
+        await self.verdict.wait()
+        raise asyncpg.InvalidPasswordError("another password")
+
+
+def pool_of(server: Server) -> SessionPool:
+    log = structlog.get_logger("test")
+    return SessionPool(server.connect, 4, Trouble(log, "database_away", "database_reached_again"))
+
+
+async def test_a_session_that_came_back_while_the_login_was_refused_is_taken() -> None:
+    server = Server()
+    pool, got = pool_of(server), trio.Event()
+
+    async def come() -> None:
+        async with pool.session():
+            got.set()
+
+    async with trio.open_nursery() as nursery:
+        async with pool.session():
+            nursery.start_soon(come)
+            while server.asked < 2:
+                await trio.lowlevel.checkpoint()
+        server.verdict.set()
+    assert got.is_set()
+    assert pool.statistics().opened == 1
+
+
+async def test_who_finds_no_session_of_others_is_told_that_the_login_was_refused() -> None:
+    server = Server(let_in=1)
+    server.verdict.set()
+    with pytest.raises(DatabaseAway, match="another password"):
+        async with pool_of(server).session():
+            pass
