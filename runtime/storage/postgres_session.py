@@ -210,8 +210,9 @@ class Session:
         return not self.closed
 
     async def close(self) -> None:
-        """Say good-bye to the server."""
-        await self.connection.close(timeout=1.0)
+        """Say good-bye to the server. Where that fails, the driver drops the connection."""
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            await self.connection.close(timeout=1.0)
 
     def terminate(self) -> None:
         """Drop the connection without a word, once a cancellation that is on its way has got to the

@@ -1,4 +1,4 @@
-"""Sessions of PostgreSQL that are shared while nobody can log in, without a server."""
+"""Sessions of PostgreSQL, without a server: shared while nobody can log in, and closed."""
 
 import asyncio
 from typing import Any
@@ -25,7 +25,7 @@ def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Connection:
-    """Is there, and at rest."""
+    """Is there, and at rest. Its server never hears that it is closed."""
 
     closed = False
 
@@ -35,20 +35,25 @@ class Connection:
     def terminate(self) -> None:
         self.closed = True
 
+    async def close(self, timeout: float) -> None:
+        self.terminate()
+        raise TimeoutError
+
 
 @attrs.define
 class Server:
-    """Lets one client in; the next ones wait for the `verdict`, and are turned away."""
+    """Lets so many clients in; the next ones wait for the `verdict`, and are turned away."""
 
-    let_in: int = 0
+    lets_in: int = 1
+    connections: list[Connection] = attrs.field(factory=list)
     asked: int = 0
     verdict: asyncio.Event = attrs.field(factory=asyncio.Event)
 
     async def connect(self, generation: int, _timeout_s: float) -> Session:
         self.asked += 1
-        if not self.let_in:
-            self.let_in += 1
-            connection: Any = Connection()
+        if len(self.connections) < self.lets_in:
+            self.connections.append(Connection())
+            connection: Any = self.connections[-1]
             return Session(connection, generation)
         await self.verdict.wait()
         raise asyncpg.InvalidPasswordError("another password")
@@ -78,8 +83,17 @@ async def test_a_session_that_came_back_while_the_login_was_refused_is_taken() -
 
 
 async def test_who_finds_no_session_of_others_is_told_that_the_login_was_refused() -> None:
-    server = Server(let_in=1)
+    server = Server(lets_in=0)
     server.verdict.set()
     with pytest.raises(DatabaseAway, match="another password"):
         async with pool_of(server).session():
             pass
+
+
+async def test_all_are_closed_although_the_server_hears_of_none() -> None:
+    server = Server(lets_in=3)
+    pool = pool_of(server)
+    async with pool.session(), pool.session(), pool.session():
+        pass
+    await pool.close()
+    assert [connection.closed for connection in server.connections] == [True] * 3
