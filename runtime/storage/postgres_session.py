@@ -261,7 +261,11 @@ async def connect(
         max_cached_statement_lifetime=0,
         server_settings={**SERVER_SETTINGS, **settings},
     )
-    await register(connection)
+    try:
+        await register(connection)
+    except BaseException:
+        connection.terminate()
+        raise
     return Session(connection, generation)
 
 

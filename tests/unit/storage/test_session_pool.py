@@ -12,7 +12,7 @@ import trio
 from runtime import host
 from runtime.storage.errors import DatabaseAway
 from runtime.storage.postgres_pool import SessionPool
-from runtime.storage.postgres_session import Session
+from runtime.storage.postgres_session import Session, connect
 from runtime.trouble import Trouble
 from tests.servers import unhurried_postgres
 
@@ -38,6 +38,9 @@ class Connection:
     async def close(self, timeout: float) -> None:
         self.terminate()
         raise TimeoutError
+
+    async def set_type_codec(self, *_arguments: str, **_options: object) -> None:
+        await asyncio.sleep(60)
 
 
 @attrs.define
@@ -97,3 +100,24 @@ async def test_all_are_closed_although_the_server_hears_of_none() -> None:
         pass
     await pool.close()
     assert [connection.closed for connection in server.connections] == [True] * 3
+
+
+async def test_a_connection_that_is_given_up_before_it_can_be_used_is_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[Connection] = []
+
+    async def connected(*_arguments: str, **_options: object) -> Connection:
+        opened.append(Connection())
+        return opened[-1]
+
+    async def come() -> None:
+        await host.call(connect, "postgresql://", 0, 60.0, {}, None)
+
+    monkeypatch.setattr(asyncpg, "connect", connected)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(come)
+        while not opened:
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert opened[0].closed
