@@ -291,8 +291,10 @@ class PostgresServer(Server):
             return
         self.prepare()
         self.start()
-        self._make_schema()
-        self.stop()
+        try:
+            self._make_schema()
+        finally:
+            self.stop()
 
     @staticmethod
     def _own(path: Path) -> None:
