@@ -393,6 +393,7 @@ def unhurried_postgres(monkeypatch: pytest.MonkeyPatch) -> None:
     storage = "runtime.storage.postgres"
     for limit in (
         f"{storage}.CONNECT_TIMEOUT_S",
+        f"{storage}.MIGRATION_CONNECT_S",
         f"{storage}.WRITE_TIMEOUT_S",
         f"{storage}_pool.CONNECT_TIMEOUT_S",
         f"{storage}_pool.SHARE_TIMEOUT_S",

@@ -64,6 +64,9 @@ MIGRATION_LOCK_TIMEOUT_S = 60.0
 MIGRATION_TIMEOUT_S = 600.0
 """For one statement, on the server; the driver would cut it off after twice that."""
 
+MIGRATION_CONNECT_S = 5.0
+"""Who changes the schema can do nothing else meanwhile, and nobody waits for an answer."""
+
 MIGRATION_SETTINGS = {IDLE_IN_TRANSACTION: "30s"}
 """A process that stood still for seconds within a migration may go on: `migrate` does not begin
 again. Who waits for the schema waits for longer than that."""
@@ -148,9 +151,10 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def as_owner(self) -> AsyncIterator[Database]:
-        with translated_connecting(CONNECT_TIMEOUT_S):
+        limit_s = MIGRATION_CONNECT_S
+        with translated_connecting(limit_s):
             session = await host.call(
-                log_in, self._url, 0, CONNECT_TIMEOUT_S, MIGRATION_SETTINGS, 2 * MIGRATION_TIMEOUT_S
+                log_in, self._url, 0, limit_s, MIGRATION_SETTINGS, 2 * MIGRATION_TIMEOUT_S
             )
         try:
             owner = _Owner(session)
