@@ -20,7 +20,7 @@ from runtime.storage.postgres import PostgresDatabase
 from supervisors.application import MIGRATIONS
 from tests.integration.cli.program import Running, started
 from tests.integration.jobs.worker import GO, QUEUE
-from tests.servers import PostgresServer
+from tests.servers import PostgresServer, unhurried_postgres
 from tests.stores import unhurried
 
 pytestmark = [pytest.mark.trio(run=host.run), pytest.mark.slow]
@@ -71,7 +71,8 @@ class Queue:
 
 
 @pytest.fixture
-async def queue(postgres: PostgresServer) -> AsyncIterator[Queue]:
+async def queue(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Queue]:
+    unhurried_postgres(monkeypatch)
     url = postgres.migrated_database()
     database = PostgresDatabase(url, 4, role=None)
     await migrate(database, MIGRATIONS, datetime.now(UTC))

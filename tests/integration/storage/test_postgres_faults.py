@@ -34,7 +34,7 @@ from tests.integration.storage.far import (
 )
 from tests.noise import noise
 from tests.proxy import BOTH_WAYS, Direction
-from tests.servers import PostgresServer, running
+from tests.servers import PostgresServer, running, unhurried_postgres
 from tests.stores import patient_pipeline
 
 pytestmark = [pytest.mark.trio(run=host.run), pytest.mark.slow]
@@ -256,7 +256,7 @@ async def test_after_a_thousand_cancellations_every_answer_belongs_to_its_questi
 ) -> None:
     """A connection in mid-protocol would answer the question before, or none; a cancel request
     that comes too late would hit the next question."""
-    monkeypatch.setattr(postgres_adapter, "WRITE_TIMEOUT_S", 60.0)
+    unhurried_postgres(monkeypatch)
     if delay_s:
         far.proxy.delay(delay_s, delay_s / 2)
     random = Random(6)
@@ -450,7 +450,10 @@ async def test_a_commit_whose_answer_is_swallowed_is_unknown_at_the_writers_limi
 # Shares
 
 
-async def test_a_domain_that_hangs_leaves_the_others_their_connections(far: Far) -> None:
+async def test_a_domain_that_hangs_leaves_the_others_their_connections(
+    far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unhurried_postgres(monkeypatch)
     handle = DatabaseHandle(patient_pipeline())
     handle.attach(far.store)
     hanging, other = handle.share("campaign"), handle.share("points")
