@@ -8,14 +8,15 @@ import pytest
 from runtime.storage import migrate
 from runtime.storage.postgres import PostgresDatabase
 from supervisors.application import MIGRATIONS
-from tests.servers import PostgresServer
+from tests.servers import PostgresServer, unhurried_postgres
 from tests.stores import unhurried
 
 CONNECTIONS = 6
 
 
 @pytest.fixture
-def url(postgres: PostgresServer) -> str:
+def url(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    unhurried_postgres(monkeypatch)
     return postgres.migrated_database()
 
 

@@ -11,7 +11,7 @@ from runtime import host
 from runtime.storage import CommitUnknown, Database, Statement, StorageUnavailable, Write
 from runtime.storage.postgres import PostgresDatabase
 from runtime.storage.sqlite import SqliteDatabase, open_sqlite_file
-from tests.servers import PostgresServer, running
+from tests.servers import PostgresServer, running, unhurried_postgres
 from tests.stores import unhurried
 
 pytestmark = [pytest.mark.trio(run=host.run), pytest.mark.slow]
@@ -97,8 +97,11 @@ async def test_sqlite_that_loses_its_power_loses_only_the_last_commits_nobody_sy
     assert found == {tuple(range(1, last + 1)) for last in (3, 4, 5, 6)}
 
 
-async def test_postgresql_that_is_killed_loses_only_the_last_commits_nobody_synced() -> None:
+async def test_postgresql_that_is_killed_loses_only_the_last_commits_nobody_synced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Clause J13: one statement, and a transaction of several."""
+    unhurried_postgres(monkeypatch)
     with running(PostgresServer) as server:
         url = server.new_database()
         store = PostgresDatabase(url, 4, None)
