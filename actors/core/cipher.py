@@ -4,7 +4,9 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
+from functools import lru_cache
 from random import Random
+from typing import NamedTuple
 
 import attrs
 from cryptography.exceptions import InvalidTag
@@ -14,6 +16,9 @@ from actors.core.errors import Unsealable
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
+
+ABOUTS_KEPT = 1_024
+"""Of merchants and purposes, which come again and again."""
 
 CONTACT_INDEX_DIGITS = 32
 """128 bits, which nobody hits by chance. An index of random values costs a page for almost each of
@@ -32,8 +37,7 @@ class DataKeys:
         return max(self.versions)
 
 
-@attrs.frozen
-class Sealed:
+class Sealed(NamedTuple):
     """`text` is base 64 of nonce, ciphertext and tag; `version` says which key it needs."""
 
     text: str
@@ -52,6 +56,16 @@ def with_next_version(keys: DataKeys) -> DataKeys:
     return attrs.evolve(keys, versions={**keys.versions, keys.current + 1: fresh})
 
 
+@attrs.frozen
+class _Tools:
+    """Made of keys once, not for each text. `indexer` is to be copied: setting up its key takes as
+    long as all the rest."""
+
+    current: int
+    ciphers: Mapping[int, AESGCM]
+    indexer: hmac.HMAC
+
+
 class Vault:
     """Seals, opens and indexes with the keys that it was given last.
 
@@ -61,7 +75,7 @@ class Vault:
 
     def __init__(self, keys: DataKeys | None = None) -> None:
         self._keys: DataKeys | None = None
-        self._ciphers: dict[int, AESGCM] = {}
+        self._tools: _Tools | None = None
         if keys is not None:
             self.replace(keys)
 
@@ -70,7 +84,9 @@ class Vault:
         if keys == self._keys:
             return False
         self._keys = keys
-        self._ciphers = {version: AESGCM(key) for version, key in keys.versions.items()}
+        ciphers = {version: AESGCM(key) for version, key in keys.versions.items()}
+        indexer = hmac.new(keys.index, digestmod=hashlib.sha256)
+        self._tools = _Tools(keys.current, ciphers, indexer)
         return True
 
     @property
@@ -78,22 +94,21 @@ class Vault:
         """The version that seals."""
         return self._known().current
 
-    def _known(self) -> DataKeys:
-        if self._keys is None:
+    def _known(self) -> "_Tools":
+        if self._tools is None:
             raise Unsealable("no keys were read yet")
-        return self._keys
+        return self._tools
 
     def seal(self, merchant_id: str, purpose: str, text: str, random: Random) -> Sealed:
         """`random` makes the nonce, which has to be another one each time, and no secret."""
-        version = self.current
-        nonce = random.randbytes(NONCE_BYTES)
+        tools, nonce = self._known(), random.randbytes(NONCE_BYTES)
         about = _about(merchant_id, purpose)
-        sealed = self._ciphers[version].encrypt(nonce, text.encode(), about)
-        return Sealed(base64.b64encode(nonce + sealed).decode(), version)
+        sealed = tools.ciphers[tools.current].encrypt(nonce, text.encode(), about)
+        return Sealed(base64.b64encode(nonce + sealed).decode(), tools.current)
 
     def open(self, merchant_id: str, purpose: str, sealed: Sealed) -> str:
         """The text. Raises `Unsealable`."""
-        cipher = self._ciphers.get(sealed.version)
+        cipher = self._known().ciphers.get(sealed.version)
         if cipher is None:
             raise Unsealable(f"{purpose}: there is no key of version {sealed.version}")
         try:
@@ -108,13 +123,15 @@ class Vault:
     def blind_index(self, merchant_id: str, purpose: str, text: str) -> str:
         """64 hexadecimal digits, the same for the same text of a merchant."""
         about = _about(merchant_id, purpose)
-        message = len(about).to_bytes(4, "big") + about + text.encode()
-        return hmac.new(self._known().index, message, hashlib.sha256).hexdigest()
+        digest = self._known().indexer.copy()
+        digest.update(len(about).to_bytes(4, "big") + about + text.encode())
+        return digest.hexdigest()
 
     def contact_index(self, merchant_id: str, kind: str, key: str) -> str:
         """The beginning of the blind index, by which customers are found."""
         return self.blind_index(merchant_id, kind, key)[:CONTACT_INDEX_DIGITS]
 
 
+@lru_cache(maxsize=ABOUTS_KEPT)
 def _about(merchant_id: str, purpose: str) -> bytes:
     return f"{purpose}\0{merchant_id}".encode()

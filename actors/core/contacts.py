@@ -90,4 +90,6 @@ def search_name(name: str | None) -> str | None:
     if name is None:
         return None
     decomposed = unicodedata.normalize("NFKD", name.casefold())
-    return "".join(c for c in decomposed if not unicodedata.combining(c))[: 2 * NAME_MAX]
+    if not decomposed.isascii():
+        decomposed = "".join(c for c in decomposed if not unicodedata.combining(c))
+    return decomposed[: 2 * NAME_MAX]

@@ -1,7 +1,8 @@
 """What is written so that a customer becomes as somebody wants it, decided without I/O."""
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from datetime import datetime
+from typing import NamedTuple
 
 import attrs
 
@@ -39,23 +40,23 @@ Seal = Callable[[str, str, str], Sealed]
 """Seals a text for a merchant and a purpose."""
 
 
+class WantedContact(NamedTuple):
+    """`text` is as given, `claim` has its blind index; both are None where there is to be none."""
+
+    kind: ContactKind
+    text: str | None
+    claim: Claim | None
+
+
 @attrs.frozen(kw_only=True)
 class Wanted:
-    """What a customer is to be like. Texts are as given, `indexes` tells their blind indexes."""
+    """What a customer is to be like, and the only one to have: `claims`."""
 
     display_name: str | Keep | None = KEEP
-    contacts: Mapping[ContactKind, str | None] = attrs.field(factory=dict, repr=False)
-    indexes: Mapping[ContactKind, str] = attrs.field(factory=dict)
+    contacts: tuple[WantedContact, ...] = attrs.field(default=(), repr=False)
     external_ids: tuple[ExternalId, ...] | Keep = KEEP
     consents: tuple[tuple[Channel, bool], ...] = ()
-
-    def claims(self) -> Iterator[Claim]:
-        """What it must be the only one to have."""
-        for kind, index in self.indexes.items():
-            yield kind.value, index
-        if not isinstance(self.external_ids, Keep):
-            for external in self.external_ids:
-                yield claim_of(external)
+    claims: tuple[Claim, ...] = ()
 
 
 def claim_of(external: ExternalId) -> Claim:
@@ -67,7 +68,7 @@ def wanted(
     merchant_id: str,
     *,
     display_name: str | Keep | None = KEEP,
-    contacts: Mapping[ContactKind, str | Keep | None] | None = None,
+    contacts: Iterable[tuple[ContactKind, str | Keep | None]] = (),
     external_ids: tuple[ExternalId, ...] | Keep = KEEP,
     consents: tuple[tuple[Channel, bool], ...] = (),
 ) -> Wanted | Refusal:
@@ -76,17 +77,17 @@ def wanted(
         refusal = check_name(display_name)
         if refusal is not None:
             return refusal
-    changed: dict[ContactKind, str | None] = {}
-    indexes: dict[ContactKind, str] = {}
-    for kind, text in (contacts or {}).items():
+    changed: list[WantedContact] = []
+    claims: list[Claim] = []
+    for kind, text in contacts:
         if isinstance(text, Keep):
             continue
-        changed[kind] = text.strip() if text is not None else None
-        if text is not None:
-            key = contact_key(kind, text)
-            if isinstance(key, Refusal):
-                return key
-            indexes[kind] = vault.contact_index(merchant_id, kind.value, key)
+        contact = _wanted_contact(vault, merchant_id, kind, text)
+        if isinstance(contact, Refusal):
+            return contact
+        changed.append(contact)
+        if contact.claim is not None:
+            claims.append(contact.claim)
     if not isinstance(external_ids, Keep):
         if len(external_ids) > MAX_EXTERNAL_IDS:
             detail = f"a customer has at most {MAX_EXTERNAL_IDS} external ids"
@@ -94,17 +95,29 @@ def wanted(
         refusal = next(filter(None, map(check_external_id, external_ids)), None)
         if refusal is not None:
             return refusal
+        claims += map(claim_of, external_ids)
     return Wanted(
         display_name=display_name,
-        contacts=changed,
-        indexes=indexes,
+        contacts=tuple(changed),
         external_ids=external_ids,
         consents=consents,
+        claims=tuple(claims),
     )
 
 
-@attrs.frozen
-class Change:
+def _wanted_contact(
+    vault: Vault, merchant_id: str, kind: ContactKind, text: str | None
+) -> WantedContact | Refusal:
+    if text is None:
+        return WantedContact(kind, None, None)
+    key = contact_key(kind, text)
+    if isinstance(key, Refusal):
+        return key
+    name = kind.value
+    return WantedContact(kind, text.strip(), (name, vault.contact_index(merchant_id, name, key)))
+
+
+class Change(NamedTuple):
     """The customer as it will be, and the writes that make it so."""
 
     customer: StoredCustomer
@@ -123,111 +136,120 @@ class Changer:
     def create(self, merchant_id: str, customer_id: str, wish: Wanted) -> Change | Refusal:
         """A new customer."""
         name = wish.display_name if not isinstance(wish.display_name, Keep) else None
-        blank = StoredCustomer(merchant_id, customer_id, name, self.now)
+        becoming = _Becoming(merchant_id, customer_id, name, self.now)
         row = (merchant_id, customer_id, name, search_name(name), self.now)
-        rest = self._rest(blank, wish)
-        if isinstance(rest, Refusal):
-            return rest
-        return Change(rest.customer, (Write(INSERT_CUSTOMER, row), *rest.writes))
+        becoming.writes.append(Write(INSERT_CUSTOMER, row))
+        return self._rest(becoming, wish)
 
     def change(self, stored: StoredCustomer, wish: Wanted) -> Change | Refusal:
         """A customer that is there; without writes where it is as wanted already."""
         refusal = alive(stored)
         if refusal is not None:
             return refusal
-        name = wish.display_name
-        writes: tuple[Write, ...] = ()
+        becoming, name = _Becoming.of(stored), wish.display_name
         if not isinstance(name, Keep) and name != stored.display_name:
             row = (stored.merchant_id, stored.customer_id, name, search_name(name))
-            writes = (Write(RENAME_CUSTOMER, row),)
-            stored = attrs.evolve(stored, display_name=name)
-        rest = self._rest(stored, wish)
-        if isinstance(rest, Refusal):
-            return rest
-        return Change(rest.customer, (*writes, *rest.writes))
+            becoming.writes.append(Write(RENAME_CUSTOMER, row))
+            becoming.display_name = name
+        return self._rest(becoming, wish)
 
-    def _rest(self, stored: StoredCustomer, wish: Wanted) -> Change | Refusal:
+    def _rest(self, becoming: "_Becoming", wish: Wanted) -> Change | Refusal:
         """Contacts, external ids and consents."""
-        taken = next((c for c in wish.claims() if self._is_taken(c, stored.customer_id)), None)
-        if taken is not None:
-            return refused_claim(taken)
-        becoming = _Becoming(stored)
-        for kind, text in wish.contacts.items():
-            self._contact(becoming, kind, text, wish.indexes.get(kind, ""))
+        customer_id = becoming.customer_id
+        for claim in wish.claims:
+            if self.owners.get(claim, customer_id) != customer_id:
+                return refused_claim(claim)
+        for contact in wish.contacts:
+            self._contact(becoming, contact)
         if not isinstance(wish.external_ids, Keep):
             self._external_ids(becoming, wish.external_ids)
         for channel, granted in wish.consents:
             self._consent(becoming, channel, granted)
         return becoming.change()
 
-    def _is_taken(self, claim: Claim, customer_id: str) -> bool:
-        return self.owners.get(claim, customer_id) != customer_id
-
-    def _contact(
-        self, becoming: "_Becoming", kind: ContactKind, text: str | None, index: str
-    ) -> None:
-        customer, old = becoming.stored, becoming.contacts.get(kind)
-        if (old.index if old is not None else "") == index:
+    def _contact(self, becoming: "_Becoming", wanted: WantedContact) -> None:
+        kind, claim = wanted.kind, wanted.claim
+        old = becoming.contacts.get(kind)
+        if (old.index if old is not None else None) == (claim[1] if claim is not None else None):
             return
-        key = (customer.merchant_id, customer.customer_id, kind.value)
         if old is not None:
             self.owners.pop((kind.value, old.index), None)
-        if text is None:
-            becoming.writes.append(Write(DELETE_CONTACT, key))
+        if wanted.text is None or claim is None:
+            row = (becoming.merchant_id, becoming.customer_id, kind.value)
+            becoming.writes.append(Write(DELETE_CONTACT, row))
             del becoming.contacts[kind]
-            return
-        self.owners[kind.value, index] = customer.customer_id
-        sealed = self.seal(customer.merchant_id, kind.value, text)
-        row = (*key, sealed.text, sealed.version, index)
+        else:
+            self._put_contact(becoming, kind, wanted.text, claim)
+
+    def _put_contact(
+        self, becoming: "_Becoming", kind: ContactKind, text: str, claim: Claim
+    ) -> None:
+        merchant_id, customer_id = becoming.merchant_id, becoming.customer_id
+        name, index = claim
+        self.owners[claim] = customer_id
+        sealed = self.seal(merchant_id, name, text)
+        row = (merchant_id, customer_id, name, sealed.text, sealed.version, index)
         becoming.writes.append(Write(PUT_CONTACT, row))
         becoming.contacts[kind] = StoredContact(kind, sealed.text, sealed.version, index)
 
     def _external_ids(self, becoming: "_Becoming", ids: tuple[ExternalId, ...]) -> None:
-        customer = becoming.stored
-        merchant_id = customer.merchant_id
-        for gone in customer.external_ids:
+        merchant_id, before = becoming.merchant_id, becoming.external_ids
+        for gone in before:
             if gone not in ids:
                 self.owners.pop(claim_of(gone), None)
                 row: tuple[str, ...] = (merchant_id, gone.source, gone.external_id)
                 becoming.writes.append(Write(DELETE_EXTERNAL_ID, row))
         becoming.external_ids = tuple(dict.fromkeys(ids))
         for new in becoming.external_ids:
-            if new not in customer.external_ids:
-                self.owners[claim_of(new)] = customer.customer_id
-                row = (merchant_id, new.source, new.external_id, customer.customer_id)
+            if new not in before:
+                self.owners[claim_of(new)] = becoming.customer_id
+                row = (merchant_id, new.source, new.external_id, becoming.customer_id)
                 becoming.writes.append(Write(INSERT_EXTERNAL_ID, row))
 
     def _consent(self, becoming: "_Becoming", channel: Channel, granted: bool) -> None:
-        customer, old = becoming.stored, becoming.consents.get(channel)
+        old = becoming.consents.get(channel)
         if old is not None and old.granted == granted:
             return
         consent = becoming.consents[channel] = Consent(channel, granted, self.origin, self.now)
-        write = consent_write(customer.merchant_id, customer.customer_id, consent)
+        write = consent_write(becoming.merchant_id, becoming.customer_id, consent)
         becoming.writes.append(write)
 
 
 class _Becoming:
-    """What a customer is about to be."""
+    """What a customer is about to be that was neither merged nor erased."""
 
-    def __init__(self, stored: StoredCustomer) -> None:
-        self.stored = stored
-        self.contacts = {contact.kind: contact for contact in stored.contacts}
-        self.external_ids = stored.external_ids
-        self.consents = {consent.channel: consent for consent in stored.consents}
+    def __init__(
+        self, merchant_id: str, customer_id: str, display_name: str | None, created_at: datetime
+    ) -> None:
+        self.merchant_id = merchant_id
+        self.customer_id = customer_id
+        self.display_name = display_name
+        self.created_at = created_at
+        self.contacts: dict[ContactKind, StoredContact] = {}
+        self.external_ids: tuple[ExternalId, ...] = ()
+        self.consents: dict[Channel, Consent] = {}
         self.writes: list[Write] = []
 
+    @classmethod
+    def of(cls, stored: StoredCustomer) -> "_Becoming":
+        """As it is now."""
+        becoming = cls(
+            stored.merchant_id, stored.customer_id, stored.display_name, stored.created_at
+        )
+        becoming.contacts = {contact.kind: contact for contact in stored.contacts}
+        becoming.external_ids = stored.external_ids
+        becoming.consents = {consent.channel: consent for consent in stored.consents}
+        return becoming
+
     def change(self) -> Change:
-        old = self.stored
         customer = StoredCustomer(
-            old.merchant_id,
-            old.customer_id,
-            old.display_name,
-            old.created_at,
-            old.merged_into,
-            old.erased_at,
-            tuple(self.contacts.values()),
-            self.external_ids,
-            tuple(self.consents.values()),
+            self.merchant_id,
+            self.customer_id,
+            self.display_name,
+            self.created_at,
+            contacts=tuple(self.contacts.values()),
+            external_ids=self.external_ids,
+            consents=tuple(self.consents.values()),
         )
         return Change(customer, tuple(self.writes))
 

@@ -103,7 +103,7 @@ class Customers(Actor):
         refusal = room.take_customer()
         if refusal is not None:
             return exists if await self._store.load(merchant_id, (customer_id,)) else refusal
-        owners = await self._store.owners(merchant_id, wish.claims())
+        owners = await self._store.owners(merchant_id, wish.claims)
         change = self._store.changer(self.system, owners, API).create(
             merchant_id, customer_id, wish
         )
@@ -167,7 +167,7 @@ class Customers(Actor):
             stored = (await self._store.load(merchant_id, (customer_id,))).get(customer_id)
             if stored is None:
                 return unknown(customer_id)
-            owners = await self._store.owners(merchant_id, wish.claims())
+            owners = await self._store.owners(merchant_id, wish.claims)
             change = self._store.changer(self.system, owners, origin).change(stored, wish)
             if isinstance(change, Refusal):
                 return change
@@ -178,8 +178,8 @@ class Customers(Actor):
         return BUSY
 
 
-def _contacts(message: CreateCustomer | ChangeCustomer) -> dict[ContactKind, Any]:
-    return {ContactKind.EMAIL: message.email, ContactKind.PHONE: message.phone}
+def _contacts(message: CreateCustomer | ChangeCustomer) -> tuple[tuple[ContactKind, Any], ...]:
+    return (ContactKind.EMAIL, message.email), (ContactKind.PHONE, message.phone)
 
 
 def _exists(customer_id: str) -> Refusal:

@@ -1,6 +1,7 @@
 """Many customers of one merchant at once, as files and shops tell of them."""
 
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from typing import NamedTuple
 
 import attrs
 
@@ -19,8 +20,7 @@ from runtime.storage import Entry, Write
 Result = Upserted | Refusal
 
 
-@attrs.frozen
-class Asked:
+class Asked(NamedTuple):
     """One customer, checked: which one it is, unless it is new, and what it is to be like."""
 
     customer_id: str | None
@@ -29,10 +29,10 @@ class Asked:
 
 def checked(vault: Vault, merchant_id: str, data: CustomerData, owners: Owners) -> Asked | Refusal:
     """`owners` knows who has the external ids."""
-    contacts = {
-        ContactKind.EMAIL: data.email if data.email is not None else KEEP,
-        ContactKind.PHONE: data.phone if data.phone is not None else KEEP,
-    }
+    contacts = (
+        (ContactKind.EMAIL, data.email if data.email is not None else KEEP),
+        (ContactKind.PHONE, data.phone if data.phone is not None else KEEP),
+    )
     wish = wanted(
         vault,
         merchant_id,
@@ -68,7 +68,7 @@ async def all_checked(
 
 def claims(asked: Iterable[Asked | Refusal]) -> list[Claim]:
     """All that only one customer may have."""
-    return [claim for one in asked if isinstance(one, Asked) for claim in one.wish.claims()]
+    return [claim for one in asked if isinstance(one, Asked) for claim in one.wish.claims]
 
 
 @attrs.define
@@ -136,6 +136,8 @@ class Deciding:
 def _adding(wish: Wanted, stored: StoredCustomer) -> Wanted:
     """External ids are added to those that are there."""
     assert isinstance(wish.external_ids, tuple)  # noqa: S101 - `checked` made it so
+    if not wish.external_ids:
+        return attrs.evolve(wish, external_ids=KEEP)
     return attrs.evolve(wish, external_ids=(*stored.external_ids, *wish.external_ids))
 
 

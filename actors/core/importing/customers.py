@@ -26,6 +26,7 @@ CUSTOMER_COLUMNS = Columns(
 )
 
 DEFAULT_SOURCE = "import"
+NAME_PARTS = ("first_name", "last_name")
 CONSENTS = (
     ("email_consent", Channel.EMAIL),
     ("sms_consent", Channel.SMS),
@@ -38,6 +39,9 @@ class CustomerRows:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        self._has_parts = not layout.places.keys().isdisjoint(NAME_PARTS)
+        self._has_external_ids = "external_id" in layout.places
+        self._consent_columns = [each for each in CONSENTS if each[0] in layout.places]
 
     def parse(self, line: str) -> CustomerData:
         """The customer in a line. Raises `BadValue`, which never quotes an address or number."""
@@ -54,15 +58,17 @@ class CustomerRows:
         )
 
     def _name(self, values: Sequence[str]) -> str | None:
-        parts = [self._layout.value(values, name) for name in ("first_name", "last_name")]
-        name = self._layout.value(values, "name") or " ".join(filter(None, parts))
+        name = self._layout.value(values, "name")
+        if not name and self._has_parts:
+            parts = [self._layout.value(values, part) for part in NAME_PARTS]
+            name = " ".join(filter(None, parts))
         refusal = check_name(name or None)
         if refusal is not None:
             raise BadValue("name", "", refusal.detail)
         return name or None
 
     def _external_ids(self, values: Sequence[str], *, needed: bool) -> tuple[ExternalId, ...]:
-        text = self._layout.value(values, "external_id")
+        text = self._layout.value(values, "external_id") if self._has_external_ids else ""
         if not text:
             if needed:
                 raise BadValue("customer_id", "", "missing")
@@ -75,11 +81,12 @@ class CustomerRows:
         return (ExternalId(source, text),)
 
     def _consents(self, values: Sequence[str]) -> tuple[tuple[Channel, bool], ...]:
-        told = (
-            (channel, yes_or_no(name, self._layout.value(values, name)))
-            for name, channel in CONSENTS
-        )
-        return tuple((channel, granted) for channel, granted in told if granted is not None)
+        told = []
+        for name, channel in self._consent_columns:
+            granted = yes_or_no(name, self._layout.value(values, name))
+            if granted is not None:
+                told.append((channel, granted))
+        return tuple(told)
 
 
 def split_quietly(layout: Layout, line: str) -> list[str]:

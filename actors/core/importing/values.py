@@ -18,8 +18,9 @@ DATE_RULE = "not a date such as 2024-02-29 or with T12:30:00Z"
 DAYS_REMEMBERED = 10_000
 MAX_SHOWN = 80
 
-YES = frozenset({"yes", "y", "true", "1", "ja", "subscribed"})
-NO = frozenset({"no", "n", "false", "0", "nein", "not_subscribed", "unsubscribed"})
+YES = ("yes", "y", "true", "1", "ja", "subscribed")
+NO = ("no", "n", "false", "0", "nein", "not_subscribed", "unsubscribed")
+MEANINGS = dict.fromkeys(YES, True) | dict.fromkeys(NO, False)
 
 
 class BadValue(Exception):
@@ -76,9 +77,10 @@ def yes_or_no(column: str, text: str) -> bool | None:
     word = text.lower().replace(" ", "_")
     if not word:
         return None
-    if word not in YES | NO:
+    meaning = MEANINGS.get(word)
+    if meaning is None:
         raise BadValue(column, text, "neither yes nor no")
-    return word in YES
+    return meaning
 
 
 def past_moment(column: str, text: str, latest: datetime) -> datetime:

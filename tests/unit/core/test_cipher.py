@@ -1,9 +1,10 @@
 """Sealing, blind indexes, the file of keys, and the forms in which contacts are compared."""
 
+import hashlib
+import hmac
 from pathlib import Path
 from random import Random
 
-import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +32,7 @@ def test_one_changed_bit_is_noticed() -> None:
     vault = Vault(KEYS)
     sealed = vault.seal("flora", "email", "ada@example.com", Random(1))
     flipped = "A" if sealed.text[20] != "A" else "B"
-    broken = attrs.evolve(sealed, text=sealed.text[:20] + flipped + sealed.text[21:])
+    broken = sealed._replace(text=sealed.text[:20] + flipped + sealed.text[21:])
     for wrong in (broken, Sealed("no base 64!", 1), Sealed(sealed.text, 2)):
         with pytest.raises(Unsealable):
             vault.open("flora", "email", wrong)
@@ -52,6 +53,23 @@ def test_equal_addresses_of_two_merchants_have_different_indexes() -> None:
     vault = Vault(KEYS)
     indexes = {vault.blind_index(m, "email", "a@b.c") for m in ("flora", "rival")}
     assert len(indexes | {vault.blind_index("flora", "phone", "a@b.c")}) == 3
+
+
+@given(text=st.text(max_size=100))
+def test_a_blind_index_is_what_was_stored_for_the_same_text_ever_since(text: str) -> None:
+    message = b"\0\0\0\x0bemail\0flora" + text.encode()
+    expected = hmac.new(KEYS.index, message, hashlib.sha256).hexdigest()
+    assert Vault(KEYS).blind_index("flora", "email", text) == expected
+
+
+def test_without_keys_nothing_is_sealed_opened_or_found() -> None:
+    vault = Vault()
+    with pytest.raises(Unsealable):
+        vault.seal("flora", "email", "ada@example.com", Random(1))
+    with pytest.raises(Unsealable):
+        vault.open("flora", "email", Vault(KEYS).seal("flora", "email", "a", Random(1)))
+    with pytest.raises(Unsealable):
+        vault.blind_index("flora", "email", "ada@example.com")
 
 
 def test_contacts_are_found_by_half_of_a_blind_index() -> None:
