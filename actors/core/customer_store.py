@@ -1,7 +1,7 @@
 """What the writer of customers asks the database, and how it hands over what it decided."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import attrs
 
@@ -89,18 +89,19 @@ class CustomerStore:
         system: ActorSystem,
         entry: Entry,
         merchant_id: str,
-        ids: Iterable[str],
+        ids: Collection[str],
         *,
         publishes: bool = False,
         in_background: bool = False,
     ) -> Rejected | None:
-        """Write; the caches forget customers whose entry was written, or may have been. In the
+        """Write; the caches forget `ids`, whose entry was written, or may have been. In the
         background it is not synchronous."""
         append = Append(entry, publishes, in_background, synchronous=not in_background)
         try:
             return await system.ref(JOURNAL).ask(append)
         finally:
-            await self.cached.outdate(*(cache_key(merchant_id, each) for each in ids))
+            if ids:
+                await self.cached.outdate(*(cache_key(merchant_id, each) for each in ids))
 
 
 def _owners_query(kind: str) -> tuple[str, str]:

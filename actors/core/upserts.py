@@ -82,7 +82,7 @@ class Deciding:
     stored: MutableMapping[str, StoredCustomer]
     turns: Turns
     writes: list[Write] = attrs.field(factory=list)
-    written: list[str] = attrs.field(factory=list)
+    changed: list[str] = attrs.field(factory=list)
 
     async def decide(
         self, data: Sequence[CustomerData], asked: Sequence[Asked | Refusal]
@@ -95,10 +95,11 @@ class Deciding:
         return results
 
     def taken(self) -> tuple[Entry, Sequence[str]]:
-        """What was decided since the last time, to be written, and the customers it is about."""
+        """What was decided since the last time, to be written, and the customers it changes. Those
+        that are new were in no cache: that there is no such customer is never cached."""
         writes, self.writes = tuple(self.writes), []
-        written, self.written = self.written, []
-        return writes, written
+        changed, self.changed = self.changed, []
+        return writes, changed
 
     def _one(self, data: CustomerData, asked: Asked) -> Result:
         customer_id = asked.customer_id or self._known(data) or self._name(data)
@@ -118,9 +119,10 @@ class Deciding:
             return Upserted(customer_id, UpsertStatus.UNCHANGED)
         self.stored[customer_id] = change.customer
         self.writes += change.writes
-        self.written.append(customer_id)
-        status = UpsertStatus.CREATED if before is None else UpsertStatus.CHANGED
-        return Upserted(customer_id, status)
+        if before is None:
+            return Upserted(customer_id, UpsertStatus.CREATED)
+        self.changed.append(customer_id)
+        return Upserted(customer_id, UpsertStatus.CHANGED)
 
     def _known(self, data: CustomerData) -> str | None:
         """Another line before may have told of it."""

@@ -10,8 +10,10 @@ from actors.core.customer_queries import INSERT_CUSTOMER, PUT_CONTACT
 from actors.core.messages import (
     CUSTOMERS,
     IMPORTS,
+    QUERIES,
     CreateImport,
     CustomerData,
+    GetCustomer,
     GetImport,
     Import,
     ImportKind,
@@ -22,6 +24,7 @@ from actors.core.messages import (
     UpsertStatus,
 )
 from actors.vocabulary import Page, Refusal
+from runtime.cache import Cached
 from runtime.journal import JOURNAL, Append
 from runtime.storage import Statement, Superseded, Write
 from tests.trees import MERCHANT, START, Tree, data_keys, running_tree
@@ -158,3 +161,48 @@ async def test_no_more_errors_are_kept_than_may_be_over_all_steps() -> None:
         assert isinstance(page, Page)
         assert [error.line for error in page.items] == [2, 3, 4]
         assert (await shown(tree, import_id)).rows.refused == 8
+
+
+@pytest.fixture
+def outdated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The keys that caches were told to forget."""
+    keys: list[str] = []
+    outdate = Cached.outdate
+
+    async def noted(self: Cached[object], *some: str) -> None:
+        keys.extend(some)
+        await outdate(self, *some)
+
+    monkeypatch.setattr(Cached, "outdate", noted)
+    return keys
+
+
+async def test_caches_forget_whom_an_import_changes_and_never_knew_whom_it_creates(
+    outdated: list[str],
+) -> None:
+    async with running_tree() as tree:
+        import_id = await begun(tree)
+        outdated.clear()
+        await upsert(tree, people(2), steps(import_id, 1, of_rows=2))
+        assert outdated == []
+        assert (await named(tree, "c-1")) == "C 1"
+        again = CustomerData(customer_id="c-1", display_name="Changed")
+        await upsert(tree, (again, *people(4)[2:]), steps(import_id, 1, of_rows=3, first=1))
+        assert outdated == [f"{MERCHANT}:c-1"]
+        assert (await named(tree, "c-1")) == "Changed"
+
+
+async def test_caches_forget_whom_an_import_creates_and_then_changes(outdated: list[str]) -> None:
+    """Between the two somebody may have read it."""
+    async with running_tree() as tree:
+        import_id = await begun(tree)
+        outdated.clear()
+        again = CustomerData(customer_id="c-1", display_name="Changed")
+        await upsert(tree, (*people(2), again, *people(1)), steps(import_id, 2, of_rows=2))
+        assert outdated == [f"{MERCHANT}:c-1"]
+
+
+async def named(tree: Tree, customer_id: str) -> str | None:
+    found = await tree.system.ref(QUERIES).ask(GetCustomer(MERCHANT, customer_id))
+    assert found is not None
+    return found.display_name
