@@ -290,7 +290,7 @@ class Journal(Actor):
         counted = [(count, *entries[0]), *entries[1:]]
         await self._database.append(counted, synchronous=synchronous)
         tenure.commits += 1
-        self._ownership.hear(self._ownership.owner)
+        self._ownership.confirm()
         self.post(Sure(monotonic()))
         self.system.metrics.journal_commits.inc()
 

@@ -104,13 +104,16 @@ class Ownership:
         return not self._lost
 
     def hear(self, owner: object) -> bool:
-        """What the partition's row said just now, or a commit that went through: whether this
-        process is the owner."""
+        """What the partition's row said just now: whether this process is the owner."""
         if owner == self._owner:
-            self.seen_at = monotonic()
+            self.confirm()
         elif not self._lost:
             self._note_loss()
         return owner == self._owner
+
+    def confirm(self) -> None:
+        """It was this process's just now: a look, or a commit that went through, said so."""
+        self.seen_at = monotonic()
 
     def _check(self) -> None:
         if self._lost:

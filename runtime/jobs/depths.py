@@ -25,7 +25,9 @@ class Depths:
     _oldest: dict[str, datetime] = attrs.field(factory=dict)
     _filling: set[str] = attrs.field(factory=set)
     _seen: set[str] = attrs.field(factory=set)
-    _moving: set[str] = attrs.field(default=attrs.Factory(lambda own: set(own._policies), True))
+    _moving: set[str] = attrs.field(
+        default=attrs.Factory(lambda own: set(own._policies), takes_self=True)
+    )
 
     def counted(
         self, counts: dict[str, dict[JobState, int]], oldest: dict[str, datetime]
