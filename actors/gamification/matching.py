@@ -4,22 +4,20 @@ A regular expression may take for ever, and nothing within a process stops it. S
 done in one beside it, which is ended when it takes longer than a rule may.
 """
 
-import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import attrs
 import msgspec
 import structlog
-import trio
 
 from actors.gamification import pattern_worker
 from actors.gamification.limits import RULE_LIMIT_S
 from actors.gamification.metrics import gamification_metrics
-from runtime import Call, Workers
-from runtime.processes import WorkerEnded, WorkerFailed, WorkerProcess
+from runtime import Call
+from runtime.process_workers import ProcessWorkers
+from runtime.processes import WorkerEnded, WorkerFailed
 
 log = structlog.get_logger("loyalnest.gamification")
 
@@ -27,12 +25,6 @@ PATTERNS: Final = "gamification.patterns"
 """Name of the actor. Only players speak to it."""
 
 PROCESSES_MAX: Final = 2
-
-KEPT_VARIABLES: Final = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
-"""Of the environment: what a process gets to see. No secrets are among them."""
-
-UNPACKED: Final = "_PYI_"
-"""Begins the variables that tell a one-file program where it is unpacked already."""
 
 
 @attrs.frozen
@@ -49,18 +41,14 @@ class Complaint(msgspec.Struct, frozen=True):
     error: str
 
 
-class Patterns(Workers):
-    """Has up to `PROCESSES_MAX` processes, started when they are needed, and ended with it."""
+class Patterns(ProcessWorkers):
+    """Matches in up to `PROCESSES_MAX` processes."""
 
     concurrency: ClassVar[int] = PROCESSES_MAX
     passes_on: ClassVar[tuple[type[Exception], ...]] = (WorkerFailed,)
 
     def __init__(self) -> None:
-        super().__init__()
-        self._idle: list[WorkerProcess] = []
-
-    async def started(self) -> None:
-        self.start_task(self._close_at_the_end)
+        super().__init__(worker_command)
 
     async def receive(self, message: Any) -> object:
         if not isinstance(message, Match):
@@ -68,34 +56,16 @@ class Patterns(Workers):
         return await self._match(message)
 
     async def _match(self, message: Match) -> tuple[bool, ...]:
-        process = await self._process()
         try:
-            answer = await process.ask(msgspec.json.encode(message), RULE_LIMIT_S)
+            answer = await self.asked(msgspec.json.encode(message), RULE_LIMIT_S)
         except WorkerEnded:
             gamification_metrics(self.system.metrics.registry).ended.inc()
-            log.warning("pattern_process_ended", pid=process.pid, pattern=message.pattern)
+            log.warning("pattern_process_ended", pattern=message.pattern)
             raise
-        self._idle.append(process)
         found = msgspec.json.decode(answer, type=list[bool] | Complaint)
         if isinstance(found, Complaint):
             raise WorkerFailed(found.error)
         return tuple(found)
-
-    async def _process(self) -> WorkerProcess:
-        while self._idle:
-            process = self._idle.pop()
-            if not process.ended:
-                return process
-            await process.close()
-        return await WorkerProcess.start(worker_command(), worker_environment(os.environ))
-
-    async def _close_at_the_end(self) -> None:
-        """Also when the actor is killed."""
-        try:
-            await trio.sleep_forever()
-        finally:
-            while self._idle:
-                await self._idle.pop().close()
 
 
 def worker_command() -> list[str]:
@@ -103,11 +73,3 @@ def worker_command() -> list[str]:
     if getattr(sys, "frozen", False):
         return [sys.executable, "pattern-worker"]
     return [sys.executable, "-I", str(Path(pattern_worker.__file__))]
-
-
-def worker_environment(ours: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name: value
-        for name, value in ours.items()
-        if name in KEPT_VARIABLES or name.startswith(UNPACKED)
-    }

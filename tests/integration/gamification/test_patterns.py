@@ -19,9 +19,9 @@ from actors.gamification.matching import (
     Match,
     Patterns,
     worker_command,
-    worker_environment,
 )
 from runtime import ActorSystem, ChildSpec, Supervisor, processes
+from runtime.process_workers import worker_environment
 from runtime.processes import WorkerEnded, WorkerFailed, WorkerProcess, framed
 from tests.integration.gateway.helpers import eventually
 

@@ -38,6 +38,7 @@ ELSEWHERE: Final[dict[str, frozenset[str]]] = {
     "tests/unit/runtime/test_foreground.py": frozenset({"Foreground.quiet", "Turns.take"}),
     "tests/unit/runtime/test_links.py": frozenset({"Links", "Peer.change", "Session"}),
     "tests/unit/runtime/test_processes.py": frozenset({"WorkerProcess"}),
+    "tests/unit/runtime/test_process_workers.py": frozenset({"ProcessWorkers"}),
     "tests/unit/policies/test_bulkhead.py": frozenset({"Bulkhead.permit"}),
     "tests/unit/policies/test_limiters.py": frozenset({"LocalLimiter.take"}),
 }
