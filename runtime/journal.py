@@ -36,6 +36,7 @@ from runtime.storage import (
     TakenOver,
 )
 from runtime.storage.partitions import COUNT_COMMIT, commit_write
+from runtime.system_messages import SystemMessage
 from runtime.unsynced import Unsynced
 
 JOURNAL = "platform.journal"
@@ -47,8 +48,9 @@ MAX_BATCH = 128
 LOOK_EVERY_S = 0.5
 """How often a journal with a commit in doubt tries to find out by itself."""
 
-BACKGROUND_SHARE = 0.3
-"""Of the time that entries in the background may take up while more of them wait."""
+BACKGROUND_SHARE = 0.5
+"""Of the time that entries in the background may take up while more of them wait, where it is never
+quiet."""
 
 BACKGROUND_MAX = 64
 """More of them do not wait, but are written with those that came before."""
@@ -107,7 +109,7 @@ class Sure:
 
 
 @attrs.frozen
-class WriteInBackground(Cast):
+class WriteInBackground(SystemMessage):
     """To itself: the next entry in the background has its turn."""
 
 
@@ -206,9 +208,11 @@ class Journal(Actor):
             self.start_task(self._turn, pause_s)
 
     async def _turn(self, pause_s: float) -> None:
-        await trio.sleep(pause_s)
-        await self.system.foreground.quiet()
-        self.timers.start("background", 0.0, WriteInBackground())
+        """Wait for a quiet moment, and where there is none, for `pause_s` at least."""
+        may_begin_at = monotonic() + pause_s
+        if not await self.system.foreground.quiet() and monotonic() < may_begin_at:
+            await trio.sleep_until(may_begin_at)
+        self.ref.signal(WriteInBackground())
 
     async def _write_in_background(self) -> None:
         self._background_waits = False

@@ -39,18 +39,21 @@ def lines(*numbers: int) -> Entry:
 
 
 class Gated:
-    """A real database whose commits wait for a gate, are counted, and fail on request."""
+    """A real database whose commits wait for a gate, take `takes_s`, are counted, and fail on
+    request."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.gate = trio.Event()
         self.gate.set()
+        self.takes_s = 0.0
         self.batches: list[int] = []
         self.failures: list[Exception] = []
 
     async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
         self.batches.append(len(entries))
         await self.gate.wait()
+        await trio.sleep(self.takes_s)
         if self.failures:
             raise self.failures.pop()
         await self._database.append(entries, synchronous=synchronous)
@@ -292,6 +295,26 @@ async def test_what_is_in_the_background_does_not_wait_for_ever() -> None:
                 await wait_all_tasks_blocked()
                 assert len(await world.lines()) == 1 + 3
                 nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio(run=run_virtually)
+async def test_what_is_in_the_background_rests_where_it_is_never_quiet() -> None:
+    """Clause J12."""
+    async with journal() as world:
+        world.store.takes_s = 0.1
+        assert await seconds_of_four(world, 1) == pytest.approx(4 * 0.1)
+        with world.system.foreground:
+            took_s = await seconds_of_four(world, 5)
+        assert took_s == pytest.approx(PATIENCE_S + (4 + 3) * 0.1)
+
+
+async def seconds_of_four(world: World, first: int) -> float:
+    """What four entries take that wait in the background together."""
+    began = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        for number in range(first, first + 4):
+            nursery.start_soon(in_background, world, number)
+    return trio.current_time() - began
 
 
 @pytest.mark.trio(run=run_virtually)
