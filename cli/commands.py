@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "serve": "cli.serve:serve",
         "pattern-worker": "cli.pattern_worker:pattern_worker",
         "plan": "cli.plan:plan",
+        "prepare-worker": "cli.prepare_worker:prepare_worker",
         "shard": "cli.shard:shard",
         "sim": "cli.sim:sim",
         "token": "cli.tokens:token",

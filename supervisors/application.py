@@ -43,8 +43,9 @@ from actors.core.messages import (
     ORDER_REFUNDED,
     PRIVACY_REQUESTED,
 )
+from actors.core.preparers import Preparers
 from actors.core.supervisor import MIGRATIONS as CORE_MIGRATIONS
-from actors.core.supervisor import core_children, data_key_store
+from actors.core.supervisor import StartPreparing, core_children, data_key_store
 from actors.event_tracking.messages import FORGETTER
 from actors.event_tracking.stock import Stock
 from actors.event_tracking.supervisor import MIGRATIONS as EVENT_TRACKING_MIGRATIONS
@@ -172,6 +173,7 @@ class Outside:
     start_hashing: StartHashing = Hashing
     read_data_keys: ReadDataKeysFrom = data_keys_from
     start_patterns: StartPatterns = Patterns
+    start_preparing: StartPreparing = Preparers
     couriers: Couriers = attrs.field(factory=lambda: Couriers(texter=NoTexter()))
     signed: Signed = nobody_signs
     providers: Providers = attrs.field(factory=Providers)
@@ -344,7 +346,8 @@ def _core(
 ) -> Sequence[ChildSpec]:
     store = data_key_store(spec.data_keys or spec.data_directory)
     read = spec.outside.read_data_keys(store)
-    return core_children(handle.share("core"), cache, vault, read)
+    start_preparing = spec.outside.start_preparing
+    return core_children(handle.share("core"), cache, vault, read, start_preparing)
 
 
 def _points(spec: ApplicationSpec, handle: DatabaseHandle) -> Sequence[ChildSpec]:

@@ -26,6 +26,7 @@ from actors.core.messages import (
     RecordOrders,
     RegisterMerchant,
 )
+from actors.core.preparers import PreparersInPlace
 from actors.core.supervisor import core_children
 from actors.gamification.evaluation import reached
 from actors.gamification.judging import Judge
@@ -193,6 +194,7 @@ async def running_tree(
     async def spool() -> MemorySpool:
         return await MemorySpool.open(disk, disk_limits)
 
+    core = core_children(handle, cache, Vault(), data_keys, PreparersInPlace)
     games = gamification_children(handle, PatternsInPlace, judge)
     public_url = (couriers or Couriers(texter=NoTexter())).public_url
     children: tuple[ChildSpec, ...] = (
@@ -208,7 +210,7 @@ async def running_tree(
                 jobs,
             ),
         ),
-        _supervisor("core", lambda: Supervisor(core_children(handle, cache, Vault(), data_keys))),
+        _supervisor("core", lambda: Supervisor(core)),
         _supervisor("products", lambda: Supervisor(products_children(handle, cache))),
         _supervisor("points", lambda: Supervisor(points_children(handle, spool), intensity=5)),
         _supervisor("games", lambda: Supervisor(games, intensity=5)),

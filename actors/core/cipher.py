@@ -94,6 +94,13 @@ class Vault:
         """The version that seals."""
         return self._known().current
 
+    @property
+    def sealing_keys(self) -> DataKeys:
+        """What seals now and makes the blind indexes, for another process that does the same."""
+        current = self.current
+        assert self._keys is not None  # noqa: S101 - else there would be no version
+        return DataKeys(self._keys.index, {current: self._keys.versions[current]})
+
     def _known(self) -> "_Tools":
         if self._tools is None:
             raise Unsealable("no keys were read yet")

@@ -25,6 +25,7 @@ from actors.core.profiles import (
     load_customers,
 )
 from runtime.journal import JOURNAL, Append, Rejected
+from runtime.ref import ask_all
 from runtime.storage import Database, Entry, Query
 from runtime.system import ActorSystem
 
@@ -92,13 +93,25 @@ class CustomerStore:
         ids: Collection[str],
         *,
         publishes: bool = False,
-        in_background: bool = False,
     ) -> Rejected | None:
-        """Write; the caches forget `ids`, whose entry was written, or may have been. In the
-        background it is not synchronous."""
-        append = Append(entry, publishes, in_background, synchronous=not in_background)
+        """Write; the caches forget `ids`, whose entry was written, or may have been."""
+        append = Append(entry, publishes)
+        (answer,) = await self.append_all(system, [append], merchant_id, ids)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def append_all(
+        self,
+        system: ActorSystem,
+        appends: Iterable[Append],
+        merchant_id: str,
+        ids: Collection[str],
+    ) -> list[Rejected | Exception | None]:
+        """Write each on its own, in this order. The caches forget `ids` as those of `append`."""
+        journal = system.ref(JOURNAL)
         try:
-            return await system.ref(JOURNAL).ask(append)
+            return await ask_all([(journal, append) for append in appends])
         finally:
             if ids:
                 await self.cached.outdate(*(cache_key(merchant_id, each) for each in ids))

@@ -9,6 +9,7 @@ from actors.core.customer_changes import Change, Wanted, unknown, wanted
 from actors.core.customer_store import CustomerStore
 from actors.core.endings import Endings
 from actors.core.messages import (
+    MAX_UPSERTS,
     MERCHANTS,
     ChangeCustomer,
     CreateCustomer,
@@ -20,13 +21,16 @@ from actors.core.messages import (
     SetConsent,
     Unsubscribe,
     UpsertCustomers,
+    Upserted,
 )
-from actors.core.model import check_id
+from actors.core.model import check_id, invalid
+from actors.core.preparing import ORIGIN, UpsertSteps
 from actors.core.quotas import Quotas
 from actors.core.reaching import consented_of
-from actors.core.upserting import BUSY, TRIES, Upserting
+from actors.core.upserting import BUSY, TRIES, Piece, Upserting
 from actors.vocabulary import KEY_REUSED, Refusal, RefusalKind
 from runtime import Actor, ActorError
+from runtime.foreground import Turns
 from runtime.journal import Rejected
 from runtime.storage import Entry, StorageError
 from runtime.storage.idempotency import SELECT_KEY, idempotency_write
@@ -63,7 +67,9 @@ class Customers(Actor):
             case Unsubscribe():
                 return await self._unsubscribe(message)
             case UpsertCustomers():
-                return await Upserting(self.system, self._store, self._quotas, message).upsert()
+                return await self._upsert(message)
+            case UpsertSteps():
+                return await self._upsert_steps(message)
             case MergeCustomers():
                 return await Endings(self.system, self._store).merge(message)
             case EraseCustomer():
@@ -121,6 +127,28 @@ class Customers(Actor):
 
     async def _append(self, entry: Entry, merchant_id: str, *ids: str) -> Rejected | None:
         return await self._store.append(self.system, entry, merchant_id, ids)
+
+    async def _upsert(self, message: UpsertCustomers) -> tuple[Upserted | Refusal, ...]:
+        customers = message.customers
+        if len(customers) > MAX_UPSERTS:
+            refusal = invalid("too_many_customers", f"at most {MAX_UPSERTS} customers at once")
+            return (refusal,) * len(customers)
+        upserting = Upserting(
+            self.system, self._store, self._quotas, message.merchant_id, message.origin
+        )
+        return await upserting.upsert([Piece(customers)])
+
+    async def _upsert_steps(self, message: UpsertSteps) -> tuple[Upserted | Refusal, ...]:
+        upserting = Upserting(
+            self.system,
+            self._store,
+            self._quotas,
+            message.merchant_id,
+            ORIGIN,
+            message.dry_run,
+            Turns(self.system.foreground),
+        )
+        return await upserting.upsert([Piece(told, step) for step, told in message.steps])
 
     async def _replay(self, message: CreateCustomer) -> CreatedCustomer | Refusal | None:
         key = message.idempotency

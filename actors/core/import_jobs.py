@@ -30,27 +30,25 @@ from actors.core.messages import (
     ImportState,
     ImportStep,
     RecordOrders,
-    UpsertCustomers,
     UpsertStatus,
 )
+from actors.core.preparers import PREPARING
+from actors.core.preparing import ROWS_A_STEP, PreparedStep, PrepareRows, UpsertSteps
 from actors.points.messages import INTAKE, ApplyBatch, BatchItem, Earn
 from actors.vocabulary import Idempotency, Refusal, RefusalKind
-from runtime import ActorError
+from runtime import ActorError, Call
 from runtime.foreground import Turns
 from runtime.jobs import Job, RetryAfter, job_write
 from runtime.journal import JOURNAL, Append, Rejected
 from runtime.parking import monotonic
+from runtime.ref import Asked, ask_all
 from runtime.storage import Database, Entry, Row, StorageError, Superseded
 from runtime.system import ActorSystem
 
 log = structlog.get_logger("loyalnest.core")
 
-ROWS_A_STEP = 16
-"""A transaction of so many rows takes about a millisecond, which is how long others wait for it."""
-
-STEPS_AT_ONCE = 6
-"""Of customers: what is looked up and decided together costs half as much. Meanwhile nobody else
-writes customers."""
+TEXT_BYTES = 6 * 1024
+"""Of rows of customers, at least, that are made ready at once, where there are so many."""
 
 ROWS_READ_AT_ONCE = 8
 """Rows before others may have their turn; a fraction of a millisecond."""
@@ -63,7 +61,6 @@ RUN_S = 30.0
 
 COME_BACK_S = 5.0
 
-ORIGIN = "import"
 OPENING_BALANCE = "opening balance"
 STEP_TIMEOUT_S = 20.0
 
@@ -83,14 +80,15 @@ class Place:
     def of(cls, row: Row) -> "Place":
         return cls(import_of(row), *(row[name] for name in PLACE_COLUMNS))
 
-    def step_of(self, read: Slice, errors: int) -> ImportStep:
-        """The step that has done `read`, after so many errors."""
+    def step_of(self, read: Slice | PreparedStep, end: int, errors: int) -> ImportStep:
+        """The step that has done `read`, up to `end` in the part, after so many errors."""
         return ImportStep(
             import_id=self.import_.import_id,
             number=self.step,
             part=self.part,
-            offset_bytes=read.end,
-            done_bytes=self.import_.done_bytes + read.end - self.offset_bytes,
+            offset_bytes=end,
+            from_bytes=self.import_.done_bytes,
+            done_bytes=self.import_.done_bytes + end - self.offset_bytes,
             line=read.line,
             lines=read.lines,
             errors=read.errors,
@@ -209,41 +207,74 @@ class _Running:
         self, place: Place, rows: Rows, content: bytes, errors: int, until: float
     ) -> bool:
         """Whether the part is done; false when the time is up."""
-        turns = Turns(self.system.foreground)
-        customers = place.import_.kind is ImportKind.CUSTOMERS
+        ahead: tuple[PreparedStep, ...] = ()
         while place.offset_bytes < len(content):
             if monotonic() >= until:
                 return False
-            began = monotonic()
-            reads, steps = await _read(rows, content, place, errors, turns)
-            results = await self._apply(place.import_, reads, steps)
-            errors += sum(len(read.errors) for read in reads)
-            errors += sum(isinstance(one, Refusal) for one in results)
-            if not customers:
-                await trio.sleep((monotonic() - began) * REST_SHARE)
+            if place.import_.kind is ImportKind.CUSTOMERS:
+                done, ahead = await self._customers(place, content, errors, ahead)
+                errors += done
+            else:
+                errors += await self._others(place, rows, content, errors)
         return True
 
-    async def _apply(
-        self, import_: Import, reads: Sequence[Slice], steps: Sequence[ImportStep]
-    ) -> Sequence[Result]:
-        values = tuple(value for read in reads for value in read.values)
-        if import_.kind is ImportKind.CUSTOMERS:
-            command = UpsertCustomers(
-                self.merchant_id, values, ORIGIN, tuple(steps), import_.dry_run
-            )
-            return await self.system.ref(CUSTOMERS).ask(command, timeout_s=STEP_TIMEOUT_S)
-        if import_.kind is ImportKind.ORDERS:
-            results = await self._orders(values, dry_run=import_.dry_run)
-        else:
-            results = await self._balances(values, dry_run=import_.dry_run)
-        (step,) = steps
+    async def _customers(
+        self, place: Place, content: bytes, errors: int, prepared: Sequence[PreparedStep]
+    ) -> tuple[int, tuple[PreparedStep, ...]]:
+        """Do the next steps of customers, while those behind them are made ready; how many errors
+        they had, and what was made ready."""
+        if not prepared:
+            (prepared,) = await self._answers(self._preparing(place, content))
+        begin = place.offset_bytes
+        steps: list[tuple[ImportStep, PreparedStep]] = []
+        for read in prepared:
+            step = place.step_of(read, begin + read.end, errors)
+            place.move(step)
+            steps.append((step, read))
+        command = UpsertSteps(self.merchant_id, tuple(steps), place.import_.dry_run)
+        asks: list[tuple[Asked, Call[Any]]] = [(self.system.ref(CUSTOMERS), command)]
+        if place.offset_bytes < len(content):
+            asks.append(self._preparing(place, content))
+        results, *ahead = await self._answers(*asks)
+        done = sum(len(read.errors) for read in prepared) + _refusals(results)
+        return done, ahead[0] if ahead else ()
+
+    def _preparing(self, place: Place, content: bytes) -> tuple[Asked, Call[Any]]:
+        """The ask for the steps that begin at a place."""
+        begin = place.offset_bytes
+        text = content[begin : _end_of_rows(content, begin + TEXT_BYTES)]
+        now = self.system.clock.now()
+        rows = PrepareRows(self.merchant_id, place.header, text, place.line, now)
+        return self.system.ref(PREPARING), rows
+
+    async def _answers(self, *asks: tuple[Asked, Call[Any]]) -> list[Any]:
+        """Of all of them. Raises the first error among them."""
+        answers = await ask_all(asks, timeout_s=STEP_TIMEOUT_S)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
+
+    async def _others(self, place: Place, rows: Rows, content: bytes, errors: int) -> int:
+        """Do the next step of orders or balances, and rest; how many errors it had."""
+        began = monotonic()
+        read = await _read_step(rows, content, place, Turns(self.system.foreground))
+        step = place.step_of(read, read.end, errors)
+        place.move(step)
+        results = await self._apply(place.import_, read.values)
         entry = step_entry(self.merchant_id, step, results)
         answer = await self.system.ref(JOURNAL).ask(
             Append(entry, in_background=True, synchronous=False)
         )
         if isinstance(answer, Rejected):
             raise answer.violation
-        return results
+        await trio.sleep((monotonic() - began) * REST_SHARE)
+        return len(read.errors) + _refusals(results)
+
+    async def _apply(self, import_: Import, values: tuple[Any, ...]) -> Sequence[Result]:
+        if import_.kind is ImportKind.ORDERS:
+            return await self._orders(values, dry_run=import_.dry_run)
+        return await self._balances(values, dry_run=import_.dry_run)
 
     async def _orders(self, orders: tuple[Any, ...], *, dry_run: bool) -> Sequence[Result]:
         command = RecordOrders(self.merchant_id, orders, dry_run=dry_run)
@@ -266,20 +297,13 @@ class _Running:
         return finish_entry(self.merchant_id, self.import_id, RUNNING, state.value, now, failure)
 
 
-async def _read(
-    rows: Rows, content: bytes, place: Place, errors: int, turns: Turns
-) -> tuple[list[Slice], list[ImportStep]]:
-    """The rows of the next steps, of which `place` is then the end."""
-    reads: list[Slice] = []
-    steps: list[ImportStep] = []
-    at_once = STEPS_AT_ONCE if place.import_.kind is ImportKind.CUSTOMERS else 1
-    while len(steps) < at_once and place.offset_bytes < len(content):
-        read = await _read_step(rows, content, place, turns)
-        step = place.step_of(read, errors)
-        place.move(step)
-        reads.append(read)
-        steps.append(step)
-    return reads, steps
+def _end_of_rows(content: bytes, at_least: int) -> int:
+    """Where a row ends that does not end before."""
+    return content.find(b"\n", at_least - 1) + 1 or len(content)
+
+
+def _refusals(results: Sequence[Result]) -> int:
+    return sum(isinstance(one, Refusal) for one in results)
 
 
 async def _read_step(rows: Rows, content: bytes, place: Place, turns: Turns) -> Slice:

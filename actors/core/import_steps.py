@@ -20,7 +20,7 @@ ADVANCE = Statement(
     "UPDATE imports SET step = step + 1, part = $5, offset_bytes = $6, done_bytes = $7, line = $8,"
     " rows_read = rows_read + $9, rows_new = rows_new + $10, rows_changed = rows_changed + $11,"
     " rows_unchanged = rows_unchanged + $12, rows_refused = rows_refused + $13"
-    " WHERE merchant_id = $1 AND import_id = $2 AND step = $3 AND state = $4",
+    " WHERE merchant_id = $1 AND import_id = $2 AND step = $3 AND state = $4 AND done_bytes = $14",
     40,
     exact=True,
 )
@@ -59,7 +59,7 @@ def step_entry(merchant_id: str, step: ImportStep, results: Sequence[Result]) ->
     key = (merchant_id, step.import_id)
     place = (step.part, step.offset_bytes, step.done_bytes, step.line)
     counts = (rows.read, rows.new, rows.changed, rows.unchanged, rows.refused)
-    advance = Write(ADVANCE, (*key, step.number, RUNNING, *place, *counts))
+    advance = Write(ADVANCE, (*key, step.number, RUNNING, *place, *counts, step.from_bytes))
     return (
         advance,
         *(Write(INSERT_ERROR, (*key, e.line, e.column, e.value, e.reason)) for e in kept),

@@ -55,6 +55,14 @@ class Room:
         self.customers += 1
         return None
 
+    def take_customers(self, count: int) -> bool:
+        """Room for so many more customers, if there is room for all of them."""
+        limit = self.limits.customers
+        if limit is not None and self.customers + count > limit:
+            return False
+        self.customers += count
+        return True
+
     def take_order(self) -> Refusal | None:
         """Room for one more order, or why there is none."""
         limit = self.limits.orders_a_month

@@ -1,5 +1,6 @@
 """The core domain's children."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from actors.core.aliases import Aliases
@@ -24,9 +25,10 @@ from actors.core.messages import (
 )
 from actors.core.mirrors import Mirrors
 from actors.core.orders import Orders
+from actors.core.preparers import PREPARING, Preparers
 from actors.core.quotas import Quotas
 from actors.core.readers import CoreReaders
-from runtime import REFUSING, ChildSpec
+from runtime import REFUSING, Actor, ChildSpec
 from runtime.cache import CacheHandle
 from runtime.storage import Database, Migrations
 
@@ -38,8 +40,16 @@ def data_key_store(place: Path | DataKeyStore) -> DataKeyStore:
     return place if isinstance(place, DataKeyStore) else DataKeyStore(place)
 
 
+StartPreparing = Callable[[Vault], Actor]
+"""Starts what makes rows of imports ready."""
+
+
 def core_children(
-    database: Database, cache: CacheHandle, vault: Vault, read_keys: ReadDataKeys
+    database: Database,
+    cache: CacheHandle,
+    vault: Vault,
+    read_keys: ReadDataKeys,
+    start_preparing: StartPreparing = Preparers,
 ) -> tuple[ChildSpec, ...]:
     """The specifications, in the order of their start. `vault` is shared with the domain's jobs;
     `read_keys` reads what it seals and opens with."""
@@ -48,6 +58,7 @@ def core_children(
     reading = CustomerReading(database, vault, mirrors.customers)
     return (
         ChildSpec("data_keys", lambda: DataKeyring(vault, read_keys), name="core.data_keys"),
+        ChildSpec("preparing", lambda: start_preparing(vault), name=PREPARING, mailbox=REFUSING),
         ChildSpec(
             "merchants",
             lambda: Merchants(database, mirrors.merchants, quotas),

@@ -1,21 +1,23 @@
 """How the writer of customers takes in many at once: in one piece, or in the steps of an import."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
 
 import attrs
 import trio
 
+from actors.core.around import existing
 from actors.core.customer_store import CustomerStore
 from actors.core.import_steps import ADVANCE, step_entry
-from actors.core.messages import MAX_UPSERTS, CustomerData, ImportStep, UpsertCustomers
-from actors.core.model import invalid
-from actors.core.quotas import Quotas
+from actors.core.messages import CustomerData, ImportStep, Upserted, UpsertStatus
+from actors.core.preparing import AsNew, PreparedStep
+from actors.core.quotas import Quotas, Room
 from actors.core.upserts import Asked, Deciding, Result, all_checked, claims, found_ids
 from actors.vocabulary import Refusal, RefusalKind
-from runtime import ActorError
 from runtime.foreground import Turns
-from runtime.journal import Rejected
-from runtime.storage import Entry, StorageError, Superseded
+from runtime.journal import Append, Rejected
+from runtime.storage import Entry, Superseded
 from runtime.system import ActorSystem
 
 TRIES = 2
@@ -31,8 +33,25 @@ BUSY = Refusal(
 class Piece:
     """Customers that are written in one transaction: those of a step, or all there are."""
 
-    customers: tuple[CustomerData, ...]
-    step: ImportStep | None
+    told: tuple[CustomerData, ...] | PreparedStep
+    step: ImportStep | None = None
+
+    @property
+    def customers(self) -> tuple[CustomerData, ...]:
+        return self.told.customers if isinstance(self.told, PreparedStep) else self.told
+
+    @property
+    def new(self) -> AsNew | None:
+        """What is written for them where they are all new, if that was prepared."""
+        return self.told.new if isinstance(self.told, PreparedStep) else None
+
+
+class Outcome(NamedTuple):
+    """What becomes of a piece: its results, what is to be written, and whom it changes."""
+
+    results: list[Result]
+    writes: Entry
+    changed: Sequence[str]
 
 
 @attrs.frozen
@@ -42,7 +61,7 @@ class Decided:
     piece: Piece
     results: list[Result]
     entry: Entry
-    ids: Sequence[str]
+    changed: Sequence[str]
 
 
 @attrs.define
@@ -52,128 +71,147 @@ class Upserting:
     system: ActorSystem
     store: CustomerStore
     quotas: Quotas
-    message: UpsertCustomers
-    _turns: Turns = attrs.field(init=False)
+    merchant_id: str
+    origin: str
+    dry_run: bool = False
+    _turns: Turns = attrs.field(factory=lambda: Turns(None))
     _results: list[Result] = attrs.field(init=False, factory=list)
     _errors: int = attrs.field(init=False, default=0)
     _failure: Rejected | Exception | None = attrs.field(init=False, default=None)
 
-    async def upsert(self) -> tuple[Result, ...]:
-        customers = self.message.customers
-        if len(customers) > MAX_UPSERTS:
-            refusal = invalid("too_many_customers", f"at most {MAX_UPSERTS} customers at once")
-            return (refusal,) * len(customers)
-        self._turns = Turns(self.system.foreground if self.message.steps else None)
-        pieces = _pieces(self.message)
+    async def upsert(self, pieces: Sequence[Piece]) -> tuple[Result, ...]:
+        """The results of all pieces. Where those of a step cannot be written, raises why."""
         for _ in range(TRIES):
             written = await self._write_all(pieces)
             if self._failure is None:
                 return tuple(self._results)
-            self.quotas.forget(self.message.merchant_id)
+            self.quotas.forget(self.merchant_id)
             violation = _violation(self._failure)
             pieces = pieces[written:]
-        if self.message.steps:
+        if pieces[0].step is not None:
             raise violation
-        return (BUSY,) * len(customers)
+        return (BUSY,) * sum(len(piece.customers) for piece in pieces)
 
     async def _write_all(self, pieces: Sequence[Piece]) -> int:
-        """Decide one piece after another, while those before it are written; how many were."""
-        self._failure, written = None, 0
-        merchant_id = self.message.merchant_id
-        deciding, asked = await self._look(pieces)
-        send, receive = trio.open_memory_channel[Decided](len(pieces))
-
-        async def write() -> None:
-            nonlocal written
-            async for decided in receive:
-                self._failure = await self._append(decided)
-                if self._failure is not None:
-                    nursery.cancel_scope.cancel()
-                    return
-                self._results += decided.results
-                self._errors += _errors(decided.piece, decided.results)
-                written += 1
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(write)
-            async with send:
-                await self._decide(pieces, deciding, asked, send)
-        if written == len(pieces) and not self.message.dry_run:
-            self.quotas.keep(merchant_id, deciding.room)
+        """Decide all pieces, and write one after another until one fails; how many were."""
+        deciding = await self._look(pieces)
+        decided = await self._decide(pieces, deciding)
+        answers = await self._append(decided)
+        self._failure = next((each for each in answers if each is not None), None)
+        written = answers.index(self._failure) if self._failure is not None else len(answers)
+        for one in decided[:written]:
+            self._results += one.results
+            self._errors += _errors(one.piece, one.results)
+        if self._failure is None and not self.dry_run:
+            self.quotas.keep(self.merchant_id, deciding.room)
         return written
 
-    async def _look(self, pieces: Sequence[Piece]) -> tuple[Deciding, list[Asked | Refusal]]:
-        """All that is known about the customers of these pieces, and what they are to be like."""
-        merchant_id = self.message.merchant_id
+    async def _look(self, pieces: Sequence[Piece]) -> "AllNew | OneByOne":
+        room = await self.quotas.room(self.merchant_id, self.system.clock.now())
+        news = [piece.new for piece in pieces if piece.new is not None]
+        if (
+            len(news) == len(pieces)
+            and await self._are_new(news)
+            and room.take_customers(sum(len(new.ids) for new in news))
+        ):
+            return AllNew(room)
+        return await self._one_by_one(pieces, room)
+
+    async def _are_new(self, news: Sequence[AsNew]) -> bool:
+        """Whether nobody among them is there already, or twice."""
+        ids = [customer_id for new in news for customer_id in new.ids]
+        claims = [claim for new in news for claim in new.claims]
+        if len(ids) > len(set(ids)) or len(claims) > len(set(claims)):
+            return False
+        if await existing(self.store.database, self.merchant_id, ids):
+            return False
+        return not await self.store.owners(self.merchant_id, claims)
+
+    async def _one_by_one(self, pieces: Sequence[Piece], room: Room) -> "OneByOne":
+        """With all that is known about the customers, and what they are to be like."""
         customers = [data for piece in pieces for data in piece.customers]
         by_external = [data.external_ids[0] for data in customers if data.external_ids]
-        owners = await self.store.owners_of(merchant_id, by_external)
-        asked = await all_checked(self.store.vault, merchant_id, customers, owners, self._turns)
-        owners.update(await self.store.owners(merchant_id, claims(asked)))
+        owners = await self.store.owners_of(self.merchant_id, by_external)
+        vault = self.store.vault
+        asked = await all_checked(vault, self.merchant_id, customers, owners, self._turns)
+        owners.update(await self.store.owners(self.merchant_id, claims(asked)))
         deciding = Deciding(
-            merchant_id,
-            self.store.changer(self.system, owners, self.message.origin),
+            self.merchant_id,
+            self.store.changer(self.system, owners, self.origin),
             self.system.ids,
-            await self.quotas.room(merchant_id, self.system.clock.now()),
-            await self.store.load(merchant_id, found_ids(asked, owners)),
+            room,
+            await self.store.load(self.merchant_id, found_ids(asked, owners)),
             self._turns,
         )
-        return deciding, asked
+        return OneByOne(deciding, iter(asked))
 
     async def _decide(
-        self,
-        pieces: Sequence[Piece],
-        deciding: Deciding,
-        asked: Sequence[Asked | Refusal],
-        decided: trio.MemorySendChannel[Decided],
-    ) -> None:
-        at, errors = 0, self._errors
+        self, pieces: Sequence[Piece], deciding: "AllNew | OneByOne"
+    ) -> list[Decided]:
+        decided: list[Decided] = []
+        errors = self._errors
         for piece in pieces:
-            end = at + len(piece.customers)
-            results = await deciding.decide(piece.customers, asked[at:end])
-            writes, ids = deciding.taken()
+            results, writes, changed = await deciding.decide(piece)
             entry = self._entry(piece.step, writes, results, errors)
-            await decided.send(Decided(piece, results, entry, ids))
+            decided.append(Decided(piece, results, entry, changed))
             errors += _errors(piece, results)
-            at = end
+        return decided
 
     def _entry(
         self, step: ImportStep | None, writes: Entry, results: Sequence[Result], errors: int
     ) -> Entry:
         """`errors` are those of the steps before this one."""
-        written = () if self.message.dry_run else writes
+        written = () if self.dry_run else writes
         if step is None:
             return written
         step = attrs.evolve(step, errors_max=max(0, step.errors_max - errors))
-        return (*written, *step_entry(self.message.merchant_id, step, results))
+        return (*written, *step_entry(self.merchant_id, step, results))
 
-    async def _append(self, decided: Decided) -> Rejected | Exception | None:
-        """None when it was written, or else why not."""
-        if not decided.entry:
-            return None
-        ids = () if self.message.dry_run else decided.ids
-        try:
-            return await self.store.append(
-                self.system,
-                decided.entry,
-                self.message.merchant_id,
-                ids,
-                in_background=decided.piece.step is not None,
-            )
-        except (StorageError, ActorError) as error:
-            return error
+    async def _append(self, decided: Sequence[Decided]) -> list[Rejected | Exception | None]:
+        """Of each None where it was written, or else why not. Where a step is not, none behind it
+        is: the place that it would begin at was not reached."""
+        background = decided[0].piece.step is not None
+        appends = [
+            Append(one.entry, in_background=background, synchronous=not background)
+            for one in decided
+            if one.entry
+        ]
+        if not appends:
+            return [None for _ in decided]
+        changed = [] if self.dry_run else [each for one in decided for each in one.changed]
+        return await self.store.append_all(self.system, appends, self.merchant_id, changed)
 
 
-def _pieces(message: UpsertCustomers) -> list[Piece]:
-    if not message.steps:
-        return [Piece(message.customers, None)]
-    pieces: list[Piece] = []
-    at = 0
-    for step in message.steps:
-        end = at + len(step.lines)
-        pieces.append(Piece(message.customers[at:end], step))
-        at = end
-    return pieces
+@attrs.frozen
+class AllNew:
+    """Pieces whose customers are all new are written as they were prepared. That takes so little
+    that nobody need wait for a quiet moment."""
+
+    room: Room
+
+    async def decide(self, piece: Piece) -> Outcome:
+        await trio.lowlevel.checkpoint()
+        assert piece.new is not None  # noqa: S101 - who says that all are new has looked
+        results: list[Result] = [Upserted(each, UpsertStatus.CREATED) for each in piece.new.ids]
+        return Outcome(results, piece.new.writes, ())
+
+
+@attrs.frozen
+class OneByOne:
+    """Pieces whose customers are decided one after another. `asked` has what each is to be."""
+
+    deciding: Deciding
+    asked: Iterator[Asked | Refusal]
+
+    @property
+    def room(self) -> Room:
+        return self.deciding.room
+
+    async def decide(self, piece: Piece) -> Outcome:
+        customers = piece.customers
+        asked = list(islice(self.asked, len(customers)))
+        results = await self.deciding.decide(customers, asked)
+        return Outcome(results, *self.deciding.taken())
 
 
 def _errors(piece: Piece, results: Sequence[Result]) -> int:

@@ -102,7 +102,8 @@ class Deciding:
         return writes, changed
 
     def _one(self, data: CustomerData, asked: Asked) -> Result:
-        customer_id = asked.customer_id or self._known(data) or self._name(data)
+        named = asked.customer_id or self._known(data) or named_after(data)
+        customer_id = named or self.ids.new("cus")
         before = self.stored.get(customer_id)
         if before is None:
             refusal = self.room.take_customer()
@@ -128,11 +129,12 @@ class Deciding:
         """Another line before may have told of it."""
         return self.changer.owners.get(claim_of(data.external_ids[0]))
 
-    def _name(self, data: CustomerData) -> str:
-        """An id that tells where the customer came from, as far as it may be one."""
-        first = data.external_ids[0]
-        named = f"{first.source}-{first.external_id}"
-        return named if IDS.fullmatch(named) else self.ids.new("cus")
+
+def named_after(data: CustomerData) -> str | None:
+    """An id that tells where a customer without one came from, as far as it may be one."""
+    first = data.external_ids[0]
+    named = f"{first.source}-{first.external_id}"
+    return named if IDS.fullmatch(named) else None
 
 
 def _adding(wish: Wanted, stored: StoredCustomer) -> Wanted:

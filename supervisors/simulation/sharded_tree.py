@@ -15,6 +15,7 @@ from actors.campaign.supervisor import campaign_children
 from actors.core.cipher import DataKeys, Vault
 from actors.core.messages import CUSTOMERS, MERCHANTS, ORDER_RECORDED, ORDER_REFUNDED
 from actors.core.messages import QUERIES as CORE_QUERIES
+from actors.core.preparers import PreparersInPlace
 from actors.core.supervisor import core_children
 from actors.points.messages import ACCOUNTS, INTAKE, ORDER_REFUNDS
 from actors.points.messages import QUERIES as POINTS_QUERIES
@@ -166,7 +167,9 @@ def _front(world: World, _life: Life, handle: DatabaseHandle, cache: CacheHandle
 
     return _domains(
         {
-            "core": lambda: core_children(handle.share("core"), cache, vault, read_keys),
+            "core": lambda: core_children(
+                handle.share("core"), cache, vault, read_keys, PreparersInPlace
+            ),
             "products": lambda: products_children(handle.share("products"), cache),
             "campaign": lambda: campaign_children(handle.share("campaign")),
         }

@@ -26,6 +26,7 @@ from actors.core.data_keyring import ReadDataKeys
 from actors.core.data_keys import DataKeyStore
 from actors.core.messages import CONTACTS, CUSTOMERS, IMPORTS, INTEGRATIONS, MERCHANTS, ORDERS
 from actors.core.messages import QUERIES as CORE_QUERIES
+from actors.core.preparers import PreparersInPlace
 from actors.event_tracking.messages import FORGETTER, TRACKER
 from actors.event_tracking.messages import QUERIES as EVENT_QUERIES
 from actors.event_tracking.stock import Stock
@@ -222,6 +223,7 @@ def _outside(world: World, life: Life, texter: Texter | None) -> Outside:
         read_data_keys=read_data_keys,
         flag_file=lambda _path: FileInMemory(),
         start_patterns=PatternsInPlace,
+        start_preparing=PreparersInPlace,
         providers=Providers(mailer=SimulatedMailer(world)),
         couriers=Couriers(texter=texter or NoTexter(), public_url="https://simulated"),
         signed=lambda signature, _url, _form: signature == "right",

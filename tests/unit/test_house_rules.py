@@ -36,6 +36,7 @@ PASSED_IN = frozenset({"random.Random"})
 """Named as the type of a generator that comes from a port."""
 IMPURE_ON_PURPOSE = {
     "runtime.ports": "it is where the ports are made",
+    "actors.core.prepare_worker": "a process of its own, which no simulation starts",
     "gateway.dispatch": "it measures how long a request took, and only metrics and logs see it",
 }
 

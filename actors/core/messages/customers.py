@@ -5,7 +5,6 @@ from enum import Enum
 
 import attrs
 
-from actors.core.messages.imports import ImportStep
 from actors.core.messages.orders import Order
 from actors.vocabulary import Idempotency, Page, Refusal
 from runtime.message import Call
@@ -157,18 +156,11 @@ class UpsertCustomers(Call[tuple[Upserted | Refusal, ...]]):
     """To `CUSTOMERS`: create or change customers of one merchant, each on its own.
 
     What is already as told is unchanged, so that a repetition does no harm. At most `MAX_UPSERTS`.
-
-    Those of an import come in `steps`, which between them have a line for each customer, in this
-    order. The progress of each is written in one transaction with its customers, in the
-    background; where it was done already, nothing of it is written and `Superseded` is raised. A
-    `dry_run` writes nothing but the steps. What else it raises may have happened up to some step.
     """
 
     merchant_id: str
     customers: tuple[CustomerData, ...]
     origin: str
-    steps: tuple[ImportStep, ...] = ()
-    dry_run: bool = False
 
 
 @attrs.frozen

@@ -145,14 +145,16 @@ class ListImportErrors(Call[Page[RowError] | Refusal]):
 
 @attrs.frozen(kw_only=True)
 class ImportStep:
-    """One step of an import that is under way: `number` fences it, the position is where the next
-    one begins. `errors` are rows that could not be read, `lines` the line of each row that could.
-    At most `errors_max` errors are kept, all are counted."""
+    """One step of an import that is under way. Its `number` fences it, and `from_bytes`, which is
+    how much was done before it: steps of others need not end where its own do. The position is
+    where the next one begins. `errors` are rows that could not be read, `lines` the line of each
+    row that could. At most `errors_max` errors are kept, all are counted."""
 
     import_id: str
     number: int
     part: int
     offset_bytes: int
+    from_bytes: int
     done_bytes: int
     line: int
     errors_max: int

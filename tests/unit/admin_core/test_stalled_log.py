@@ -21,6 +21,7 @@ from actors.admin_core.messages import (
 from actors.admin_core.supervisor import admin_core_children
 from actors.core.cipher import Vault
 from actors.core.messages import MERCHANTS, Merchant, RegisterMerchant
+from actors.core.preparers import PreparersInPlace
 from actors.core.supervisor import core_children
 from actors.vocabulary import Page
 from runtime import INFINITE, ActorSystem, ChildSpec, RestartChild, Supervisor, TerminateChild
@@ -54,7 +55,7 @@ def tree() -> ChildSpec:
         heard = {AUDITED: (AUDIT,)}
         return platform(DatabaseSpec(MEMORY), handle, MIGRATIONS, heard, ownership, kept)
 
-    core = core_children(handle, cache, Vault(), data_keys)
+    core = core_children(handle, cache, Vault(), data_keys, PreparersInPlace)
     children = (
         ChildSpec("platform", below, shutdown_s=INFINITE),
         ChildSpec("core", lambda: Supervisor(core), shutdown_s=INFINITE),

@@ -49,6 +49,7 @@ from actors.core.messages import (
     UpsertCustomers,
     Upserted,
 )
+from actors.core.preparers import PreparersInPlace
 from actors.core.supervisor import core_children
 from actors.outgoing.ports import (
     Accepted,
@@ -417,7 +418,12 @@ class World:
                     delivery_jobs(handle, providers),
                 ),
             ),
-            _supervisor("core", lambda: Supervisor(core_children(handle, cache, vault, data_keys))),
+            _supervisor(
+                "core",
+                lambda: Supervisor(
+                    core_children(handle, cache, vault, data_keys, PreparersInPlace)
+                ),
+            ),
             _supervisor("campaign", lambda: Supervisor(campaign)),
         )
         return attrs.evolve(_supervisor("root", lambda: Supervisor(children)), name="test")

@@ -9,7 +9,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from actors.core.cipher import Vault, with_next_version
-from actors.core.import_jobs import ROWS_A_STEP, RunImport
+from actors.core.import_jobs import RunImport
 from actors.core.jobs import Forget, Reseal
 from actors.core.messages import (
     CUSTOMERS,
@@ -28,6 +28,7 @@ from actors.core.messages import (
     ListReconciliations,
     StartImport,
 )
+from actors.core.preparing import ROWS_A_STEP
 from actors.core.reconciling import SETTLED, Reconcile
 from actors.core.records import order_entry
 from runtime.foreground import PATIENCE_S

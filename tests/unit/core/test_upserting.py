@@ -1,12 +1,16 @@
 """Customers that come in the steps of an import: decided together, written one after another."""
 
 from collections.abc import Sequence
+from random import Random
 
+import attrs
 import pytest
 import trio
 
+from actors.core import plans, quotas
 from actors.core.cipher import Vault
 from actors.core.customer_queries import INSERT_CUSTOMER, PUT_CONTACT
+from actors.core.import_files import Slice
 from actors.core.messages import (
     CUSTOMERS,
     IMPORTS,
@@ -15,14 +19,16 @@ from actors.core.messages import (
     CustomerData,
     GetCustomer,
     GetImport,
+    GetPlanUsage,
     Import,
     ImportKind,
     ImportStep,
     ListImportErrors,
-    UpsertCustomers,
+    Plan,
     Upserted,
     UpsertStatus,
 )
+from actors.core.preparing import Preparation, PreparedStep, UpsertSteps
 from actors.vocabulary import Page, Refusal
 from runtime.cache import Cached
 from runtime.journal import JOURNAL, Append
@@ -81,6 +87,7 @@ def steps(import_id: str, count: int, *, of_rows: int, first: int = 0) -> tuple[
             number=number,
             part=0,
             offset_bytes=10 * (number + 1),
+            from_bytes=10 * number,
             done_bytes=10 * (number + 1),
             line=1 + of_rows * (number + 1),
             errors_max=3,
@@ -93,7 +100,14 @@ def steps(import_id: str, count: int, *, of_rows: int, first: int = 0) -> tuple[
 async def upsert(
     tree: Tree, data: Sequence[CustomerData], some: Sequence[ImportStep]
 ) -> tuple[Upserted | Refusal, ...]:
-    command = UpsertCustomers(MERCHANT, tuple(data), "import", tuple(some))
+    vault = Vault(await data_keys())
+    preparation = Preparation(vault, Random(1), MERCHANT, tree.system.clock.now())
+    prepared: list[tuple[ImportStep, PreparedStep]] = []
+    for step in some:
+        told, data = tuple(data[: len(step.lines)]), data[len(step.lines) :]
+        read = Slice(told, step.lines, step.errors, step.offset_bytes, step.line)
+        prepared.append((step, preparation.step(read)))
+    command = UpsertSteps(MERCHANT, tuple(prepared))
     return await tree.system.ref(CUSTOMERS).ask(command, timeout_s=60.0)
 
 
@@ -143,13 +157,40 @@ async def test_an_address_that_was_taken_meanwhile_is_an_error_of_its_row() -> N
         assert [error.line for error in page.items] == [5]
 
 
-async def test_a_step_that_was_done_ends_it_and_what_came_before_it_stays() -> None:
+async def test_a_step_that_was_done_is_told_and_those_behind_it_are_done_once() -> None:
     async with running_tree() as tree:
         import_id = await begun(tree)
         await upsert(tree, people(2), steps(import_id, 1, of_rows=2))
+        for _ in range(2):
+            with pytest.raises(Superseded):
+                await upsert(tree, people(6), steps(import_id, 3, of_rows=2))
+            rows = (await shown(tree, import_id)).rows
+            assert (rows.read, rows.new) == (6, 6)
+
+
+async def test_no_step_follows_one_of_others_that_ends_elsewhere() -> None:
+    """Rows between the two would be forgotten, or done twice."""
+    async with running_tree() as tree:
+        import_id = await begun(tree)
+        (longer,) = steps(import_id, 1, of_rows=2)
+        await upsert(tree, people(2), [attrs.evolve(longer, done_bytes=11, offset_bytes=11)])
         with pytest.raises(Superseded):
             await upsert(tree, people(4), steps(import_id, 2, of_rows=2))
         assert (await shown(tree, import_id)).rows.read == 2
+
+
+async def test_new_customers_are_taken_as_far_as_the_plan_has_room() -> None:
+    limits = {**plans.LIMITS, Plan.UNLIMITED: plans.PlanLimits(5, None)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quotas, "LIMITS", limits)
+        async with running_tree() as tree:
+            import_id = await begun(tree)
+            before = (await tree.system.ref(QUERIES).ask(GetPlanUsage(MERCHANT))).quotas[0].used
+            results = await upsert(tree, people(6), steps(import_id, 3, of_rows=2))
+            room = 5 - before
+            assert [isinstance(each, Upserted) for each in results] == [n < room for n in range(6)]
+            rows = (await shown(tree, import_id)).rows
+            assert (rows.new, rows.refused) == (room, 6 - room)
 
 
 async def test_no_more_errors_are_kept_than_may_be_over_all_steps() -> None:

@@ -1,0 +1,88 @@
+"""The actor that has rows of imports made ready in a process beside the one with the requests."""
+
+import sys
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import msgspec
+import structlog
+
+from actors.core.cipher import Vault
+from actors.core.prepare_worker import parts_of, request_of, step_of
+from actors.core.preparing import Preparation, PreparedStep, PrepareRows
+from runtime import Actor
+from runtime.foreground import Turns
+from runtime.process_workers import ProcessWorkers
+from runtime.processes import WorkerFailed
+from runtime.system import ActorSystem
+from runtime.trouble import Trouble
+
+log = structlog.get_logger("loyalnest.core")
+
+PREPARING: Final = "core.preparing"
+"""Name of the actor. Only imports speak to it."""
+
+LIMIT_S: Final = 10.0
+"""For what takes a hundredth of a second, in a process that gives way to all others."""
+
+ROOT = Path(__file__).parents[2]
+
+
+class Preparers(ProcessWorkers):
+    """One process keeps up with all imports. Where there is none, the rows are made ready here."""
+
+    concurrency: ClassVar[int] = 1
+
+    def __init__(self, vault: Vault) -> None:
+        super().__init__(worker_command, {"PYTHONPATH": str(ROOT)})
+        self._vault = vault
+        self._trouble = Trouble(log, "rows_prepared_here", "rows_prepared_beside_again")
+
+    async def receive(self, message: Any) -> object:
+        if not isinstance(message, PrepareRows):
+            return await super().receive(message)
+        try:
+            steps = await self._prepared(message)
+            self._trouble.ended()
+            return steps
+        except (WorkerFailed, msgspec.DecodeError) as error:
+            self._trouble.failed(error)
+            return await prepared_here(self.system, self._vault, message)
+
+    async def _prepared(self, message: PrepareRows) -> tuple[PreparedStep, ...]:
+        answer = await self.asked(request_of(message, self._vault.sealing_keys), LIMIT_S)
+        turns, steps = Turns(self.system.foreground), []
+        for part in parts_of(answer):
+            await turns.take()
+            steps.append(step_of(part))
+        return tuple(steps)
+
+
+class PreparersInPlace(Actor):
+    """Answers as the actor with a process does. For simulations."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    async def receive(self, message: Any) -> object:
+        if not isinstance(message, PrepareRows):
+            return await super().receive(message)
+        return await prepared_here(self.system, self._vault, message)
+
+
+async def prepared_here(
+    system: ActorSystem, vault: Vault, message: PrepareRows
+) -> tuple[PreparedStep, ...]:
+    preparation = Preparation(vault, system.random, message.merchant_id, message.now)
+    turns, steps = Turns(system.foreground), []
+    for step in preparation.steps(message.header, message.text, message.line):
+        steps.append(step)
+        await turns.take()
+    return tuple(steps)
+
+
+def worker_command() -> list[str]:
+    """What starts a process: in the one-file program there is no Python beside it."""
+    if getattr(sys, "frozen", False):
+        return [sys.executable, "prepare-worker"]
+    return [sys.executable, "-P", "-m", "actors.core.prepare_worker"]

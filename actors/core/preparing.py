@@ -1,0 +1,149 @@
+"""Rows of an import of customers, made ready without knowing who is there already.
+
+Reading, checking and sealing a row takes several times as long as everything that has to be known
+of the database for it. So rows are made ready as if each told of somebody new, which can be done
+anywhere; where all of them are new, what was made ready is written as it is.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from random import Random
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from actors.core.cipher import Sealed, Vault
+from actors.core.customer_changes import Changer, Claim
+from actors.core.customer_queries import (
+    INSERT_CONSENT,
+    INSERT_CUSTOMER,
+    INSERT_EXTERNAL_ID,
+    PUT_CONTACT,
+)
+from actors.core.import_files import Slice, read_slice, rows_of
+from actors.core.messages import CustomerData, ImportKind, ImportStep, RowError, Upserted
+from actors.core.upserts import checked, named_after
+from actors.vocabulary import Refusal
+from runtime import Call
+from runtime.storage import Entry, Write
+
+ROWS_A_STEP: Final = 16
+"""A transaction of so many rows takes about a millisecond, which is how long others wait for it."""
+
+STEPS_AT_ONCE: Final = 6
+"""What is looked up and decided together costs half as much. Meanwhile nobody else writes
+customers."""
+
+STATEMENTS: Final = (INSERT_CUSTOMER, PUT_CONTACT, INSERT_EXTERNAL_ID, INSERT_CONSENT)
+"""What a new customer is written with."""
+
+ORIGIN: Final = "import"
+
+_decode_customers = msgspec.msgpack.Decoder(tuple[CustomerData, ...]).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+@attrs.frozen
+class AsNew:
+    """Customers, each as it is written where neither its id nor any of its `claims` is anybody's.
+    A row of `rows` begins with the place of its statement in `STATEMENTS`."""
+
+    ids: tuple[str, ...]
+    claims: tuple[Claim, ...] = attrs.field(repr=False)
+    rows: tuple[tuple[int, tuple[Any, ...]], ...] = attrs.field(repr=False)
+
+    @property
+    def writes(self) -> Entry:
+        return tuple(Write(STATEMENTS[place], row) for place, row in self.rows)
+
+
+@attrs.frozen
+class PreparedStep:
+    """The rows of one step, with their lines, and those that could not be read. `end` is where the
+    next ones begin in the text, `line` the last line that was read. `new` is None where somebody
+    among them cannot be new, or not beside the others. `told` is what the rows say."""
+
+    told: msgspec.Raw = attrs.field(repr=False)
+    new: AsNew | None
+    lines: tuple[int, ...]
+    errors: tuple[RowError, ...]
+    end: int
+    line: int
+
+    @property
+    def customers(self) -> tuple[CustomerData, ...]:
+        return _decode_customers(self.told)
+
+
+@attrs.frozen
+class PrepareRows(Call[tuple[PreparedStep, ...]]):
+    """To `PREPARING`: make up to `STEPS_AT_ONCE` steps ready, of the rows that `text` begins with,
+    whole ones below the line `line`, in a file with this header, which is one of customers."""
+
+    merchant_id: str
+    header: str
+    text: bytes = attrs.field(repr=False)
+    line: int
+    now: datetime
+
+
+@attrs.frozen
+class UpsertSteps(Call[tuple[Upserted | Refusal, ...]]):
+    """To `CUSTOMERS`: create or change the customers of an import, each on its own.
+
+    The progress of each step is written in one transaction with its customers, in the background;
+    where it was done already, nothing of it is written and `Superseded` is raised. A `dry_run`
+    writes nothing but the steps. What else it raises may have happened up to some step.
+    """
+
+    merchant_id: str
+    steps: tuple[tuple[ImportStep, PreparedStep], ...]
+    dry_run: bool = False
+
+
+@attrs.frozen
+class Preparation:
+    """How the rows of a merchant are made ready at one moment, with keys that the vault knows."""
+
+    vault: Vault
+    random: Random
+    merchant_id: str
+    now: datetime
+
+    def steps(self, header: str, text: bytes, line: int) -> Iterator[PreparedStep]:
+        """The steps of `PrepareRows`, one by one."""
+        rows = rows_of(ImportKind.CUSTOMERS, header, "", self.now)
+        at = 0
+        for _ in range(STEPS_AT_ONCE):
+            if at >= len(text):
+                return
+            read = read_slice(rows, text, at, line, ROWS_A_STEP)
+            yield self.step(read)
+            at, line = read.end, read.line
+
+    def step(self, read: Slice) -> PreparedStep:
+        told = msgspec.Raw(_encode(read.values))
+        new = self._as_new(read.values)
+        return PreparedStep(told, new, read.lines, read.errors, read.end, read.line)
+
+    def _as_new(self, customers: Sequence[CustomerData]) -> AsNew | None:
+        changer = Changer(self._seal, {}, self.now, ORIGIN)
+        ids: list[str] = []
+        claims: list[Claim] = []
+        rows: list[tuple[int, tuple[Any, ...]]] = []
+        for data in customers:
+            asked = checked(self.vault, self.merchant_id, data, {})
+            customer_id = data.customer_id or named_after(data)
+            if isinstance(asked, Refusal) or customer_id is None:
+                return None
+            change = changer.create(self.merchant_id, customer_id, asked.wish)
+            if isinstance(change, Refusal):
+                return None
+            ids.append(customer_id)
+            claims += asked.wish.claims
+            rows += ((STATEMENTS.index(write.statement), write.row) for write in change.writes)
+        return AsNew(tuple(ids), tuple(claims), tuple(rows))
+
+    def _seal(self, merchant_id: str, purpose: str, text: str) -> Sealed:
+        return self.vault.seal(merchant_id, purpose, text, self.random)

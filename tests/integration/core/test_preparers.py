@@ -1,0 +1,193 @@
+"""Rows of imports made ready in a real process, and without one."""
+
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+import pytest
+import trio
+
+from actors.core import preparers
+from actors.core.cipher import DataKeys, Sealed, Vault, generated_keys, with_next_version
+from actors.core.prepare_worker import parts_of, request_of, step_of
+from actors.core.preparers import PREPARING, Preparers
+from actors.core.preparing import Preparation, PreparedStep, PrepareRows
+from runtime import ActorSystem, ChildSpec, Supervisor
+from runtime.process_workers import worker_environment
+from runtime.processes import WorkerProcess
+from tests.integration.gateway.helpers import eventually
+
+pytestmark = pytest.mark.slow
+
+MERCHANT = "shop"
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+TEXT = b"".join(b"c-%d,C %d,c%d@example.com,yes\n" % (n, n, n) for n in range(40)) + b"!,,,\n"
+ROWS = PrepareRows(MERCHANT, "customer_id,name,email,email_consent", TEXT, 1, NOW)
+PATIENCE_S = 60.0
+JUNK = (
+    "import sys; w = sys.stdout.buffer; w.write(b'\\0\\0\\0\\5ready'); w.flush();"
+    " sys.stdin.buffer.read(4); w.write(b'\\0\\0\\0\\4junk'); w.flush()"
+)
+ROOT = Path(__file__).parents[3]
+
+
+@asynccontextmanager
+async def preparing(vault: Vault) -> AsyncIterator[ActorSystem]:
+    worker = ChildSpec("preparing", lambda: Preparers(vault), name=PREPARING)
+    async with ActorSystem().run(ChildSpec("root", lambda: Supervisor((worker,)))) as system:
+        yield system
+
+
+async def prepared(system: ActorSystem) -> tuple[PreparedStep, ...]:
+    return await system.ref(PREPARING).ask(ROWS, timeout_s=PATIENCE_S)
+
+
+@pytest.fixture
+def pids(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The processes that were started."""
+    found: list[int] = []
+    start = WorkerProcess.start
+
+    async def noted(*arguments: object) -> WorkerProcess:
+        process = await start(*arguments)  # type: ignore[arg-type]
+        found.append(process.pid)
+        return process
+
+    monkeypatch.setattr(WorkerProcess, "start", noted)
+    monkeypatch.setattr("runtime.processes.START_LIMIT_S", PATIENCE_S)
+    monkeypatch.setattr(preparers, "LIMIT_S", PATIENCE_S)
+    return found
+
+
+def unsealed(vault: Vault, steps: tuple[PreparedStep, ...]) -> list[object]:
+    """All that is in the steps, with the addresses as the vault opens them, and the versions of
+    the keys that sealed them."""
+    shown: list[object] = []
+    for step in steps:
+        assert step.new is not None
+        shown += [step.new.ids, step.new.claims, step.customers, step.lines, step.errors]
+        for place, row in step.new.rows:
+            values = list(row)
+            if place == 1:
+                sealed = Sealed(row[3], row[4])
+                values[3] = vault.open(MERCHANT, row[2], sealed)
+            shown.append(values)
+    return [*shown, *((step.end, step.line) for step in steps)]
+
+
+def here(vault: Vault) -> tuple[PreparedStep, ...]:
+    return tuple(Preparation(vault, Random(1), MERCHANT, NOW).steps(ROWS.header, ROWS.text, 1))
+
+
+async def test_a_process_makes_rows_ready_as_this_one_does(pids: list[int]) -> None:
+    vault = Vault(generated_keys())
+    async with preparing(vault) as system:
+        steps = await prepared(system)
+        assert unsealed(vault, steps) == unsealed(vault, here(vault))
+        again = await prepared(system)
+        assert [step.new for step in again] != [step.new for step in steps], "a nonce came twice"
+    assert len(pids) == 1
+
+
+async def test_another_key_seals_from_the_next_rows_on(pids: list[int]) -> None:
+    first = generated_keys()
+    vault = Vault(first)
+    async with preparing(vault) as system:
+        await prepared(system)
+        vault.replace(with_next_version(first))
+        steps = await prepared(system)
+    assert unsealed(vault, steps) == unsealed(vault, here(vault))
+    assert {row[4] for step in steps if step.new for place, row in step.new.rows if place == 1} == {
+        2
+    }
+    assert len(pids) == 1
+
+
+async def test_a_process_that_is_killed_is_replaced(pids: list[int]) -> None:
+    vault = Vault(generated_keys())
+    async with preparing(vault) as system:
+        for started in range(1, 4):
+            steps = await prepared(system)
+            assert unsealed(vault, steps) == unsealed(vault, here(vault))
+            assert len(pids) == started
+            os.kill(pids[-1], 9)
+            await eventually(lambda: ended(pids[-1]))
+
+
+async def test_a_process_that_is_killed_while_it_works_is_done_without(pids: list[int]) -> None:
+    vault = Vault(generated_keys())
+    async with preparing(vault) as system:
+        await prepared(system)
+        os.kill(pids[0], signal.SIGSTOP)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(kill_in_a_moment, pids[0])
+            steps = await prepared(system)
+        assert unsealed(vault, steps) == unsealed(vault, here(vault))
+
+
+async def kill_in_a_moment(pid: int) -> None:
+    await trio.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
+
+
+async def ended(pid: int) -> bool:
+    """Whether it is gone, or waits only for its parent to look."""
+    try:
+        stat = await trio.Path(f"/proc/{pid}/stat").read_text()
+        return stat.split()[2] == "Z"
+    except OSError:
+        return True
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["./nothing-there"],
+        [sys.executable, "-c", "pass"],
+        [
+            sys.executable,
+            "-c",
+            JUNK,
+        ],
+    ],
+    ids=["not there", "ends at once", "answers junk"],
+)
+async def test_without_a_process_that_answers_rows_are_made_ready_here(
+    command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparers, "worker_command", lambda: command)
+    vault = Vault(generated_keys())
+    async with preparing(vault) as system:
+        for _ in range(2):
+            assert unsealed(vault, await prepared(system)) == unsealed(vault, here(vault))
+
+
+async def test_the_program_itself_is_a_worker() -> None:
+    """As the one-file program starts itself."""
+    vault = Vault(generated_keys())
+    command = [sys.executable, str(ROOT / "main.py"), "prepare-worker"]
+    process = await WorkerProcess.start(command, worker_environment(os.environ))
+    try:
+        answer = await process.ask(request_of(ROWS, vault.sealing_keys), PATIENCE_S)
+        steps = tuple(map(step_of, parts_of(answer)))
+        assert unsealed(vault, steps) == unsealed(vault, here(vault))
+    finally:
+        await process.close()
+
+
+def test_a_process_gets_only_the_key_that_seals() -> None:
+    keys = with_next_version(generated_keys())
+    assert Vault(keys).sealing_keys == DataKeys(keys.index, {2: keys.versions[2]})
+
+
+def test_neither_keys_nor_people_are_shown() -> None:
+    vault = Vault(generated_keys())
+    (step, *_) = here(vault)
+    for shown in (repr(ROWS), repr(step), repr(vault.sealing_keys)):
+        assert "example.com" not in shown
+        assert "b'" not in shown
