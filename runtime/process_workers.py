@@ -51,13 +51,25 @@ class ProcessWorkers(Workers):
         await self._close_idle()
         return None
 
+    @property
+    def has_process(self) -> bool:
+        """Whether there is one that waits for work, as far as is known."""
+        return bool(self._idle)
+
+    async def start_one(self) -> None:
+        """Have one more wait for work. Raises `WorkerFailed`."""
+        self._keep(await self._started())
+
     async def asked(self, request: bytes, limit_s: float) -> bytes:
         """What a process answers. Errors as of `WorkerProcess.ask`, and of its start."""
         process = await self._process()
         answer = await process.ask(request, limit_s)
+        self._keep(process)
+        return answer
+
+    def _keep(self, process: WorkerProcess) -> None:
         self._idle.append(process)
         self.timers.start("idle", IDLE_S, EndIdle())
-        return answer
 
     async def _process(self) -> WorkerProcess:
         while self._idle:
@@ -65,6 +77,9 @@ class ProcessWorkers(Workers):
             if not process.ended:
                 return process
             await process.close()
+        return await self._started()
+
+    async def _started(self) -> WorkerProcess:
         environment = {**worker_environment(os.environ), **self._environment}
         return await WorkerProcess.start(self._command(), environment)
 

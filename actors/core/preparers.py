@@ -1,6 +1,7 @@
 """The actor that has rows of imports made ready in a process beside the one with the requests."""
 
 import sys
+from math import inf
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -12,6 +13,7 @@ from actors.core.prepare_worker import parts_of, request_of, step_of
 from actors.core.preparing import Preparation, PreparedStep, PrepareRows
 from runtime import Actor
 from runtime.foreground import Turns
+from runtime.parking import monotonic
 from runtime.process_workers import ProcessWorkers
 from runtime.processes import WorkerFailed
 from runtime.system import ActorSystem
@@ -25,11 +27,18 @@ PREPARING: Final = "core.preparing"
 LIMIT_S: Final = 10.0
 """For what takes a hundredth of a second, in a process that gives way to all others."""
 
+TRY_AGAIN_S: Final = 30.0
+"""So long after a process failed, or was started and is not ready, no other is started."""
+
+WORTH_BYTES: Final = 4 * 1024
+"""Of rows. Where there are fewer, they are done before a process has started."""
+
 ROOT = Path(__file__).parents[2]
 
 
 class Preparers(ProcessWorkers):
-    """One process keeps up with all imports. Where there is none, the rows are made ready here."""
+    """One process keeps up with all imports. Until it is there, and where there is none, rows are
+    made ready here."""
 
     concurrency: ClassVar[int] = 1
 
@@ -37,19 +46,36 @@ class Preparers(ProcessWorkers):
         super().__init__(worker_command, {"PYTHONPATH": str(ROOT)})
         self._vault = vault
         self._trouble = Trouble(log, "rows_prepared_here", "rows_prepared_beside_again")
+        self._begins_at = -inf
 
     async def receive(self, message: Any) -> object:
         if not isinstance(message, PrepareRows):
             return await super().receive(message)
-        try:
-            steps = await self._prepared(message)
-            self._trouble.ended()
-            return steps
-        except (WorkerFailed, msgspec.DecodeError) as error:
-            self._trouble.failed(error)
-            return await prepared_here(self.system, self._vault, message)
+        may_begin = monotonic() >= self._begins_at
+        if may_begin and self.has_process:
+            try:
+                return await self._prepared_beside(message)
+            except (WorkerFailed, msgspec.DecodeError) as error:
+                self._done_without(error)
+        elif may_begin and len(message.text) >= WORTH_BYTES:
+            self._begins_at = monotonic() + TRY_AGAIN_S
+            self.start_task(self._start)
+        return await prepared_here(self.system, self._vault, message)
 
-    async def _prepared(self, message: PrepareRows) -> tuple[PreparedStep, ...]:
+    async def _start(self) -> None:
+        """For the rows that come when it is ready."""
+        try:
+            await self.start_one()
+            self._begins_at = -inf
+            self._trouble.ended()
+        except WorkerFailed as error:
+            self._done_without(error)
+
+    def _done_without(self, error: Exception) -> None:
+        self._begins_at = monotonic() + TRY_AGAIN_S
+        self._trouble.failed(error)
+
+    async def _prepared_beside(self, message: PrepareRows) -> tuple[PreparedStep, ...]:
         answer = await self.asked(request_of(message, self._vault.sealing_keys), LIMIT_S)
         turns, steps = Turns(self.system.foreground), []
         for part in parts_of(answer):
@@ -75,8 +101,9 @@ async def prepared_here(
 ) -> tuple[PreparedStep, ...]:
     preparation = Preparation(vault, system.random, message.merchant_id, message.now)
     turns, steps = Turns(system.foreground), []
-    for step in preparation.steps(message.header, message.text, message.line):
-        steps.append(step)
+    for part in preparation.parts(message.header, message.text, message.line):
+        if part is not None:
+            steps.append(part)
         await turns.take()
     return tuple(steps)
 

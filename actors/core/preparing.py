@@ -5,7 +5,7 @@ of the database for it. So rows are made ready as if each told of somebody new, 
 anywhere; where all of them are new, what was made ready is written as it is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import datetime
 from random import Random
 from typing import Any, Final
@@ -113,21 +113,27 @@ class Preparation:
 
     def steps(self, header: str, text: bytes, line: int) -> Iterator[PreparedStep]:
         """The steps of `PrepareRows`, one by one."""
+        return filter(None, self.parts(header, text, line))
+
+    def parts(self, header: str, text: bytes, line: int) -> Iterator[PreparedStep | None]:
+        """As `steps`, with None in between: after each row others may have their turn."""
         rows = rows_of(ImportKind.CUSTOMERS, header, "", self.now)
         at = 0
         for _ in range(STEPS_AT_ONCE):
             if at >= len(text):
                 return
             read = read_slice(rows, text, at, line, ROWS_A_STEP)
-            yield self.step(read)
+            yield from self.step(read)
             at, line = read.end, read.line
 
-    def step(self, read: Slice) -> PreparedStep:
+    def step(self, read: Slice) -> Iterator[PreparedStep | None]:
+        """One step, at the end of its parts."""
+        yield None
+        new = yield from self._as_new(read.values)
         told = msgspec.Raw(_encode(read.values))
-        new = self._as_new(read.values)
-        return PreparedStep(told, new, read.lines, read.errors, read.end, read.line)
+        yield PreparedStep(told, new, read.lines, read.errors, read.end, read.line)
 
-    def _as_new(self, customers: Sequence[CustomerData]) -> AsNew | None:
+    def _as_new(self, customers: Sequence[CustomerData]) -> Generator[None, None, AsNew | None]:
         changer = Changer(self._seal, {}, self.now, ORIGIN)
         ids: list[str] = []
         claims: list[Claim] = []
@@ -143,6 +149,7 @@ class Preparation:
             ids.append(customer_id)
             claims += asked.wish.claims
             rows += ((STATEMENTS.index(write.statement), write.row) for write in change.writes)
+            yield
         return AsNew(tuple(ids), tuple(claims), tuple(rows))
 
     def _seal(self, merchant_id: str, purpose: str, text: str) -> Sealed:

@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
+import attrs
 import pytest
 import trio
+import trio.testing
 
 from actors.core import preparers
 from actors.core.cipher import DataKeys, Sealed, Vault, generated_keys, with_next_version
@@ -26,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 MERCHANT = "shop"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-TEXT = b"".join(b"c-%d,C %d,c%d@example.com,yes\n" % (n, n, n) for n in range(40)) + b"!,,,\n"
+TEXT = b"!,,,\n".join(b"c-%d,%s,c%d@example.com,yes\n" % (n, 99 * b"C", n) for n in range(40))
 ROWS = PrepareRows(MERCHANT, "customer_id,name,email,email_consent", TEXT, 1, NOW)
 PATIENCE_S = 60.0
 JUNK = (
@@ -64,6 +66,34 @@ def pids(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
+@pytest.fixture
+def done_here(monkeypatch: pytest.MonkeyPatch) -> list[PrepareRows]:
+    """What was made ready without a process."""
+    found: list[PrepareRows] = []
+    usual = preparers.prepared_here
+
+    async def noted(
+        system: ActorSystem, vault: Vault, message: PrepareRows
+    ) -> tuple[PreparedStep, ...]:
+        found.append(message)
+        return await usual(system, vault, message)
+
+    monkeypatch.setattr(preparers, "prepared_here", noted)
+    return found
+
+
+async def with_process(system: ActorSystem, pids: list[int]) -> None:
+    """Wait for the next process."""
+    count = len(pids)
+    await prepared(system)
+
+    async def there() -> bool:
+        return len(pids) > count
+
+    await eventually(there)
+    await trio.testing.wait_all_tasks_blocked()
+
+
 def unsealed(vault: Vault, steps: tuple[PreparedStep, ...]) -> list[object]:
     """All that is in the steps, with the addresses as the vault opens them, and the versions of
     the keys that sealed them."""
@@ -84,50 +114,75 @@ def here(vault: Vault) -> tuple[PreparedStep, ...]:
     return tuple(Preparation(vault, Random(1), MERCHANT, NOW).steps(ROWS.header, ROWS.text, 1))
 
 
-async def test_a_process_makes_rows_ready_as_this_one_does(pids: list[int]) -> None:
+async def test_a_process_makes_rows_ready_as_this_one_does(
+    pids: list[int], done_here: list[PrepareRows]
+) -> None:
     vault = Vault(generated_keys())
     async with preparing(vault) as system:
+        await with_process(system, pids)
         steps = await prepared(system)
         assert unsealed(vault, steps) == unsealed(vault, here(vault))
         again = await prepared(system)
         assert [step.new for step in again] != [step.new for step in steps], "a nonce came twice"
     assert len(pids) == 1
+    assert done_here == [ROWS]
 
 
-async def test_another_key_seals_from_the_next_rows_on(pids: list[int]) -> None:
+async def test_few_rows_are_made_ready_here(pids: list[int], done_here: list[PrepareRows]) -> None:
+    vault = Vault(generated_keys())
+    few = attrs.evolve(ROWS, text=TEXT[:136])
+    async with preparing(vault) as system:
+        for _ in range(3):
+            await system.ref(PREPARING).ask(few, timeout_s=PATIENCE_S)
+    assert done_here == [few, few, few]
+    assert pids == []
+
+
+async def test_another_key_seals_from_the_next_rows_on(
+    pids: list[int], done_here: list[PrepareRows]
+) -> None:
     first = generated_keys()
     vault = Vault(first)
     async with preparing(vault) as system:
-        await prepared(system)
+        await with_process(system, pids)
         vault.replace(with_next_version(first))
         steps = await prepared(system)
     assert unsealed(vault, steps) == unsealed(vault, here(vault))
-    assert {row[4] for step in steps if step.new for place, row in step.new.rows if place == 1} == {
-        2
-    }
-    assert len(pids) == 1
+    sealed = [row for step in steps if step.new for place, row in step.new.rows if place == 1]
+    assert {version for *_, version, _ in sealed} == {2}
+    assert len(done_here) == 1
 
 
-async def test_a_process_that_is_killed_is_replaced(pids: list[int]) -> None:
+async def test_a_process_that_is_killed_is_replaced(
+    pids: list[int], done_here: list[PrepareRows]
+) -> None:
     vault = Vault(generated_keys())
     async with preparing(vault) as system:
-        for started in range(1, 4):
+        await with_process(system, pids)
+        for started in (1, 2):
             steps = await prepared(system)
             assert unsealed(vault, steps) == unsealed(vault, here(vault))
             assert len(pids) == started
             os.kill(pids[-1], 9)
             await eventually(lambda: ended(pids[-1]))
+    assert len(done_here) == 1
 
 
-async def test_a_process_that_is_killed_while_it_works_is_done_without(pids: list[int]) -> None:
+async def test_a_process_that_is_killed_while_it_works_is_done_without(
+    pids: list[int], done_here: list[PrepareRows]
+) -> None:
     vault = Vault(generated_keys())
     async with preparing(vault) as system:
-        await prepared(system)
+        await with_process(system, pids)
         os.kill(pids[0], signal.SIGSTOP)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(kill_in_a_moment, pids[0])
             steps = await prepared(system)
         assert unsealed(vault, steps) == unsealed(vault, here(vault))
+        assert len(done_here) == 2
+        await prepared(system)
+        assert len(done_here) == 3
+    assert len(pids) == 1
 
 
 async def kill_in_a_moment(pid: int) -> None:
@@ -158,13 +213,17 @@ async def ended(pid: int) -> bool:
     ids=["not there", "ends at once", "answers junk"],
 )
 async def test_without_a_process_that_answers_rows_are_made_ready_here(
-    command: list[str], monkeypatch: pytest.MonkeyPatch
+    command: list[str], monkeypatch: pytest.MonkeyPatch, pids: list[int]
 ) -> None:
     monkeypatch.setattr(preparers, "worker_command", lambda: command)
     vault = Vault(generated_keys())
     async with preparing(vault) as system:
-        for _ in range(2):
+        if JUNK in command:
+            await with_process(system, pids)
+        for _ in range(3):
             assert unsealed(vault, await prepared(system)) == unsealed(vault, here(vault))
+            await trio.testing.wait_all_tasks_blocked(0.1)
+    assert len(pids) == (JUNK in command)
 
 
 async def test_the_program_itself_is_a_worker() -> None:

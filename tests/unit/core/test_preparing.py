@@ -45,7 +45,8 @@ async def preparation() -> Preparation:
 
 async def step(*people: CustomerData) -> PreparedStep:
     read = Slice(people, tuple(range(2, 2 + len(people))), (), 100, 1 + len(people))
-    return (await preparation()).step(read)
+    (prepared,) = filter(None, (await preparation()).step(read))
+    return prepared
 
 
 async def decided_one_by_one(people: Sequence[CustomerData]) -> Entry:
