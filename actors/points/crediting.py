@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from actors.core.messages import CreditState, OrderRecorded
 from actors.points.decide import business_key
 from actors.points.eligibility import eligible_totals
-from actors.points.lookups import fetch_by_ids
 from actors.points.messages import QUERIES, EarnRule, GetEarnRule
 from actors.points.queries import SELECT_BY_BUSINESS_KEY
+from actors.points.questions import fetch_by_ids
 from actors.points.rules import points_for
 from runtime.storage import Database
 from runtime.system import ActorSystem

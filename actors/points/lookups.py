@@ -22,27 +22,25 @@ from actors.points.messages import (
     VoidHold,
 )
 from actors.points.plan import Answer, Facts, Key
-from actors.points.program_messages import Redemption, RefundPolicy, RefundRule, Reward
-from actors.points.promotion_records import find_used
+from actors.points.program_messages import Redemption, RefundPolicy, RefundRule
+from actors.points.promotion_records import SELECT_USES, used_of
 from actors.points.promotions import needs_use
 from actors.points.queries import (
-    MAX_IDS,
     SELECT_BY_BUSINESS_KEY,
-    SELECT_BY_ID,
+    SELECT_HISTORIES,
     SELECT_KEYS,
     SELECT_KNOWN_HOLDS,
-    SELECT_MOVEMENTS_BY_ID,
+    SELECT_MOVEMENTS_OF_HISTORIES,
     SELECT_OWNERS,
-    SELECT_REVERSALS,
-    with_ids,
 )
+from actors.points.questions import Questions
 from actors.points.records import movement_of, receipt_of, stored_answer, transaction_of
-from actors.points.reversals import root_of
 from actors.points.reward_queries import (
-    COUNT_HAD,
+    SELECT_HISTORIES_OF_PAYMENTS,
+    SELECT_MOVEMENTS_OF_PAYMENTS,
+    SELECT_OFFERS,
     SELECT_REDEMPTIONS,
     SELECT_REFUND_POLICY,
-    SELECT_REWARDS,
 )
 from actors.points.reward_records import redemption_from, reward_of
 from actors.points.transfers import again
@@ -55,22 +53,13 @@ NAMING_THE_PAST = frozenset({Reverse, CaptureHold, VoidHold, RedeemReward, Cance
 
 NO_REFUND_RULE = RefundRule(0, RefundPolicy.WITHIN_BALANCE)
 
+HISTORIES = (SELECT_HISTORIES, SELECT_MOVEMENTS_OF_HISTORIES)
+HISTORIES_OF_PAYMENTS = (SELECT_HISTORIES_OF_PAYMENTS, SELECT_MOVEMENTS_OF_PAYMENTS)
+
 FOREIGN = Answer(
     "\0", Receipt("", "", 0, NOTHING, 0, Balance(0, 0, 0, 0), datetime.max.replace(tzinfo=UTC))
 )
 """Stands for the answer of a key that another domain used: no fingerprint matches it."""
-
-
-async def fetch_by_ids(
-    database: Database, sql: str, merchant_id: str, ids: Iterable[str]
-) -> list[Row]:
-    """The rows for any number of ids."""
-    wanted = sorted(set(ids))
-    chunks = [wanted[start : start + MAX_IDS] for start in range(0, len(wanted), MAX_IDS)]
-    if not chunks:
-        return []
-    results = await database.fetch_many([with_ids(sql, merchant_id, chunk) for chunk in chunks])
-    return [row for rows in results for row in rows]
 
 
 async def find_answers(
@@ -78,13 +67,17 @@ async def find_answers(
 ) -> dict[Key, Answer]:
     """What the keys were answered before; those never used are left out."""
     wanted = set(keys)
+    questions = Questions(merchant_id)
+    client = questions.add_ids(SELECT_KEYS, [key.text for key in wanted if not key.business])
+    business = questions.add_ids(
+        SELECT_BY_BUSINESS_KEY, [key.text for key in wanted if key.business]
+    )
+    await questions.ask(database)
     answers: dict[Key, Answer] = {}
-    client = [key.text for key in wanted if not key.business]
-    for row in await fetch_by_ids(database, SELECT_KEYS, merchant_id, client):
+    for row in client:
         answer = stored_answer(row["fingerprint"], row["response"])
         answers[Key(row["key"], business=False)] = answer if answer is not None else FOREIGN
-    business = [key.text for key in wanted if key.business]
-    for row in await fetch_by_ids(database, SELECT_BY_BUSINESS_KEY, merchant_id, business):
+    for row in business:
         answers[Key(row["business_key"], business=True)] = Answer("", receipt_of(row))
     return answers
 
@@ -108,80 +101,57 @@ async def find_facts(
     """What the mutations name of this customer's past."""
     reversed_ids = [m.transaction_id for m in mutations if isinstance(m, Reverse)]
     hold_ids = [m.hold_id for m in mutations if isinstance(m, CaptureHold | VoidHold)]
-    holds = await fetch_by_ids(database, SELECT_KNOWN_HOLDS, merchant_id, hold_ids)
     cancelled = [m.redemption_id for m in mutations if isinstance(m, CancelRedemption)]
-    redemptions = await find_redemptions(database, merchant_id, customer_id, cancelled)
-    paid = [redemption.transaction_id for redemption in redemptions.values()]
     rewarding = [m.reward_id for m in mutations if isinstance(m, RedeemReward)]
-    rewards, had = await find_rewards(database, merchant_id, customer_id, rewarding)
-    refunds = await find_refund_rule(database, merchant_id) if reversed_ids else NO_REFUND_RULE
+    campaigns = [one for m in mutations for one in _used_by(m)]
+    questions = Questions(merchant_id)
+    holds = questions.add_ids(SELECT_KNOWN_HOLDS, hold_ids)
+    redemptions = questions.add_ids(SELECT_REDEMPTIONS, cancelled)
+    offers = questions.add_ids(SELECT_OFFERS, rewarding, customer_id)
+    used = questions.add_ids(SELECT_USES, campaigns, customer_id)
+    refunds = questions.add(SELECT_REFUND_POLICY) if reversed_ids else []
+    reversible = [questions.add_ids(sql, reversed_ids) for sql in HISTORIES]
+    paid = [questions.add_ids(sql, cancelled) for sql in HISTORIES_OF_PAYMENTS]
+    await questions.ask(database)
     return Facts(
-        await _find_histories(database, merchant_id, customer_id, [*reversed_ids, *paid]),
+        _histories(customer_id, *reversible) | _histories(customer_id, *paid),
         frozenset(row["hold_id"] for row in holds if row["customer_id"] == customer_id),
-        refunds.policy,
-        rewards,
-        had,
-        redemptions,
-        await find_used(
-            database, merchant_id, customer_id, [one for m in mutations for one in _used_by(m)]
-        ),
+        _refund_rule(refunds).policy,
+        {row["reward_id"]: reward_of(row) for row in offers},
+        {row["reward_id"]: row["had"] for row in offers},
+        _redemptions(customer_id, redemptions),
+        used_of(used),
     )
 
 
 async def find_refund_rule(database: Database, merchant_id: str) -> RefundRule:
-    row = await database.fetch_row(SELECT_REFUND_POLICY, merchant_id)
-    return RefundRule(row[0], RefundPolicy(row[1])) if row is not None else NO_REFUND_RULE
+    return _refund_rule(await database.fetch(SELECT_REFUND_POLICY, merchant_id))
 
 
-async def find_rewards(
-    database: Database, merchant_id: str, customer_id: str, ids: Iterable[str]
-) -> tuple[dict[str, Reward], dict[str, int]]:
-    """Rewards by id, and how many of each the customer has redeemed."""
-    wanted = sorted(set(ids))
-    rows = await fetch_by_ids(database, SELECT_REWARDS, merchant_id, wanted)
-    if not rows:
-        return {}, {}
-    had = await database.fetch(COUNT_HAD, merchant_id, customer_id)
-    return {row["reward_id"]: reward_of(row) for row in rows}, {row[0]: row[1] for row in had}
+def _refund_rule(rows: Sequence[Row]) -> RefundRule:
+    return RefundRule(rows[0][0], RefundPolicy(rows[0][1])) if rows else NO_REFUND_RULE
 
 
-async def find_redemptions(
-    database: Database, merchant_id: str, customer_id: str, ids: Iterable[str]
-) -> dict[str, Redemption]:
+def _redemptions(customer_id: str, rows: Iterable[Row]) -> dict[str, Redemption]:
     """Those of the redemptions that are the customer's, by id."""
-    rows = await fetch_by_ids(database, SELECT_REDEMPTIONS, merchant_id, ids)
     found = map(redemption_from, rows)
     return {each.redemption_id: each for each in found if each.customer_id == customer_id}
 
 
-async def _find_histories(
-    database: Database, merchant_id: str, customer_id: str, ids: Iterable[str]
+def _histories(
+    customer_id: str, rows: Iterable[Row], moved: Iterable[Row]
 ) -> dict[str, tuple[Transaction, ...]]:
-    named = await _find(database, SELECT_BY_ID, merchant_id, ids)
-    root_ids = {
-        transaction.transaction_id: root_of(transaction)
-        for transaction in named
-        if transaction.customer_id == customer_id
-    }
-    roots = await _find(database, SELECT_BY_ID, merchant_id, root_ids.values())
-    reversals = await _find(database, SELECT_REVERSALS, merchant_id, root_ids.values())
-    by_id = {transaction.transaction_id: transaction for transaction in roots}
-    return {
-        id_: (by_id[root], *(reversal for reversal in reversals if reversal.reverses == root))
-        for id_, root in root_ids.items()
-    }
-
-
-async def _find(
-    database: Database, sql: str, merchant_id: str, ids: Iterable[str]
-) -> list[Transaction]:
-    """Transactions with their lot movements, but without their postings."""
-    rows = await fetch_by_ids(database, sql, merchant_id, ids)
-    movements: dict[str, list[LotMovement]] = defaultdict(list)
-    transaction_ids = [row["transaction_id"] for row in rows]
-    for row in await fetch_by_ids(database, SELECT_MOVEMENTS_BY_ID, merchant_id, transaction_ids):
-        movements[row["transaction_id"]].append(movement_of(row))
-    return [transaction_of(row, (), movements[row["transaction_id"]]) for row in rows]
+    """By the id that was named, the root and what reverses it; without their postings."""
+    movements: dict[tuple[str, str], list[LotMovement]] = defaultdict(list)
+    for row in moved:
+        movements[row["named"], row["transaction_id"]].append(movement_of(row))
+    histories: dict[str, tuple[Transaction, ...]] = {}
+    for row in rows:
+        if row["customer_id"] == customer_id:
+            named = row["named"]
+            own = movements[named, row["transaction_id"]]
+            histories[named] = (*histories.get(named, ()), transaction_of(row, (), own))
+    return histories
 
 
 async def find_transfer(
@@ -208,7 +178,11 @@ async def find_owners(
     redemption_ids: Iterable[str],
 ) -> dict[str, str]:
     """The customers whose accounts these transactions, holds and redemptions belong to."""
-    transactions = await fetch_by_ids(database, SELECT_OWNERS, merchant_id, transaction_ids)
-    holds = await fetch_by_ids(database, SELECT_KNOWN_HOLDS, merchant_id, hold_ids)
-    redemptions = await fetch_by_ids(database, SELECT_REDEMPTIONS, merchant_id, redemption_ids)
-    return {row[0]: row["customer_id"] for row in (*transactions, *holds, *redemptions)}
+    questions = Questions(merchant_id)
+    found = (
+        questions.add_ids(SELECT_OWNERS, transaction_ids),
+        questions.add_ids(SELECT_KNOWN_HOLDS, hold_ids),
+        questions.add_ids(SELECT_REDEMPTIONS, redemption_ids),
+    )
+    await questions.ask(database)
+    return {row[0]: row["customer_id"] for rows in found for row in rows}

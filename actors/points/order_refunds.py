@@ -9,7 +9,6 @@ from actors.core.messages import OrderRefunded
 from actors.points.campaign_rules import LastRules, promotions_of
 from actors.points.decide import business_key
 from actors.points.eligibility import earn_for, eligible_totals
-from actors.points.lookups import fetch_by_ids
 from actors.points.messages import (
     ACCOUNTS,
     QUERIES,
@@ -20,6 +19,7 @@ from actors.points.messages import (
     Reverse,
 )
 from actors.points.queries import SELECT_BY_BUSINESS_KEY
+from actors.points.questions import fetch_by_ids
 from actors.vocabulary import Idempotency, Refusal, RefusalKind
 from runtime import ActorError, Workers
 from runtime.context import under_trace

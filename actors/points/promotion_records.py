@@ -9,8 +9,6 @@ from runtime.storage import Database, Row, Statement, Write
 EVERYBODY = "*"
 """Stands in the place of the customer in the row of all members together; no id looks like it."""
 
-CAMPAIGNS_AT_ONCE = 100
-
 TAKE_USE = Statement(
     "points.take_use",
     "INSERT INTO points_campaign_use (merchant_id, campaign_id, customer_id, points, money_minor,"
@@ -73,19 +71,12 @@ def _limits(budget: Budget) -> tuple[int | None, int | None, int | None]:
     return budget.points, budget.money_minor, budget.count
 
 
-async def find_used(
-    database: Database, merchant_id: str, customer_id: str, campaigns: Iterable[str]
-) -> Mapping[str, CampaignUsed]:
-    """What the campaigns have given so far, overall and to the customer."""
-    wanted = sorted(set(campaigns))
+def used_of(rows: Iterable[Row]) -> Mapping[str, CampaignUsed]:
+    """What campaigns have given so far, overall and to a member, from the rows of both."""
     used: dict[str, CampaignUsed] = {}
-    for start in range(0, len(wanted), CAMPAIGNS_AT_ONCE):
-        some = wanted[start : start + CAMPAIGNS_AT_ONCE]
-        places = ", ".join(f"${number}" for number in range(3, len(some) + 3))
-        sql = SELECT_USES.replace("{ids}", places)
-        for row in await database.fetch(sql, merchant_id, customer_id, *some):
-            before = used.get(row["campaign_id"], NOTHING_USED)
-            used[row["campaign_id"]] = _with(before, row)
+    for row in rows:
+        before = used.get(row["campaign_id"], NOTHING_USED)
+        used[row["campaign_id"]] = _with(before, row)
     return used
 
 

@@ -1,5 +1,7 @@
 """The points domain's SQL."""
 
+from collections.abc import Sequence
+
 from runtime.storage import AcrossMerchants, Statement
 
 INSERT_TRANSACTION = Statement(
@@ -194,15 +196,36 @@ SELECT_POSTINGS_OF = (
     " ORDER BY account"
 )
 
-SELECT_REVERSALS = (
-    f"SELECT {TRANSACTION_COLUMNS} FROM points_transactions t"
-    " WHERE t.merchant_id = $1 AND t.reverses IN ({ids}) ORDER BY t.sequence"
-)
-
 SELECT_MOVEMENTS_BY_ID = (
     f"SELECT {MOVEMENT_COLUMNS} FROM points_lot_movements m"
     " JOIN points_lots l ON l.merchant_id = m.merchant_id AND l.lot_id = m.lot_id"
     " WHERE m.merchant_id = $1 AND m.transaction_id IN ({ids})"
+    " ORDER BY m.transaction_id, m.position"
+)
+
+# What was ever taken back of the transactions that are `named`: their roots, as `root_of` has them,
+# and what reverses these.
+
+HISTORIES = (
+    "WITH roots AS (SELECT transaction_id AS named,"
+    " coalesce(CASE kind WHEN 'mature' THEN lot_id END, transaction_id) AS root"
+    " FROM points_transactions WHERE merchant_id = $1 AND transaction_id IN ({ids})),"
+    " history AS (SELECT named, root AS transaction_id FROM roots"
+    " UNION ALL SELECT named, r.transaction_id FROM roots CROSS JOIN points_transactions r"
+    " WHERE r.merchant_id = $1 AND r.reverses = root)"
+)
+
+SELECT_HISTORIES = (
+    f"{HISTORIES} SELECT named, {TRANSACTION_COLUMNS}"
+    " FROM history CROSS JOIN points_transactions t"
+    " WHERE t.merchant_id = $1 AND t.transaction_id = history.transaction_id ORDER BY t.sequence"
+)
+
+SELECT_MOVEMENTS_OF_HISTORIES = (
+    f"{HISTORIES} SELECT named, {MOVEMENT_COLUMNS}"
+    " FROM history CROSS JOIN points_lot_movements m"
+    " JOIN points_lots l ON l.merchant_id = m.merchant_id AND l.lot_id = m.lot_id"
+    " WHERE m.merchant_id = $1 AND m.transaction_id = history.transaction_id"
     " ORDER BY m.transaction_id, m.position"
 )
 
@@ -326,8 +349,11 @@ SIZES = (1, 4, 16, 64, 256)
 MAX_IDS = SIZES[-1]
 
 
-def with_ids(sql: str, merchant_id: str, ids: list[str]) -> tuple[str, list[str]]:
-    """The query for 1 to `MAX_IDS` ids. The last one is repeated up to a length of `SIZES`."""
+def with_ids(sql: str, merchant_id: str, ids: Sequence[str], *more: str) -> tuple[str, list[str]]:
+    """The query for 1 to `MAX_IDS` ids. The last one is repeated up to a length of `SIZES`. `more`
+    are the values between merchant and ids."""
     size = next(size for size in SIZES if size >= len(ids))
-    places = ", ".join([f"${number}" for number in range(2, size + 2)])
-    return sql.replace("{ids}", places), [merchant_id, *ids, *([ids[-1]] * (size - len(ids)))]
+    before = [merchant_id, *more]
+    first = len(before) + 1
+    places = ", ".join([f"${number}" for number in range(first, first + size)])
+    return sql.replace("{ids}", places), [*before, *ids, *([ids[-1]] * (size - len(ids)))]

@@ -1,5 +1,6 @@
 """The SQL of rewards, redemptions and refund policies."""
 
+from actors.points.queries import SELECT_HISTORIES, SELECT_MOVEMENTS_OF_HISTORIES
 from runtime.storage import Statement
 
 REWARD_COLUMNS = (
@@ -59,9 +60,13 @@ SELECT_REFUND_POLICY = (
     " ORDER BY version DESC LIMIT 1"
 )
 
-SELECT_REWARDS = (
-    f"SELECT {REWARD_COLUMNS} FROM points_rewards WHERE merchant_id = $1 AND reward_id IN ({{ids}})"
+SELECT_OFFERS = (
+    f"SELECT {REWARD_COLUMNS}, (SELECT CAST(coalesce(sum(d.quantity), 0) AS BIGINT)"
+    " FROM points_redemptions d WHERE d.merchant_id = $1 AND d.customer_id = $2"
+    " AND d.reward_id = points_rewards.reward_id AND d.cancelled_at IS NULL) AS had"
+    " FROM points_rewards WHERE merchant_id = $1 AND reward_id IN ({ids})"
 )
+"""Rewards, with how many of each a customer has redeemed."""
 
 SELECT_REWARD = (
     f"SELECT {REWARD_COLUMNS} FROM points_rewards WHERE merchant_id = $1 AND reward_id = $2"
@@ -79,11 +84,6 @@ LIST_REWARDS_ON_OFFER = (
     " ORDER BY reward_id LIMIT $3"
 )
 
-COUNT_HAD = (
-    "SELECT reward_id, CAST(sum(quantity) AS BIGINT) FROM points_redemptions"
-    " WHERE merchant_id = $1 AND customer_id = $2 AND cancelled_at IS NULL GROUP BY reward_id"
-)
-
 REDEMPTION_COLUMNS = (
     "redemption_id, customer_id, reward_id, quantity, cost_points, reward_version,"
     " transaction_id, redeemed_at, cancelled_at"
@@ -93,6 +93,16 @@ SELECT_REDEMPTIONS = (
     f"SELECT {REDEMPTION_COLUMNS} FROM points_redemptions WHERE merchant_id = $1"
     " AND redemption_id IN ({ids})"
 )
+
+PAYMENTS = (
+    "SELECT d.transaction_id FROM points_redemptions d"
+    " WHERE d.merchant_id = $1 AND d.redemption_id IN ({ids})"
+)
+"""The transactions that paid for redemptions, where other queries have ids of transactions."""
+
+SELECT_HISTORIES_OF_PAYMENTS = SELECT_HISTORIES.replace("{ids}", PAYMENTS)
+
+SELECT_MOVEMENTS_OF_PAYMENTS = SELECT_MOVEMENTS_OF_HISTORIES.replace("{ids}", PAYMENTS)
 
 SELECT_REDEMPTION = (
     f"SELECT {REDEMPTION_COLUMNS} FROM points_redemptions WHERE merchant_id = $1"
