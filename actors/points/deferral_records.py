@@ -8,7 +8,8 @@ import msgspec
 
 from actors.points.deferral_messages import Deferral, DeferralStatus
 from actors.points.messages import AccountKey, Earn, Receipt, Result
-from actors.points.queries import MAX_IDS, PUT_DEFERRAL, SELECT_DEFERRALS, with_ids
+from actors.points.queries import PUT_DEFERRAL, SELECT_DEFERRALS
+from actors.points.questions import fetch_by_ids
 from actors.vocabulary import Refusal
 from runtime.storage import Database, Row, Write
 
@@ -95,12 +96,8 @@ async def find_deferrals(
     database: Database, merchant_id: str, ids: Sequence[str]
 ) -> dict[str, Known]:
     """What the database knows, by id. Raises `StorageError`."""
-    found: dict[str, Known] = {}
-    for start in range(0, len(ids), MAX_IDS):
-        part = list(ids[start : start + MAX_IDS])
-        sql, values = with_ids(SELECT_DEFERRALS, merchant_id, part)
-        found |= {row["deferral_id"]: _known(row) for row in await database.fetch(sql, *values)}
-    return found
+    rows = await fetch_by_ids(database, SELECT_DEFERRALS, merchant_id, ids)
+    return {row["deferral_id"]: _known(row) for row in rows}
 
 
 def _known(row: Row) -> Known:

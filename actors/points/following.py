@@ -48,10 +48,12 @@ class Followers:
 
     async def look_up(self, database: Database, merchant_ids: Iterable[str]) -> None:
         """Once for each merchant. Raises `StorageError`."""
-        for merchant_id in merchant_ids:
-            if merchant_id not in self._followed:
-                found = await database.fetch_value(SELECT_FOLLOWER, merchant_id)
-                self._followed.setdefault(merchant_id, found is not None)
+        unknown = [each for each in merchant_ids if each not in self._followed]
+        if not unknown:
+            return
+        results = await database.fetch_many([(SELECT_FOLLOWER, (each,)) for each in unknown])
+        for merchant_id, rows in zip(unknown, results, strict=True):
+            self._followed.setdefault(merchant_id, bool(rows))
 
 
 class Following(Workers):
