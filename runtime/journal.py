@@ -6,7 +6,7 @@ batch is split until the culprit stands alone.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from math import inf
 from typing import Any, ClassVar
@@ -123,9 +123,11 @@ class Sync(Cast):
 
 @attrs.define
 class Doubt:
-    """A commit that the connection was lost in. `number` is its place in the partition."""
+    """A commit that the connection was lost in. `number` is its place in the partition. Those of
+    its `batch` who have waited long enough wait no more."""
 
     batch: Sequence[Envelope]
+    entries: Sequence[Entry]
     number: int
     since: float
 
@@ -278,6 +280,14 @@ class Journal(Actor):
             self.timers.cancel("sync")
             self._done([waits for waits in self._unsynced.take(through) if waits is not None])
 
+    def _nudge_concerned(self, entries: Iterable[Entry]) -> None:
+        """Whom rows that are committed now concern."""
+        concerned = {write.statement.concerns for entry in entries for write in entry}
+        for name in sorted(filter(None, concerned)):
+            actor = self.system.ref(name)
+            if actor.alive:
+                actor.tell(Nudge())
+
     async def _answer_if_mine(self, batch: Sequence[Envelope]) -> None:
         """Beside the commits, which do not wait for the readers that this may have to wait for."""
         if await self._ownership.still_mine(self._database):
@@ -292,6 +302,7 @@ class Journal(Actor):
         tenure.commits += 1
         self._ownership.confirm()
         self.post(Sure(monotonic()))
+        self._nudge_concerned(entries)
         self.system.metrics.journal_commits.inc()
 
     def _done(self, batch: Sequence[Envelope]) -> None:
@@ -332,7 +343,8 @@ class Journal(Actor):
     def _begin_doubt(self, batch: Sequence[Envelope], error: CommitUnknown) -> None:
         log.warning("commit_in_doubt", error=str(error), entries=len(batch))
         if self._tenure is not None:
-            self._doubt = Doubt(batch, self._tenure.commits + 1, monotonic())
+            entries = [envelope.message.entry for envelope in batch]  # type: ignore[attr-defined]
+            self._doubt = Doubt(batch, entries, self._tenure.commits + 1, monotonic())
         self._tenure = None
         self.timers.start("look", LOOK_EVERY_S, LookAgain())
 
@@ -360,6 +372,7 @@ class Journal(Actor):
         committed = commits >= doubt.number
         log.info("commit_found", committed=committed, entries=len(doubt.batch))
         if committed:
+            self._nudge_concerned(doubt.entries)
             self._done(doubt.batch)
         else:
             lost = StorageUnavailable("the connection was lost before the commit")

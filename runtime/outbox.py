@@ -59,7 +59,8 @@ class Deliver(Call[None]):
 
 @attrs.frozen
 class Nudge(Cast):
-    """To the relay: there may be new events."""
+    """To the relay: there may be new events. To those whom a `Statement` concerns: rows of it were
+    committed."""
 
 
 @attrs.frozen
