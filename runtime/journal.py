@@ -20,7 +20,7 @@ from runtime.envelope import Envelope
 from runtime.errors import ActorDown, Outcome
 from runtime.exits import ExitReason
 from runtime.message import Call, Cast
-from runtime.outbox import RELAY, Nudge
+from runtime.outbox import Nudge
 from runtime.ownership import Ownership, Tenure
 from runtime.parking import monotonic
 from runtime.storage import (
@@ -73,8 +73,8 @@ class Rejected:
 class Append(Call[Rejected | None]):
     """Write `entry`, all of it or nothing; answered with None once it is durable.
 
-    `publishes` says that it holds outbox rows, so that the relay looks at once. When the ask
-    ends with the outcome unknown, the entry may be durable: look before writing again. Raises
+    `publishes` says that it holds outbox rows, which are delivered at once. When the ask ends with
+    the outcome unknown, the entry may be durable: look before writing again. Raises
     `StorageUnavailable` or `StorageFull` when nothing was written.
 
     An empty entry is answered when everything before it is known to be durable or not, and
@@ -189,7 +189,7 @@ class Journal(Actor):
         if batch:
             if any(envelope.message.entry for envelope in batch):  # type: ignore[attr-defined]
                 self.system.foreground.commit_awaited()
-            await self._write(batch)
+            await self._commit(batch)
 
     def _put_off(self, batch: Sequence[Envelope]) -> Sequence[Envelope]:
         """What is left of a batch without that in the background."""
@@ -220,7 +220,7 @@ class Journal(Actor):
         message: Append = envelope.message  # type: ignore[assignment]
         alone = message.synchronous and not self.system.foreground.busy
         try:
-            await self._write((envelope,), synchronous=message.publishes or alone)
+            await self._commit((envelope,), synchronous=message.publishes or alone)
         except StorageFull as error:
             envelope.fail(error)
         self._await_turn((monotonic() - began) * (1 / BACKGROUND_SHARE - 1))
@@ -238,11 +238,6 @@ class Journal(Actor):
         if monotonic() + seconds < self._sync_at:
             self._sync_at = monotonic() + seconds
             self.timers.start("sync", seconds, Sync())
-
-    async def _write(self, batch: Sequence[Envelope], *, synchronous: bool = True) -> None:
-        await self._commit(batch, synchronous=synchronous)
-        if any(envelope.message.publishes for envelope in batch):  # type: ignore[attr-defined]
-            self.system.ref(RELAY).tell(Nudge())
 
     async def _commit(self, batch: Sequence[Envelope], *, synchronous: bool = True) -> None:
         """Without a sync only a batch of one."""
