@@ -6,7 +6,7 @@ batch is split until the culprit stands alone.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from math import inf
 from typing import Any, ClassVar
@@ -20,7 +20,7 @@ from runtime.envelope import Envelope
 from runtime.errors import ActorDown, Outcome
 from runtime.exits import ExitReason
 from runtime.message import Call, Cast
-from runtime.outbox import RELAY, Nudge
+from runtime.outbox import Nudge
 from runtime.ownership import Ownership, Tenure
 from runtime.parking import monotonic
 from runtime.storage import (
@@ -75,8 +75,8 @@ class Rejected:
 class Append(Call[Rejected | None]):
     """Write `entry`, all of it or nothing; answered with None once it is durable.
 
-    `publishes` says that it holds outbox rows, so that the relay looks at once. When the ask
-    ends with the outcome unknown, the entry may be durable: look before writing again. Raises
+    `publishes` says that it holds outbox rows, which are delivered at once. When the ask ends with
+    the outcome unknown, the entry may be durable: look before writing again. Raises
     `StorageUnavailable` or `StorageFull` when nothing was written.
 
     An empty entry is answered when everything before it is known to be durable or not, and
@@ -125,9 +125,11 @@ class Sync(Cast):
 
 @attrs.define
 class Doubt:
-    """A commit that the connection was lost in. `number` is its place in the partition."""
+    """A commit that the connection was lost in. `number` is its place in the partition. Those of
+    its `batch` who have waited long enough wait no more."""
 
     batch: Sequence[Envelope]
+    entries: Sequence[Entry]
     number: int
     since: float
 
@@ -189,7 +191,7 @@ class Journal(Actor):
         if batch:
             if any(envelope.message.entry for envelope in batch):  # type: ignore[attr-defined]
                 self.system.foreground.commit_awaited()
-            await self._write(batch)
+            await self._commit(batch)
 
     def _put_off(self, batch: Sequence[Envelope]) -> Sequence[Envelope]:
         """What is left of a batch without that in the background."""
@@ -222,7 +224,7 @@ class Journal(Actor):
         message: Append = envelope.message  # type: ignore[assignment]
         alone = message.synchronous and not self.system.foreground.busy
         try:
-            await self._write((envelope,), synchronous=message.publishes or alone)
+            await self._commit((envelope,), synchronous=message.publishes or alone)
         except StorageFull as error:
             envelope.fail(error)
         self._await_turn((monotonic() - began) * (1 / BACKGROUND_SHARE - 1))
@@ -240,11 +242,6 @@ class Journal(Actor):
         if monotonic() + seconds < self._sync_at:
             self._sync_at = monotonic() + seconds
             self.timers.start("sync", seconds, Sync())
-
-    async def _write(self, batch: Sequence[Envelope], *, synchronous: bool = True) -> None:
-        await self._commit(batch, synchronous=synchronous)
-        if any(envelope.message.publishes for envelope in batch):  # type: ignore[attr-defined]
-            self.system.ref(RELAY).tell(Nudge())
 
     async def _commit(self, batch: Sequence[Envelope], *, synchronous: bool = True) -> None:
         """Without a sync only a batch of one."""
@@ -282,6 +279,14 @@ class Journal(Actor):
             self.timers.cancel("sync")
             self._done([waits for waits in self._unsynced.take(through) if waits is not None])
 
+    def _nudge_concerned(self, entries: Iterable[Entry]) -> None:
+        """Whom rows that are committed now concern."""
+        concerned = {write.statement.concerns for entry in entries for write in entry}
+        for name in sorted(filter(None, concerned)):
+            actor = self.system.ref(name)
+            if actor.alive:
+                actor.tell(Nudge())
+
     async def _answer_if_mine(self, batch: Sequence[Envelope]) -> None:
         """Beside the commits, which do not wait for the readers that this may have to wait for."""
         if await self._ownership.still_mine(self._database):
@@ -296,6 +301,7 @@ class Journal(Actor):
         tenure.commits += 1
         self._ownership.confirm()
         self.post(Sure(monotonic()))
+        self._nudge_concerned(entries)
         self.system.metrics.journal_commits.inc()
 
     def _done(self, batch: Sequence[Envelope]) -> None:
@@ -336,7 +342,8 @@ class Journal(Actor):
     def _begin_doubt(self, batch: Sequence[Envelope], error: CommitUnknown) -> None:
         log.warning("commit_in_doubt", error=str(error), entries=len(batch))
         if self._tenure is not None:
-            self._doubt = Doubt(batch, self._tenure.commits + 1, monotonic())
+            entries = [envelope.message.entry for envelope in batch]  # type: ignore[attr-defined]
+            self._doubt = Doubt(batch, entries, self._tenure.commits + 1, monotonic())
         self._tenure = None
         self.timers.start("look", LOOK_EVERY_S, LookAgain())
 
@@ -364,6 +371,7 @@ class Journal(Actor):
         committed = commits >= doubt.number
         log.info("commit_found", committed=committed, entries=len(doubt.batch))
         if committed:
+            self._nudge_concerned(doubt.entries)
             self._done(doubt.batch)
         else:
             lost = StorageUnavailable("the connection was lost before the commit")

@@ -59,7 +59,7 @@ class Deliver(Call[None]):
 
 @attrs.frozen
 class Nudge(Cast):
-    """To the relay: there may be new events."""
+    """To those whom a `Statement` concerns, such as the relay: rows of it were committed."""
 
 
 @attrs.frozen

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
+from math import inf
 from typing import Any, ClassVar
 
 import attrs
@@ -32,8 +33,9 @@ from runtime.trouble import Trouble
 log = structlog.get_logger("loyalnest.relay")
 
 POLL_S = 1.8
-"""How often the relay looks by itself, should a nudge have been lost. Often enough that the journal
-need not look as well whether the store is still its own."""
+"""How often the relay looks by itself where others write, whose nudges may be lost. Often enough
+that the journal need not look as well whether the store is still its own. Where nobody else writes
+it is nudged for every commit of events but one that the journal crashed in, which is measured."""
 
 
 class OutboxRelay(Actor):
@@ -73,13 +75,13 @@ class OutboxRelay(Actor):
                 self.start_task(task)
         self.start_task(look_for_ever, self.system, self._store, tuple(self._outlets.values()))
         self.start_task(self._run)
-        self.start_task(measure_for_ever, self.system, self._store)
+        self.start_task(measure_for_ever, self.system, self._store, self._nudge)
         self.start_task(prune_for_ever, self.system, self._database)
 
     async def receive(self, message: Any) -> object:
         match message:
             case Nudge():
-                self._nudged.set()
+                self._nudge()
                 return None
             case GetBacklog():
                 return await self._store.backlog()
@@ -93,6 +95,9 @@ class OutboxRelay(Actor):
                 return await self._put_back(message)
         return await super().receive(message)
 
+    def _nudge(self) -> None:
+        self._nudged.set()
+
     async def _put_back(self, request: PutBackEvent) -> DeadEvent | None:
         dead = await self._store.one_dead(request.merchant_id, request.consumer, request.event_id)
         if dead is None:
@@ -105,7 +110,7 @@ class OutboxRelay(Actor):
             outlet = self._outlets.get(request.consumer)
             if outlet is not None:
                 outlet.moved()
-            self._nudged.set()
+            self._nudge()
         if not done:
             return None
         self.system.metrics.outbox.count("put back", (dead.event,))
@@ -121,6 +126,7 @@ class OutboxRelay(Actor):
         failures, trouble = 0, Trouble(log, "relay_waits", "relay_goes_on")
         while True:
             self._nudged = trio.Event()
+            alone = self._ownership is not None and self._ownership.alone
             try:
                 while await self._dispatcher.empty_one_page():
                     failures = 0
@@ -130,5 +136,5 @@ class OutboxRelay(Actor):
                 trouble.failed(error)
                 await trio.sleep(self._backoff.delay_s(failures + 1, self.system.random))
                 continue
-            with trio.move_on_after(POLL_S):
+            with trio.move_on_after(inf if alone else POLL_S):
                 await self._nudged.wait()

@@ -33,6 +33,16 @@ class Page:
 
 
 @attrs.frozen
+class Backlog:
+    """How many events are fresh, and how many deliveries are late; `oldest` is when the first event
+    was published that is not delivered and not dead."""
+
+    fresh: int
+    late: int
+    oldest: datetime | None
+
+
+@attrs.frozen
 class LateDelivery:
     """An event that a consumer is late with. `failures` are those of its lane."""
 
@@ -129,13 +139,11 @@ class OutboxStore:
         counts = await self._database.fetch_many([(COUNT_EVENTS, ()), (late.COUNT, ())])
         return sum(rows[0][0] for rows in counts)
 
-    async def measure(self) -> tuple[int, datetime | None]:
-        """The backlog, and when the oldest event was published that is not delivered and not
-        dead."""
+    async def measure(self) -> Backlog:
         queries = (COUNT_EVENTS, late.COUNT, OLDEST_EVENT, late.SELECT_OLDEST)
         fresh, late_ones, *oldest = await self._database.fetch_many([(sql, ()) for sql in queries])
         moment = min((rows[0][0] for rows in oldest if rows), default=None)
-        return fresh[0][0] + late_ones[0][0], moment
+        return Backlog(fresh[0][0], late_ones[0][0], moment)
 
     async def dead(self, after: tuple[str, str], limit: int) -> tuple[DeadEvent, ...]:
         rows = await self._database.fetch(late.SELECT_DEAD, *after, limit)

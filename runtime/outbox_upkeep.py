@@ -1,5 +1,6 @@
 """What the relay does on the side: measures the outbox, prunes the inbox and the dead events."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
@@ -32,22 +33,28 @@ PRUNE_PAUSE_S = 0.2
 """Between two such transactions, so that others get at the store."""
 
 
-async def measure_for_ever(system: ActorSystem, store: OutboxStore) -> None:
-    """Keep the gauges up to date; while the store does not answer they stay as they were."""
+async def measure_for_ever(
+    system: ActorSystem, store: OutboxStore, nudge: Callable[[], None]
+) -> None:
+    """Keep the gauges up to date; while the store does not answer they stay as they were. The relay
+    is nudged where there are fresh events, in case nobody else did."""
     while True:
         try:
-            await _measure(system, store)
+            if await _measure(system, store):
+                nudge()
         except (ActorError, StorageError) as error:
             log.debug("outbox_not_measured", error=str(error)[:500])
         await trio.sleep(MEASURE_S)
 
 
-async def _measure(system: ActorSystem, store: OutboxStore) -> None:
+async def _measure(system: ActorSystem, store: OutboxStore) -> bool:
+    """Whether there are fresh events."""
     metrics = system.metrics.outbox
-    backlog, oldest = await store.measure()
-    metrics.backlog.set(backlog)
-    age = system.clock.now() - oldest if oldest is not None else timedelta(0)
+    backlog = await store.measure()
+    metrics.backlog.set(backlog.fresh + backlog.late)
+    age = system.clock.now() - backlog.oldest if backlog.oldest is not None else timedelta(0)
     metrics.lag.set(max(0.0, age.total_seconds()))
+    return backlog.fresh > 0
 
 
 async def prune_for_ever(system: ActorSystem, database: Database) -> None:

@@ -72,6 +72,12 @@ class Ownership:
         """Whether another process is known to have it."""
         return self._lost
 
+    @property
+    def alone(self) -> bool:
+        """Whether the journal of this process writes every entry there is, as far as is known: its
+        partition is the only one, and was claimed."""
+        return self.partition == MAIN and self._owner is not None and not self._lost
+
     async def claim(self, database: Database, ids: Ids) -> Tenure:
         """A new epoch, after every commit of the old one has ended.
 

@@ -209,7 +209,7 @@ def platform(
             ),
             *(() if subscriptions is None else (_relay(handle, subscriptions, ownership),)),
             cache,
-            *jobs_children(handle.share("jobs"), jobs if jobs is not None else JobsSpec()),
+            *jobs_children(handle.share("jobs"), jobs or JobsSpec(), ownership),
             *((secrets_child(secrets),) if secrets else ()),
         ),
         strategy=Strategy.REST_FOR_ONE,

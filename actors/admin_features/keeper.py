@@ -31,11 +31,15 @@ from runtime.trouble import Trouble
 
 log = structlog.get_logger("loyalnest.flags")
 
-LOOK_EVERY_S = 2.0
+LOOK_EVERY_S = 4.0
 """How often a process looks for changes that it was not told of."""
 
-SHARED_TTL_S = 2.0
-"""How long a snapshot in the cache counts: the database is asked that often, by one process."""
+LOOK_AGAIN_S = 2.0
+"""The same after a look in vain, which may have taken a while."""
+
+SHARED_TTL_S = 0.9
+"""How long a snapshot in the cache counts: the database is asked that often at most, by whatever
+process. After `LOOK_EVERY_S` and this, which are less than 5 s, everybody knows of a change."""
 
 SAVE_EVERY_S = 60.0
 """How often the file is written although nothing changed, so that its age tells something."""
@@ -124,6 +128,7 @@ class FlagKeeper(Workers):
         while True:
             self._look_now = trio.Event()
             past_the_cache, self._past_the_cache = self._past_the_cache, False
+            pause_s = LOOK_EVERY_S
             try:
                 changed = await self._refresh(past_the_cache)
                 trouble.ended()
@@ -132,8 +137,9 @@ class FlagKeeper(Workers):
                 self._past_the_cache = self._past_the_cache or past_the_cache
                 self._metrics.problems.labels("stores").inc()
                 trouble.failed(error)
+                pause_s = LOOK_AGAIN_S
             self._metrics.revision.set(self._book.status.revision)
-            with trio.move_on_after(LOOK_EVERY_S):
+            with trio.move_on_after(pause_s):
                 await self._look_now.wait()
 
     async def _refresh(self, past_the_cache: bool) -> bool:

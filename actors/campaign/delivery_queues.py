@@ -18,7 +18,7 @@ QUEUES: Mapping[SendChannel, QueuePolicy] = {
         attempts_max=100,
         attempt_timeout_s=60.0,
         delays=Delays(initial_s=0.5, max_s=1.0),
-        leases=Leases(lease_s=4.0, heartbeat_s=1.2, rescue_s=3.0),
+        leases=Leases(lease_s=4.0, heartbeat_s=1.2),
     )
     for channel in SendChannel
 }

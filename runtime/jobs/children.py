@@ -14,6 +14,7 @@ from runtime.jobs.runner import JobRunner
 from runtime.jobs.scheduler import Scheduler
 from runtime.jobs.schedules import SCHEDULED, Schedule
 from runtime.mailbox import REFUSING
+from runtime.ownership import Ownership
 from runtime.storage import Database, Migrations
 
 JOBS_MIGRATIONS = Migrations("jobs", "runtime.jobs.migrations")
@@ -59,8 +60,11 @@ def _refuse_twins(what: str, names: list[str]) -> None:
         raise ValueError(f"two {what} have the name {twins[0]}")
 
 
-def jobs_children(database: Database, spec: JobsSpec) -> tuple[ChildSpec, ...]:
-    """Desk, runner and scheduler, in the order of their start; they need the journal."""
+def jobs_children(
+    database: Database, spec: JobsSpec, ownership: Ownership
+) -> tuple[ChildSpec, ...]:
+    """Desk, runner and scheduler, in the order of their start; they need the journal, which writes
+    under `ownership`."""
     own = JobsSpec(
         queues=(SCHEDULED,),
         handlers={PRUNE: Pruner(database)},
@@ -73,7 +77,7 @@ def jobs_children(database: Database, spec: JobsSpec) -> tuple[ChildSpec, ...]:
         ChildSpec("jobs", lambda: JobDesk(database, known), name=JOBS, mailbox=REFUSING),
         ChildSpec(
             "job_runner",
-            lambda: JobRunner(database, jobs.queues, jobs.handlers, jobs.leases),
+            lambda: JobRunner(database, jobs.queues, jobs.handlers, jobs.leases, ownership),
             name=RUNNER,
             shutdown_s=RUNNER_SHUTDOWN_S,
         ),

@@ -176,7 +176,8 @@ class JobDesk(Workers):
 
     async def _count(self) -> None:
         counts = await self._store.counts()
-        new = self._depths.counted(counts, await self._store.oldest(sorted(counts)))
+        oldest = await self._store.oldest(sorted(counts)) if counts else {}
+        new = self._depths.counted(counts, oldest)
         for depth in map(self._depth, new):
             by_state = {state: self._depths.count(depth.queue, state) for state in COUNTED}
             self._metrics.counted(depth, by_state)

@@ -60,14 +60,10 @@ class Delays:
 
 @attrs.frozen
 class Leases:
-    """How long a claimed job is its worker's alone, and how often that is renewed.
-
-    A runner looks every `rescue_s` for jobs whose worker is gone.
-    """
+    """How long a claimed job is its worker's alone, and how often that is renewed."""
 
     lease_s: float = 30.0
     heartbeat_s: float = 10.0
-    rescue_s: float = 5.0
 
 
 @attrs.frozen(kw_only=True)

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from runtime.jobs.messages import RUNNER
 from runtime.storage import AcrossMerchants, Dialect, Statement
 
 LIVE = "finished_at IS NULL"
@@ -24,6 +25,7 @@ INSERT_JOB = Statement(
     f" ON CONFLICT (merchant_id, queue, unique_key) WHERE {LIVE}"
     " AND unique_key IS NOT NULL DO NOTHING",
     75,
+    concerns=RUNNER,
 )
 """Behind the ends of other jobs, whose unique keys are free then."""
 
@@ -42,10 +44,10 @@ INSERT_DEAD = Statement(
 )
 """A job that is born dead: work that was tried elsewhere, and failed for good."""
 
-END_ATTEMPT = Statement("jobs.end_attempt", _END, 71, exact=True)
+END_ATTEMPT = Statement("jobs.end_attempt", _END, 71, exact=True, concerns=RUNNER)
 """By the worker that has the lease."""
 
-RESCUE = Statement("jobs.rescue", f"{_END} AND leased_until <= $9", 72, exact=True)
+RESCUE = Statement("jobs.rescue", f"{_END} AND leased_until <= $9", 72, exact=True, concerns=RUNNER)
 """By another worker, after the lease ran out."""
 
 PUT_BACK = Statement(
@@ -55,6 +57,7 @@ PUT_BACK = Statement(
     " WHERE merchant_id = $1 AND job_id = $2 AND state = 'dead'",
     73,
     exact=True,
+    concerns=RUNNER,
 )
 
 CANCEL = Statement(
@@ -63,6 +66,7 @@ CANCEL = Statement(
     f" WHERE merchant_id = $1 AND job_id = $2 AND {LIVE}",
     74,
     exact=True,
+    concerns=RUNNER,
 )
 
 INSERT_RUN = Statement(
@@ -109,6 +113,11 @@ SELECT_OLDEST = AcrossMerchants(
     f"SELECT due_at FROM jobs WHERE queue = $1 AND {WAITING} ORDER BY due_at LIMIT 1"
 )
 
+SELECT_FIRST_DUE = AcrossMerchants(
+    f"SELECT due_at FROM jobs WHERE {WAITING} ORDER BY due_at LIMIT 1"
+)
+"""When the job comes or came due that is or was the first of all that wait."""
+
 SELECT_LAST_SLOT = (
     "SELECT slot FROM job_schedule_runs WHERE merchant_id = $1 AND schedule = $2"
     " ORDER BY slot DESC LIMIT 1"
@@ -144,15 +153,17 @@ _MAY_RUN = (
 
 
 @cache
-def any_due(queues: int) -> AcrossMerchants:
-    """Whether anything may be claimed now, for so many queues a column each: $1 is the time on the
-    store's clock, $2 the later one of it and ours, then come the queues."""
+def look(queues: int) -> AcrossMerchants:
+    """When the first lease of all that run ends, and whether anything may be claimed now, for so
+    many queues a column each: $1 is the time on the store's clock, $2 the later one of it and
+    ours, then come the queues."""
     condition = _MAY_RUN.format(now="$1", due="$2")
     columns = (
         f"EXISTS (SELECT 1 FROM jobs WHERE queue = ${number} AND {condition}) AS due_{number}"
         for number in range(3, 3 + queues)
     )
-    return AcrossMerchants(f"SELECT {', '.join(columns)}")
+    lease = f"(SELECT leased_until FROM jobs WHERE {RUNNING} ORDER BY leased_until LIMIT 1)"
+    return AcrossMerchants(f"SELECT {lease} AS leased_until, {', '.join(columns)}")
 
 
 CLAIM = _each(

@@ -39,6 +39,8 @@ from runtime.jobs.rescue import Rescuer
 from runtime.jobs.settling import COMMIT_TIMEOUT_S, Settler
 from runtime.jobs.store import JobStore
 from runtime.journal import JOURNAL, Append, Sure
+from runtime.outbox import Nudge
+from runtime.ownership import Ownership
 from runtime.parking import monotonic
 from runtime.storage import ConstraintViolation, Database, StorageError
 from runtime.tracing import Span, SpanKind
@@ -47,7 +49,12 @@ from runtime.trouble import Trouble
 log = structlog.get_logger("loyalnest.jobs")
 
 POLL_S = 1.0
-"""How often the queues are looked at without a notice: a job starts at most so much too late."""
+"""How often the queues are looked at where others may write without a notice, and where something
+waits: a job starts at most so much too late."""
+
+STEP_S = 5.0
+"""The longest pause between two looks: bounds what a step of the wall clock does, or a nudge that
+was lost in a crash."""
 
 SURE_S = 0.1
 """How long a commit says that the next one will go through as well."""
@@ -71,15 +78,19 @@ class JobRunner(Actor):
         database: Database,
         policies: Sequence[QueuePolicy],
         handlers: Mapping[str, JobHandler],
-        leases: Leases | None = None,
+        leases: Leases,
+        ownership: Ownership,
     ) -> None:
         self._database = database
         self._store = JobStore(database)
-        usual = leases if leases is not None else Leases()
         self._lanes = {
-            policy.name: Lane(policy, policy.leases if policy.leases is not None else usual)
+            policy.name: Lane(policy, policy.leases if policy.leases is not None else leases)
             for policy in policies
         }
+        self._ownership = ownership
+        self._busy = False
+        self._written = trio.Event()
+        self._lapsed = trio.Event()
         self._handlers = handlers
         self._backoff = Backoff()
         self._stopping = False
@@ -95,15 +106,22 @@ class JobRunner(Actor):
         self._settler = Settler(self.system, self._store)
         self._rescuer = Rescuer(self.system, self._store, self._metrics)
         self.start_task(self._listen)
-        self.start_task(self._keep_looking)
         if self._lanes:
+            self.start_task(self._keep_looking)
             self.start_task(self._keep_rescuing)
         for lane in self._lanes.values():
             self.start_task(self._serve, lane)
 
     async def receive(self, message: Any) -> object:
-        if not isinstance(message, GetRunnerStatistics):
-            return await super().receive(message)
+        match message:
+            case Nudge():
+                self._written.set()
+                return None
+            case GetRunnerStatistics():
+                return self._statistics()
+        return await super().receive(message)
+
+    def _statistics(self) -> RunnerStatistics:
         return RunnerStatistics(
             self._worker,
             tuple(
@@ -159,20 +177,36 @@ class JobRunner(Actor):
                 await trio.sleep(self._backoff.delay_s(failures + 1, self.system.random))
 
     async def _keep_looking(self) -> None:
-        """Wake lanes that have something to claim: one question for all of them, since a claim of
-        each would be what a program without jobs does most. The first look wakes the first."""
+        """Look when something comes due, and soon after something was written about jobs."""
         trouble = Trouble(log, "queues_not_looked_at", "queues_looked_at_again")
         while True:
-            lanes = {name: lane for name, lane in self._lanes.items() if lane.room > 0}
+            self._written = trio.Event()
+            pause_s = POLL_S
             try:
-                now = await self._store_now()
-                due = await self._store.due(tuple(lanes), now=now, here=self.system.clock.now())
+                pause_s = await self._look()
                 trouble.ended()
-                for name in due:
-                    lanes[name].nudge()
             except StorageError as error:
                 trouble.failed(error)
-            await trio.sleep(POLL_S)
+            with trio.move_on_after(pause_s):
+                await self._written.wait()
+                await trio.sleep(POLL_S)
+
+    async def _look(self) -> float:
+        """Wake lanes that have something to claim: one question for all of them, since a claim of
+        each would be what a program without jobs does most. Answered with the pause until the next
+        look: a long one where nobody else wrote when this one began, and nothing is due."""
+        ahead = self._ownership.alone and not self._busy
+        queues = [name for name, lane in self._lanes.items() if lane.room > 0] or [*self._lanes]
+        now, here = await self._store_now(), self.system.clock.now()
+        seen = await self._store.look(queues, now=now, here=here, ahead=ahead)
+        for name in seen.due:
+            self._lanes[name].nudge()
+        if seen.leased_until is not None and seen.leased_until <= now:
+            self._lapsed.set()
+        self._busy = bool(seen.due)
+        if self._busy or not ahead:
+            return POLL_S
+        return min(_pause_s(seen.leased_until, now), _pause_s(seen.first_due, max(now, here)))
 
     async def _claim(self, lane: Lane) -> bool:
         """Take jobs as far as there is room; whether there may be more of both."""
@@ -332,12 +366,20 @@ class JobRunner(Actor):
             lane.attempts[token].renew(asked_at + lease_s)
 
     async def _keep_rescuing(self) -> None:
+        """Whenever a look finds that a lease has run out."""
         trouble = Trouble(log, "rescue_failed", "rescue_works_again")
-        pause_s = min(lane.leases.rescue_s for lane in self._lanes.values())
         while True:
+            await self._lapsed.wait()
+            self._lapsed = trio.Event()
             try:
                 await self._rescuer.rescue(tuple(self._lanes.values()), await self._store_now())
                 trouble.ended()
             except StorageError as error:
                 trouble.failed(error)
-            await trio.sleep(pause_s)
+
+
+def _pause_s(until: datetime | None, now: datetime) -> float:
+    """Not shorter than `POLL_S`, however much comes due, nor longer than `STEP_S`."""
+    if until is None:
+        return STEP_S
+    return min(max((until - now).total_seconds(), POLL_S), STEP_S)

@@ -37,12 +37,13 @@ from runtime.jobs.queries import (
     QUEUES_WITH_EXPIRED,
     RESCUE,
     SELECT_EXPIRED,
+    SELECT_FIRST_DUE,
     SELECT_JOB,
     SELECT_LAST_SLOT,
     SELECT_LETTER,
     SELECT_OLDEST,
     SELECT_UNIQUE,
-    any_due,
+    look,
 )
 from runtime.ports import Clock
 from runtime.storage import ConstraintViolation, Database, Dialect, Query, Row, Write
@@ -180,6 +181,16 @@ def job_of(row: Iterable[Any], *, followed: bool = True) -> Job:
 
 
 @attrs.frozen
+class Seen:
+    """Those queues that have something to claim, when the first lease of all queues ends, and when
+    the first of all jobs that wait comes due, or did."""
+
+    due: tuple[str, ...]
+    leased_until: datetime | None
+    first_due: datetime | None
+
+
+@attrs.frozen
 class JobStore:
     """Queries about jobs. Every method raises `StorageError`, and may be cancelled."""
 
@@ -231,16 +242,18 @@ class JobStore:
         rows = await self._database.execute(sql, queue, worker, until)
         return {(row[0], row[1], row[2]) for row in rows}
 
-    async def due(self, queues: Sequence[str], *, now: datetime, here: datetime) -> list[str]:
-        """Those of `queues` that have something to claim."""
-        if not queues:
-            await checkpoint()
-            return []
-        due = max(now, here)
-        found = await self._database.fetch_row(any_due(len(queues)), now, due, *queues)
-        if found is None:
-            return []
-        return [queue for queue, there in zip(queues, found, strict=True) if there]
+    async def look(
+        self, queues: Sequence[str], *, now: datetime, here: datetime, ahead: bool
+    ) -> Seen:
+        """What is to be done about `queues`, one at least; with a look `ahead`, which reads all
+        jobs that wait, also when the next one will be."""
+        queries: list[Query] = [(look(len(queues)), (now, max(now, here), *queues))]
+        if ahead:
+            queries.append((SELECT_FIRST_DUE, ()))
+        (seen,), *first = await self._database.fetch_many(queries)
+        leased_until, *claimable = seen
+        due = (queue for queue, there in zip(queues, claimable, strict=True) if there)
+        return Seen(tuple(due), leased_until, first[0][0][0] if first and first[0] else None)
 
     async def expired(self, limits: Mapping[str, int], *, now: datetime) -> dict[str, list[Job]]:
         """Running jobs whose lease has run out, the longest ago first: of each queue up to its

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from runtime.context import current_trace_id
-from runtime.outbox import OutboxEvent
+from runtime.outbox import RELAY, OutboxEvent
 from runtime.storage.port import AcrossMerchants, Statement, Write
 
 INSERT_EVENT = Statement(
@@ -11,6 +11,7 @@ INSERT_EVENT = Statement(
     "INSERT INTO outbox (merchant_id, event_id, topic, key, payload, created_at, trace_id)"
     " VALUES ($1, $2, $3, $4, $5, $6, $7)",
     90,
+    concerns=RELAY,
 )
 
 DELETE_EVENT = Statement(

@@ -47,7 +47,8 @@ class Statement:
     merchant it belongs to, except where the table is `shared` by all of them.
 
     An `exact` statement must change one row of the store for each of its own; where it does not,
-    the transaction is undone with `Superseded`.
+    the transaction is undone with `Superseded`. It `concerns` the actor of that name, which the
+    journal nudges when rows of it were committed.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Statement:
     rank: int
     exact: bool = False
     shared: bool = False
+    concerns: str | None = None
 
 
 class Write(NamedTuple):

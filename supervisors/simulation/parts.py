@@ -52,7 +52,7 @@ LATEST = (datetime(9999, 1, 1, tzinfo=UTC), "")
 DEAD_JOBS_MAX = 100
 """Put back at once."""
 
-LEASES = Leases(lease_s=9.0, heartbeat_s=3.0, rescue_s=3.0)
+LEASES = Leases(lease_s=9.0, heartbeat_s=3.0)
 """Shorter than in real life, so that the jobs of a crashed process come back soon."""
 
 

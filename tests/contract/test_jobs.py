@@ -1,6 +1,6 @@
 """What the job queue asks of every store: claims, order, leases, fencing, slots."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -233,20 +233,42 @@ async def test_claimers_at_the_same_time_share_no_job_and_no_key(queue: Queue) -
 async def test_one_question_says_which_queues_have_something_to_claim(queue: Queue) -> None:
     """Clause Q10: what is due on either clock; what waits for its next attempt is not."""
     queues = ("mail", "empty")
-    due = queue.store.due
-    assert await due(queues, now=NOW, here=NOW) == []
+
+    async def due(queues: Sequence[str], *, now: datetime, here: datetime) -> Sequence[str]:
+        return (await queue.store.look(queues, now=now, here=here, ahead=False)).due
+
+    assert await due(queues, now=NOW, here=NOW) == ()
     await queue.add("j1", run_at=NOW + SECOND)
-    assert await due(queues, now=NOW, here=NOW) == []
-    assert await due(queues, now=NOW, here=NOW + SECOND) == ["mail"]
-    assert await due(queues, now=NOW + SECOND, here=NOW) == ["mail"]
-    assert await due(("empty",), now=NOW + SECOND, here=NOW) == []
+    assert await due(queues, now=NOW, here=NOW) == ()
+    assert await due(queues, now=NOW, here=NOW + SECOND) == ("mail",)
+    assert await due(queues, now=NOW + SECOND, here=NOW) == ("mail",)
+    assert await due(("empty",), now=NOW + SECOND, here=NOW) == ()
     (job,) = await queue.claim(now=NOW + SECOND)
-    assert await due(queues, now=NOW + SECOND, here=NOW) == []
+    assert await due(queues, now=NOW + SECOND, here=NOW) == ()
     verdict = postponement(job, POLICY, 60.0, "not now", NOW)
     await queue.database.append([(end_write(job, verdict, NOW),)])
-    assert await due(queues, now=NOW, here=NOW + 90 * SECOND) == []
-    assert await due(queues, now=NOW + 60 * SECOND, here=NOW) == ["mail"]
-    assert await due((), now=NOW, here=NOW) == []
+    assert await due(queues, now=NOW, here=NOW + 90 * SECOND) == ()
+    assert await due(queues, now=NOW + 60 * SECOND, here=NOW) == ("mail",)
+
+
+async def test_a_look_says_when_the_next_lease_ends_and_the_first_job_comes_due(
+    queue: Queue,
+) -> None:
+    """Clauses Q6 and Q10."""
+
+    async def moments(*, ahead: bool = True) -> tuple[datetime | None, datetime | None]:
+        seen = await queue.store.look(("empty",), now=NOW, here=NOW, ahead=ahead)
+        return seen.leased_until, seen.first_due
+
+    assert await moments() == (None, None)
+    await queue.add("j1", run_at=NOW + 7 * SECOND)
+    await queue.add("j2", run_at=NOW + 5 * SECOND)
+    assert await moments() == (None, NOW + 5 * SECOND)
+    assert await moments(ahead=False) == (None, None)
+    (job,) = await queue.claim(now=NOW + 5 * SECOND)
+    assert await moments() == (job.leased_until, NOW + 7 * SECOND)
+    await queue.end(job)
+    assert await moments() == (None, NOW + 7 * SECOND)
 
 
 async def test_a_late_worker_is_fenced_and_its_effects_are_undone(queue: Queue) -> None:

@@ -17,7 +17,7 @@ FULL_SEED_MAX_S = 1.0
 SPEED_MIN, ROUNDS = 300, 3
 """Simulated seconds in one of the processor. Measured: 800 to 1,100."""
 
-DOMAIN_STEPS_MAX, PLATFORM_STEPS_MAX = 3.0, 10.0
+DOMAIN_STEPS_MAX, PLATFORM_STEPS_MAX = 2.0, 5.0
 """In an idle second. A domain that asks the store something every second takes four: let it wait
 for an event or a notice, and look by itself every few seconds in case that was lost."""
 

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 import trio
 
 from actors.admin_features.book import STALE_S
 from actors.admin_features.flag_file import FileInMemory, FileOnDisk
-from actors.admin_features.keeper import LOOK_EVERY_S, SHARED_KEY, SHARED_TTL_S
+from actors.admin_features.keeper import LOOK_AGAIN_S, LOOK_EVERY_S, SHARED_KEY, SHARED_TTL_S
 from actors.admin_features.messages import (
     FLAGS,
     KEEPER,
@@ -81,6 +82,58 @@ async def test_lost_notices_are_made_up_for_soon_after_healing() -> None:
         first.cache.attach(cache, first.system.metrics)
         other.reader.away = False
         await seen_after_s(other, 2, CONVERGED_S)
+
+
+@virtually
+async def test_changes_that_nobody_is_told_of_are_seen_within_five_seconds() -> None:
+    """Whenever they looked last, also at a snapshot that was about to be outdated."""
+    async with first_process() as one:
+        await put(one, 0, 0)
+        await trio.sleep(LOOK_EVERY_S / 2)
+        async with another_process(one) as two:
+            for version in range(2, 42):
+                await change(one, version)
+                changed_at = trio.current_time()
+                for process in (one, two):
+                    await seen_after_s(process, version, CONVERGED_S)
+                assert trio.current_time() - changed_at <= CONVERGED_S
+                await trio.sleep(0.37)
+
+
+async def change(process: Process, version: int) -> None:
+    """By somebody who tells nobody."""
+    await process.reader._database.execute(
+        "UPDATE admin_flags SET version = $3, definition = $4"
+        " WHERE merchant_id = $1 AND flag_key = $2",
+        PLATFORM,
+        "some.flag",
+        version,
+        msgspec.to_builtins(terms(version)),
+    )
+
+
+@virtually
+async def test_after_looks_in_vain_it_does_not_take_longer() -> None:
+    async with first_process(consumer="test.deaf") as first, another_process(first) as other:
+        for version in range(40):
+            other.reader.away = True
+            cache = first.cache._link.cache
+            assert cache is not None
+            first.cache.detach()
+            await trio.sleep(LOOK_EVERY_S + 0.37)
+            await put(first, version, version)
+            first.cache.attach(cache, first.system.metrics)
+            other.reader.away = False
+            await seen_after_s(other, version, LOOK_AGAIN_S + SHARED_TTL_S + 0.1)
+
+
+@virtually
+async def test_a_process_that_is_told_of_changes_seldom_looks_for_them() -> None:
+    async with first_process() as first:
+        await trio.sleep(1)
+        before = first.reader.reads
+        await trio.sleep(60)
+        assert first.reader.reads - before <= 15
 
 
 @virtually

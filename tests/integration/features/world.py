@@ -42,8 +42,10 @@ class Reader:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.away = False
+        self.reads = 0
 
     async def fetch(self, sql: str, *values: Any) -> Sequence[Row]:
+        self.reads += 1
         if self.away:
             raise StorageUnavailable("cut off by the test")
         return await self._database.fetch(sql, *values)

@@ -29,7 +29,7 @@ LOOK_S = 0.05
 QUEUE = QueuePolicy(
     name="work", concurrency=1, delays=Delays(initial_s=0.05, max_s=0.1), attempts_max=5
 )
-LEASES = Leases(lease_s=6.0, heartbeat_s=0.5, rescue_s=0.2)
+LEASES = Leases(lease_s=6.0, heartbeat_s=0.5)
 
 INSERT_EFFECT = Statement(
     "test.effect",

@@ -17,7 +17,7 @@ from tests.trees import Tree, order, running_tree
 
 pytestmark = [pytest.mark.trio(run=host.run), pytest.mark.slow]
 
-LEASES = Leases(lease_s=3.0, heartbeat_s=0.5, rescue_s=0.5)
+LEASES = Leases(lease_s=3.0, heartbeat_s=0.5)
 AWAY_S = 0.3
 CUSTOMERS = tuple(f"c{number}" for number in range(6))
 

@@ -8,12 +8,14 @@ import attrs
 import trio
 
 from runtime.storage import (
+    CommitUnknown,
     ConstraintViolation,
     Database,
     DatabaseHandle,
     Entry,
     StorageUnavailable,
 )
+from runtime.storage.port import Query
 from tests.stores import patient_pipeline
 
 
@@ -29,6 +31,7 @@ class Trouble(DatabaseHandle):
     collisions: int = 0
     commits: list[Exception | None] = attrs.field(factory=list)
     late_s: float = 0.0
+    lost_answers: int = 0
     calls: int = 0
 
     def __attrs_pre_init__(self) -> None:
@@ -54,6 +57,10 @@ class Troubled:
     async def fetch(self, sql: str, *values: Any) -> Any:
         self._check()
         return await self._database.fetch(sql, *values)
+
+    async def fetch_many(self, queries: Sequence[Query]) -> Any:
+        self._check()
+        return await self._database.fetch_many(queries)
 
     async def fetch_row(self, sql: str, *values: Any) -> Any:
         self._check()
@@ -81,6 +88,9 @@ class Troubled:
         if error is not None:
             raise error
         await self._database.append(entries, synchronous=synchronous)
+        if self._trouble.lost_answers:
+            self._trouble.lost_answers -= 1
+            raise CommitUnknown("cut off (a test)")
         if self._trouble.late_s:
             delay_s, self._trouble.late_s = self._trouble.late_s, 0.0
             await trio.sleep(delay_s)

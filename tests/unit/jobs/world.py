@@ -22,7 +22,7 @@ from runtime.jobs import (
     QueuePolicy,
 )
 from runtime.jobs.store import JobStore
-from runtime.ownership import Ownership
+from runtime.ownership import MAIN, Ownership
 from runtime.ports import Ports, seeded_ports
 from runtime.storage import DatabaseHandle, Entry, Statement, Write
 from supervisors.application import MIGRATIONS
@@ -148,6 +148,7 @@ async def job_world(
     handle: DatabaseHandle | None = None,
     ports: Ports | None = None,
     url: str = MEMORY,
+    partition: str = MAIN,
     **spec: Any,
 ) -> AsyncIterator[World]:
     """The queue `mail`, unless others are given, with one handler, `send`."""
@@ -162,7 +163,7 @@ async def job_world(
             handle,
             MIGRATIONS,
             {},
-            Ownership(),
+            Ownership(partition),
             cache_child(None, CacheHandle()),
             jobs,
         ),

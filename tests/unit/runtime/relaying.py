@@ -12,6 +12,7 @@ from runtime.context import current_trace_id
 from runtime.journal import JOURNAL, Append, Journal, Rejected
 from runtime.outbox import RELAY, DeadEvent, Deliver, GetBacklog, ListDeadEvents, Nudge, OutboxEvent
 from runtime.outbox_relay import OutboxRelay
+from runtime.ownership import Ownership
 from runtime.storage import (
     RUNTIME_MIGRATIONS,
     Database,
@@ -147,6 +148,7 @@ def spec(consumer: Consumer) -> ChildSpec:
 async def relaying(
     *consumers: Consumer | ChildSpec,
     subscriptions: Mapping[str, Sequence[str]] | None = None,
+    ownership: Ownership | None = None,
 ) -> AsyncIterator[World]:
     """A journal, the consumers, and a relay; all subscribe to `topic` unless said otherwise."""
     database = await open_database("sqlite:///:memory:")
@@ -157,9 +159,9 @@ async def relaying(
     topics = subscriptions if subscriptions is not None else {"topic": [s.id for s in specs]}
     mailbox = MailboxSpec(capacity=4096)
     children = (
-        ChildSpec("journal", lambda: Journal(store), name=JOURNAL, mailbox=mailbox),
+        ChildSpec("journal", lambda: Journal(store, ownership), name=JOURNAL, mailbox=mailbox),
         *specs,
-        ChildSpec("relay", lambda: OutboxRelay(store, topics), name=RELAY),
+        ChildSpec("relay", lambda: OutboxRelay(store, topics, ownership), name=RELAY),
     )
     try:
         async with running(children) as system:

@@ -122,7 +122,7 @@ JOB_CALLS: Calls = {
     "JobStore.now": lambda w: w.jobs.now(w.system.clock),
     "JobStore.claim": lambda w: w.jobs.claim("q", limit=1, worker="w", now=START, until=START),
     "JobStore.beat": lambda w: w.jobs.beat("q", worker="w", until=START),
-    "JobStore.due": lambda w: w.jobs.due(("q", "r"), now=START, here=START),
+    "JobStore.look": lambda w: w.jobs.look(("q", "r"), now=START, here=START, ahead=True),
     "JobStore.expired": lambda w: w.jobs.expired({"q": 1}, now=START),
     "JobStore.get": lambda w: w.jobs.get("m", "j"),
     "JobStore.live_twin": lambda w: w.jobs.live_twin(_new_job()),

@@ -22,7 +22,7 @@ from runtime import (
     TerminateChild,
 )
 from runtime.context import request_context
-from runtime.journal import Append
+from runtime.journal import JOURNAL, Append
 from runtime.lateness import MAX_ATTEMPTS, Ledger
 from runtime.outbox import (
     RELAY,
@@ -34,8 +34,10 @@ from runtime.outbox import (
     PutBackEvent,
 )
 from runtime.outbox_lookout import LOOK_S
+from runtime.outbox_relay import POLL_S
 from runtime.outbox_store import PAGE
-from runtime.outbox_upkeep import DEAD_RETENTION
+from runtime.outbox_upkeep import DEAD_RETENTION, MEASURE_S
+from runtime.ownership import Ownership
 from runtime.ports import VirtualClock
 from runtime.storage import CommitUnknown, StorageError, StorageFull, StorageUnavailable
 from runtime.storage.inbox import inbox_write
@@ -51,6 +53,7 @@ from tests.unit.runtime.relaying import (
 )
 
 Logs = list[MutableMapping[str, Any]]
+IDLE_S = 60.0
 
 
 # Delivery
@@ -133,6 +136,46 @@ async def test_what_another_process_left_late_is_found_within_half_a_minute(
         await trio.sleep(LOOK_S + 1)
         assert one.got == [1]
         assert await world.backlog() == 0
+
+
+async def test_a_relay_of_a_process_that_has_the_store_to_itself_waits_for_nudges(
+    autojump_clock: MockClock,
+) -> None:
+    """Of all commits of events, whatever their writers say of them."""
+    one = Consumer("one")
+    async with relaying(one, ownership=Ownership()) as world:
+        await world.publish(event(1))
+        await trio.sleep(IDLE_S)
+        assert one.got == [1]
+        before = world.store.reads
+        await trio.sleep(IDLE_S)
+        assert world.store.reads - before <= IDLE_S / MEASURE_S + IDLE_S / LOOK_S
+        now = trio.current_time()
+        assert await world.system.ref(JOURNAL).ask(Append((event(2),))) is None
+        await quiet()
+        assert (one.got, trio.current_time()) == ([1, 2], now)
+
+
+async def test_events_that_nobody_nudged_for_are_delivered_when_they_are_measured(
+    autojump_clock: MockClock,
+) -> None:
+    one = Consumer("one")
+    async with relaying(one, ownership=Ownership()) as world:
+        await world.publish(event(1))
+        await trio.sleep(IDLE_S + 1)
+        await world.database.append([(event(2),)])
+        await trio.sleep(MEASURE_S)
+        assert one.got == [1, 2]
+
+
+async def test_where_others_write_it_looks_by_itself(autojump_clock: MockClock) -> None:
+    one = Consumer("one")
+    async with relaying(one, ownership=Ownership("shard")) as world:
+        await world.publish(event(1))
+        for number in range(2, 9):
+            await world.database.append([(event(number),)])
+            await trio.sleep(POLL_S + 0.01)
+            assert one.got[-1] == number
 
 
 async def test_event_is_delivered_again_when_its_deletion_failed(autojump_clock: MockClock) -> None:

@@ -43,6 +43,20 @@ async def journal(
     await database.close()
 
 
+async def test_a_process_is_alone_from_its_claim_of_all_there_is_until_it_is_replaced() -> None:
+    """Clause Q10."""
+    ownership, shard = Ownership(), Ownership("shard")
+    alone = [ownership.alone]
+    async with journal(ownership) as (system, handle):
+        alone.append(ownership.alone)
+        await Ownership().claim(handle, system.ids)
+        assert not await ownership.still_mine(handle)
+        alone.append(ownership.alone)
+        await shard.claim(handle, system.ids)
+        alone.append(shard.alone)
+    assert alone == [False, True, False, False]
+
+
 async def test_nothing_is_read_for_delivery_by_a_process_that_was_replaced() -> None:
     """Clause J5."""
     losses: list[str] = []
