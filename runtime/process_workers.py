@@ -54,7 +54,7 @@ class ProcessWorkers(Workers):
     @property
     def has_process(self) -> bool:
         """Whether there is one that waits for work, as far as is known."""
-        return bool(self._idle)
+        return any(not process.ended for process in self._idle)
 
     async def start_one(self) -> None:
         """Have one more wait for work. Raises `WorkerFailed`."""

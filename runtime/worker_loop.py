@@ -1,19 +1,14 @@
 """The other side of `runtime.processes`: a process that answers one request after another."""
 
-import os
 import sys
 from collections.abc import Callable
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 from runtime.processes import HEADER_BYTES, READY, framed
-
-NICENESS: Final = 5
-"""Whoever asks goes first."""
 
 
 def answer_for_ever(answer: Callable[[bytes], bytes]) -> None:
     """Answer what comes on the standard input until it ends."""
-    os.nice(NICENESS)
     incoming, outgoing = sys.stdin.buffer, sys.stdout.buffer
     _say(outgoing, READY)
     while header := incoming.read(HEADER_BYTES):

@@ -108,7 +108,8 @@ class CustomerStore:
         merchant_id: str,
         ids: Collection[str],
     ) -> list[Rejected | Exception | None]:
-        """Write each on its own, in this order. The caches forget `ids` as those of `append`."""
+        """Write each on its own, in this order. The caches forget `ids` as those of `append`, when
+        all have been written, or may have been."""
         journal = system.ref(JOURNAL)
         try:
             return await ask_all([(journal, append) for append in appends])

@@ -30,10 +30,11 @@ from actors.core.messages import (
     ImportState,
     ImportStep,
     RecordOrders,
+    Upserted,
     UpsertStatus,
 )
 from actors.core.preparers import PREPARING
-from actors.core.preparing import ROWS_A_STEP, PreparedStep, PrepareRows, UpsertSteps
+from actors.core.preparing import ROWS_A_STEP, STEPS_AT_ONCE, PreparedStep, PrepareRows, UpsertSteps
 from actors.points.messages import INTAKE, ApplyBatch, BatchItem, Earn
 from actors.vocabulary import Idempotency, Refusal, RefusalKind
 from runtime import ActorError, Call
@@ -47,14 +48,18 @@ from runtime.system import ActorSystem
 
 log = structlog.get_logger("loyalnest.core")
 
-TEXT_BYTES = 6 * 1024
-"""Of rows of customers, at least, that are made ready at once, where there are so many."""
+TEXT_MAX_BYTES = 32 * 1024
+"""Of rows of customers that are made ready at once, unless one alone has more."""
 
 ROWS_READ_AT_ONCE = 8
 """Rows before others may have their turn; a fraction of a millisecond."""
 
 REST_SHARE = 0.8
 """Of the time that a step of orders or balances took; then the job rests."""
+
+BUSY_REST_SHARE = 0.5
+"""Of the time that steps of customers took; then the job rests, if others wait for commits too:
+what requests take goes up with the rows a second."""
 
 RUN_S = 30.0
 """Then the job ends, and another one goes on: a queue is shared by all merchants."""
@@ -141,13 +146,14 @@ class RunImport:
 
 @attrs.define
 class _Running:
-    """One attempt of the job."""
+    """One attempt of the job. `_all_new` is whether the last customers were."""
 
     system: ActorSystem
     database: Database
     vault: Vault
     merchant_id: str
     import_id: str
+    _all_new: bool = attrs.field(init=False, default=True)
 
     async def go_on(self) -> bool | None:
         """Whether all is done; None when the import is not running any more.
@@ -223,6 +229,7 @@ class _Running:
     ) -> tuple[int, tuple[PreparedStep, ...]]:
         """Do the next steps of customers, while those behind them are made ready; how many errors
         they had, and what was made ready."""
+        began = monotonic()
         if not prepared:
             (prepared,) = await self._answers(self._preparing(place, content))
         begin = place.offset_bytes
@@ -236,15 +243,25 @@ class _Running:
         if place.offset_bytes < len(content):
             asks.append(self._preparing(place, content))
         results, *ahead = await self._answers(*asks)
+        if self.system.foreground.busy:
+            await trio.sleep((monotonic() - began) * BUSY_REST_SHARE)
+        self._all_new = not any(_was_there(result) for result in results)
         done = sum(len(read.errors) for read in prepared) + _refusals(results)
         return done, ahead[0] if ahead else ()
 
     def _preparing(self, place: Place, content: bytes) -> tuple[Asked, Call[Any]]:
         """The ask for the steps that begin at a place."""
         begin = place.offset_bytes
-        text = content[begin : _end_of_rows(content, begin + TEXT_BYTES)]
-        now = self.system.clock.now()
-        rows = PrepareRows(self.merchant_id, place.header, text, place.line, now)
+        end = _end_of_rows(content, begin)
+        rows = PrepareRows(
+            self.merchant_id,
+            place.header,
+            content[begin:end],
+            place.line,
+            self.system.clock.now(),
+            len(content) - end,
+            self._all_new,
+        )
         return self.system.ref(PREPARING), rows
 
     async def _answers(self, *asks: tuple[Asked, Call[Any]]) -> list[Any]:
@@ -297,9 +314,19 @@ class _Running:
         return finish_entry(self.merchant_id, self.import_id, RUNNING, state.value, now, failure)
 
 
-def _end_of_rows(content: bytes, at_least: int) -> int:
-    """Where a row ends that does not end before."""
-    return content.find(b"\n", at_least - 1) + 1 or len(content)
+def _end_of_rows(content: bytes, begin: int) -> int:
+    """Where those rows end that are made ready at once: one at least."""
+    end = content.find(b"\n", begin) + 1 or len(content)
+    for _ in range(ROWS_A_STEP * STEPS_AT_ONCE - 1):
+        following = content.find(b"\n", end) + 1 or len(content)
+        if following - begin > TEXT_MAX_BYTES:
+            break
+        end = following
+    return end
+
+
+def _was_there(result: Result) -> bool:
+    return isinstance(result, Upserted) and result.status is not UpsertStatus.CREATED
 
 
 def _refusals(results: Sequence[Result]) -> int:

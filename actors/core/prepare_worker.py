@@ -31,7 +31,7 @@ def parts_of(answer: bytes) -> list[msgspec.Raw]:
     return _decode_parts(answer)
 
 
-def step_of(part: msgspec.Raw) -> PreparedStep:
+def decoded(part: msgspec.Raw) -> PreparedStep:
     """Raises `msgspec.DecodeError`."""
     return _decode_step(part)
 
@@ -48,7 +48,7 @@ class Preparer:
         rows = asked.rows
         self._vault.replace(asked.keys)
         preparation = Preparation(self._vault, self._random, rows.merchant_id, rows.now)
-        return _encode(list(preparation.steps(rows.header, rows.text, rows.line)))
+        return _encode(list(preparation.steps(rows)))
 
 
 def main() -> None:

@@ -9,9 +9,9 @@ import msgspec
 import structlog
 
 from actors.core.cipher import Vault
-from actors.core.prepare_worker import parts_of, request_of, step_of
+from actors.core.prepare_worker import decoded, parts_of, request_of
 from actors.core.preparing import Preparation, PreparedStep, PrepareRows
-from runtime import Actor
+from runtime import Workers
 from runtime.foreground import Turns
 from runtime.parking import monotonic
 from runtime.process_workers import ProcessWorkers
@@ -30,8 +30,8 @@ LIMIT_S: Final = 10.0
 TRY_AGAIN_S: Final = 30.0
 """So long after a process failed, or was started and is not ready, no other is started."""
 
-WORTH_BYTES: Final = 4 * 1024
-"""Of rows. Where there are fewer, they are done before a process has started."""
+WORTH_BYTES: Final = 64 * 1024
+"""Of rows that follow. Where there are fewer, they are done before a process has started."""
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,7 +40,7 @@ class Preparers(ProcessWorkers):
     """One process keeps up with all imports. Until it is there, and where there is none, rows are
     made ready here."""
 
-    concurrency: ClassVar[int] = 1
+    passes_on: ClassVar[tuple[type[Exception], ...]] = (Exception,)
 
     def __init__(self, vault: Vault) -> None:
         super().__init__(worker_command, {"PYTHONPATH": str(ROOT)})
@@ -57,7 +57,7 @@ class Preparers(ProcessWorkers):
                 return await self._prepared_beside(message)
             except (WorkerFailed, msgspec.DecodeError) as error:
                 self._done_without(error)
-        elif may_begin and len(message.text) >= WORTH_BYTES:
+        elif may_begin and message.behind_bytes >= WORTH_BYTES:
             self._begins_at = monotonic() + TRY_AGAIN_S
             self.start_task(self._start)
         return await prepared_here(self.system, self._vault, message)
@@ -80,14 +80,17 @@ class Preparers(ProcessWorkers):
         turns, steps = Turns(self.system.foreground), []
         for part in parts_of(answer):
             await turns.take()
-            steps.append(step_of(part))
+            steps.append(decoded(part))
         return tuple(steps)
 
 
-class PreparersInPlace(Actor):
+class PreparersInPlace(Workers):
     """Answers as the actor with a process does. For simulations."""
 
+    passes_on: ClassVar[tuple[type[Exception], ...]] = (Exception,)
+
     def __init__(self, vault: Vault) -> None:
+        super().__init__()
         self._vault = vault
 
     async def receive(self, message: Any) -> object:
@@ -101,7 +104,7 @@ async def prepared_here(
 ) -> tuple[PreparedStep, ...]:
     preparation = Preparation(vault, system.random, message.merchant_id, message.now)
     turns, steps = Turns(system.foreground), []
-    for part in preparation.parts(message.header, message.text, message.line):
+    for part in preparation.parts(message):
         if part is not None:
             steps.append(part)
         await turns.take()

@@ -79,13 +79,18 @@ class PreparedStep:
 @attrs.frozen
 class PrepareRows(Call[tuple[PreparedStep, ...]]):
     """To `PREPARING`: make up to `STEPS_AT_ONCE` steps ready, of the rows that `text` begins with,
-    whole ones below the line `line`, in a file with this header, which is one of customers."""
+    whole ones below the line `line`, in a file with this header, which is one of customers.
+
+    `behind_bytes` of rows follow. Without `as_new` they are only read. Raises what goes wrong.
+    """
 
     merchant_id: str
     header: str
     text: bytes = attrs.field(repr=False)
     line: int
     now: datetime
+    behind_bytes: int = 0
+    as_new: bool = True
 
 
 @attrs.frozen
@@ -111,25 +116,25 @@ class Preparation:
     merchant_id: str
     now: datetime
 
-    def steps(self, header: str, text: bytes, line: int) -> Iterator[PreparedStep]:
-        """The steps of `PrepareRows`, one by one."""
-        return filter(None, self.parts(header, text, line))
+    def steps(self, asked: PrepareRows) -> Iterator[PreparedStep]:
+        """All that is asked for, one by one."""
+        return filter(None, self.parts(asked))
 
-    def parts(self, header: str, text: bytes, line: int) -> Iterator[PreparedStep | None]:
+    def parts(self, asked: PrepareRows) -> Iterator[PreparedStep | None]:
         """As `steps`, with None in between: after each row others may have their turn."""
-        rows = rows_of(ImportKind.CUSTOMERS, header, "", self.now)
-        at = 0
+        rows = rows_of(ImportKind.CUSTOMERS, asked.header, "", self.now)
+        at, line = 0, asked.line
         for _ in range(STEPS_AT_ONCE):
-            if at >= len(text):
+            if at >= len(asked.text):
                 return
-            read = read_slice(rows, text, at, line, ROWS_A_STEP)
-            yield from self.step(read)
+            read = read_slice(rows, asked.text, at, line, ROWS_A_STEP)
+            yield from self.parts_of(read, as_new=asked.as_new)
             at, line = read.end, read.line
 
-    def step(self, read: Slice) -> Iterator[PreparedStep | None]:
-        """One step, at the end of its parts."""
+    def parts_of(self, read: Slice, *, as_new: bool = True) -> Iterator[PreparedStep | None]:
+        """One step, behind a None for each row."""
         yield None
-        new = yield from self._as_new(read.values)
+        new = (yield from self._as_new(read.values)) if as_new else None
         told = msgspec.Raw(_encode(read.values))
         yield PreparedStep(told, new, read.lines, read.errors, read.end, read.line)
 

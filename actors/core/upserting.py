@@ -82,7 +82,11 @@ class Upserting:
     async def upsert(self, pieces: Sequence[Piece]) -> tuple[Result, ...]:
         """The results of all pieces. Where those of a step cannot be written, raises why."""
         for _ in range(TRIES):
-            written = await self._write_all(pieces)
+            try:
+                written = await self._write_all(pieces)
+            except BaseException:
+                self.quotas.forget(self.merchant_id)  # what is on its way may be written
+                raise
             if self._failure is None:
                 return tuple(self._results)
             self.quotas.forget(self.merchant_id)
@@ -109,12 +113,10 @@ class Upserting:
     async def _look(self, pieces: Sequence[Piece]) -> "AllNew | OneByOne":
         room = await self.quotas.room(self.merchant_id, self.system.clock.now())
         news = [piece.new for piece in pieces if piece.new is not None]
-        if (
-            len(news) == len(pieces)
-            and await self._are_new(news)
-            and room.take_customers(sum(len(new.ids) for new in news))
-        ):
-            return AllNew(room)
+        if len(news) == len(pieces) and await self._are_new(news):
+            has_room = room.take_customers(sum(len(new.ids) for new in news))
+            if has_room:
+                return AllNew(room)
         return await self._one_by_one(pieces, room)
 
     async def _are_new(self, news: Sequence[AsNew]) -> bool:

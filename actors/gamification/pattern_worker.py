@@ -5,7 +5,6 @@ Python takes to start. `runtime/processes.py` says how it is spoken to.
 """
 
 import json
-import os
 import re
 import signal
 import sys
@@ -13,7 +12,6 @@ from typing import Any, BinaryIO, Final
 
 HEADER_BYTES: Final = 4
 READY: Final = b"ready"
-NICENESS: Final = 5
 
 LIMIT_S: Final = 1.0
 """After which an alarm of the system ends it, should nobody else have done so: whoever started it
@@ -37,7 +35,6 @@ def answer(request: bytes) -> bytes:
 
 def main() -> None:
     """Answer requests until there are no more."""
-    os.nice(NICENESS)
     incoming, outgoing = sys.stdin.buffer, sys.stdout.buffer
     say(outgoing, READY)
     while header := incoming.read(HEADER_BYTES):

@@ -16,7 +16,7 @@ import trio.testing
 
 from actors.core import preparers
 from actors.core.cipher import DataKeys, Sealed, Vault, generated_keys, with_next_version
-from actors.core.prepare_worker import parts_of, request_of, step_of
+from actors.core.prepare_worker import decoded, parts_of, request_of
 from actors.core.preparers import PREPARING, Preparers
 from actors.core.preparing import Preparation, PreparedStep, PrepareRows
 from runtime import ActorSystem, ChildSpec, Supervisor
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 MERCHANT = "shop"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TEXT = b"!,,,\n".join(b"c-%d,%s,c%d@example.com,yes\n" % (n, 99 * b"C", n) for n in range(40))
-ROWS = PrepareRows(MERCHANT, "customer_id,name,email,email_consent", TEXT, 1, NOW)
+ROWS = PrepareRows(MERCHANT, "customer_id,name,email,email_consent", TEXT, 1, NOW, 1_000_000)
 PATIENCE_S = 60.0
 JUNK = (
     "import sys; w = sys.stdout.buffer; w.write(b'\\0\\0\\0\\5ready'); w.flush();"
@@ -111,7 +111,7 @@ def unsealed(vault: Vault, steps: tuple[PreparedStep, ...]) -> list[object]:
 
 
 def here(vault: Vault) -> tuple[PreparedStep, ...]:
-    return tuple(Preparation(vault, Random(1), MERCHANT, NOW).steps(ROWS.header, ROWS.text, 1))
+    return tuple(Preparation(vault, Random(1), MERCHANT, NOW).steps(ROWS))
 
 
 async def test_a_process_makes_rows_ready_as_this_one_does(
@@ -128,9 +128,11 @@ async def test_a_process_makes_rows_ready_as_this_one_does(
     assert done_here == [ROWS]
 
 
-async def test_few_rows_are_made_ready_here(pids: list[int], done_here: list[PrepareRows]) -> None:
+async def test_the_last_rows_are_made_ready_here(
+    pids: list[int], done_here: list[PrepareRows]
+) -> None:
     vault = Vault(generated_keys())
-    few = attrs.evolve(ROWS, text=TEXT[:136])
+    few = attrs.evolve(ROWS, behind_bytes=10_000)
     async with preparing(vault) as system:
         for _ in range(3):
             await system.ref(PREPARING).ask(few, timeout_s=PATIENCE_S)
@@ -158,14 +160,13 @@ async def test_a_process_that_is_killed_is_replaced(
 ) -> None:
     vault = Vault(generated_keys())
     async with preparing(vault) as system:
-        await with_process(system, pids)
         for started in (1, 2):
+            await with_process(system, pids)
             steps = await prepared(system)
             assert unsealed(vault, steps) == unsealed(vault, here(vault))
-            assert len(pids) == started
+            assert len(pids) == len(done_here) == started
             os.kill(pids[-1], 9)
             await eventually(lambda: ended(pids[-1]))
-    assert len(done_here) == 1
 
 
 async def test_a_process_that_is_killed_while_it_works_is_done_without(
@@ -233,7 +234,7 @@ async def test_the_program_itself_is_a_worker() -> None:
     process = await WorkerProcess.start(command, worker_environment(os.environ))
     try:
         answer = await process.ask(request_of(ROWS, vault.sealing_keys), PATIENCE_S)
-        steps = tuple(map(step_of, parts_of(answer)))
+        steps = tuple(map(decoded, parts_of(answer)))
         assert unsealed(vault, steps) == unsealed(vault, here(vault))
     finally:
         await process.close()

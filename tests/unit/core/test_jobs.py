@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import attrs
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
 from actors.core.cipher import Vault, with_next_version
 from actors.core.import_jobs import RunImport
+from actors.core.import_queries import IMPORT_QUEUE
+from actors.core.importing.customers import CustomerRows
 from actors.core.jobs import Forget, Reseal
 from actors.core.messages import (
     CUSTOMERS,
@@ -19,6 +22,7 @@ from actors.core.messages import (
     CancelImport,
     CreateCustomer,
     CreateImport,
+    CustomerData,
     GetCustomer,
     GetImport,
     Import,
@@ -348,3 +352,50 @@ async def test_finished_imports_are_forgotten_in_time() -> None:
         await Forget(patient(tree.database))(job("core.forget"), tree.system)
         count = AcrossMerchants("SELECT count(*) FROM imports")
         assert await tree.database.fetch_value(count) == 0
+
+
+@pytest.mark.parametrize("width", [40, 180])
+async def test_a_dry_run_finds_two_rows_that_clash_within_a_batch(width: int) -> None:
+    """However long the rows are."""
+    rows = [b"c-%d,%s,c%d@example.com\n" % (n, b"C" * width, n) for n in range(96)]
+    rows[95] = b"c-95,D,c0@example.com\n"
+    async with running_tree() as tree:
+        import_id = await begun(tree, b"customer_id,name,email\n" + b"".join(rows), dry_run=True)
+        done = await run_to_the_end(tree, import_id)
+        assert (done.rows.new, done.rows.refused) == (95, 1)
+
+
+async def test_a_file_is_imported_again_and_changes_what_it_says_otherwise() -> None:
+    changed = CSV.replace(b"c7@", b"seven@").replace(b"c777@", b"c7@")
+    async with running_tree() as tree:
+        await run_to_the_end(tree, await begun(tree, CSV))
+        again = await run_to_the_end(tree, await begun(tree, CSV))
+        assert again.rows == ImportRows(read=ROWS, unchanged=ROWS)
+        done = await run_to_the_end(tree, await begun(tree, changed))
+        assert done.rows == ImportRows(read=ROWS, changed=2, unchanged=ROWS - 2)
+
+
+async def test_rows_that_nobody_can_read_end_the_import_and_not_the_domain(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    usual = CustomerRows.parse
+
+    def parse(self: CustomerRows, line: str) -> CustomerData:
+        if line.startswith("c-500,"):
+            raise RuntimeError("a bug")
+        return usual(self, line)
+
+    monkeypatch.setattr(CustomerRows, "parse", parse)
+    async with running_tree() as tree:
+        import_id = await begun(tree, CSV)
+        handler = RunImport(patient(tree.database), await vault())
+        attempt = job("core.import", import_id=import_id)
+        for _ in range(3):
+            with pytest.raises(RuntimeError, match="a bug"):
+                await handler(attempt, tree.system)
+        last = attrs.evolve(attempt, attempt=IMPORT_QUEUE.attempts_max)
+        await write(tree, await handler(last, tree.system))
+        done = await shown(tree, import_id)
+        failure = "something went wrong on our side"
+        assert (done.state, done.failure) == (ImportState.FAILED, failure)
+        assert 400 <= done.rows.new <= 500

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
+import attrs
 import pytest
 
 from actors.core.cipher import Vault
@@ -12,7 +13,14 @@ from actors.core.customer_changes import Changer
 from actors.core.import_files import Slice
 from actors.core.messages import Channel, CustomerData, ExternalId, Plan, Upserted
 from actors.core.plans import LIMITS
-from actors.core.preparing import ROWS_A_STEP, STEPS_AT_ONCE, AsNew, Preparation, PreparedStep
+from actors.core.preparing import (
+    ROWS_A_STEP,
+    STEPS_AT_ONCE,
+    AsNew,
+    Preparation,
+    PreparedStep,
+    PrepareRows,
+)
 from actors.core.quotas import Room
 from actors.core.upserts import Deciding, all_checked
 from runtime.foreground import Turns
@@ -45,7 +53,7 @@ async def preparation() -> Preparation:
 
 async def step(*people: CustomerData) -> PreparedStep:
     read = Slice(people, tuple(range(2, 2 + len(people))), (), 100, 1 + len(people))
-    (prepared,) = filter(None, (await preparation()).step(read))
+    (prepared,) = filter(None, (await preparation()).parts_of(read))
     return prepared
 
 
@@ -95,17 +103,26 @@ async def test_a_text_becomes_steps_that_follow_each_other() -> None:
     lines = [f"c-{n},C {n},c{n}@example.com,,,,\n" for n in range(count)]
     lines[3] = "c-3,C 3,nowhere,,,,\n"
     text = "".join(lines).encode()
-    steps = list((await preparation()).steps(HEADER, text, 1))
+    rows = PrepareRows(MERCHANT, HEADER, text, 1, NOW)
+    steps = list((await preparation()).steps(rows))
     assert len(steps) == STEPS_AT_ONCE
     assert [each.line for each in steps] == [1 + ROWS_A_STEP * n for n in range(1, 7)]
     assert steps[-1].end == len("".join(lines[: ROWS_A_STEP * STEPS_AT_ONCE]))
     assert [error.line for each in steps for error in each.errors] == [5]
     ids = [customer_id for each in steps for customer_id in news(each).ids]
     assert ids == [f"c-{n}" for n in range(count - 5) if n != 3]
-    (rest,) = (await preparation()).steps(HEADER, text[steps[-1].end :], steps[-1].line)
+    rows = attrs.evolve(rows, text=text[steps[-1].end :], line=steps[-1].line)
+    (rest,) = (await preparation()).steps(rows)
     assert news(rest).ids == tuple(f"c-{n}" for n in range(count - 5, count))
 
 
 def news(step: PreparedStep) -> AsNew:
     assert step.new is not None
     return step.new
+
+
+async def test_rows_of_a_file_that_is_mostly_there_are_only_read() -> None:
+    rows = PrepareRows(MERCHANT, HEADER, b"c-1,Ann,ann@example.com,,,,\n", 1, NOW, as_new=False)
+    (only,) = (await preparation()).steps(rows)
+    assert only.new is None
+    assert [data.customer_id for data in only.customers] == ["c-1"]

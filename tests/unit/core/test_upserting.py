@@ -106,7 +106,7 @@ async def upsert(
     for step in some:
         told, data = tuple(data[: len(step.lines)]), data[len(step.lines) :]
         read = Slice(told, step.lines, step.errors, step.offset_bytes, step.line)
-        (ready,) = filter(None, preparation.step(read))
+        (ready,) = filter(None, preparation.parts_of(read))
         prepared.append((step, ready))
     command = UpsertSteps(MERCHANT, tuple(prepared))
     return await tree.system.ref(CUSTOMERS).ask(command, timeout_s=60.0)
