@@ -23,6 +23,7 @@ from runtime import ActorSystem, ChildSpec, Supervisor
 from runtime.process_workers import worker_environment
 from runtime.processes import WorkerProcess
 from tests.integration.gateway.helpers import eventually
+from tests.integration.worker_processes import PATIENCE_S, ended, note_starts
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +31,6 @@ MERCHANT = "shop"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TEXT = b"!,,,\n".join(b"c-%d,%s,c%d@example.com,yes\n" % (n, 99 * b"C", n) for n in range(40))
 ROWS = PrepareRows(MERCHANT, "customer_id,name,email,email_consent", TEXT, 1, NOW, 1_000_000)
-PATIENCE_S = 60.0
 JUNK = (
     "import sys; w = sys.stdout.buffer; w.write(b'\\0\\0\\0\\5ready'); w.flush();"
     " sys.stdin.buffer.read(4); w.write(b'\\0\\0\\0\\4junk'); w.flush()"
@@ -52,18 +52,8 @@ async def prepared(system: ActorSystem) -> tuple[PreparedStep, ...]:
 @pytest.fixture
 def pids(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The processes that were started."""
-    found: list[int] = []
-    start = WorkerProcess.start
-
-    async def noted(*arguments: object) -> WorkerProcess:
-        process = await start(*arguments)  # type: ignore[arg-type]
-        found.append(process.pid)
-        return process
-
-    monkeypatch.setattr(WorkerProcess, "start", noted)
-    monkeypatch.setattr("runtime.processes.START_LIMIT_S", PATIENCE_S)
     monkeypatch.setattr(preparers, "LIMIT_S", PATIENCE_S)
-    return found
+    return note_starts(monkeypatch)
 
 
 @pytest.fixture
@@ -189,15 +179,6 @@ async def test_a_process_that_is_killed_while_it_works_is_done_without(
 async def kill_in_a_moment(pid: int) -> None:
     await trio.sleep(0.05)
     os.kill(pid, signal.SIGKILL)
-
-
-async def ended(pid: int) -> bool:
-    """Whether it is gone, or waits only for its parent to look."""
-    try:
-        stat = await trio.Path(f"/proc/{pid}/stat").read_text()
-        return stat.split()[2] == "Z"
-    except OSError:
-        return True
 
 
 @pytest.mark.parametrize(

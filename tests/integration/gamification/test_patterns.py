@@ -20,15 +20,15 @@ from actors.gamification.matching import (
     Patterns,
     worker_command,
 )
-from runtime import ActorSystem, ChildSpec, Supervisor, processes
+from runtime import ActorSystem, ChildSpec, Supervisor
 from runtime.process_workers import worker_environment
 from runtime.processes import WorkerEnded, WorkerFailed, WorkerProcess, framed
 from tests.integration.gateway.helpers import eventually
+from tests.integration.worker_processes import PATIENCE_S, ended, note_starts
 
 pytestmark = pytest.mark.slow
 
 SPINS = Match("(A+)+B", ("A" * 32,))
-PATIENCE_S = 60.0
 WITHOUT_ITS_ALARM = (
     "import runpy, sys; worker = runpy.run_path(sys.argv[1]);"
     f" worker['main'].__globals__['LIMIT_S'] = {PATIENCE_S}; worker['main']()"
@@ -42,17 +42,8 @@ ROOT = Path(__file__).parents[3]
 async def patterns(*, alarm: bool = True) -> AsyncIterator[tuple[ActorSystem, list[int]]]:
     """A running actor that gives a rule all its time, and the process ids of its children so
     far, which have no `alarm` of their own where that may come first."""
-    pids: list[int] = []
-    start = WorkerProcess.start
-
-    async def noted(*arguments: object) -> WorkerProcess:
-        process = await start(*arguments)  # type: ignore[arg-type]
-        pids.append(process.pid)
-        return process
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(WorkerProcess, "start", noted)
-        patch.setattr(processes, "START_LIMIT_S", PATIENCE_S)
+        pids = note_starts(patch)
         patch.setattr(matching, "RULE_LIMIT_S", PATIENCE_S)
         if not alarm:
             command = [sys.executable, "-I", "-c", WITHOUT_ITS_ALARM, pattern_worker.__file__]
@@ -125,15 +116,6 @@ async def test_a_process_that_is_killed_is_replaced() -> None:
         await eventually(lambda: ended(pids[0]))
         assert await ref.ask(Match("R.*", ("ROSES",))) == (True,)
         assert len(pids) == 2
-
-
-async def ended(pid: int) -> bool:
-    """Whether it is gone, or waits only for its parent to look."""
-    try:
-        stat = await trio.Path(f"/proc/{pid}/stat").read_text()
-        return stat.split()[2] == "Z"
-    except OSError:
-        return True
 
 
 async def test_who_gives_up_leaves_no_process_behind() -> None:
