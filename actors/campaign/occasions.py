@@ -1,6 +1,7 @@
 """Occasions: whom the messages of automations go to, and when."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -77,14 +78,18 @@ class _Finding:
         if automation is None or automation.trigger is Trigger.TIER_CHANGED:
             return
         pages = self._birthdays if automation.trigger is Trigger.BIRTHDAY else self._expiring
-        async for page in pages(automation):
-            entry = await occasion_entry(self.system, self.database, self.broadcast, page)
-            if entry:
-                answer = await self.system.ref(JOURNAL).ask(Append(entry), timeout_s=APPEND_S)
-                if isinstance(answer, Rejected):
-                    raise answer.violation
+        async with aclosing(pages(automation)) as found:
+            async for page in found:
+                await self._note(page)
 
-    async def _birthdays(self, automation: Automation) -> AsyncIterator[Sequence[Occasion]]:
+    async def _note(self, page: Sequence[Occasion]) -> None:
+        entry = await occasion_entry(self.system, self.database, self.broadcast, page)
+        if entry:
+            answer = await self.system.ref(JOURNAL).ask(Append(entry), timeout_s=APPEND_S)
+            if isinstance(answer, Rejected):
+                raise answer.violation
+
+    async def _birthdays(self, automation: Automation) -> AsyncGenerator[Sequence[Occasion], None]:
         zone = ZoneInfo(self.broadcast.definition.schedule.zone)
         today = self.system.clock.now().astimezone(zone).date()
         day = today + timedelta(days=automation.days_before)
@@ -99,7 +104,7 @@ class _Finding:
                     break
                 after = rows[-1][0]
 
-    async def _expiring(self, automation: Automation) -> AsyncIterator[Sequence[Occasion]]:
+    async def _expiring(self, automation: Automation) -> AsyncGenerator[Sequence[Occasion], None]:
         now = self.system.clock.now()
         until = now + timedelta(days=max(1, automation.days_before))
         zone = ZoneInfo(self.broadcast.definition.schedule.zone)

@@ -1,8 +1,11 @@
 """HTTP on Trio for providers: a client that knows its network, and bounds what it reads."""
 
+from collections.abc import AsyncIterator
+
 import attrs
 import httpcore
 import httpx
+import trio
 
 from actors.outgoing.errors import HttpFailed
 from runtime.context import current_trace_id
@@ -39,6 +42,32 @@ class TrioTransport(httpx.AsyncHTTPTransport):
         )
 
 
+class Parts:
+    """What is left of a body to send. Not a generator: one that is cancelled between its parts
+    stays unfinished, for the collector of garbage to complain about."""
+
+    def __init__(self, content: bytes) -> None:
+        self._left = [content] if content else []
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
+
+
+@attrs.frozen
+class Body(httpx.AsyncByteStream):
+    """A request's body, sent in one part."""
+
+    content: bytes = attrs.field(repr=False)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return Parts(self.content)
+
+
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
@@ -68,6 +97,7 @@ class HttpClient:
         client = self._opened(timeout_s)
         traced = {**_trace_header(), **headers}
         request = client.build_request(method, url, headers=traced, content=content)
+        request.stream = Body(content or b"")
         try:
             response = await client.send(request, stream=True)
             try:
@@ -105,9 +135,12 @@ def _trace_header() -> dict[str, str]:
 
 
 async def _start(response: httpx.Response) -> bytes:
+    """As much as is allowed. What would be read after that is cancelled, which ends all the
+    generators that the answer comes through; a `break` would end none of them."""
     body = bytearray()
-    async for part in response.aiter_raw():
-        body += part
-        if len(body) >= ANSWER_MAX_BYTES:
-            break
+    with trio.CancelScope() as rest:
+        async for part in response.aiter_raw():
+            body += part
+            if len(body) >= ANSWER_MAX_BYTES:
+                rest.cancel()
     return bytes(body[:ANSWER_MAX_BYTES])

@@ -398,6 +398,31 @@ def test_the_rule_of_adapters_sees_ways_out(source: str, count: int) -> None:
     assert len(ways_out(module("actors.points.intake", source))) == count
 
 
+# Generators that somebody closes
+
+
+ENDED_BY_A_CANCELLATION = {"actors.outgoing.http": ["response.aiter_raw()"]}
+"""It cannot be closed from outside: each of several generators would have to close the next."""
+
+
+def left_to_the_collector(module: Module) -> list[str]:
+    """What is iterated as it is made, so that nobody can close it where the block is left."""
+    loops = (node for node in module.nodes if isinstance(node, ast.AsyncFor))
+    return [ast.unparse(loop.iter) for loop in loops if isinstance(loop.iter, ast.Call)]
+
+
+def test_async_generators_are_closed_by_whoever_iterates_them() -> None:
+    assert {m.name: left_to_the_collector(m) for m in ours() if left_to_the_collector(m)} == (
+        ENDED_BY_A_CANCELLATION
+    )
+
+
+def test_the_rule_of_generators_sees_what_nobody_closes() -> None:
+    loop = "async def f():\n    async for x in {}:\n        pass"
+    assert left_to_the_collector(module("careless", loop.format("pages(1)"))) == ["pages(1)"]
+    assert not left_to_the_collector(module("careful", loop.format("found")))
+
+
 # Size and documentation
 
 
