@@ -57,7 +57,7 @@ ROWS_READ_AT_ONCE = 8
 REST_SHARE = 0.8
 """Of the time that a step of orders or balances took; then the job rests."""
 
-BUSY_REST_SHARE = 0.5
+BUSY_REST_SHARE = 0.25
 """Of the time that steps of customers took; then the job rests, if others wait for commits too:
 what requests take goes up with the rows a second."""
 
