@@ -6,6 +6,7 @@ from datetime import timedelta
 import structlog
 import trio
 
+from runtime.coalescing import until_next
 from runtime.errors import ActorError
 from runtime.outbox_store import OutboxStore
 from runtime.storage import Database, StorageError
@@ -44,7 +45,7 @@ async def measure_for_ever(
                 nudge()
         except (ActorError, StorageError) as error:
             log.debug("outbox_not_measured", error=str(error)[:500])
-        await trio.sleep(MEASURE_S)
+        await trio.sleep(until_next(MEASURE_S))
 
 
 async def _measure(system: ActorSystem, store: OutboxStore) -> bool:

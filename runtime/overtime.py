@@ -11,6 +11,7 @@ import structlog
 import trio
 from trio.lowlevel import Task, current_task
 
+from runtime.coalescing import until_next
 from runtime.parking import monotonic
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Overtime:
     async def run(self) -> None:
         """Look every `LOOK_S` until cancelled."""
         while True:
-            await trio.sleep(LOOK_S)
+            await trio.sleep(until_next(LOOK_S))
             self._look(monotonic())
 
     def _look(self, now: float) -> None:

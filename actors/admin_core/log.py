@@ -13,6 +13,7 @@ from actors.admin_core.model import Head, next_entry
 from actors.admin_core.queries import OLDEST_FRESH, OLDEST_LATE, SELECT_HEAD
 from actors.admin_core.records import entry_write
 from runtime import Actor, ActorError
+from runtime.coalescing import until_next
 from runtime.journal import JOURNAL, Append, Rejected
 from runtime.outbox import Deliver, OutboxEvent
 from runtime.registries import in_registry
@@ -121,7 +122,7 @@ class AuditLog(Actor):
                 trouble.ended()
             except StorageError as error:
                 trouble.failed(error)
-            await trio.sleep(MEASURE_S)
+            await trio.sleep(until_next(MEASURE_S))
 
     async def _lag_s(self) -> float:
         queries = [(OLDEST_FRESH, (AUDITED,)), (OLDEST_LATE, (AUDIT,))]

@@ -23,6 +23,7 @@ from actors.admin_features.queries import LIST_FLAGS, PLATFORM
 from actors.admin_features.records import Snapshot, decoded, encoded, snapshot_of
 from runtime import ActorError, Cast, Workers
 from runtime.cache import CacheError, CacheHandle, Missed, Notice
+from runtime.coalescing import until_next
 from runtime.outbox import Deliver, OutboxEvent
 from runtime.parking import monotonic
 from runtime.registries import in_registry
@@ -139,7 +140,7 @@ class FlagKeeper(Workers):
                 trouble.failed(error)
                 pause_s = LOOK_AGAIN_S
             self._metrics.revision.set(self._book.status.revision)
-            with trio.move_on_after(pause_s):
+            with trio.move_on_after(until_next(pause_s)):
                 await self._look_now.wait()
 
     async def _refresh(self, past_the_cache: bool) -> bool:

@@ -15,6 +15,7 @@ from actors.auth.keys import KeySet, KeyStore
 from actors.auth.messages import KEYS, GetVerificationKeys
 from actors.auth.tokens import sign_token
 from runtime import Actor, ChildSpec
+from runtime.coalescing import until_next
 from runtime.parking import monotonic
 from runtime.trouble import Trouble
 
@@ -86,7 +87,7 @@ class Keyring(Actor):
 
     async def _keep_looking(self) -> None:
         while True:
-            await trio.sleep(POLL_S)
+            await trio.sleep(until_next(POLL_S))
             await self._look()
 
     async def _look(self) -> None:

@@ -24,6 +24,7 @@ from actors.auth.writing import append
 from actors.vocabulary import Refusal
 from runtime import DEFERRED, Actor, ActorError, Envelope
 from runtime.cache import CacheHandle, Missed, Notice
+from runtime.coalescing import until_next
 from runtime.registries import in_registry
 from runtime.storage import Database, StorageError, Write
 from runtime.trouble import Trouble
@@ -169,7 +170,7 @@ class RevocationList(Actor):
 
     async def _keep_reading(self, trouble: Trouble) -> None:
         while True:
-            with trio.move_on_after(LOOK_EVERY_S):
+            with trio.move_on_after(until_next(LOOK_EVERY_S)):
                 await self._look.wait()
             self._look = trio.Event()
             await self._read(trouble)

@@ -8,6 +8,7 @@ import structlog
 from actors.campaign.messages import CAMPAIGNS
 from actors.campaign.queries import NEXT_DUE, SELECT_DUE
 from runtime import Actor, ActorError, Call, Cast
+from runtime.coalescing import until_next
 from runtime.storage import Database, StorageError
 from runtime.trouble import Trouble
 
@@ -69,6 +70,6 @@ class Clock(Actor):
             await self.system.ref(CAMPAIGNS).ask(ComeDue(row["merchant_id"], row["campaign_id"]))
         upcoming = await self._database.fetch_value(NEXT_DUE, now)
         if upcoming is None:
-            return LOOK_S
+            return until_next(LOOK_S)
         left_s: float = (upcoming - self.system.clock.now()).total_seconds()
         return min(LOOK_S, max(SHORTEST_S, left_s))

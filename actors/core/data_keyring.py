@@ -9,6 +9,7 @@ from actors.core.cipher import DataKeys, Vault
 from actors.core.data_keys import DataKeyStore
 from actors.core.errors import DataKeyError
 from runtime import Actor
+from runtime.coalescing import until_next
 from runtime.trouble import Trouble
 
 log = structlog.get_logger("loyalnest.core")
@@ -40,7 +41,7 @@ class DataKeyring(Actor):
 
     async def _keep_looking(self) -> None:
         while True:
-            await trio.sleep(POLL_S)
+            await trio.sleep(until_next(POLL_S))
             await self._look()
 
     async def _look(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import structlog
 import trio
 
+from runtime.coalescing import until_next
 from runtime.context import current_trace_id
 from runtime.errors import ActorError
 from runtime.jobs.depths import Depths
@@ -172,7 +173,7 @@ class JobDesk(Workers):
                 trouble.ended()
             except StorageError as error:
                 trouble.failed(error)
-            await trio.sleep(COUNT_S)
+            await trio.sleep(until_next(COUNT_S))
 
     async def _count(self) -> None:
         counts = await self._store.counts()

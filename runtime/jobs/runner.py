@@ -9,6 +9,7 @@ import trio
 
 from runtime.actor import Actor
 from runtime.child import Backoff
+from runtime.coalescing import until_next
 from runtime.context import Context, current
 from runtime.errors import ActorError
 from runtime.exits import ExitReason
@@ -206,7 +207,8 @@ class JobRunner(Actor):
         self._busy = bool(seen.due)
         if self._busy or not ahead:
             return POLL_S
-        return min(_pause_s(seen.leased_until, now), _pause_s(seen.first_due, max(now, here)))
+        pause_s = min(_pause_s(seen.leased_until, now), _pause_s(seen.first_due, max(now, here)))
+        return pause_s if pause_s < STEP_S else until_next(STEP_S)
 
     async def _claim(self, lane: Lane) -> bool:
         """Take jobs as far as there is room; whether there may be more of both."""
