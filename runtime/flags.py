@@ -51,17 +51,18 @@ class SupervisorFlags:
 
 def check_flags(flags: SupervisorFlags) -> None:
     """Raise `InvalidSpec` when no supervisor could work by these flags."""
-    _require(isinstance(flags, SupervisorFlags), f"{flags!r:.200} are no flags")
-    _require(isinstance(flags.strategy, Strategy), f"no strategy: {flags.strategy!r:.200}")
+    _require(isinstance(flags, SupervisorFlags), "{!r:.200} are no flags", flags)
+    _require(isinstance(flags.strategy, Strategy), "no strategy: {!r:.200}", flags.strategy)
     intensity, period_s = flags.intensity, flags.period_s
     counts = isinstance(intensity, int) and not isinstance(intensity, bool) and intensity >= 0
-    _require(counts, f"intensity must be a number of restarts, 0 or more: {intensity!r:.200}")
+    _require(counts, "intensity must be a number of restarts, 0 or more: {!r:.200}", intensity)
     _require(
         _is_number(period_s) and isfinite(period_s) and period_s > 0,
-        f"period_s must be more than 0: {period_s!r:.200}",
+        "period_s must be more than 0: {!r:.200}",
+        period_s,
     )
     known = isinstance(flags.auto_shutdown, AutoShutdown)
-    _require(known, f"no automatic shutdown: {flags.auto_shutdown!r:.200}")
+    _require(known, "no automatic shutdown: {!r:.200}", flags.auto_shutdown)
     fits = not flags.simple or flags.auto_shutdown is AutoShutdown.NEVER
     _require(fits, "simple_one_for_one has no automatic shutdown")
     if flags.backoff is not None:
@@ -77,26 +78,28 @@ def check_children(
     With `auto_shutdown`, also when one that shuts down like that would not.
     """
     known = auto_shutdown is None or isinstance(auto_shutdown, AutoShutdown)
-    _require(known, f"no automatic shutdown: {auto_shutdown!r:.200}")
+    _require(known, "no automatic shutdown: {!r:.200}", auto_shutdown)
     ids: set[str] = set()
     for spec in listed(children):
         _check_child(spec)
-        _require(spec.id not in ids, f"children with the same id: {spec.id:.200}")
+        _require(spec.id not in ids, "children with the same id: {:.200}", spec.id)
         ids.add(spec.id)
         if spec.significant:
             _require(
                 spec.restart is not Restart.PERMANENT,
-                f"{spec.id}: a permanent child cannot be significant",
+                "{}: a permanent child cannot be significant",
+                spec.id,
             )
             _require(
                 auto_shutdown is not AutoShutdown.NEVER,
-                f"{spec.id}: significant, but the supervisor never shuts down by itself",
+                "{}: significant, but the supervisor never shuts down by itself",
+                spec.id,
             )
 
 
 def listed(children: Iterable[ChildSpec]) -> tuple[ChildSpec, ...]:
     """All of them, read once. Raises `InvalidSpec` for what cannot be read one by one."""
-    _require(isinstance(children, Iterable), f"no children: {children!r:.200}")
+    _require(isinstance(children, Iterable), "no children: {!r:.200}", children)
     return tuple(children)
 
 
@@ -111,8 +114,8 @@ def check_template(template: ChildSpec | None, flags: SupervisorFlags) -> None:
 
 
 def _check_child(spec: ChildSpec) -> None:
-    _require(isinstance(spec, ChildSpec), f"{spec!r:.200} is no child specification")
-    _require(isinstance(spec.id, str) and spec.id != "", f"no id: {spec.id!r:.200}")
+    _require(isinstance(spec, ChildSpec), "{!r:.200} is no child specification", spec)
+    _require(isinstance(spec.id, str) and spec.id != "", "no id: {!r:.200}", spec.id)
     rules = (
         (callable(spec.start), "start is not callable"),
         (isinstance(spec.restart, Restart), "no restart type"),
@@ -127,11 +130,11 @@ def _check_child(spec: ChildSpec) -> None:
         (isinstance(spec.significant, bool), "significant is neither true nor false"),
     )
     for holds, rule in rules:
-        _require(holds, f"{spec.id}: {rule}")
+        _require(holds, "{}: {}", spec.id, rule)
 
 
 def _check_backoff(backoff: Backoff) -> None:
-    _require(isinstance(backoff, Backoff), f"no backoff: {backoff!r:.200}")
+    _require(isinstance(backoff, Backoff), "no backoff: {!r:.200}", backoff)
     waits = (backoff.initial_s, backoff.max_s)
     _require(
         all(_is_number(wait) and isfinite(wait) and wait >= 0 for wait in waits),
@@ -147,6 +150,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and not isnan(value)
 
 
-def _require(holds: bool, rule: str) -> None:
+def _require(holds: bool, rule: str, *values: object) -> None:
+    """`rule` says in braces where the values go, which are described only where it is broken."""
     if not holds:
-        raise InvalidSpec(rule)
+        raise InvalidSpec(rule.format(*values))
