@@ -38,14 +38,39 @@ class Load(PointsScenario):
     pauses_s = (2.0 * PointsScenario.clients,)
 
 
-def speed_under_load() -> float:
-    """Simulated seconds in one of the processor: one process, one request a second, no faults."""
-    script = attrs.evolve(script_of(Load, 1), plan=FaultPlan(duration_s=LOAD_S))
+@attrs.frozen(order=True)
+class Speed:
+    """Simulated seconds in one of the processor: while there is load, and of the whole run, with
+    the start of the tree, its end, and the checks, which repeat every request."""
+
+    under_load: float
+    whole: float
+
+
+def speed_under_load() -> Speed:
+    """Of one process, with one request a second and no faults."""
+    moments: list[tuple[float, float]] = []
+
+    def note() -> None:
+        moments.append((trio.current_time(), time.process_time()))
+
+    class Measured(Load):
+        async def prepare(self, run: Run) -> None:
+            await super().prepare(run)
+            note()
+
+        async def at_rest(self, run: Run) -> bool:
+            note()
+            return await super().at_rest(run)
+
+    script = attrs.evolve(script_of(Measured, 1), plan=FaultPlan(duration_s=LOAD_S))
     begun_at = time.process_time()
-    outcome = run_script(Load, script)
+    outcome = run_script(Measured, script)
+    whole_s = time.process_time() - begun_at
     if outcome.findings:
         raise RuntimeError(f"found: {outcome.findings}")
-    return outcome.seconds / (time.process_time() - begun_at)
+    (began, begun), (ended, done) = moments[:2]
+    return Speed((ended - began) / (done - begun), outcome.seconds / whole_s)
 
 
 def command_s(seeds: int) -> float:
@@ -96,16 +121,26 @@ def idle_steps() -> dict[str, float]:
 
 
 def simulating() -> list[Figure]:
-    speed = max(speed_under_load() for _ in range(ROUNDS))
+    speeds = [speed_under_load() for _ in range(ROUNDS)]
+    best = max(speed.under_load for speed in speeds)
     return [
         Figure(
             f"simulated seconds in one of the processor, best of {ROUNDS}, one request a second",
-            speed,
+            best,
             "s",
             None,
             None,
             f"at least {SPEED_GOAL:,} s",
-            speed >= SPEED_GOAL,
+            best >= SPEED_GOAL,
+        ),
+        Figure(
+            "the same with the start of the tree, its end, and the checks that repeat all requests",
+            max(speed.whole for speed in speeds),
+            "s",
+            None,
+            None,
+            "none",
+            None,
         ),
         at_most(
             f"loyalnest sim: {SEEDS} seeds of everything, all faults, on {os.cpu_count()} cores",
