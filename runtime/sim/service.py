@@ -181,7 +181,6 @@ class Service:
         self, life: Life, send: Callable[[SimulatedSystem], Awaitable[Answer]]
     ) -> Answer | Exception:
         """As a gateway would: with a deadline, and a refusal in place of an error."""
-        await trio.lowlevel.checkpoint()
         try:
             with request_context(deadline=monotonic() + REQUEST_TIMEOUT_S):
                 return await send(life.system)
