@@ -72,4 +72,4 @@ class Clock(Actor):
         if upcoming is None:
             return until_next(LOOK_S)
         left_s: float = (upcoming - self.system.clock.now()).total_seconds()
-        return min(LOOK_S, max(SHORTEST_S, left_s))
+        return min(until_next(LOOK_S), max(SHORTEST_S, left_s))

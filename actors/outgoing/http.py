@@ -42,9 +42,9 @@ class TrioTransport(httpx.AsyncHTTPTransport):
         )
 
 
-class Parts:
-    """What is left of a body to send. Not a generator: one that is cancelled between its parts
-    stays unfinished, for the collector of garbage to complain about."""
+class Body(httpx.AsyncByteStream):
+    """A request's body, sent once, in one part. Not a generator: one that is cancelled behind its
+    part stays unfinished, for the collector of garbage to complain about."""
 
     def __init__(self, content: bytes) -> None:
         self._left = [content] if content else []
@@ -56,16 +56,6 @@ class Parts:
         if not self._left:
             raise StopAsyncIteration
         return self._left.pop()
-
-
-@attrs.frozen
-class Body(httpx.AsyncByteStream):
-    """A request's body, sent in one part."""
-
-    content: bytes = attrs.field(repr=False)
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return Parts(self.content)
 
 
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)

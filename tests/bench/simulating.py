@@ -38,7 +38,7 @@ class Load(PointsScenario):
     pauses_s = (2.0 * PointsScenario.clients,)
 
 
-@attrs.frozen(order=True)
+@attrs.frozen
 class Speed:
     """Simulated seconds in one of the processor: while there is load, and of the whole run, with
     the start of the tree, its end, and the checks, which repeat every request."""

@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from actors.outgoing.http import ANSWER_MAX_BYTES, HttpAnswer, HttpClient
+from actors.outgoing.http import ANSWER_MAX_BYTES, HttpClient
 from runtime import host
 from runtime.policies.deadline import time_limit
 
@@ -54,7 +54,6 @@ async def test_a_longer_answer_than_allowed_is_cut_off_and_leaves_nothing_behind
     async with answering(LONG + bytes(2 * ANSWER_MAX_BYTES)) as url:
         with time_limit("test", 5):
             answer = await client.request("GET", url, headers={})
-        assert isinstance(answer, HttpAnswer)
         assert (answer.status, len(answer.body)) == (200, ANSWER_MAX_BYTES)
         gc.collect()
         await trio.testing.wait_all_tasks_blocked()
