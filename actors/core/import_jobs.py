@@ -1,4 +1,4 @@
-"""The job that works off an import, in small steps, with pauses for everybody else."""
+"""The job that works off an import, in small steps, between which everybody else has their turn."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -56,10 +56,6 @@ ROWS_READ_AT_ONCE = 8
 
 REST_SHARE = 0.8
 """Of the time that a step of orders or balances took; then the job rests."""
-
-BUSY_REST_SHARE = 0.25
-"""Of the time that steps of customers took; then the job rests, if others wait for commits too:
-what requests take goes up with the rows a second."""
 
 RUN_S = 30.0
 """Then the job ends, and another one goes on: a queue is shared by all merchants."""
@@ -229,7 +225,6 @@ class _Running:
     ) -> tuple[int, tuple[PreparedStep, ...]]:
         """Do the next steps of customers, while those behind them are made ready; how many errors
         they had, and what was made ready."""
-        began = monotonic()
         if not prepared:
             (prepared,) = await self._answers(self._preparing(place, content))
         begin = place.offset_bytes
@@ -243,8 +238,6 @@ class _Running:
         if place.offset_bytes < len(content):
             asks.append(self._preparing(place, content))
         results, *ahead = await self._answers(*asks)
-        if self.system.foreground.busy:
-            await trio.sleep((monotonic() - began) * BUSY_REST_SHARE)
         self._all_new = not any(_was_there(result) for result in results)
         done = sum(len(read.errors) for read in prepared) + _refusals(results)
         return done, ahead[0] if ahead else ()
