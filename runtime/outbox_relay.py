@@ -84,7 +84,8 @@ class OutboxRelay(Actor):
                 self._nudge()
                 return None
             case GetBacklog():
-                return await self._store.backlog()
+                backlog = await self._store.backlog()
+                return backlog.fresh + backlog.late
             case ListDeadEvents():
                 return await self._store.dead(message.after, message.limit)
             case GetDeadEvent():

@@ -12,7 +12,7 @@ from runtime.outbox import DeadEvent, Lane, OutboxEvent
 from runtime.ownership import Ownership
 from runtime.storage import TAKEN_OVER, Database, Row, Superseded, TakenOver, Write
 from runtime.storage import late_deliveries as late
-from runtime.storage.outbox import COUNT_EVENTS, FETCH_EVENTS, OLDEST_EVENT, event_write
+from runtime.storage.outbox import FETCH_EVENTS, SELECT_BACKLOG, event_write
 from runtime.storage.partitions import SELECT_OWNER
 from runtime.storage.port import Query
 from runtime.system import ActorSystem
@@ -135,15 +135,10 @@ class OutboxStore:
         found = await self._database.fetch_row(late.any_late(len(consumers)), *consumers)
         return {name for name, there in zip(consumers, found or (), strict=True) if there}
 
-    async def backlog(self) -> int:
-        counts = await self._database.fetch_many([(COUNT_EVENTS, ()), (late.COUNT, ())])
-        return sum(rows[0][0] for rows in counts)
-
-    async def measure(self) -> Backlog:
-        queries = (COUNT_EVENTS, late.COUNT, OLDEST_EVENT, late.SELECT_OLDEST)
-        fresh, late_ones, *oldest = await self._database.fetch_many([(sql, ()) for sql in queries])
-        moment = min((rows[0][0] for rows in oldest if rows), default=None)
-        return Backlog(fresh[0][0], late_ones[0][0], moment)
+    async def backlog(self) -> Backlog:
+        row = await self._database.fetch_row(SELECT_BACKLOG)
+        fresh, late_ones, *oldest = row if row is not None else (0, 0)
+        return Backlog(fresh, late_ones, min(filter(None, oldest), default=None))
 
     async def dead(self, after: tuple[str, str], limit: int) -> tuple[DeadEvent, ...]:
         rows = await self._database.fetch(late.SELECT_DEAD, *after, limit)

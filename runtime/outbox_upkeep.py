@@ -51,7 +51,7 @@ async def measure_for_ever(
 async def _measure(system: ActorSystem, store: OutboxStore) -> bool:
     """Whether there are fresh events."""
     metrics = system.metrics.outbox
-    backlog = await store.measure()
+    backlog = await store.backlog()
     metrics.backlog.set(backlog.fresh + backlog.late)
     age = system.clock.now() - backlog.oldest if backlog.oldest is not None else timedelta(0)
     metrics.lag.set(max(0.0, age.total_seconds()))

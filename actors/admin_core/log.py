@@ -10,7 +10,7 @@ import trio
 from actors.admin_core.messages import AUDIT, AUDITED, PLATFORM, AuditRecord
 from actors.admin_core.metrics import AuditMetrics
 from actors.admin_core.model import Head, next_entry
-from actors.admin_core.queries import OLDEST_FRESH, OLDEST_LATE, SELECT_HEAD
+from actors.admin_core.queries import OLDEST_UNDELIVERED, SELECT_HEAD
 from actors.admin_core.records import entry_write
 from runtime import Actor, ActorError
 from runtime.coalescing import until_next
@@ -125,7 +125,8 @@ class AuditLog(Actor):
             await trio.sleep(until_next(MEASURE_S))
 
     async def _lag_s(self) -> float:
-        queries = [(OLDEST_FRESH, (AUDITED,)), (OLDEST_LATE, (AUDIT,))]
-        found = [rows[0][0] for rows in await self._database.fetch_many(queries) if rows]
-        now = self.system.clock.now()
-        return max(0.0, (now - min(found)).total_seconds()) if found else 0.0
+        found = await self._database.fetch_row(OLDEST_UNDELIVERED, AUDITED, AUDIT)
+        oldest = min(filter(None, found or ()), default=None)
+        if oldest is None:
+            return 0.0
+        return max(0.0, (self.system.clock.now() - oldest).total_seconds())

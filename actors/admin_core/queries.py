@@ -34,13 +34,10 @@ IN_ORDER = AcrossMerchants(
     " ORDER BY merchant_id, sequence LIMIT $3"
 )
 
-OLDEST_FRESH = AcrossMerchants(
-    "SELECT created_at FROM outbox WHERE topic = $1 ORDER BY event_id LIMIT 1"
-)
-
-OLDEST_LATE = AcrossMerchants(
-    "SELECT created_at FROM late_deliveries WHERE consumer = $1 AND dead_at IS NULL"
-    " ORDER BY created_at LIMIT 1"
+OLDEST_UNDELIVERED = AcrossMerchants(
+    "SELECT (SELECT created_at FROM outbox WHERE topic = $1 ORDER BY event_id LIMIT 1) AS fresh,"
+    " (SELECT created_at FROM late_deliveries WHERE consumer = $2 AND dead_at IS NULL"
+    " ORDER BY created_at LIMIT 1) AS late"
 )
 
 REQUEST_COLUMNS = (

@@ -1,12 +1,13 @@
 """The clock of campaigns: has those moved whose schedule says so."""
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 import attrs
 import structlog
 
 from actors.campaign.messages import CAMPAIGNS
-from actors.campaign.queries import NEXT_DUE, SELECT_DUE
+from actors.campaign.queries import FIRST_DUE, NEXT_DUE, SELECT_DUE
 from runtime import Actor, ActorError, Call, Cast
 from runtime.coalescing import until_next
 from runtime.storage import Database, StorageError
@@ -65,11 +66,16 @@ class Clock(Actor):
     async def _look(self) -> float:
         """Move what is due; seconds until the next look."""
         now = self.system.clock.now()
-        due = await self._database.fetch(SELECT_DUE, now, AT_ONCE)
-        for row in due:
-            await self.system.ref(CAMPAIGNS).ask(ComeDue(row["merchant_id"], row["campaign_id"]))
-        upcoming = await self._database.fetch_value(NEXT_DUE, now)
+        upcoming = await self._database.fetch_value(FIRST_DUE)
+        if upcoming is not None and upcoming <= now:
+            await self._move_due(now)
+            upcoming = await self._database.fetch_value(NEXT_DUE, now)
         if upcoming is None:
             return until_next(LOOK_S)
         left_s: float = (upcoming - self.system.clock.now()).total_seconds()
         return min(until_next(LOOK_S), max(SHORTEST_S, left_s))
+
+    async def _move_due(self, now: datetime) -> None:
+        due = await self._database.fetch(SELECT_DUE, now, AT_ONCE)
+        for row in due:
+            await self.system.ref(CAMPAIGNS).ask(ComeDue(row["merchant_id"], row["campaign_id"]))

@@ -111,6 +111,10 @@ SELECT_DUE = AcrossMerchants(
     " ORDER BY next_due_at, merchant_id, campaign_id LIMIT $2"
 )
 
+FIRST_DUE = AcrossMerchants(
+    "SELECT next_due_at FROM campaigns WHERE next_due_at IS NOT NULL ORDER BY next_due_at LIMIT 1"
+)
+
 NEXT_DUE = AcrossMerchants(
     "SELECT next_due_at FROM campaigns WHERE next_due_at > $1 ORDER BY next_due_at LIMIT 1"
 )

@@ -113,10 +113,12 @@ SELECT_OLDEST = AcrossMerchants(
     f"SELECT due_at FROM jobs WHERE queue = $1 AND {WAITING} ORDER BY due_at LIMIT 1"
 )
 
-SELECT_FIRST_DUE = AcrossMerchants(
-    f"SELECT due_at FROM jobs WHERE {WAITING} ORDER BY due_at LIMIT 1"
+SELECT_NEXT = AcrossMerchants(
+    f"SELECT (SELECT leased_until FROM jobs WHERE {RUNNING} ORDER BY leased_until LIMIT 1)"
+    f" AS leased_until, (SELECT due_at FROM jobs WHERE {WAITING} ORDER BY due_at LIMIT 1) AS due_at"
 )
-"""When the job comes or came due that is or was the first of all that wait."""
+"""When the first lease of all that run ends, and when the job comes or came due that is or was the
+first of all that wait."""
 
 SELECT_LAST_SLOT = (
     "SELECT slot FROM job_schedule_runs WHERE merchant_id = $1 AND schedule = $2"
@@ -153,17 +155,15 @@ _MAY_RUN = (
 
 
 @cache
-def look(queues: int) -> AcrossMerchants:
-    """When the first lease of all that run ends, and whether anything may be claimed now, for so
-    many queues a column each: $1 is the time on the store's clock, $2 the later one of it and
-    ours, then come the queues."""
+def select_claimable(queues: int) -> AcrossMerchants:
+    """Whether anything may be claimed now, for so many queues a column each: $1 is the time on the
+    store's clock, $2 the later one of it and ours, then come the queues."""
     condition = _MAY_RUN.format(now="$1", due="$2")
     columns = (
         f"EXISTS (SELECT 1 FROM jobs WHERE queue = ${number} AND {condition}) AS due_{number}"
         for number in range(3, 3 + queues)
     )
-    lease = f"(SELECT leased_until FROM jobs WHERE {RUNNING} ORDER BY leased_until LIMIT 1)"
-    return AcrossMerchants(f"SELECT {lease} AS leased_until, {', '.join(columns)}")
+    return AcrossMerchants(f"SELECT {', '.join(columns)}")
 
 
 CLAIM = _each(

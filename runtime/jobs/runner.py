@@ -199,7 +199,7 @@ class JobRunner(Actor):
         ahead = self._ownership.alone and not self._busy
         queues = [name for name, lane in self._lanes.items() if lane.room > 0] or [*self._lanes]
         now, here = await self._store_now(), self.system.clock.now()
-        seen = await self._store.look(queues, now=now, here=here, ahead=ahead)
+        seen = await self._store.look(queues, now=now, here=here)
         for name in seen.due:
             self._lanes[name].nudge()
         if seen.leased_until is not None and seen.leased_until <= now:

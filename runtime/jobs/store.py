@@ -37,13 +37,13 @@ from runtime.jobs.queries import (
     QUEUES_WITH_EXPIRED,
     RESCUE,
     SELECT_EXPIRED,
-    SELECT_FIRST_DUE,
     SELECT_JOB,
     SELECT_LAST_SLOT,
     SELECT_LETTER,
+    SELECT_NEXT,
     SELECT_OLDEST,
     SELECT_UNIQUE,
-    look,
+    select_claimable,
 )
 from runtime.ports import Clock
 from runtime.storage import ConstraintViolation, Database, Dialect, Query, Row, Write
@@ -242,18 +242,19 @@ class JobStore:
         rows = await self._database.execute(sql, queue, worker, until)
         return {(row[0], row[1], row[2]) for row in rows}
 
-    async def look(
-        self, queues: Sequence[str], *, now: datetime, here: datetime, ahead: bool
-    ) -> Seen:
-        """What is to be done about `queues`, one at least; with a look `ahead`, which reads all
-        jobs that wait, also when the next one will be."""
-        queries: list[Query] = [(look(len(queues)), (now, max(now, here), *queues))]
-        if ahead:
-            queries.append((SELECT_FIRST_DUE, ()))
-        (seen,), *first = await self._database.fetch_many(queries)
-        leased_until, *claimable = seen
-        due = (queue for queue, there in zip(queues, claimable, strict=True) if there)
-        return Seen(tuple(due), leased_until, first[0][0][0] if first and first[0] else None)
+    async def look(self, queues: Sequence[str], *, now: datetime, here: datetime) -> Seen:
+        """What is to be done about `queues`, one at least. Each of them is asked about only where
+        some job is due, which is what an index says."""
+        later = max(now, here)
+        found = await self._database.fetch_row(SELECT_NEXT)
+        leased_until, first_due = found if found is not None else (None, None)
+        if first_due is None or first_due > later:
+            return Seen((), leased_until, first_due)
+        claimable = await self._database.fetch_row(
+            select_claimable(len(queues)), now, later, *queues
+        )
+        due = (queue for queue, there in zip(queues, claimable or (), strict=True) if there)
+        return Seen(tuple(due), leased_until, first_due)
 
     async def expired(self, limits: Mapping[str, int], *, now: datetime) -> dict[str, list[Job]]:
         """Running jobs whose lease has run out, the longest ago first: of each queue up to its

@@ -121,12 +121,6 @@ SELECT_BEHIND = AcrossMerchants(
 )
 """Of the oldest events of the outbox, those that have earlier ones of their lane in this table."""
 
-COUNT = AcrossMerchants("SELECT count(*) FROM late_deliveries WHERE dead_at IS NULL")
-
-SELECT_OLDEST = AcrossMerchants(
-    "SELECT created_at FROM late_deliveries WHERE dead_at IS NULL ORDER BY created_at LIMIT 1"
-)
-
 _DEAD_COLUMNS = f"{_COLUMNS}, dead_at"
 
 SELECT_DEAD = AcrossMerchants(

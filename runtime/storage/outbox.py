@@ -24,9 +24,16 @@ FETCH_EVENTS = AcrossMerchants(
 )
 """The oldest events nobody was asked to take yet."""
 
-COUNT_EVENTS = AcrossMerchants("SELECT count(*) FROM outbox")
+_LIVING = "FROM late_deliveries WHERE dead_at IS NULL"
 
-OLDEST_EVENT = AcrossMerchants("SELECT created_at FROM outbox ORDER BY event_id LIMIT 1")
+SELECT_BACKLOG = AcrossMerchants(
+    "SELECT (SELECT count(*) FROM outbox) AS fresh,"
+    f" (SELECT count(*) {_LIVING}) AS late,"
+    " (SELECT created_at FROM outbox ORDER BY event_id LIMIT 1) AS oldest_fresh,"
+    f" (SELECT created_at {_LIVING} ORDER BY created_at LIMIT 1) AS oldest_late"
+)
+"""How many events are fresh and how many deliveries are late, and when the oldest of each was
+published."""
 
 
 def outbox_write(

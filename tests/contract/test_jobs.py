@@ -235,7 +235,7 @@ async def test_one_question_says_which_queues_have_something_to_claim(queue: Que
     queues = ("mail", "empty")
 
     async def due(queues: Sequence[str], *, now: datetime, here: datetime) -> Sequence[str]:
-        return (await queue.store.look(queues, now=now, here=here, ahead=False)).due
+        return (await queue.store.look(queues, now=now, here=here)).due
 
     assert await due(queues, now=NOW, here=NOW) == ()
     await queue.add("j1", run_at=NOW + SECOND)
@@ -256,15 +256,14 @@ async def test_a_look_says_when_the_next_lease_ends_and_the_first_job_comes_due(
 ) -> None:
     """Clauses Q6 and Q10."""
 
-    async def moments(*, ahead: bool = True) -> tuple[datetime | None, datetime | None]:
-        seen = await queue.store.look(("empty",), now=NOW, here=NOW, ahead=ahead)
+    async def moments() -> tuple[datetime | None, datetime | None]:
+        seen = await queue.store.look(("empty",), now=NOW, here=NOW)
         return seen.leased_until, seen.first_due
 
     assert await moments() == (None, None)
     await queue.add("j1", run_at=NOW + 7 * SECOND)
     await queue.add("j2", run_at=NOW + 5 * SECOND)
     assert await moments() == (None, NOW + 5 * SECOND)
-    assert await moments(ahead=False) == (None, None)
     (job,) = await queue.claim(now=NOW + 5 * SECOND)
     assert await moments() == (job.leased_until, NOW + 7 * SECOND)
     await queue.end(job)

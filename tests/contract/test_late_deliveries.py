@@ -11,7 +11,7 @@ from runtime.outbox import Lane, OutboxEvent
 from runtime.storage import ConstraintViolation, Database, Superseded, Write
 from runtime.storage import late_deliveries as late
 from runtime.storage.inbox import PRUNE, find_seen, inbox_write
-from runtime.storage.outbox import FETCH_EVENTS, OLDEST_EVENT, outbox_write
+from runtime.storage.outbox import FETCH_EVENTS, SELECT_BACKLOG, outbox_write
 
 pytestmark = pytest.mark.trio(run=host.run)
 
@@ -57,6 +57,13 @@ async def test_started_lane_is_not_started_again_by_what_comes_behind(database: 
     assert await due(database, SOON) == []
 
 
+async def backlog(database: Database) -> tuple[object, ...]:
+    """Fresh events, late deliveries, and when the oldest of each was published."""
+    row = await database.fetch_row(SELECT_BACKLOG)
+    assert row is not None
+    return tuple(row)
+
+
 async def test_restart_frees_the_first_rows_of_one_lane_in_order(database: Database) -> None:
     await put(database, 5, 1, 3)
     await put(database, 2, 4, lane=OTHER)
@@ -74,7 +81,7 @@ async def test_restart_frees_the_first_rows_of_one_lane_in_order(database: Datab
 async def test_same_delivery_can_be_late_only_once(database: Database) -> None:
     await put(database, 1)
     await put(database, 1)
-    assert await database.fetch_value(late.COUNT) == 1
+    assert await backlog(database) == (0, 1, None, NOW)
 
 
 async def test_taken_delivery_is_gone_and_the_next_follows(database: Database) -> None:
@@ -96,7 +103,7 @@ async def test_dead_delivery_leaves_its_lane_and_comes_back_in_front(database: D
         *late.restart_writes(LANE, CONSUMER, SOON, failures=3),
     )
     assert await due(database, SOON, again=True) == ["e02"]
-    assert await database.fetch_value(late.COUNT) == 1
+    assert await backlog(database) == (0, 1, None, NOW)
     row = await database.fetch_row(late.SELECT_ONE_DEAD, "m", CONSUMER, "e01")
     assert row is not None
     assert (row["attempts"], row["history"], row["dead_at"]) == (5, history, NOW)
@@ -151,7 +158,7 @@ async def test_next_due_is_the_earliest_of_its_kind(database: Database) -> None:
     assert await database.fetch_value(late.SELECT_NEXT, CONSUMER) == SOON
     assert await database.fetch_value(late.SELECT_NEXT_AGAIN, CONSUMER) == NOW
     assert await database.fetch_value(late.SELECT_NEXT, "nobody") is None
-    assert await database.fetch_value(late.SELECT_OLDEST) == NOW
+    assert await backlog(database) == (0, 2, None, NOW)
 
 
 def published(number: int, lane: Lane = LANE) -> Write:
@@ -177,7 +184,7 @@ async def test_fresh_events_behind_living_late_ones_are_found(database: Database
     assert await database.fetch(late.SELECT_BEHIND, 10, "nobody") == []
     (first, *_) = await database.fetch(FETCH_EVENTS, 10)
     assert OutboxEvent(*first) == event(3)
-    assert await database.fetch_value(OLDEST_EVENT) == NOW
+    assert await backlog(database) == (3, 1, NOW, NOW)
 
 
 # The inbox

@@ -24,7 +24,7 @@ from runtime.storage import (
     open_database,
     sqlite_checkpoints,
 )
-from runtime.storage.outbox import COUNT_EVENTS, outbox_write
+from runtime.storage.outbox import SELECT_BACKLOG, outbox_write
 from tests.stores import unhurried
 
 pytestmark = pytest.mark.slow
@@ -171,7 +171,7 @@ async def fill(url: str) -> None:
     except StorageError as error:
         full = isinstance(error, StorageFull) or "I/O" in str(error)
         sys.stdout.write("full\n" if full else repr(error))
-    sys.stdout.write(f"{await database.fetch_value(COUNT_EVENTS) == written}\n")
+    sys.stdout.write(f"{await database.fetch_value(SELECT_BACKLOG) == written}\n")
 
 
 def _event(number: int) -> Write:

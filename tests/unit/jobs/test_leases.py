@@ -346,7 +346,7 @@ async def test_two_who_cancel_the_same_job_are_told_who_did(autojump_clock: Mock
 STORE_CALLS: dict[str, Callable[[World], Awaitable[object]]] = {
     "claim": claim_elsewhere,
     "beat": lambda world: world.store.beat("mail", worker="w", until=START),
-    "look": lambda world: world.store.look(("mail",), now=START, here=START, ahead=True),
+    "look": lambda world: world.store.look(("mail",), now=START, here=START),
     "expired": lambda world: world.store.expired({"mail": 1}, now=START),
     "get": lambda world: world.store.get("m", "x"),
     "letter": lambda world: world.store.letter("x"),

@@ -32,7 +32,7 @@ from runtime.jobs.runner import POLL_S, UNKNOWN_NAME_DELAY_S
 from runtime.jobs.store import JobStore
 from runtime.journal import JOURNAL, Append, Rejected
 from runtime.storage import Entry
-from runtime.storage.outbox import COUNT_EVENTS, outbox_write
+from runtime.storage.outbox import SELECT_BACKLOG, outbox_write
 from tests.unit.jobs.trouble import Trouble
 from tests.unit.jobs.world import MAIL, World, effect, job_world
 
@@ -449,7 +449,7 @@ async def test_handler_may_enqueue_and_publish_in_its_own_transaction(
         assert trio.current_time() == before
         assert await world.state("follower") is JobState.SUCCEEDED
         assert await world.effects() == [5]
-        assert await world.database.fetch_value(COUNT_EVENTS) == 0
+        assert await world.database.fetch_value(SELECT_BACKLOG) == 0
 
 
 async def test_a_queue_of_many_is_worked_off_without_a_pause(autojump_clock: MockClock) -> None:
