@@ -91,6 +91,7 @@ class JobRunner(Actor):
         self._ownership = ownership
         self._busy = False
         self._written = trio.Event()
+        self._rest = trio.CancelScope()
         self._lapsed = trio.Event()
         self._handlers = handlers
         self._backoff = Backoff()
@@ -181,14 +182,15 @@ class JobRunner(Actor):
         """Look when something comes due, and soon after something was written about jobs."""
         trouble = Trouble(log, "queues_not_looked_at", "queues_looked_at_again")
         while True:
-            self._written = trio.Event()
+            self._written, self._rest = trio.Event(), trio.CancelScope()
             pause_s = POLL_S
             try:
                 pause_s = await self._look()
                 trouble.ended()
             except StorageError as error:
                 trouble.failed(error)
-            with trio.move_on_after(pause_s):
+            self._rest.deadline = monotonic() + pause_s
+            with self._rest:
                 await self._written.wait()
                 await trio.sleep(POLL_S)
 
@@ -263,10 +265,14 @@ class JobRunner(Actor):
             await trio.sleep(POLL_S)
 
     def _nudge(self, queue: str) -> None:
-        """An empty notice says that others may have been lost."""
-        for name, lane in self._lanes.items():
-            if queue in ("", name):
-                lane.nudge()
+        """An empty notice says that others may have been lost: a look finds what they told of."""
+        if queue in self._lanes:
+            self._lanes[queue].nudge()
+        elif not queue:
+            self._rest.cancel()
+            for lane in self._lanes.values():
+                if lane.room <= 0:
+                    lane.nudge()
 
     async def _run(self, lane: Lane, attempt: Attempt) -> None:
         job, policy = attempt.job, lane.policy
