@@ -8,7 +8,7 @@ import attrs
 import trio
 
 from runtime.message import Cast
-from runtime.processes import WorkerProcess
+from runtime.processes import NICENESS, WorkerProcess
 from runtime.workers import Workers
 
 IDLE_S: Final = 60.0
@@ -31,6 +31,7 @@ class ProcessWorkers(Workers):
     with it, also when it is killed."""
 
     concurrency: ClassVar[int] = 1
+    niceness: ClassVar[int] = NICENESS
 
     def __init__(
         self,
@@ -81,7 +82,7 @@ class ProcessWorkers(Workers):
 
     async def _started(self) -> WorkerProcess:
         environment = {**worker_environment(os.environ), **self._environment}
-        return await WorkerProcess.start(self._command(), environment)
+        return await WorkerProcess.start(self._command(), environment, self.niceness)
 
     async def _close_idle(self) -> None:
         while self._idle:

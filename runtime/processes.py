@@ -20,7 +20,8 @@ READY: Final = b"ready"
 START_LIMIT_S: Final = 10.0
 
 NICENESS: Final = 5
-"""Above that of this process: whoever asks goes first."""
+"""Above that of this process: whoever asks goes first. It counts only within a session, where the
+system shares the processor out between sessions first (`autogroup` in sched(7))."""
 
 
 class WorkerFailed(Exception):
@@ -43,8 +44,13 @@ class WorkerProcess:
         self._process = process
 
     @staticmethod
-    async def start(command: Sequence[str], environment: Mapping[str, str]) -> "WorkerProcess":
-        """Start it, and wait until it is ready. Raises `WorkerFailed`."""
+    async def start(
+        command: Sequence[str], environment: Mapping[str, str], niceness: int = NICENESS
+    ) -> "WorkerProcess":
+        """Start it, and wait until it is ready. Raises `WorkerFailed`.
+
+        It is in a process group of its own, which a Ctrl-C at the terminal does not reach.
+        """
         try:
             process = await trio.lowlevel.open_process(
                 list(command),
@@ -52,23 +58,23 @@ class WorkerProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env=dict(environment),
-                start_new_session=True,
+                process_group=0,
             )
         except OSError as error:
             raise WorkerFailed(f"it cannot be started: {error}") from error
         worker = WorkerProcess(process)
-        worker._give_way()
+        worker._give_way(niceness)
         first = await worker._within(START_LIMIT_S, worker._receive)
         if first != READY:
             await worker.close()
             raise WorkerFailed("it did not say that it is ready")
         return worker
 
-    def _give_way(self) -> None:
+    def _give_way(self, niceness: int) -> None:
         """From its start on, which takes the processor as much as its work."""
         with suppress(OSError):
             own = os.getpriority(os.PRIO_PROCESS, 0)
-            os.setpriority(os.PRIO_PROCESS, self.pid, own + NICENESS)
+            os.setpriority(os.PRIO_PROCESS, self.pid, own + niceness)
 
     @property
     def pid(self) -> int:

@@ -41,6 +41,7 @@ class Preparers(ProcessWorkers):
     made ready here."""
 
     passes_on: ClassVar[tuple[type[Exception], ...]] = (Exception,)
+    niceness: ClassVar[int] = 15
 
     def __init__(self, vault: Vault) -> None:
         super().__init__(worker_command, {"PYTHONPATH": str(ROOT)})
@@ -88,6 +89,7 @@ class PreparersInPlace(Workers):
     """Answers as the actor with a process does. For simulations."""
 
     passes_on: ClassVar[tuple[type[Exception], ...]] = (Exception,)
+    niceness: ClassVar[int] = 15
 
     def __init__(self, vault: Vault) -> None:
         super().__init__()

@@ -3,6 +3,7 @@
 The patterns of gamification's rules test what it answers, and its limits.
 """
 
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from trio.testing import assert_checkpoints
 from runtime.processes import READY, WorkerProcess
 
 ECHO = f"""
+import os
 import sys
 def say(data):
     sys.stdout.buffer.write(len(data).to_bytes(4, "big") + data)
@@ -50,6 +52,20 @@ async def test_every_method_is_a_checkpoint() -> None:
     with assert_checkpoints():
         await worker.close()
     assert worker.ended
+
+
+async def test_it_gives_way_within_our_session_and_hears_no_ctrl_c() -> None:
+    """In a session of its own its priority would count for nothing where the system shares the
+    processor out between sessions; a Ctrl-C goes to the process group."""
+    worker = await WorkerProcess.start([sys.executable, "-S", "-c", ECHO], {}, 7)
+    try:
+        assert os.getpriority(os.PRIO_PROCESS, worker.pid) == min(
+            19, os.getpriority(os.PRIO_PROCESS, 0) + 7
+        )
+        assert os.getsid(worker.pid) == os.getsid(0)
+        assert os.getpgid(worker.pid) == worker.pid
+    finally:
+        await worker.close()
 
 
 async def test_in_a_scope_that_is_cancelled_already_no_process_is_left() -> None:
