@@ -27,8 +27,8 @@ FETCH_EVENTS = AcrossMerchants(
 _LIVING = "FROM late_deliveries WHERE dead_at IS NULL"
 
 SELECT_BACKLOG = AcrossMerchants(
-    "SELECT (SELECT count(*) FROM outbox) AS fresh,"
-    f" (SELECT count(*) {_LIVING}) AS late,"  # noqa: S608
+    "SELECT (SELECT count(*) FROM outbox) AS fresh,"  # noqa: S608
+    f" (SELECT count(*) {_LIVING}) AS late,"
     " (SELECT created_at FROM outbox ORDER BY event_id LIMIT 1) AS oldest_fresh,"
     f" (SELECT created_at {_LIVING} ORDER BY created_at LIMIT 1) AS oldest_late"
 )
