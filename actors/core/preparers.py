@@ -89,7 +89,6 @@ class PreparersInPlace(Workers):
     """Answers as the actor with a process does. For simulations."""
 
     passes_on: ClassVar[tuple[type[Exception], ...]] = (Exception,)
-    niceness: ClassVar[int] = 15
 
     def __init__(self, vault: Vault) -> None:
         super().__init__()
