@@ -1864,6 +1864,7 @@ CREATE INDEX jobs_to_claim ON public.jobs USING btree (queue, priority DESC, due
 CREATE INDEX jobs_to_prune ON public.jobs USING btree (finished_at) WHERE (state = ANY (ARRAY['succeeded'::text, 'cancelled'::text]));
 CREATE INDEX jobs_unfinished ON public.jobs USING btree (queue, state) WHERE (state = ANY (ARRAY['available'::text, 'running'::text, 'retryable'::text, 'dead'::text]));
 CREATE UNIQUE INDEX jobs_unique ON public.jobs USING btree (merchant_id, queue, unique_key) WHERE ((finished_at IS NULL) AND (unique_key IS NOT NULL));
+CREATE INDEX jobs_waiting ON public.jobs USING btree (due_at) WHERE ((finished_at IS NULL) AND (leased_until IS NULL));
 CREATE INDEX known_devices_by_age ON public.known_devices USING btree (last_used_at);
 CREATE INDEX late_deliveries_dead ON public.late_deliveries USING btree (event_id, consumer) WHERE (dead_at IS NOT NULL);
 CREATE INDEX late_deliveries_due ON public.late_deliveries USING btree (consumer, available_at, event_id) WHERE ((available_at IS NOT NULL) AND (failures = 0));

@@ -1505,6 +1505,8 @@ CREATE INDEX jobs_unfinished ON jobs (queue, state)
 CREATE UNIQUE INDEX jobs_unique ON jobs (merchant_id, queue, unique_key)
     WHERE finished_at IS NULL AND unique_key IS NOT NULL;
 
+CREATE INDEX jobs_waiting ON jobs (due_at) WHERE finished_at IS NULL AND leased_until IS NULL;
+
 CREATE INDEX known_devices_by_age ON known_devices (last_used_at);
 
 CREATE INDEX late_deliveries_dead ON late_deliveries (event_id, consumer)
