@@ -1,6 +1,7 @@
 """The actor that writes the audit log."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 
 import msgspec
@@ -126,7 +127,7 @@ class AuditLog(Actor):
 
     async def _lag_s(self) -> float:
         found = await self._database.fetch_row(OLDEST_UNDELIVERED, AUDITED, AUDIT)
-        oldest = min(filter(None, found or ()), default=None)
+        oldest: datetime | None = min(filter(None, found or ()), default=None)
         if oldest is None:
             return 0.0
         return max(0.0, (self.system.clock.now() - oldest).total_seconds())
