@@ -155,6 +155,11 @@ class Actor:
         """Put what was stashed back in front of the mailbox, in its old order."""
         self._incarnation.unstash_all()
 
+    @property
+    def has_mail(self) -> bool:
+        """Whether messages wait for it."""
+        return bool(self._incarnation.cell.items)
+
     def post(self, notice: object | None) -> None:
         """Leave an immutable value for those in this process who would otherwise have to ask,
         instead of the one before."""

@@ -70,6 +70,11 @@ class Foreground:
         self._commits_until = monotonic() + LINGERS_S
 
     @property
+    def in_progress(self) -> bool:
+        """Whether a request is worked on now."""
+        return self._count > 0
+
+    @property
     def busy(self) -> bool:
         """Whether somebody waited for a commit lately. Work that has the store for itself while
         nobody does may take more of it at a time."""

@@ -52,6 +52,10 @@ BACKGROUND_SHARE = 0.5
 """Of the time that entries in the background may take up while more of them wait, where it is never
 quiet."""
 
+BACKGROUND_TURN_S = 0.005
+"""So long after the beginning of a turn another entry in the background is begun, where nobody has
+come meanwhile. Beside many requests there are as many turns as there are requests."""
+
 BACKGROUND_MAX = 64
 """More of them do not wait, but are written with those that came before."""
 
@@ -218,16 +222,21 @@ class Journal(Actor):
 
     async def _write_in_background(self) -> None:
         self._background_waits = False
-        if not self._background:
-            return
-        began, envelope = monotonic(), self._background.popleft()
+        began = monotonic()
+        while self._background:
+            await self._write_one(self._background.popleft())
+            over = monotonic() - began >= BACKGROUND_TURN_S
+            if over or self.has_mail or self.system.foreground.in_progress:
+                break
+        self._await_turn((monotonic() - began) * (1 / BACKGROUND_SHARE - 1))
+
+    async def _write_one(self, envelope: Envelope) -> None:
         message: Append = envelope.message  # type: ignore[assignment]
         alone = message.synchronous and not self.system.foreground.busy
         try:
             await self._commit((envelope,), synchronous=message.publishes or alone)
         except StorageFull as error:
             envelope.fail(error)
-        self._await_turn((monotonic() - began) * (1 / BACKGROUND_SHARE - 1))
 
     async def _sync(self) -> None:
         """Commit nothing but the count, where no other commit came in time."""

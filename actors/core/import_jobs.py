@@ -54,9 +54,6 @@ TEXT_MAX_BYTES = 32 * 1024
 ROWS_READ_AT_ONCE = 8
 """Rows before others may have their turn; a fraction of a millisecond."""
 
-READS_A_STEP = 2
-"""Of orders or balances, which are written by others than the import."""
-
 REST_SHARE = 0.8
 """Of the time that a step of orders or balances took; then the job rests."""
 
@@ -331,7 +328,7 @@ def _refusals(results: Sequence[Result]) -> int:
 
 async def _read_step(rows: Rows, content: bytes, place: Place, turns: Turns) -> Slice:
     read = Slice((), (), (), place.offset_bytes, place.line)
-    for _ in range(READS_A_STEP):
+    for _ in range(ROWS_A_STEP // ROWS_READ_AT_ONCE):
         await turns.take()
         more = read_slice(rows, content, read.end, read.line, ROWS_READ_AT_ONCE)
         read = Slice(

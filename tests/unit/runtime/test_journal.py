@@ -12,7 +12,15 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from runtime import ActorDown, ActorError, ActorSystem, ChildSpec, MailboxSpec, Outcome
 from runtime.foreground import PATIENCE_S
-from runtime.journal import BACKGROUND_MAX, JOURNAL, MAX_BATCH, Append, Journal, Rejected
+from runtime.journal import (
+    BACKGROUND_MAX,
+    BACKGROUND_TURN_S,
+    JOURNAL,
+    MAX_BATCH,
+    Append,
+    Journal,
+    Rejected,
+)
 from runtime.storage import (
     RUNTIME_MIGRATIONS,
     Database,
@@ -279,6 +287,61 @@ async def test_what_is_in_the_background_gives_way_to_everything_else() -> None:
                 await trio.sleep(PATIENCE_S / 100)
         assert await world.lines() == [4, 5, 1, 2, 3]
         assert world.store.batches[-3:] == [1, 1, 1]
+
+
+@pytest.mark.trio(run=run_virtually)
+async def test_entries_in_the_background_share_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clause J12."""
+    async with journal() as world:
+        world.store.takes_s = BACKGROUND_TURN_S / 4
+        foreground, turns = world.system.foreground, 0
+        quiet = foreground.quiet
+
+        async def counted(patience_s: float = PATIENCE_S) -> bool:
+            nonlocal turns
+            turns += 1
+            return await quiet(patience_s)
+
+        monkeypatch.setattr(foreground, "quiet", counted)
+        async with trio.open_nursery() as nursery:
+            for number in range(8):
+                nursery.start_soon(in_background, world, number)
+        assert world.store.batches == [1] * 8
+        assert turns == 2
+
+
+@pytest.mark.trio(run=run_virtually)
+async def test_a_turn_of_the_background_ends_when_a_request_comes() -> None:
+    """Clause J12."""
+    async with journal() as world, trio.open_nursery() as nursery:
+        world.store.gate = trio.Event()
+        for number in (1, 2):
+            nursery.start_soon(in_background, world, number)
+            await settle(2)
+        await wait_all_tasks_blocked()
+        with world.system.foreground:
+            world.store.gate.set()
+            await trio.sleep(PATIENCE_S / 2)
+            assert await world.lines() == [1]
+        with trio.fail_after(PATIENCE_S / 2):
+            while len(await world.lines()) < 2:  # noqa: ASYNC110 - nobody tells of it
+                await trio.sleep(PATIENCE_S / 100)
+
+
+@pytest.mark.trio(run=run_virtually)
+async def test_a_turn_of_the_background_ends_when_another_entry_comes() -> None:
+    """Clause J12."""
+    async with journal() as world, trio.open_nursery() as nursery:
+        world.store.gate = trio.Event()
+        for number in (1, 2):
+            nursery.start_soon(in_background, world, number)
+            await settle(2)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(world.append, lines(9))
+        await wait_all_tasks_blocked()
+        world.store.gate.set()
+        await trio.sleep(PATIENCE_S)
+        assert await world.lines() == [1, 9, 2]
 
 
 @pytest.mark.trio(run=run_virtually)
