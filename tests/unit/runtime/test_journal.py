@@ -310,6 +310,13 @@ async def test_entries_in_the_background_share_a_turn(monkeypatch: pytest.Monkey
         assert turns == 2
 
 
+async def begun(world: World) -> None:
+    """Wait until the first commit waits at the gate."""
+    with trio.fail_after(PATIENCE_S):
+        while not world.store.batches:  # noqa: ASYNC110 - nobody tells of it
+            await trio.sleep(PATIENCE_S / 100)
+
+
 @pytest.mark.trio(run=run_virtually)
 async def test_a_turn_of_the_background_ends_when_a_request_comes() -> None:
     """Clause J12."""
@@ -318,7 +325,7 @@ async def test_a_turn_of_the_background_ends_when_a_request_comes() -> None:
         for number in (1, 2):
             nursery.start_soon(in_background, world, number)
             await settle(2)
-        await wait_all_tasks_blocked()
+        await begun(world)
         with world.system.foreground:
             world.store.gate.set()
             await trio.sleep(PATIENCE_S / 2)
@@ -336,7 +343,7 @@ async def test_a_turn_of_the_background_ends_when_another_entry_comes() -> None:
         for number in (1, 2):
             nursery.start_soon(in_background, world, number)
             await settle(2)
-        await wait_all_tasks_blocked()
+        await begun(world)
         nursery.start_soon(world.append, lines(9))
         await wait_all_tasks_blocked()
         world.store.gate.set()
