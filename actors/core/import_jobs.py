@@ -54,6 +54,9 @@ TEXT_MAX_BYTES = 32 * 1024
 ROWS_READ_AT_ONCE = 8
 """Rows before others may have their turn; a fraction of a millisecond."""
 
+READS_A_STEP = 2
+"""Of orders or balances, which others write."""
+
 REST_SHARE = 0.8
 """Of the time that a step of orders or balances took; then the job rests."""
 
@@ -328,7 +331,7 @@ def _refusals(results: Sequence[Result]) -> int:
 
 async def _read_step(rows: Rows, content: bytes, place: Place, turns: Turns) -> Slice:
     read = Slice((), (), (), place.offset_bytes, place.line)
-    for _ in range(ROWS_A_STEP // ROWS_READ_AT_ONCE):
+    for _ in range(READS_A_STEP):
         await turns.take()
         more = read_slice(rows, content, read.end, read.line, ROWS_READ_AT_ONCE)
         read = Slice(
