@@ -29,7 +29,7 @@ from runtime import Call
 from runtime.storage import Entry, Write
 
 ROWS_A_STEP: Final = 32
-"""A transaction of so many rows takes two milliseconds, which is how long others wait for it."""
+"""A transaction of so many rows takes two to three milliseconds, which others may wait for."""
 
 STEPS_AT_ONCE: Final = 3
 """What is looked up and decided together costs half as much. Meanwhile nobody else writes

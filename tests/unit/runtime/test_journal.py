@@ -310,8 +310,12 @@ async def test_entries_in_the_background_share_a_turn(monkeypatch: pytest.Monkey
         assert turns == 2
 
 
-async def begun(world: World) -> None:
-    """Wait until the first commit waits at the gate."""
+async def begin_two_in_background(world: World, nursery: trio.Nursery) -> None:
+    """Append 1, whose commit then waits at the gate, and 2."""
+    world.store.gate = trio.Event()
+    for number in (1, 2):
+        nursery.start_soon(in_background, world, number)
+        await settle(2)
     with trio.fail_after(PATIENCE_S):
         while not world.store.batches:  # noqa: ASYNC110 - nobody tells of it
             await trio.sleep(PATIENCE_S / 100)
@@ -321,11 +325,7 @@ async def begun(world: World) -> None:
 async def test_a_turn_of_the_background_ends_when_a_request_comes() -> None:
     """Clause J12."""
     async with journal() as world, trio.open_nursery() as nursery:
-        world.store.gate = trio.Event()
-        for number in (1, 2):
-            nursery.start_soon(in_background, world, number)
-            await settle(2)
-        await begun(world)
+        await begin_two_in_background(world, nursery)
         with world.system.foreground:
             world.store.gate.set()
             await trio.sleep(PATIENCE_S / 2)
@@ -339,11 +339,7 @@ async def test_a_turn_of_the_background_ends_when_a_request_comes() -> None:
 async def test_a_turn_of_the_background_ends_when_another_entry_comes() -> None:
     """Clause J12."""
     async with journal() as world, trio.open_nursery() as nursery:
-        world.store.gate = trio.Event()
-        for number in (1, 2):
-            nursery.start_soon(in_background, world, number)
-            await settle(2)
-        await begun(world)
+        await begin_two_in_background(world, nursery)
         nursery.start_soon(world.append, lines(9))
         await wait_all_tasks_blocked()
         world.store.gate.set()
