@@ -17,7 +17,9 @@ FRAME_BYTES_MAX: Final = 1 << 20
 
 READY: Final = b"ready"
 
-START_LIMIT_S: Final = 10.0
+START_LIMIT_S: Final = 60.0
+"""A second is enough where the processor is free; whoever gives way may wait long for one that is
+not."""
 
 NICENESS: Final = 5
 """Above that of this process: whoever asks goes first. It counts only within a session, where the

@@ -28,7 +28,7 @@ LIMIT_S: Final = 10.0
 """For what takes a hundredth of a second, in a process that gives way to all others."""
 
 TRY_AGAIN_S: Final = 30.0
-"""So long after a process failed, or was started and is not ready, no other is started."""
+"""So long after a process failed no other is started."""
 
 WORTH_BYTES: Final = 64 * 1024
 """Of rows that follow. Where there are fewer, they are done before a process has started."""
@@ -59,7 +59,7 @@ class Preparers(ProcessWorkers):
             except (WorkerFailed, msgspec.DecodeError) as error:
                 self._done_without(error)
         elif may_begin and message.behind_bytes >= WORTH_BYTES:
-            self._begins_at = monotonic() + TRY_AGAIN_S
+            self._begins_at = inf
             self.start_task(self._start)
         return await prepared_here(self.system, self._vault, message)
 

@@ -3,7 +3,6 @@
 import pytest
 import trio
 
-from runtime import processes
 from runtime.processes import WorkerProcess
 
 PATIENCE_S = 60.0
@@ -21,7 +20,6 @@ def note_starts(patch: pytest.MonkeyPatch) -> list[int]:
         return process
 
     patch.setattr(WorkerProcess, "start", noted)
-    patch.setattr(processes, "START_LIMIT_S", PATIENCE_S)
     return pids
 
 
