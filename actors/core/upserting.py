@@ -1,6 +1,6 @@
 """How the writer of customers takes in many at once: in one piece, or in the steps of an import."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -23,6 +23,9 @@ from runtime.system import ActorSystem
 TRIES = 2
 """A write is rejected when another process wrote between our look and our write. Then we look
 again, once."""
+
+Way = Callable[[Sequence["Piece"]], Awaitable["AllNew | OneByOne"]]
+"""How it is found out what becomes of pieces."""
 
 BUSY = Refusal(
     RefusalKind.CONFLICT, "customer_conflict", "it was changed at the same time; try again"
@@ -81,9 +84,9 @@ class Upserting:
 
     async def upsert(self, pieces: Sequence[Piece]) -> tuple[Result, ...]:
         """The results of all pieces. Where those of a step cannot be written, raises why."""
-        for _ in range(TRIES):
+        for way in self._ways(pieces):
             try:
-                written = await self._write_all(pieces)
+                written = await self._write_all(pieces, way)
             except BaseException:
                 self.quotas.forget(self.merchant_id)  # what is on its way may be written
                 raise
@@ -96,9 +99,16 @@ class Upserting:
             raise violation
         return (BUSY,) * sum(len(piece.customers) for piece in pieces)
 
-    async def _write_all(self, pieces: Sequence[Piece]) -> int:
+    def _ways(self, pieces: Sequence[Piece]) -> Sequence[Way]:
+        """To be tried one after another. Who was prepared as new mostly is: the constraints of the
+        tables, which say so in the end, say it without a look as well."""
+        looks: list[Way] = [self._look] * TRIES
+        prepared = all(piece.new is not None for piece in pieces)
+        return [self._trust, *looks] if prepared and not self.dry_run else looks
+
+    async def _write_all(self, pieces: Sequence[Piece], way: Way) -> int:
         """Decide all pieces, and write one after another until one fails; how many were."""
-        deciding = await self._look(pieces)
+        deciding = await way(pieces)
         decided = await self._decide(pieces, deciding)
         answers = await self._append(decided)
         self._failure = next((each for each in answers if each is not None), None)
@@ -110,14 +120,21 @@ class Upserting:
             self.quotas.keep(self.merchant_id, deciding.room)
         return written
 
+    async def _trust(self, pieces: Sequence[Piece]) -> "AllNew | OneByOne":
+        room = await self._room()
+        news = [piece.new for piece in pieces if piece.new is not None]
+        if room.take_customers(sum(len(new.ids) for new in news)):
+            return AllNew(room)
+        return await self._one_by_one(pieces, room)
+
     async def _look(self, pieces: Sequence[Piece]) -> "AllNew | OneByOne":
-        room = await self.quotas.room(self.merchant_id, self.system.clock.now())
         news = [piece.new for piece in pieces if piece.new is not None]
         if len(news) == len(pieces) and await self._are_new(news):
-            has_room = room.take_customers(sum(len(new.ids) for new in news))
-            if has_room:
-                return AllNew(room)
-        return await self._one_by_one(pieces, room)
+            return await self._trust(pieces)
+        return await self._one_by_one(pieces, await self._room())
+
+    async def _room(self) -> Room:
+        return await self.quotas.room(self.merchant_id, self.system.clock.now())
 
     async def _are_new(self, news: Sequence[AsNew]) -> bool:
         """Whether nobody among them is there already, or twice."""

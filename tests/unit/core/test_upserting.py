@@ -1,6 +1,6 @@
 """Customers that come in the steps of an import: decided together, written one after another."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from random import Random
 
 import attrs
@@ -9,7 +9,9 @@ import trio
 
 from actors.core import plans, quotas
 from actors.core.cipher import Vault
+from actors.core.customer_changes import Claim, Owners
 from actors.core.customer_queries import INSERT_CUSTOMER, PUT_CONTACT
+from actors.core.customer_store import CustomerStore
 from actors.core.import_files import Slice
 from actors.core.messages import (
     CUSTOMERS,
@@ -156,6 +158,30 @@ async def test_an_address_that_was_taken_meanwhile_is_an_error_of_its_row() -> N
         page = await tree.system.ref(IMPORTS).ask(ListImportErrors(MERCHANT, import_id))
         assert isinstance(page, Page)
         assert [error.line for error in page.items] == [5]
+
+
+async def test_who_was_prepared_as_new_is_looked_up_only_where_the_tables_object(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked: list[int] = []
+    owners = CustomerStore.owners
+
+    async def noted(store: CustomerStore, merchant_id: str, claims: Iterable[Claim]) -> Owners:
+        asked = list(claims)
+        looked.append(len(asked))
+        return await owners(store, merchant_id, asked)
+
+    monkeypatch.setattr(CustomerStore, "owners", noted)
+    async with running_tree() as tree:
+        import_id = await begun(tree)
+        await upsert(tree, people(4), steps(import_id, 2, of_rows=2))
+        assert looked == []
+        results = await upsert(tree, people(6)[2:], steps(import_id, 2, of_rows=2, first=2))
+        assert looked
+        statuses = [each.status for each in results if isinstance(each, Upserted)]
+        created, unchanged = UpsertStatus.CREATED, UpsertStatus.UNCHANGED
+        assert statuses == [unchanged, unchanged, created, created]
+        assert (await shown(tree, import_id)).rows.read == 8
 
 
 async def test_a_step_that_was_done_is_told_and_those_behind_it_are_done_once() -> None:
