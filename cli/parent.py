@@ -16,6 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from cli.errors import EXIT_USAGE, CommandFailed
 from cli.link_keys import link_secrets
+from cli.link_tls import link_network
 from cli.plain_port import Page, Pages, PlainPort, word
 from cli.running import Run, StopPlan, run_command
 from cli.version import program_version
@@ -86,6 +87,7 @@ def serve_plan(settings: Settings, file: Path, *, demo: bool) -> None:
     check_storage(settings, plan)
     if len(plan.shards) > 1:
         link_secrets(settings)
+        link_network(settings)
     states = {name: ProcessState(name) for name in plan.shards}
     context = click.get_current_context()
     environment = child_environment(context.params, os.environ, settings) | {PLAN_TEXT_ENV: text}

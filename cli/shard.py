@@ -14,6 +14,7 @@ from cli.errors import EXIT_USAGE, CommandFailed
 from cli.lifeline import Lifeline
 from cli.limiting import limit_memory
 from cli.link_keys import link_secrets
+from cli.link_tls import link_network, readable_links
 from cli.options import settings_options
 from cli.parent import PLAN_TEXT_ENV, check_storage
 from cli.plain_port import Page, Pages, PlainPort, word
@@ -26,7 +27,6 @@ from config.plans import Plan, ShardPlan, load_plan
 from runtime import ChildSpec
 from runtime.beats import Beat
 from runtime.labelled import LabelledRegistry
-from runtime.links import WebSocketNetwork
 from supervisors.health import Status
 from supervisors.sharding import ShardSpec, others_of, part_of
 
@@ -63,19 +63,21 @@ def run_shard(
     limit_memory(own.memory_mib)
     settings = settings_of(settings, own)
     secrets = link_secrets(settings) if len(plan.shards) > 1 else tuple
+    network = link_network(settings)
+    readable = readable_links(plan) if network.server_tls is None else ()
     parent = Lifeline(lifeline) if lifeline is not None else None
 
     async def body(run: Run) -> None:
         if parent is not None:
             parent.watch()
+        if readable:
+            log.warning("links_not_encrypted", shards=readable)
         facts: dict[str, str] = {}
         with watching(run.board, settings.probe_bind):
             async with trio.open_nursery() as nursery:
                 if parent is not None:
                     nursery.start_soon(parent.beat_for_ever, lambda: _beat(run, facts))
-                spec = ShardSpec(
-                    network=WebSocketNetwork(), secrets=secrets, registry=run.metrics.registry
-                )
+                spec = ShardSpec(network=network, secrets=secrets, registry=run.metrics.registry)
                 serving = Serving(
                     demo=demo,
                     opens=own is plan.edges[0],

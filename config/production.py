@@ -41,6 +41,8 @@ def _problems(settings: Settings, demo: bool, key_needed: bool) -> Iterator[str]
     for file in (settings.signing_key, settings.personal_data_keys):
         yield from _of_file(file, required=key_needed)
     yield from _of_file(settings.link_key, required=settings.link_key_file is not None)
+    if settings.link_tls_key_file is not None:
+        yield from _of_file(settings.link_tls_key_file, required=True)
     if settings.chaos_allowed:
         yield f"chaos_allowed (from {settings.sources['chaos_allowed']}): not in production"
     if demo:

@@ -150,6 +150,17 @@ class Settings:
             "file with the key, or two, that shards know each other by; watched",
         )
     )
+    link_tls_certificate_file: Path | None = attrs.field(
+        metadata=_row(
+            parsers.optional_file, "", "certificate that a shard shows the others; empty: no TLS"
+        )
+    )
+    link_tls_key_file: Path | None = attrs.field(
+        metadata=_row(parsers.optional_file, "", "file with the key of that certificate")
+    )
+    link_tls_authority_file: Path | None = attrs.field(
+        metadata=_row(parsers.optional_file, "", "certificates that sign those of the other shards")
+    )
     public_url: str | None = attrs.field(
         metadata=_row(
             parsers.http_url, "", "where others reach this server: in links, and for callbacks"

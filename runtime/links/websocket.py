@@ -11,7 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import Final, cast
+from typing import Final, TypeAlias, cast
 
 import attrs
 import structlog
@@ -41,6 +41,10 @@ CLOSING_S: Final = 0.5
 
 BACKLOG: Final = 128
 HAPPY_EYEBALLS_S: Final = 0.25
+
+TlsContext: TypeAlias = Callable[[], ssl.SSLContext]
+"""Asked anew for each connection, so that certificates can be replaced while links are up. Raises
+`OSError` or `ValueError` when there is none."""
 
 
 @attrs.define(eq=False)
@@ -80,8 +84,8 @@ class WebSocketNetwork:
     prove that they know the secret, but what they send can be read on the way.
     """
 
-    server_tls: ssl.SSLContext | None = None
-    client_tls: ssl.SSLContext | None = None
+    server_tls: TlsContext | None = None
+    client_tls: TlsContext | None = None
 
     @asynccontextmanager
     async def connect(
@@ -120,7 +124,15 @@ class WebSocketNetwork:
         stream.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)
         if self.client_tls is None:
             return stream
-        return trio.SSLStream(stream, self.client_tls, server_hostname=host, https_compatible=True)
+        try:
+            encrypted = trio.SSLStream(
+                stream, _context(self.client_tls), server_hostname=host, https_compatible=True
+            )
+            await _shake_hands(encrypted)
+        except BaseException:
+            await trio.aclose_forcefully(stream)
+            raise
+        return encrypted
 
     async def listen(
         self,
@@ -170,7 +182,9 @@ class WebSocketNetwork:
     ) -> None:
         stream: trio.abc.Stream = plain
         if self.server_tls is not None:
-            stream = trio.SSLStream(plain, self.server_tls, server_side=True, https_compatible=True)
+            stream = trio.SSLStream(
+                plain, _context(self.server_tls), server_side=True, https_compatible=True
+            )
         async with _caught(stream) as nursery:
             connection = await self._accepted(nursery, stream, message_bytes_max)
             transport = WebSocketTransport(connection, stream)
@@ -183,6 +197,8 @@ class WebSocketNetwork:
         self, nursery: trio.Nursery, stream: trio.abc.Stream, message_bytes_max: int
     ) -> WebSocketConnection:
         with trio.move_on_after(OPENING_S), _opening(nursery) as readers:
+            if isinstance(stream, trio.SSLStream):
+                await _shake_hands(stream)
             request = await wrap_server_stream(
                 readers,
                 stream,
@@ -194,6 +210,22 @@ class WebSocketNetwork:
                 return await request.accept()
             await request.reject(404)
         raise TransportClosed("no WebSocket for links")
+
+
+def _context(context: TlsContext) -> ssl.SSLContext:
+    try:
+        return context()
+    except (OSError, ValueError) as error:
+        log.error("link_certificates_unusable", error=str(error))
+        raise TransportClosed(f"TLS: {error}") from error
+
+
+async def _shake_hands(stream: trio.SSLStream[trio.SocketStream]) -> None:
+    """Now, and not with the first bytes, so that it is known why it failed."""
+    try:
+        await stream.do_handshake()
+    except trio.BrokenResourceError as error:
+        raise TransportClosed(f"TLS: {error.__cause__ or 'the connection broke'}") from error
 
 
 @attrs.define

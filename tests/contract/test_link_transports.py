@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import attrs
@@ -10,6 +12,7 @@ import trio
 from trio.testing import assert_checkpoints
 
 from runtime.links import LinkNetwork, LinkTransport, TransportClosed, WebSocketNetwork
+from tests.certificates import Authority
 from tests.shards import virtual_network
 
 BYTES_MAX = 1000
@@ -29,7 +32,7 @@ class Ends:
 
 @asynccontextmanager
 async def connected(kind: str, connections_max: int = 5) -> AsyncIterator[Ends]:
-    serving: LinkNetwork = WebSocketNetwork()
+    serving: LinkNetwork = encrypted() if kind == "encrypted" else WebSocketNetwork()
     dialing, address = serving, "127.0.0.1:0"
     if kind == "virtual":
         virtual = virtual_network()
@@ -58,7 +61,15 @@ async def connected(kind: str, connections_max: int = 5) -> AsyncIterator[Ends]:
             nursery.cancel_scope.cancel()
 
 
-KINDS = pytest.mark.parametrize("kind", ["sockets", "virtual"])
+def encrypted() -> LinkNetwork:
+    """What was read stays, though the files are gone."""
+    with TemporaryDirectory() as folder:
+        files = Authority(Path(folder)).issue("shard")
+        server, client = files.context(server=True), files.context(server=False)
+    return WebSocketNetwork(lambda: server, lambda: client)
+
+
+KINDS = pytest.mark.parametrize("kind", ["sockets", "encrypted", "virtual"])
 
 
 @KINDS
@@ -118,7 +129,7 @@ async def test_a_message_above_the_bound_ends_the_connection(kind: str) -> None:
 
 @KINDS
 async def test_nobody_is_there(kind: str) -> None:
-    network: LinkNetwork = WebSocketNetwork()
+    network: LinkNetwork = encrypted() if kind == "encrypted" else WebSocketNetwork()
     if kind == "virtual":
         network = virtual_network().node("here")
     with pytest.raises(TransportClosed), trio.fail_after(PATIENCE_S):

@@ -14,6 +14,7 @@ from typing import Any
 
 import attrs
 
+from cli.link_tls import NAMES, TlsFiles
 from tests.integration.cli.program import PATIENT, Running, run, started
 from tests.ports import reserved_port
 
@@ -114,10 +115,11 @@ def sharded(
     *flags: str,
     silence_s: int = SILENCE_S,
     python_path: str = "",
+    tls: TlsFiles | None = None,
 ) -> Iterator[Sharded]:
     """Start it, and stop it in order at the end if it still runs.
 
-    Its shards find modules of the `python_path` as well.
+    Its shards find modules of the `python_path` as well. With `tls` links are encrypted.
     """
     path = directory / "plan.toml"
     impatient = PLAN.read_text().replace("memory_mib", f"silence_s = {silence_s}\nmemory_mib")
@@ -127,6 +129,11 @@ def sharded(
         "LOYALNEST_DATABASE_URL": url,
         "PYTHONPATH": python_path,
     }
+    if tls is not None:
+        paths = (tls.certificate, tls.key, tls.authority)
+        environment |= {
+            f"LOYALNEST_{name.upper()}": str(path) for name, path in zip(NAMES, paths, strict=True)
+        }
     with free_addresses(impatient) as text:
         path.write_text(text)
         with started("serve", *arguments, cwd=directory, **environment) as running:

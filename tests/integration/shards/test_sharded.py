@@ -2,6 +2,8 @@
 
 import os
 import signal
+import socket
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +16,7 @@ from cli.demo import MERCHANT_ID
 from cli.http_client import HttpClient
 from cli.story.chapters import ACTS
 from cli.story.stage import Stage
+from tests.certificates import Authority
 from tests.integration.cli.program import run
 from tests.integration.shards.family import (
     Client,
@@ -38,9 +41,12 @@ CLOSED_AGAIN_S = 60.0
 def program(
     postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Sharded]:
-    """Somebody edits the file of its plan while it runs, which counts from its next start on."""
+    """With TLS between the shards. Somebody edits the file of its plan while it runs, which counts
+    from its next start on."""
     directory = tmp_path_factory.mktemp("sharded")
-    with sharded(directory, postgres.new_database(), MERCHANT_ID, "--demo") as running:
+    tls = Authority(directory).issue("shard")
+    url = postgres.new_database()
+    with sharded(directory, url, MERCHANT_ID, "--demo", tls=tls) as running:
         file = directory / "plan.toml"
         without = file.read_text().replace('"rfm_analytics", ', "")
         moved = without.replace('"points"]', '"points", "rfm_analytics"]')
@@ -66,6 +72,18 @@ def test_the_whole_story_is_told_through_all_shards(program: Sharded) -> None:
     assert "Ada has 668 points, Ben 348" in whole
     assert "Ada moves from “prospect” to “new”" in whole
     assert "2 sent" in whole
+
+
+def test_shards_speak_with_each_other_by_tls(program: Sharded) -> None:
+    authority = ssl.create_default_context(cafile=program.directory / "authority.pem")
+    for shard in program.plan["shards"].values():
+        host, _, port = shard["link"].rpartition(":")
+        with (
+            socket.create_connection((host, int(port)), timeout=READY_S) as plain,
+            authority.wrap_socket(plain, server_hostname=host) as encrypted,
+        ):
+            assert encrypted.version() == "TLSv1.3"
+    assert program.logged("links_not_encrypted") == []
 
 
 def test_every_route_that_only_reads_is_answered(program: Sharded) -> None:
