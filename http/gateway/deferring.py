@@ -75,8 +75,10 @@ def patience_s() -> float:
 
 def worth_putting_off(error: Exception) -> bool:
     """Whether an earning that failed so is promised for later: nothing is wrong with it, and the
-    domain that would post it cannot reach the database, or is given a rest."""
-    return isinstance(error, BreakerOpen) or database_away(error)
+    domain that would post it cannot reach the database, or is given a rest, be it only when asked
+    again: the cause is what that came to."""
+    rests = any(isinstance(each, BreakerOpen) for each in (error, error.__cause__))
+    return rests or database_away(error)
 
 
 async def find(request: ApiRequest, keys: Sequence[Idempotency]) -> FoundDeferrals:

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import attrs
 
+from runtime.errors import Outcome
 from runtime.policies.errors import DeadlineExceeded, NoDeadline, NotAdmitted, PolicyError
 
 
@@ -61,6 +62,31 @@ def judged(error: Exception, judge: Judge) -> Judgement:
     if isinstance(error, PolicyError):
         return FAILED
     return judge(error)
+
+
+def may_have_happened(error: Exception, judgement: Judgement) -> bool:
+    """What is known of a call that failed: by the error, where that says it, or else whether only
+    a repeatable one may be made again."""
+    outcome = getattr(error, "outcome", None)
+    if isinstance(outcome, Outcome):
+        return outcome is Outcome.UNKNOWN
+    return judgement.again is Again.IF_REPEATABLE
+
+
+@attrs.define
+class Doubt:
+    """Of the attempts of one call: the last that failed and may have happened. A later one that
+    did not happen says nothing about that, so it must not have the last word."""
+
+    _error: Exception | None = None
+
+    def told(self, error: Exception, judgement: Judgement) -> Exception:
+        """What to raise if this attempt, which failed with `error`, is the last one. A refusal is
+        an answer, also to the attempts before."""
+        refused = judgement.effect is Effect.SUCCESS and judgement.again is Again.NEVER
+        if may_have_happened(error, judgement):
+            self._error = error
+        return error if refused or self._error is None else self._error
 
 
 def retry_after_s(error: Exception) -> float:

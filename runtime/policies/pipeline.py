@@ -30,7 +30,7 @@ from runtime.policies.chaos import Chaos, Injected
 from runtime.policies.deadline import narrowed, require_deadline
 from runtime.policies.errors import DeadlineExceeded
 from runtime.policies.fallback import Answer, Fallback, FallbackStatistics
-from runtime.policies.judging import Effect, judged
+from runtime.policies.judging import Doubt, Effect, judged
 from runtime.policies.metrics import PolicyMetrics
 from runtime.policies.retry import Retry, RetryLayer, RetryStatistics
 from runtime.policies.spec import Admission, Ended, PipelineSpec
@@ -123,7 +123,8 @@ class Pipeline:
         limit_s: float | None = None,
         counted: bool = True,
     ) -> Result:
-        """What `function` returns; its error, or a `PolicyError`, of the last attempt.
+        """What `function` returns; its error, or a `PolicyError`, of the last attempt, or of the
+        last that may have happened, unless a later one was refused; then the last is its cause.
 
         What is not `repeatable` is attempted again only when it is known not to have happened.
         Of `share` (a merchant, say) no more than its part runs while others wait. A call that is
@@ -210,14 +211,19 @@ class Pipeline:
             return await self._attempt(function, run)
         layer = run.layer = RetryLayer(ambient.retries if ambient is not None else None)
         retry.count_call()
+        doubt: Doubt | None = None
         number = 1
         while True:
             try:
                 return await self._attempt(function, run)
             except Exception as error:
                 judgement = judged(error, self.spec.judge)
+                doubt = doubt if doubt is not None else Doubt()
+                last = doubt.told(error, judgement)
                 pause_s = retry.pause_s(error, judgement, number, layer, run.repeatable, deadline)
                 if pause_s is None:
+                    if last is not error:
+                        raise last from error
                     raise
             number += 1
             await trio.sleep(pause_s)

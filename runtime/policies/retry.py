@@ -15,7 +15,7 @@ import trio
 from runtime.context import current
 from runtime.parking import monotonic
 from runtime.policies.deadline import narrowed, require_deadline
-from runtime.policies.judging import Again, Judge, Judgement, failed, judged, retry_after_s
+from runtime.policies.judging import Again, Doubt, Judge, Judgement, failed, judged, retry_after_s
 from runtime.policies.metrics import PolicyMetrics
 from runtime.policies.window import Window
 
@@ -130,7 +130,8 @@ class Retry:
     async def call(
         self, function: Callable[[], Awaitable[Result]], *, repeatable: bool = False
     ) -> Result:
-        """What `function` returns, or the error of its last attempt.
+        """What `function` returns, or the error of its last attempt, or of the last that may have
+        happened, unless a later one was refused.
 
         What is not `repeatable` is repeated only when it is known not to have happened.
         """
@@ -151,16 +152,20 @@ class Retry:
         deadline: float,
     ) -> Result:
         self.count_call()
-        for number in range(1, self.spec.attempts_max):
+        doubt, number = Doubt(), 1
+        while True:
             try:
                 return await function()
             except Exception as error:
                 judgement = judged(error, self._judge)
+                last = doubt.told(error, judgement)
                 pause_s = self.pause_s(error, judgement, number, layer, repeatable, deadline)
                 if pause_s is None:
+                    if last is not error:
+                        raise last from error
                     raise
+            number += 1
             await trio.sleep(pause_s)
-        return await function()
 
     def count_call(self) -> None:
         """A call has come: the budget grows."""

@@ -1,5 +1,9 @@
-"""Errors of the store, split by what their receiver can do about them."""
+"""Errors of the store, split by what their receiver can do about them.
 
+`outcome` tells "did not happen" from "may have happened", where that is known.
+"""
+
+from runtime.errors import Outcome
 from runtime.trouble import Passing, Told
 
 
@@ -9,6 +13,8 @@ class StorageError(Exception):
 
 class StorageUnavailable(StorageError, Passing):
     """The database cannot be reached at the moment, or took too long. Nothing was done."""
+
+    outcome = Outcome.NOT_DELIVERED
 
 
 class DatabaseAway(StorageUnavailable, Told):
@@ -45,13 +51,19 @@ class TransactionUndone(StorageUnavailable):
 class CommitUnknown(StorageError, Passing):
     """The connection was lost during a commit: it may or may not have happened."""
 
+    outcome = Outcome.UNKNOWN
+
 
 class StorageFull(StorageError):
     """The database cannot grow: no space is left, or a limit is reached. Nothing was written."""
 
+    outcome = Outcome.NOT_DELIVERED
+
 
 class ConstraintViolation(StorageError):
     """A row broke a constraint of the schema. Nothing of the transaction was written."""
+
+    outcome = Outcome.NOT_DELIVERED
 
 
 class Superseded(ConstraintViolation):

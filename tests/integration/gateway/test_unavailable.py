@@ -13,14 +13,18 @@ from actors.core.messages import MERCHANTS
 from actors.points.messages import ACCOUNTS, QUERIES, AccountKey, GetBalance
 from runtime import (
     Actor,
+    ActorDown,
     ChildSpec,
     Entities,
     MailboxFull,
     MailboxSpec,
+    Outcome,
     Overflow,
     TerminateChild,
 )
+from runtime.journal import JOURNAL, Append
 from runtime.storage import StorageUnavailable
+from runtime.storage.errors import StorageRejected
 from supervisors.application import DOMAINS
 from tests.integration.gateway.helpers import (
     CUSTOMER,
@@ -136,6 +140,26 @@ async def test_an_actor_that_crashes_leaves_the_outcome_open(tmp_path: Path) -> 
         answer = await api.earn()
         assert outcome_of(answer) == (503, "interrupted_outcome_unknown")
         assert "secret" not in answer.text
+
+
+async def test_an_outcome_that_is_open_stays_so_when_asking_again_is_turned_away(
+    tmp_path: Path,
+) -> None:
+    """The breaker of the database opens with the commit that nobody knows of, say."""
+    errors = [
+        ActorDown(JOURNAL, Append(()), outcome=Outcome.UNKNOWN),
+        StorageRejected("it failed too often", 1.0),
+    ]
+
+    async def fail(actor: Actor, _message: Any) -> object:
+        actor.envelope.fail(errors.pop(0))
+        return None
+
+    async with running_stubs(tmp_path, [accounts(fail)]) as api:
+        body = {"customer_id": CUSTOMER, "amount": 5, "reason": "a cake"}
+        answer = await api.ask("POST", "/v1/points/redeem", json=body, key="k-1")
+        assert errors == []
+        assert outcome_of(answer) == (503, "interrupted_outcome_unknown")
 
 
 async def test_a_store_that_is_away_is_503(tmp_path: Path) -> None:

@@ -96,8 +96,9 @@ async def test_every_attempt_counts_and_retries_stop_when_the_breaker_opens() ->
     for _ in range(6):
         with pytest.raises(Down):
             await guarded.call(leaf, repeatable=True)
-    with pytest.raises(BreakerOpen):
+    with pytest.raises(Down) as raised:
         await guarded.call(leaf, repeatable=True)
+    assert isinstance(raised.value.__cause__, BreakerOpen)
     assert leaf.calls == 20
 
 

@@ -7,6 +7,7 @@ import trio
 
 from runtime import Actor, ActorSystem, Call, ChildSpec, Outcome, Supervisor, request_context
 from runtime.policies import (
+    FAILED,
     IGNORED,
     NOT_DELIVERED,
     REFUSED,
@@ -131,6 +132,55 @@ async def test_a_refusal_is_not_repeated(judgement: Judgement) -> None:
     with pytest.raises(Down):
         await call(Retry("leaf", RetrySpec(), Random(1), judge=lambda _: judgement), leaf)
     assert leaf.calls == 1
+
+
+class Unknown(Down):
+    outcome = Outcome.UNKNOWN
+
+
+class NotDone(Down):
+    outcome = Outcome.NOT_DELIVERED
+
+
+JUDGEMENTS = {Unknown: FAILED, NotDone: IGNORED, Down: FAILED, ValueError: REFUSED}
+
+
+@pytest.mark.parametrize("composed", [False, True], ids=["alone", "in a pipeline"])
+@pytest.mark.parametrize(
+    ("attempts", "told"),
+    [
+        ((Unknown(), NotDone()), 0),
+        ((Down(), NotDone()), 0),
+        ((Unknown(), Unknown(), NotDone()), 1),
+        ((Unknown(), Unknown(), Down()), 2),
+        ((Unknown(), ValueError("no")), 1),
+        ((NotDone(),), 0),
+    ],
+    ids=["not sent", "not sent, by the judge", "twice open", "never known", "refused", "at once"],
+)
+async def test_an_attempt_that_did_not_happen_says_nothing_of_those_before(
+    attempts: tuple[Exception, ...], told: int, composed: bool
+) -> None:
+    """Clause P5."""
+
+    def judge(error: Exception) -> Judgement:
+        return JUDGEMENTS[type(error)]
+
+    left = list(attempts)
+
+    async def leaf() -> str:
+        raise left.pop(0)
+
+    repeating = Retry("leaf", RetrySpec(), Random(1), judge=judge)
+    guarded = pipeline(retry=RetrySpec(), judge=judge)
+    call = guarded.call if composed else repeating.call
+    with (
+        request_context(deadline=trio.current_time() + 60),
+        pytest.raises((Down, ValueError)) as raised,
+    ):
+        await call(leaf, repeatable=True)
+    assert raised.value is attempts[told]
+    assert left == []
 
 
 class Busy(Down):
