@@ -27,6 +27,7 @@ from config.plans import Plan, ShardPlan, load_plan
 from runtime import ChildSpec
 from runtime.beats import Beat
 from runtime.labelled import LabelledRegistry
+from runtime.links import WebSocketNetwork
 from supervisors.health import Status
 from supervisors.sharding import ShardSpec, others_of, part_of
 
@@ -62,8 +63,9 @@ def run_shard(
     """Until a signal, or until the parent at the other end of the `lifeline` is gone."""
     limit_memory(own.memory_mib)
     settings = settings_of(settings, own)
-    secrets = link_secrets(settings) if len(plan.shards) > 1 else tuple
-    network = link_network(settings)
+    linked = len(plan.shards) > 1
+    secrets = link_secrets(settings) if linked else tuple
+    network = link_network(settings) if linked else WebSocketNetwork()
     readable = readable_links(plan) if network.server_tls is None else ()
     parent = Lifeline(lifeline) if lifeline is not None else None
 

@@ -145,8 +145,9 @@ class Customers(Actor):
             self._quotas,
             message.merchant_id,
             ORIGIN,
-            message.dry_run,
-            Turns(self.system.foreground),
+            dry_run=message.dry_run,
+            trust=message.trust,
+            turns=Turns(self.system.foreground),
         )
         return await upserting.upsert([Piece(told, step) for step, told in message.steps])
 

@@ -145,7 +145,8 @@ class RunImport:
 
 @attrs.define
 class _Running:
-    """One attempt of the job. `_all_new` is whether the last customers were."""
+    """One attempt of the job. `_all_new` is whether none of the last customers was there already,
+    `_smooth` whether all of them were created."""
 
     system: ActorSystem
     database: Database
@@ -153,6 +154,7 @@ class _Running:
     merchant_id: str
     import_id: str
     _all_new: bool = attrs.field(init=False, default=True)
+    _smooth: bool = attrs.field(init=False, default=True)
 
     async def go_on(self) -> bool | None:
         """Whether all is done; None when the import is not running any more.
@@ -236,12 +238,14 @@ class _Running:
             step = place.step_of(read, begin + read.end, errors)
             place.move(step)
             steps.append((step, read))
-        command = UpsertSteps(self.merchant_id, tuple(steps), place.import_.dry_run)
+        dry_run = place.import_.dry_run
+        command = UpsertSteps(self.merchant_id, tuple(steps), dry_run, trust=self._smooth)
         asks: list[tuple[Asked, Call[Any]]] = [(self.system.ref(CUSTOMERS), command)]
         if place.offset_bytes < len(content):
             asks.append(self._preparing(place, content))
         results, *ahead = await self._answers(*asks)
         self._all_new = not any(_was_there(result) for result in results)
+        self._smooth = self._all_new and not _refusals(results)
         done = sum(len(read.errors) for read in prepared) + _refusals(results)
         return done, ahead[0] if ahead else ()
 

@@ -97,6 +97,9 @@ class PrepareRows(Call[tuple[PreparedStep, ...]]):
 class UpsertSteps(Call[tuple[Upserted | Refusal, ...]]):
     """To `CUSTOMERS`: create or change the customers of an import, each on its own.
 
+    With `trust` those that were prepared as new are written without being looked up first, which
+    costs more than it spares where some are not.
+
     The progress of each step is written in one transaction with its customers, in the background;
     where it was done already, nothing of it is written and `Superseded` is raised. A `dry_run`
     writes nothing but the steps. What else it raises may have happened up to some step.
@@ -105,6 +108,7 @@ class UpsertSteps(Call[tuple[Upserted | Refusal, ...]]):
     merchant_id: str
     steps: tuple[tuple[ImportStep, PreparedStep], ...]
     dry_run: bool = False
+    trust: bool = False
 
 
 @attrs.frozen

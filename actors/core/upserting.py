@@ -69,7 +69,10 @@ class Decided:
 
 @attrs.define
 class Upserting:
-    """Works on one message. Raises what the database and the journal do."""
+    """Works on one message. Raises what the database and the journal do.
+
+    With `trust`, who was prepared as new is written without a look.
+    """
 
     system: ActorSystem
     store: CustomerStore
@@ -77,6 +80,7 @@ class Upserting:
     merchant_id: str
     origin: str
     dry_run: bool = False
+    trust: bool = False
     _turns: Turns = attrs.field(factory=lambda: Turns(None))
     _results: list[Result] = attrs.field(init=False, factory=list)
     _errors: int = attrs.field(init=False, default=0)
@@ -92,7 +96,8 @@ class Upserting:
                 raise
             if self._failure is None:
                 return tuple(self._results)
-            self.quotas.forget(self.merchant_id)
+            if written or not isinstance(self._failure, Rejected):
+                self.quotas.forget(self.merchant_id)
             violation = _violation(self._failure)
             pieces = pieces[written:]
         if pieces[0].step is not None:
@@ -100,11 +105,11 @@ class Upserting:
         return (BUSY,) * sum(len(piece.customers) for piece in pieces)
 
     def _ways(self, pieces: Sequence[Piece]) -> Sequence[Way]:
-        """To be tried one after another. Who was prepared as new mostly is: the constraints of the
-        tables, which say so in the end, say it without a look as well."""
+        """To be tried one after another. Whether all are new is what the keys of the tables say in
+        the end, and they say it without a look as well."""
         looks: list[Way] = [self._look] * TRIES
-        prepared = all(piece.new is not None for piece in pieces)
-        return [self._trust, *looks] if prepared and not self.dry_run else looks
+        trusted = self.trust and all(piece.new is not None for piece in pieces)
+        return [self._as_told, *looks] if trusted and not self.dry_run else looks
 
     async def _write_all(self, pieces: Sequence[Piece], way: Way) -> int:
         """Decide all pieces, and write one after another until one fails; how many were."""
@@ -120,7 +125,7 @@ class Upserting:
             self.quotas.keep(self.merchant_id, deciding.room)
         return written
 
-    async def _trust(self, pieces: Sequence[Piece]) -> "AllNew | OneByOne":
+    async def _as_told(self, pieces: Sequence[Piece]) -> "AllNew | OneByOne":
         room = await self._room()
         news = [piece.new for piece in pieces if piece.new is not None]
         if room.take_customers(sum(len(new.ids) for new in news)):
@@ -130,7 +135,7 @@ class Upserting:
     async def _look(self, pieces: Sequence[Piece]) -> "AllNew | OneByOne":
         news = [piece.new for piece in pieces if piece.new is not None]
         if len(news) == len(pieces) and await self._are_new(news):
-            return await self._trust(pieces)
+            return await self._as_told(pieces)
         return await self._one_by_one(pieces, await self._room())
 
     async def _room(self) -> Room:

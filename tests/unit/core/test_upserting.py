@@ -100,7 +100,7 @@ def steps(import_id: str, count: int, *, of_rows: int, first: int = 0) -> tuple[
 
 
 async def upsert(
-    tree: Tree, data: Sequence[CustomerData], some: Sequence[ImportStep]
+    tree: Tree, data: Sequence[CustomerData], some: Sequence[ImportStep], *, trust: bool = True
 ) -> tuple[Upserted | Refusal, ...]:
     vault = Vault(await data_keys())
     preparation = Preparation(vault, Random(1), MERCHANT, tree.system.clock.now())
@@ -110,7 +110,7 @@ async def upsert(
         read = Slice(told, step.lines, step.errors, step.offset_bytes, step.line)
         (ready,) = filter(None, preparation.parts_of(read))
         prepared.append((step, ready))
-    command = UpsertSteps(MERCHANT, tuple(prepared))
+    command = UpsertSteps(MERCHANT, tuple(prepared), trust=trust)
     return await tree.system.ref(CUSTOMERS).ask(command, timeout_s=60.0)
 
 
@@ -176,12 +176,15 @@ async def test_who_was_prepared_as_new_is_looked_up_only_where_the_tables_object
         import_id = await begun(tree)
         await upsert(tree, people(4), steps(import_id, 2, of_rows=2))
         assert looked == []
-        results = await upsert(tree, people(6)[2:], steps(import_id, 2, of_rows=2, first=2))
+        await upsert(tree, people(8)[6:], steps(import_id, 1, of_rows=2, first=2), trust=False)
+        assert len(looked) == 1
+        looked.clear()
+        results = await upsert(tree, people(6)[2:], steps(import_id, 2, of_rows=2, first=3))
         assert looked
         statuses = [each.status for each in results if isinstance(each, Upserted)]
         created, unchanged = UpsertStatus.CREATED, UpsertStatus.UNCHANGED
         assert statuses == [unchanged, unchanged, created, created]
-        assert (await shown(tree, import_id)).rows.read == 8
+        assert (await shown(tree, import_id)).rows.read == 10
 
 
 async def test_a_step_that_was_done_is_told_and_those_behind_it_are_done_once() -> None:
