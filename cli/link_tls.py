@@ -1,18 +1,21 @@
 """TLS of the links between shards: both sides show a certificate, and check that of the other."""
 
 import ssl
-from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
 import attrs
+import structlog
 
 from cli.errors import CommandFailed
 from config import Settings
 from config.plans import Plan
 from runtime.links import WebSocketNetwork
 from runtime.links.websocket import host_and_port
+from runtime.trouble import Trouble
+
+log = structlog.get_logger("loyalnest.shard")
 
 NAMES: Final = ("link_tls_certificate_file", "link_tls_key_file", "link_tls_authority_file")
 
@@ -30,6 +33,7 @@ class TlsFiles:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # not only roots are authorities
         try:
             context.load_cert_chain(self.certificate, self.key, password="")  # and never ask for it
         except (OSError, ValueError) as error:
@@ -41,13 +45,45 @@ class TlsFiles:
         return context
 
 
+@attrs.define(eq=False)
+class FileContext:
+    """Of one side, as its files are now. What cannot be used later on changes nothing: it may be
+    in the middle of being replaced."""
+
+    files: TlsFiles
+    server: bool
+    _read: tuple[tuple[int, int], ...] = ()
+    _context: ssl.SSLContext | None = None
+    _trouble: Trouble = attrs.field(
+        factory=lambda: Trouble(log, "link_certificates_unusable", "link_certificates_usable_again")
+    )
+
+    def __call__(self) -> ssl.SSLContext:
+        """Raises `ValueError` where none was ever usable."""
+        try:
+            self._refresh()
+            self._trouble.ended()
+        except (OSError, ValueError) as error:
+            if self._context is None:
+                raise ValueError(str(error)) from error
+            self._trouble.failed(error)
+        assert self._context is not None  # noqa: S101 - or it was raised
+        return self._context
+
+    def _refresh(self) -> None:
+        found = [path.stat() for path in attrs.astuple(self.files, recurse=False)]
+        now = tuple((each.st_mtime_ns, each.st_size) for each in found)
+        if now != self._read:
+            self._context, self._read = self.files.context(server=self.server), now
+
+
 def link_network(settings: Settings) -> WebSocketNetwork:
-    """The network of the links, encrypted where there are certificates. They are read again for
-    each connection. Raises `CommandFailed` where they cannot be used."""
+    """The network of the links, encrypted where there are certificates; new ones count from the
+    next connection on. Raises `CommandFailed` where they cannot be used."""
     files = _files(settings)
     if files is None:
         return WebSocketNetwork()
-    server, client = (partial(files.context, server=server) for server in (True, False))
+    server, client = FileContext(files, server=True), FileContext(files, server=False)
     for context in (server, client):
         try:
             context()

@@ -25,6 +25,7 @@ from trio_websocket import (
 
 from runtime.links.errors import TransportClosed
 from runtime.links.transport import LinkTransport, Serve
+from runtime.trouble import Trouble
 
 log = structlog.get_logger("loyalnest.links")
 
@@ -39,6 +40,7 @@ OPENING_S: Final = 5.0
 CLOSING_S: Final = 0.5
 """How long the other side has for its part of the closing handshake."""
 
+REFUSED: Final = "link_tls_refused"
 BACKLOG: Final = 128
 HAPPY_EYEBALLS_S: Final = 0.25
 
@@ -119,7 +121,7 @@ class WebSocketNetwork:
     ) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
         try:
             stream = await trio.open_tcp_stream(host, port, happy_eyeballs_delay=HAPPY_EYEBALLS_S)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter for what cannot be a host's name
             raise TransportClosed(str(error)) from error
         stream.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)
         if self.client_tls is None:
@@ -147,7 +149,7 @@ class WebSocketNetwork:
         host, port = host_and_port(address)
         listeners = await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG)
         room = trio.Semaphore(connections_max)
-        handler = partial(self._serve, serve, room, message_bytes_max)
+        handler = partial(self._serve, serve, room, Trouble(log, REFUSED, ""), message_bytes_max)
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(trio.serve_listeners, handler, listeners)
@@ -157,9 +159,15 @@ class WebSocketNetwork:
                 await trio.aclose_forcefully(listener)
 
     async def _serve(
-        self, serve: Serve, room: trio.Semaphore, message_bytes_max: int, stream: trio.SocketStream
+        self,
+        serve: Serve,
+        room: trio.Semaphore,
+        refusals: Trouble,
+        message_bytes_max: int,
+        stream: trio.SocketStream,
     ) -> None:
-        """One connection that came in. Never raises: the others go on."""
+        """One connection that came in. Never raises: the others go on. Refusals never end: other
+        peers that are let in say nothing about them."""
         try:
             room.acquire_nowait()
         except trio.WouldBlock:
@@ -169,6 +177,8 @@ class WebSocketNetwork:
         try:
             stream.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)
             await self._open_and_serve(serve, message_bytes_max, stream)
+        except _TlsFailed as error:
+            refusals.failed(error)
         except TransportClosed as error:
             log.debug("link_connection_ended", error=str(error)[:500])
         except Exception as error:
@@ -212,20 +222,24 @@ class WebSocketNetwork:
         raise TransportClosed("no WebSocket for links")
 
 
+class _TlsFailed(TransportClosed):
+    """There are no certificates, or the other side's do not count, or it says so of ours."""
+
+
 def _context(context: TlsContext) -> ssl.SSLContext:
     try:
         return context()
     except (OSError, ValueError) as error:
-        log.error("link_certificates_unusable", error=str(error))
-        raise TransportClosed(f"TLS: {error}") from error
+        raise _TlsFailed(f"TLS: {error}") from error
 
 
 async def _shake_hands(stream: trio.SSLStream[trio.SocketStream]) -> None:
-    """Now, and not with the first bytes, so that it is known why it failed."""
+    """Now, and not with the first bytes, so that it is known why it failed. Who connects does not
+    hear here that its own certificate does not count: the other side looks at that later."""
     try:
         await stream.do_handshake()
     except trio.BrokenResourceError as error:
-        raise TransportClosed(f"TLS: {error.__cause__ or 'the connection broke'}") from error
+        raise _TlsFailed(f"TLS: {error.__cause__ or 'the connection broke'}") from error
 
 
 @attrs.define

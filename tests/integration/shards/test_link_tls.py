@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import pytest
 import trio
+from structlog.testing import capture_logs
 
 from cli.errors import CommandFailed
 from cli.link_tls import TlsFiles, link_network, readable_links
@@ -74,6 +75,24 @@ async def test_certificates_of_one_authority_let_each_other_in(tmp_path: Path) -
         assert await welcomed(network_of(authority.issue("edge")), address)
 
 
+async def test_certificates_can_be_named_one_by_one(tmp_path: Path) -> None:
+    """What is in the file counts, whether or not it signs itself."""
+    authority = Authority(tmp_path)
+    points, edge = authority.issue("points"), authority.issue("edge")
+    points = attrs.evolve(points, authority=edge.certificate)
+    known = network_of(attrs.evolve(edge, authority=points.certificate))
+    async with listening(network_of(points)) as address:
+        assert await welcomed(known, address)
+        assert not await welcomed(network_of(authority.issue("other")), address)
+
+
+async def test_what_can_be_no_host_is_not_there() -> None:
+    for address in ("x..y:7402", f"{'a' * 70}.b:7402"):
+        with pytest.raises(TransportClosed):
+            async with WebSocketNetwork().connect(address, message_bytes_max=BYTES_MAX):
+                pass
+
+
 @pytest.mark.parametrize("stranger", ["without", "plain", "of another authority"])
 async def test_a_stranger_is_not_let_in_and_others_still_are(tmp_path: Path, stranger: str) -> None:
     authority = Authority(tmp_path)
@@ -91,8 +110,12 @@ async def test_a_stranger_is_not_let_in_and_others_still_are(tmp_path: Path, str
         case _:
             network = network_of(attrs.evolve(other, authority=authority.file))
     async with listening(network_of(authority.issue("points"))) as address:
-        assert not await welcomed(network, address)
-        assert await welcomed(known, address)
+        with capture_logs() as logs:
+            assert not await welcomed(network, address)
+            assert not await welcomed(network, address)
+            assert await welcomed(known, address)
+        warned = [line["event"] for line in logs if line["log_level"] == "warning"]
+        assert warned == ["link_tls_refused"]
 
 
 async def test_who_only_says_that_it_is_the_other_shard_is_not_talked_to(tmp_path: Path) -> None:
@@ -121,7 +144,9 @@ async def test_certificates_can_be_replaced_while_the_program_runs(tmp_path: Pat
         points.authority.write_bytes(second.file.read_bytes())
         assert await welcomed(new, address)
         points.certificate.write_text("half of a cert")
-        assert not await welcomed(new, address)
+        with capture_logs() as logs:
+            assert await welcomed(new, address)
+        assert [line["event"] for line in logs] == ["link_certificates_unusable"]
         second.issue("points")
         assert await welcomed(new, address)
 
