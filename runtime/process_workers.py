@@ -8,7 +8,7 @@ import attrs
 import trio
 
 from runtime.message import Cast
-from runtime.processes import NICENESS, WorkerProcess
+from runtime.processes import NICENESS, WorkerFailed, WorkerProcess
 from runtime.workers import Workers
 
 IDLE_S: Final = 60.0
@@ -28,7 +28,9 @@ class EndIdle(Cast):
 
 class ProcessWorkers(Workers):
     """Has up to `concurrency` processes of a `command`, started when they are needed, and ended
-    with it, also when it is killed."""
+    with it, also when it is killed. One that is on its way is waited for, also when the asker it
+    was started for has given up: it may take longer to start than anybody has time.
+    """
 
     concurrency: ClassVar[int] = 1
     niceness: ClassVar[int] = NICENESS
@@ -42,6 +44,9 @@ class ProcessWorkers(Workers):
         self._command = command
         self._environment = environment or {}
         self._idle: list[WorkerProcess] = []
+        self._waiting = self._starting = 0
+        self._failures: list[WorkerFailed] = []
+        self._changed = trio.Event()
 
     async def started(self) -> None:
         self.start_task(self._close_at_the_end)
@@ -71,14 +76,48 @@ class ProcessWorkers(Workers):
     def _keep(self, process: WorkerProcess) -> None:
         self._idle.append(process)
         self.timers.start("idle", IDLE_S, EndIdle())
+        self._has_changed()
+
+    def _has_changed(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
 
     async def _process(self) -> WorkerProcess:
+        self._waiting += 1
+        try:
+            while True:
+                process = await self._taken()
+                if process is not None:
+                    return process
+                if self._failures:
+                    raise self._failures.pop()
+                if self._starting < self._waiting:
+                    self._starting += 1
+                    self.start_task(self._start_for_askers)
+                await self._changed.wait()
+        finally:
+            self._waiting -= 1
+
+    async def _taken(self) -> WorkerProcess | None:
+        """One of those that have nothing to do, if there is one."""
         while self._idle:
             process = self._idle.pop()
             if not process.ended:
                 return process
             await process.close()
-        return await self._started()
+        return None
+
+    async def _start_for_askers(self) -> None:
+        try:
+            process = await self._started()
+        except WorkerFailed as error:
+            if len(self._failures) < self._waiting:
+                self._failures.append(error)
+        else:
+            self._keep(process)
+        finally:
+            self._starting -= 1
+            self._has_changed()
 
     async def _started(self) -> WorkerProcess:
         environment = {**worker_environment(os.environ), **self._environment}

@@ -11,9 +11,9 @@ import pytest
 import trio
 from trio.testing import assert_checkpoints
 
-from runtime import ActorSystem, Call, ChildSpec, Supervisor, process_workers
+from runtime import ActorSystem, AskTimeout, Call, ChildSpec, Supervisor, process_workers
 from runtime.process_workers import ProcessWorkers
-from runtime.processes import READY, WorkerEnded, WorkerFailed
+from runtime.processes import READY, WorkerEnded, WorkerFailed, WorkerProcess
 from tests.integration.gateway.helpers import eventually
 
 pytestmark = pytest.mark.slow
@@ -102,6 +102,27 @@ async def test_an_asker_that_is_cancelled_leaves_no_process() -> None:
             await system.ref("asking").ask(Ask(b"hang"), timeout_s=LIMIT_S)
         assert gave_up.cancelled_caught
         await eventually(lambda: gone(pid))
+
+
+async def test_a_process_that_starts_slowly_is_there_for_the_next_asker() -> None:
+    """Whoever gives up does not end it: it would never be ready."""
+    begun: list[int] = []
+    start = WorkerProcess.start
+
+    async def slow(*arguments: Any) -> WorkerProcess:
+        begun.append(len(begun))
+        await trio.sleep(0.2)
+        return await start(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WorkerProcess, "start", slow)
+        async with asking() as system:
+            for _ in range(3):
+                with pytest.raises(AskTimeout):
+                    await system.ref("asking").ask(Ask(b"who?"), timeout_s=0.05)
+            pid = await process_of(system)
+            assert await process_of(system) == pid
+    assert begun == [0]
 
 
 async def test_a_process_that_does_not_start_is_told() -> None:
