@@ -62,6 +62,7 @@ NEITHER_IN_NOR_OUT = {
     "runtime.host": "the loop under Trio's, through which adapters await their drivers",
     "runtime.host_wait": "the loop under Trio's",
     "runtime.links.websocket": "other shards of this program: every ask ends by its deadline",
+    "cli.link_tls": "the certificates of these links, from files; it opens no connection",
     "runtime.processes": "processes of our own, asked with a limit, and ended when it passes",
     "runtime.kept_process": "processes of our own, which are ended when they fall silent",
     "cli.lifeline": "the parent of this process, told from time to time how it is",
