@@ -83,6 +83,8 @@ class ProcessWorkers(Workers):
         self._changed = trio.Event()
 
     async def _process(self) -> WorkerProcess:
+        if not self._waiting:
+            self._failures.clear()  # of those who had given up
         self._waiting += 1
         try:
             while True:
