@@ -1,5 +1,8 @@
 """Logging in: who is let in, who has to wait, and who is not locked out."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 import trio
 
@@ -15,6 +18,8 @@ from actors.auth.messages import (
 from actors.auth.puzzles import solve
 from actors.vocabulary import Page
 from runtime import ActorSystem, TerminateChild
+from runtime.storage import Entry
+from runtime.storage.guarded import Guarded
 from tests.unit.auth.domain import (
     EMAIL,
     MERCHANT,
@@ -75,6 +80,45 @@ async def test_unknown_account_wrong_password_and_disabled_account_look_alike() 
         assert wrong == unknown == elsewhere
         assert isinstance(wrong, Denial)
         assert domain.hasher.compared == 3
+
+
+async def test_the_database_does_for_an_unknown_account_what_it_does_for_a_wrong_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With as many hashes compared, this is why both take the same time."""
+    asked: list[str] = []
+    written: list[str] = []
+
+    def watch(name: str) -> None:
+        real = getattr(Guarded, name)
+
+        async def watched(self: Guarded, sql: str, *values: Any) -> Any:
+            asked.append(sql)
+            return await real(self, sql, *values)
+
+        monkeypatch.setattr(Guarded, name, watched)
+
+    append = Guarded.append
+
+    async def watched_append(self: Guarded, entries: Sequence[Entry], **rest: Any) -> None:
+        written.extend(write.statement.name for entry in entries for write in entry)
+        await append(self, entries, **rest)
+
+    async def statements(domain: Domain, **rest: Any) -> tuple[list[str], list[str]]:
+        asked.clear()
+        written.clear()
+        assert await domain.denied(**rest) == "invalid_credentials"
+        return [sql for sql in asked if "login_attempts" in sql or "accounts" in sql], [*written]
+
+    for name in ("fetch", "fetch_row", "fetch_value", "execute"):
+        watch(name)
+    monkeypatch.setattr(Guarded, "append", watched_append)
+    async with running_domain() as domain:
+        await domain.create()
+        wrong = await statements(domain)
+        unknown = await statements(domain, email="eve@flora.example")
+        assert wrong == unknown
+        assert [len(wrong[0]), wrong[1]] == [3, ["journal.count_commit", "auth.insert_attempt"]]
 
 
 async def test_the_sixth_failure_in_fifteen_minutes_has_to_wait_and_is_told_how_long() -> None:
