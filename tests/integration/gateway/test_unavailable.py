@@ -1,5 +1,6 @@
 """What clients are told when a domain is full, slow, down or broken."""
 
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from structlog.testing import capture_logs
 
 from actors.auth.messages import Role
 from actors.core.messages import MERCHANTS
-from actors.points.messages import ACCOUNTS, QUERIES, AccountKey, GetBalance
+from actors.points.deferral_messages import Defer, Deferral, DeferralStatus, FoundDeferrals
+from actors.points.messages import ACCOUNTS, DEFERRALS, QUERIES, AccountKey, GetBalance
+from config.policies import POINTS
 from runtime import (
     Actor,
     ActorDown,
@@ -23,8 +26,10 @@ from runtime import (
     TerminateChild,
 )
 from runtime.journal import JOURNAL, Append
+from runtime.policies import ForcedState
 from runtime.storage import StorageUnavailable
 from runtime.storage.errors import StorageRejected
+from runtime.telemetry import Metrics
 from supervisors.application import DOMAINS
 from tests.integration.gateway.helpers import (
     CUSTOMER,
@@ -34,6 +39,7 @@ from tests.integration.gateway.helpers import (
     Stub,
     eventually,
     outcome_of,
+    patient_policies,
     patient_settings,
     problem_of,
     running_stubs,
@@ -160,6 +166,43 @@ async def test_an_outcome_that_is_open_stays_so_when_asking_again_is_turned_away
         answer = await api.ask("POST", "/v1/points/redeem", json=body, key="k-1")
         assert errors == []
         assert outcome_of(answer) == (503, "interrupted_outcome_unknown")
+
+
+@pytest.mark.parametrize("opened", [False, True])
+async def test_an_earning_whose_outcome_is_open_is_put_off_where_its_domain_is_given_a_rest(
+    tmp_path: Path, opened: bool
+) -> None:
+    """Only asking again was turned away; it is posted once, as it has a key."""
+    policies = patient_policies(Metrics().policies)
+    asked, put_off = count(1), list[Defer]()
+
+    async def fail(actor: Actor, message: Any) -> object:
+        next(asked)
+        if opened:
+            breaker = policies[POINTS].breaker
+            assert breaker is not None
+            breaker.force(ForcedState.OPEN)
+        actor.envelope.fail(ActorDown(ACCOUNTS, message, outcome=Outcome.UNKNOWN))
+        return None
+
+    async def keep(actor: Actor, message: Any) -> object:
+        if not isinstance(message, Defer):
+            return FoundDeferrals((None,), away=False)
+        put_off.append(message)
+        now = actor.system.clock.now()
+        return (Deferral("deferral-1", CUSTOMER, DeferralStatus.QUEUED, now),)
+
+    stubs = [accounts(fail), stub(DEFERRALS, keep)]
+    async with running_stubs(tmp_path, stubs, policies=policies) as api:
+        answer = await api.earn(key="k-1")
+    if not opened:
+        assert outcome_of(answer) == (503, "interrupted_outcome_unknown")
+        assert (next(asked), put_off) == (3, [])
+        return
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+    assert next(asked) == 2
+    ((earning,),) = [each.earnings for each in put_off]
+    assert (earning.customer_id, earning.earn.idempotency.key) == (CUSTOMER, "k-1")
 
 
 async def test_a_store_that_is_away_is_503(tmp_path: Path) -> None:
