@@ -32,7 +32,7 @@ from actors.core.messages import (
     ListReconciliations,
     StartImport,
 )
-from actors.core.preparing import ROWS_A_STEP
+from actors.core.preparing import ROWS_A_STEP, STEPS_AT_ONCE, UpsertSteps
 from actors.core.reconciling import SETTLED, Reconcile
 from actors.core.records import order_entry
 from runtime.foreground import PATIENCE_S
@@ -373,6 +373,29 @@ async def test_a_file_is_imported_again_and_changes_what_it_says_otherwise() -> 
         assert again.rows == ImportRows(read=ROWS, unchanged=ROWS)
         done = await run_to_the_end(tree, await begun(tree, changed))
         assert done.rows == ImportRows(read=ROWS, changed=2, unchanged=ROWS - 2)
+
+
+async def test_who_follows_a_refused_or_known_customer_is_looked_up_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise rows that were prepared as new are written as they are."""
+    trusted: list[bool] = []
+
+    def asked(*values: Any, **options: Any) -> UpsertSteps:
+        trusted.append(options["trust"])
+        return UpsertSteps(*values, **options)
+
+    monkeypatch.setattr("actors.core.import_jobs.UpsertSteps", asked)
+    at_once = ROWS_A_STEP * STEPS_AT_ONCE
+    rows = [b"c-%d,c%d@example.com\n" % (n, n) for n in range(6 * at_once)]
+    rows[at_once] = b"taken,c0@example.com\n"
+    rows[3 * at_once] = rows[0]
+    async with running_tree() as tree:
+        done = await run_to_the_end(
+            tree, await begun(tree, b"customer_id,email\n" + b"".join(rows))
+        )
+    assert (done.rows.new, done.rows.refused, done.rows.unchanged) == (6 * at_once - 2, 1, 1)
+    assert trusted == [True, True, False, True, False, True]
 
 
 async def test_rows_that_nobody_can_read_end_the_import_and_not_the_domain(
