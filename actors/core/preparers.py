@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from actors.core.cipher import Vault
-from actors.core.prepare_worker import decoded, parts_of, request_of
+from actors.core.prepare_worker import request_of, steps_of
 from actors.core.preparing import Preparation, PreparedStep, PrepareRows
 from runtime import Workers
 from runtime.foreground import Turns
@@ -77,12 +77,8 @@ class Preparers(ProcessWorkers):
         self._trouble.failed(error)
 
     async def _prepared_beside(self, message: PrepareRows) -> tuple[PreparedStep, ...]:
-        answer = await self.asked(request_of(message, self._vault.sealing_keys), LIMIT_S)
-        turns, steps = Turns(self.system.foreground), []
-        for part in parts_of(answer):
-            await turns.take()
-            steps.append(decoded(part))
-        return tuple(steps)
+        request = request_of(message, self._vault.sealing_keys)
+        return steps_of(await self.asked(request, LIMIT_S))
 
 
 class PreparersInPlace(Workers):

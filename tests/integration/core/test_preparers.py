@@ -16,7 +16,7 @@ import trio.testing
 
 from actors.core import preparers
 from actors.core.cipher import DataKeys, Sealed, Vault, generated_keys, with_next_version
-from actors.core.prepare_worker import decoded, parts_of, request_of
+from actors.core.prepare_worker import request_of, steps_of
 from actors.core.preparers import PREPARING, Preparers
 from actors.core.preparing import Preparation, PreparedStep, PrepareRows
 from runtime import ActorSystem, ChildSpec, Supervisor
@@ -215,8 +215,7 @@ async def test_the_program_itself_is_a_worker() -> None:
     process = await WorkerProcess.start(command, worker_environment(os.environ))
     try:
         answer = await process.ask(request_of(ROWS, vault.sealing_keys), PATIENCE_S)
-        steps = tuple(map(decoded, parts_of(answer)))
-        assert unsealed(vault, steps) == unsealed(vault, here(vault))
+        assert unsealed(vault, steps_of(answer)) == unsealed(vault, here(vault))
     finally:
         await process.close()
 
