@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import attrs
 
@@ -10,6 +11,19 @@ REFERENCE_S = 1.65e-3
 """What `_reference` takes on a quiet machine of the kind the documented figures come from."""
 
 SAMPLES = 3
+
+
+STAT = Path("/proc/stat")
+"""See proc(5)."""
+
+
+@attrs.define
+class Others:
+    """`slowness` is as of the function, `taken` the share of the machine's processors that its host
+    gave to others, which is 0 where nobody counts that."""
+
+    slowness: float = 1.0
+    taken: float = 0.0
 
 
 @attrs.define
@@ -40,6 +54,25 @@ async def each_s(work: Callable[[], Awaitable[object]], count: int) -> float:
 def slowness() -> float:
     """How many times longer the interpreter takes now than on a quiet machine; at least 1."""
     return max(1.0, sorted(_reference() for _ in range(SAMPLES))[SAMPLES // 2] / REFERENCE_S)
+
+
+@contextmanager
+def noticed() -> Iterator[Others]:
+    """How much others had of the processors while the block ran; known when it has ended."""
+    others, before, (taken, ticks) = Others(), slowness(), _ticks()
+    yield others
+    taken_now, ticks_now = _ticks()
+    others.slowness = (before + slowness()) / 2
+    others.taken = (taken_now - taken) / max(1, ticks_now - ticks)
+
+
+def _ticks() -> tuple[int, int]:
+    """What the host gave to others since the start of the machine, and all there was."""
+    if not STAT.exists():
+        return 0, 0
+    counted = STAT.read_text().partition("\n")[0].split()[1:9]
+    user, nice, system, idle, waiting, irq, softirq, steal = map(int, counted)
+    return steal, user + nice + system + idle + waiting + irq + softirq + steal
 
 
 class _Point:

@@ -28,7 +28,7 @@ from tests.bench.serving import serving
 from tests.bench.serving_on_postgresql import serving_on_postgresql
 from tests.bench.simulating import simulating
 from tests.bench.tracking import tracking
-from tests.processor import slowness
+from tests.processor import noticed
 
 ALL = (
     messaging,
@@ -69,8 +69,9 @@ def main(names: list[str]) -> None:
     for benchmark in ALL:
         if not wanted or benchmark.__name__ in wanted:
             print(f"{benchmark.__name__} ...", flush=True)
-            before, figures = slowness(), benchmark()
-            found[benchmark.__name__] = Measured(figures, (before + slowness()) / 2)
+            with noticed() as others:
+                figures = benchmark()
+            found[benchmark.__name__] = Measured(figures, others.slowness, others.taken)
     show(found.values())
     if not wanted or WRITE in names:
         write(found)

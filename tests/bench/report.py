@@ -28,26 +28,29 @@ ratio is the median over the rounds: compare ratios, not absolute figures, betwe
 
 Machine: {machine}, {filesystem}. Python {python}, built {build} profile-guided optimisation.
 *Slowness* is how many times longer than on a quiet machine of this kind a piece of Python took
-just before and after: others may use the same processor.
+just before and after: others may use the same processor. *Taken* is how much of the processors'
+time the host gave to others meanwhile.
 
-| what | measured | against | ratio | goal | met | on | slowness |
-|---|---|---|---|---|---|---|---|
+| what | measured | against | ratio | goal | met | on | slowness | taken |
+|---|---|---|---|---|---|---|---|---|
 """
 
 
 @attrs.frozen
 class Measured:
-    """What a benchmark gave, and how slow the processor was meanwhile."""
+    """What a benchmark gave, how slow the processor was meanwhile, and which share of it was taken
+    away."""
 
     figures: Sequence[Figure]
     slowness: float
+    taken: float
 
 
 def show(found: Iterable[Measured]) -> None:
-    table = Table("what", "measured", "against", "ratio", "goal", "met", "slowness")
+    table = Table("what", "measured", "against", "ratio", "goal", "met", "slowness", "taken")
     for measured in found:
         for figure in measured.figures:
-            table.add_row(*_cells(figure), f"{measured.slowness:.1f}")
+            table.add_row(*_cells(figure), *_others(attrs.asdict(measured, recurse=False)))
     Console(width=150).print(table)
 
 
@@ -66,15 +69,20 @@ def write(found: Mapping[str, Measured]) -> None:
         build="with" if OPTIMISED in str(sysconfig.get_config_var("CONFIG_ARGS")) else "without",
     )
     lines = [
-        f"| {' | '.join(_cells(Figure(**figure)))} | {entry['date']} | {_slowness(entry)} |"
+        f"| {' | '.join((*_cells(Figure(**figure)), entry['date'], *_others(entry)))} |"
         for entry in known.values()
         for figure in entry["figures"]
     ]
     (DOCS / "benchmarks.md").write_text(head + "\n".join(lines) + "\n")
 
 
-def _slowness(entry: Mapping[str, Any]) -> str:
-    return f"{entry['slowness']:.1f}" if "slowness" in entry else ""
+def _others(entry: Mapping[str, Any]) -> tuple[str, str]:
+    """Slowness and what was taken; figures of long ago have neither."""
+    slowness, taken = entry.get("slowness"), entry.get("taken")
+    return (
+        f"{slowness:.1f}" if slowness is not None else "",
+        f"{taken:.0%}" if taken is not None else "",
+    )
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:
