@@ -23,7 +23,9 @@ not."""
 
 NICENESS: Final = 5
 """Above that of this process: whoever asks goes first. It counts only within a session, where the
-system shares the processor out between sessions first (`autogroup` in sched(7))."""
+system shares the processor out between sessions first (`autogroup` in sched(7)). None gives way by
+more while it starts, which takes a second of the processor: 15 steps below, a busy one gives it
+one or two in a minute."""
 
 
 class WorkerFailed(Exception):
@@ -65,15 +67,15 @@ class WorkerProcess:
         except OSError as error:
             raise WorkerFailed(f"it cannot be started: {error}") from error
         worker = WorkerProcess(process)
-        worker._give_way(niceness)
+        worker._give_way(min(niceness, NICENESS))
         first = await worker._within(START_LIMIT_S, worker._receive)
         if first != READY:
             await worker.close()
             raise WorkerFailed("it did not say that it is ready")
+        worker._give_way(niceness)
         return worker
 
     def _give_way(self, niceness: int) -> None:
-        """From its start on, which takes the processor as much as its work."""
         with suppress(OSError):
             own = os.getpriority(os.PRIO_PROCESS, 0)
             os.setpriority(os.PRIO_PROCESS, self.pid, own + niceness)

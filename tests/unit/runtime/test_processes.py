@@ -12,7 +12,7 @@ import pytest
 import trio
 from trio.testing import assert_checkpoints
 
-from runtime.processes import READY, WorkerProcess
+from runtime.processes import NICENESS, READY, WorkerProcess
 
 ECHO = f"""
 import os
@@ -25,6 +25,13 @@ while header := sys.stdin.buffer.read(4):
     data = sys.stdin.buffer.read(int.from_bytes(header, "big"))
     if data != b"hang":
         say(data)
+"""
+NOTES_HOW_IT_BEGAN = """
+import os
+import time
+while os.getpriority(os.PRIO_PROCESS, 0) == int(os.environ["OURS"]) < 19:
+    time.sleep(0.001)
+begun_with = os.getpriority(os.PRIO_PROCESS, 0)
 """
 LIMIT_S = 20.0
 
@@ -64,6 +71,19 @@ async def test_it_gives_way_within_our_session_and_hears_no_ctrl_c() -> None:
         )
         assert os.getsid(worker.pid) == os.getsid(0)
         assert os.getpgid(worker.pid) == worker.pid
+    finally:
+        await worker.close()
+
+
+async def test_what_gives_way_most_gives_way_less_while_it_starts() -> None:
+    """On a busy machine its start would not end."""
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    program = NOTES_HOW_IT_BEGAN + ECHO + "    say(b'%d' % begun_with)"
+    command = [sys.executable, "-S", "-c", program]
+    worker = await WorkerProcess.start(command, {"OURS": str(ours)}, 15)
+    try:
+        assert os.getpriority(os.PRIO_PROCESS, worker.pid) == min(19, ours + 15)
+        assert await worker.ask(b"hang", LIMIT_S) == b"%d" % min(19, ours + NICENESS)
     finally:
         await worker.close()
 
