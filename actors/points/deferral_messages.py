@@ -5,7 +5,7 @@ from enum import Enum
 
 import attrs
 
-from actors.points.messages import Earn, Result
+from actors.points.messages import Earn, Receipt, Result
 from actors.vocabulary import Idempotency, Refusal, RefusalKind
 from runtime.message import Call
 
@@ -47,11 +47,11 @@ class DeferredEarn:
 
 
 @attrs.frozen
-class Defer(Call[tuple[Deferral | Refusal, ...]]):
+class Defer(Call[tuple[Deferral | Receipt | Refusal, ...]]):
     """To `DEFERRALS`: put earnings off, durably, because the database is away.
 
-    The same key and fingerprint again answer the same deferral while it is queued. A refusal
-    means that the earning is not kept.
+    The same key and fingerprint again answer the same deferral while it is queued, and the receipt
+    for a while after it was applied. A refusal means that the earning is not kept.
     """
 
     merchant_id: str

@@ -24,6 +24,7 @@ from actors.points.deferral_messages import (
 from actors.points.deferral_metrics import deferral_metrics
 from actors.points.deferral_records import DeferredRecord, decode_record, encode_record
 from actors.points.deferral_replay import Replayer
+from actors.points.messages import Receipt
 from actors.points.posting import Moment
 from actors.points.queries import DELETE_OLD_DEFERRALS
 from actors.points.state import empty
@@ -52,7 +53,7 @@ PRUNE_BATCH = 1_000
 PRUNE_BATCHES = 100
 """At most, of `PRUNE_BATCH` rows, each time."""
 
-Answered = Deferral | Refusal
+Answered = Deferral | Receipt | Refusal
 
 FULL = Refusal(
     RefusalKind.UNAVAILABLE,
@@ -214,7 +215,7 @@ class Deferrals(Actor):
     async def _put_off(
         self, merchant_id: str, earnings: Sequence[DeferredEarn]
     ) -> tuple[Answered, ...]:
-        """One answer for each: what waits already, or is on the disk now, or is refused."""
+        """One answer for each: what waits already, was applied, is on the disk now, or refused."""
         await self._others_written(merchant_id, earnings)
         here = self._open
         if here is None:
@@ -247,7 +248,7 @@ class Deferrals(Actor):
     ) -> Answered | DeferredRecord:
         """What can be said at once, or the record to be written."""
         idempotency = earning.earn.idempotency
-        found = backlog.find(merchant_id, idempotency)
+        found = backlog.find(merchant_id, idempotency) or backlog.applied(merchant_id, idempotency)
         if found is not None:
             return found
         same = fresh.get(idempotency.key)

@@ -105,21 +105,23 @@ async def find_one(request: ApiRequest) -> tuple[Deferral | None, bool]:
 
 
 async def put_off(request: ApiRequest, earning: DeferredEarn, error: Exception | None) -> Answer:
-    """Queue an earning. Raises `Problem` when it is not kept, and `error`, which is why it is
-    put off, when nobody could be asked."""
+    """Queue an earning, unless it was queued before and applied meanwhile. Raises `Problem` when it
+    is not kept, and `error`, which is why it is put off, when nobody could be asked."""
     try:
         (told,) = await request.ask(DEFERRALS, Defer(request.merchant_id, (earning,)))
     except (ActorError, PolicyError) as failure:
         raise (error or failure) from None
     if isinstance(told, Refusal):
         raise problem_of_refusal(told)
+    if isinstance(told, Receipt):
+        return answer(mutated(told), replayed=told.replayed)
     return queued_answer(told)
 
 
 async def put_all_off(
     request: ApiRequest, earnings: Sequence[DeferredEarn]
-) -> Sequence[Deferral | Refusal | None]:
-    """Queue earnings; None for each when nobody could be asked."""
+) -> Sequence[Deferral | Receipt | Refusal | None]:
+    """As `put_off`; None for each when nobody could be asked."""
     try:
         message = Defer(request.merchant_id, tuple(earnings))
         return await request.ask(DEFERRALS, message)

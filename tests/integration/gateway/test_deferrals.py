@@ -179,6 +179,27 @@ async def test_an_earning_is_202_and_can_be_followed_to_its_end(tmp_path: Path) 
         assert await away.api.posted() == 100
 
 
+async def test_what_was_applied_is_told_while_the_database_is_away_again(tmp_path: Path) -> None:
+    """Putting it off once more would promise what is done, and be work for nothing."""
+    async with running(tmp_path) as away:
+        away.database.error = StorageUnavailable
+        url = (await away.earn("key-a")).headers["location"]
+        item = earn_item("item-1")
+        (first,) = await away.batch(item)
+        away.database.heal()
+        ended = await away.ended(url)
+        in_batch = await away.ended(first["deferred"]["status_url"])
+        away.database.error = StorageUnavailable
+        again = await away.earn("key-a")
+        assert (again.status_code, again.json()) == (200, ended["result"])
+        assert again.headers["idempotency-replayed"] == "true"
+        other = await away.earn("key-a", amount=7)
+        assert outcome_of(other) == (422, "idempotency_key_reused")
+        (told,) = await away.batch(item)
+        assert (told["status"], told["replayed"]) == (200, True)
+        assert told["result"] == in_batch["result"]
+
+
 async def test_nothing_but_earnings_is_put_off(tmp_path: Path) -> None:
     async with running(tmp_path) as away:
         earned = (await away.earn()).json()

@@ -35,6 +35,10 @@ ATTEMPTS_MAX = 3
 PAUSE_S = 0.15
 """Mean pause of a client that was not served."""
 
+LATER_S = 1.0
+"""Mean pause of one that asks until all is settled, as long as servers ask for: 64 that hurry keep
+a machine that is slow enough busy with saying no."""
+
 READ_CHANCE = 0.15
 HOLDS_KEPT = 4
 REASON = "made-by-chaos"
@@ -119,6 +123,11 @@ def is_decided(outcome: Outcome) -> bool:
     return isinstance(outcome, Refused) and outcome.code in DECIDED
 
 
+def is_served(outcome: Outcome) -> bool:
+    """Whether the account did it, or said no itself."""
+    return isinstance(outcome, Acknowledged) or is_decided(outcome)
+
+
 def is_settled(told: Sequence[Outcome]) -> bool:
     """Whether it is known for good what came of a request that was answered so."""
     if any(isinstance(outcome, Acknowledged) for outcome in told):
@@ -159,7 +168,7 @@ class Client:
             if not isinstance(outcome, Unknown):
                 break
             await trio.sleep(self.random.expovariate(1 / PAUSE_S))
-        return isinstance(outcome, Acknowledged) or is_decided(outcome)
+        return is_served(outcome)
 
     def _next_request(self) -> Request:
         self._asked += 1
@@ -260,7 +269,8 @@ async def settle(record: Record, askers: list[Client], within_s: float) -> None:
 
 async def _ask_all(asker: Client, requests: Iterable[Request]) -> None:
     for request in requests:
-        await asker.ask(request)
+        if not is_served(await asker.ask(request)):
+            await trio.sleep(asker.random.expovariate(1 / LATER_S))
 
 
 def shares(items: list[Item], count: int) -> list[list[Item]]:

@@ -57,7 +57,9 @@ class Shop:
     faults: Faults
     disk: MemoryDisk
 
-    async def defer(self, *earns: Earn, customer: str = "ann") -> Sequence[Deferral | Refusal]:
+    async def defer(
+        self, *earns: Earn, customer: str = "ann"
+    ) -> Sequence[Deferral | Receipt | Refusal]:
         earnings = tuple(DeferredEarn(customer, earn) for earn in earns)
         return await self.tree.system.ref(DEFERRALS).ask(Defer(MERCHANT, earnings))
 
@@ -185,6 +187,40 @@ async def test_the_same_request_is_answered_the_same_while_it_waits(
         assert (await shop.tree.balance()).posted == 10
 
 
+async def test_what_was_applied_is_not_put_off_again(autojump_clock: MockClock) -> None:
+    """Whoever asks again while the database, or only the way to the accounts, is away once more."""
+    async with open_shop("ann") as shop:
+        shop.faults.away = True
+        earn = earning(10, key("mine", "print"))
+        (first,) = await shop.defer(earn)
+        assert isinstance(first, Deferral)
+        await shop.come_back()
+        shop.faults.away = True
+        (told, other) = await shop.defer(earn, earning(11, key("mine", "another")))
+        assert shop.disk.records == []
+        assert other == KEY_REUSED
+        assert isinstance(told, Receipt)
+        await shop.come_back()
+        assert (await shop.tree.apply(earn))[0] == told
+        assert (await shop.ended(first)).result == attrs.evolve(told, replayed=False)
+        assert (await shop.tree.balance()).posted == 10
+
+
+async def test_what_was_refused_is_put_off_again(autojump_clock: MockClock) -> None:
+    """By now there may be such a customer."""
+    async with open_shop("ann") as shop:
+        shop.faults.away = True
+        earn = earning(10)
+        (first,) = await shop.defer(earn, customer="bob")
+        assert isinstance(first, Deferral)
+        await shop.come_back()
+        assert isinstance((await shop.ended(first)).result, Refusal)
+        shop.faults.away = True
+        (again,) = await shop.defer(earn, customer="bob")
+        assert isinstance(again, Deferral)
+        assert (again.status, again == first) == (DeferralStatus.QUEUED, False)
+
+
 async def test_its_notice_says_when_nobody_has_to_ask(autojump_clock: MockClock) -> None:
     async with open_shop("ann") as shop:
         seen = [await shop.notice()]
@@ -207,7 +243,7 @@ async def test_the_same_request_several_times_at_once_is_put_off_once(
     async with open_shop("ann") as shop:
         shop.faults.away = True
         earn = earning(10)
-        answers: list[Deferral | Refusal] = []
+        answers: list[Deferral | Receipt | Refusal] = []
 
         async def ask() -> None:
             answers.extend(await shop.defer(earn, earn))

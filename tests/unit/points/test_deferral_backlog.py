@@ -3,11 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from math import inf
 
+import attrs
+
 from actors.points.deferral_backlog import PER_ACCOUNT, RECENT, ROUND, Backlog, Waiting
 from actors.points.deferral_messages import Deferral, DeferralStatus
 from actors.points.deferral_records import DeferredRecord, decode_record, encode_record
 from actors.points.deferral_replay import as_promised, clock_stepped_back
-from actors.points.messages import AccountKey, Earn
+from actors.points.messages import AccountKey, Balance, Earn, Receipt
 from actors.vocabulary import KEY_REUSED, Idempotency, Refusal, RefusalKind
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -24,10 +26,17 @@ def record(number: int, customer: str = "ann", **earn: object) -> DeferredRecord
     )
 
 
+def receipt_of(kept: DeferredRecord) -> Receipt:
+    amount = kept.earn.amount
+    nothing = Balance(posted=0, held=0, available=0, pending=0)
+    return Receipt(f"txn_{amount}", kept.customer_id, 1, "earn", amount, nothing, NOON)
+
+
 def end(backlog: Backlog, waiting: Waiting) -> None:
     kept = waiting.record
     status = DeferralStatus.APPLIED
-    backlog.finish(waiting, Deferral(kept.deferral_id, "ann", status, kept.deferred_at, NOON))
+    deferral = Deferral(kept.deferral_id, "ann", status, kept.deferred_at, NOON, receipt_of(kept))
+    backlog.finish(waiting, deferral)
 
 
 def numbers(groups: list[list[Waiting]]) -> list[list[int]]:
@@ -127,6 +136,10 @@ def test_keys_are_found_while_they_wait_and_only_by_their_own_request() -> None:
     ((waiting,),) = backlog.ready(0)
     end(backlog, waiting)
     assert backlog.find("shop", Idempotency("key-1", "print")) is None
+    receipt = attrs.evolve(receipt_of(record(1)), replayed=True)
+    assert backlog.applied("shop", Idempotency("key-1", "print")) == receipt
+    assert backlog.applied("shop", Idempotency("key-1", "another")) == KEY_REUSED
+    assert backlog.applied("rival", Idempotency("key-1", "print")) is None
     ended = backlog.get("shop", "def_1")
     assert ended is not None
     assert ended.status is DeferralStatus.APPLIED
@@ -139,7 +152,9 @@ def test_outcomes_in_memory_are_bounded() -> None:
         ((waiting,),) = backlog.ready(0)
         end(backlog, waiting)
     assert backlog.get("shop", "def_1") is None
+    assert backlog.applied("shop", Idempotency("key-1", "print")) is None
     assert backlog.get("shop", "def_2") is not None
+    assert backlog.applied("shop", Idempotency("key-2", "print")) is not None
 
 
 def test_points_count_from_when_they_were_promised() -> None:
