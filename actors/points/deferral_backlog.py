@@ -4,11 +4,11 @@ from collections import deque
 from datetime import datetime
 from itertools import islice
 from math import inf
-from typing import TypeVar
 
 import attrs
 
 from actors.points.deferral_messages import Deferral
+from actors.points.deferral_receipts import Receipts
 from actors.points.deferral_records import DeferredRecord, queued
 from actors.points.messages import AccountKey, Receipt
 from actors.vocabulary import KEY_REUSED, Idempotency, Refusal
@@ -22,8 +22,6 @@ PER_ACCOUNT = 64
 RECENT = 4_096
 """Outcomes kept in memory, to be told while the database is away again."""
 
-Found = TypeVar("Found")
-
 
 @attrs.define(eq=False)
 class Waiting:
@@ -32,14 +30,6 @@ class Waiting:
     sequence: int
     record: DeferredRecord
     attempts: int = 0
-
-
-@attrs.frozen(eq=False)
-class Ended:
-    """What became of an earning lately."""
-
-    record: DeferredRecord
-    deferral: Deferral
 
 
 @attrs.define(eq=False)
@@ -60,8 +50,8 @@ class Backlog:
         self._lines: dict[AccountKey, Line] = {}
         self._by_key: dict[tuple[str, str], Waiting] = {}
         self._by_id: dict[tuple[str, str], Waiting] = {}
-        self._recent: dict[tuple[str, str], Ended] = {}
-        self._recent_by_key: dict[tuple[str, str], Ended] = {}
+        self._recent: dict[tuple[str, str], Deferral] = {}
+        self.receipts = Receipts()
         self._unfinished: dict[int, Waiting] = {}
         self._arrived = acknowledged
         self._early: set[int] = set()
@@ -110,23 +100,12 @@ class Backlog:
             return KEY_REUSED
         return queued(waiting.record).deferral
 
-    def applied(self, merchant_id: str, idempotency: Idempotency) -> Receipt | Refusal | None:
-        """The receipt of what was applied lately under a key, unless it belongs to another request.
-        What was refused may be asked for anew."""
-        ended = self._recent_by_key.get((merchant_id, idempotency.key))
-        if ended is None or not isinstance(ended.deferral.result, Receipt):
-            return None
-        if ended.record.earn.idempotency.fingerprint != idempotency.fingerprint:
-            return KEY_REUSED
-        return attrs.evolve(ended.deferral.result, replayed=True)
-
     def get(self, merchant_id: str, deferral_id: str) -> Deferral | None:
         """What waits under an id, or came to its end lately."""
         waiting = self._by_id.get((merchant_id, deferral_id))
         if waiting is not None:
             return queued(waiting.record).deferral
-        ended = self._recent.get((merchant_id, deferral_id))
-        return ended.deferral if ended is not None else None
+        return self._recent.get((merchant_id, deferral_id))
 
     def ready(self, now: float) -> list[list[Waiting]]:
         """The next to be replayed, by account. Accounts take turns."""
@@ -165,18 +144,14 @@ class Backlog:
         line.careful = max(0, line.careful - 1)
         if not line.waiting:
             del self._lines[record.account]
-        self._keep(Ended(record, deferral))
-
-    def _keep(self, ended: Ended) -> None:
-        record = ended.record
-        self._recent[record.merchant_id, record.deferral_id] = ended
-        self._recent_by_key[record.merchant_id, record.earn.idempotency.key] = ended
+        self._recent[record.merchant_id, record.deferral_id] = deferral
         for key in list(islice(self._recent, max(0, len(self._recent) - RECENT))):
-            gone = self._recent.pop(key)
-            _forget(self._recent_by_key, (key[0], gone.record.earn.idempotency.key), gone)
+            del self._recent[key]
+        if isinstance(deferral.result, Receipt) and deferral.finished_at is not None:
+            key_of = record.earn.idempotency
+            self.receipts.keep(record.merchant_id, key_of, deferral.result, deferral.finished_at)
 
 
-def _forget(index: dict[tuple[str, str], Found], key: tuple[str, str], found: Found) -> None:
-    """Unless something else is found there by now."""
-    if index.get(key) is found:
+def _forget(index: dict[tuple[str, str], Waiting], key: tuple[str, str], waiting: Waiting) -> None:
+    if index.get(key) is waiting:
         del index[key]

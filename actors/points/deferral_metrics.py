@@ -10,8 +10,8 @@ from runtime.telemetry import PREFIX
 
 
 class DeferralMetrics:
-    """Outcomes: `queued` and `rejected` when they are handed in; later `applied`, `refused` and
-    `dead`, and `unreadable` of what the disk has spoilt."""
+    """Outcomes: `queued` and `rejected` when they are handed in, `repeated` of what was applied
+    before; later `applied`, `refused` and `dead`, and `unreadable` of what the disk has spoilt."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._total = Counter(

@@ -22,6 +22,7 @@ from actors.points.deferral_messages import (
     NothingDeferred,
 )
 from actors.points.deferral_metrics import deferral_metrics
+from actors.points.deferral_receipts import KEPT
 from actors.points.deferral_records import DeferredRecord, decode_record, encode_record
 from actors.points.deferral_replay import Replayer
 from actors.points.messages import Receipt
@@ -248,9 +249,14 @@ class Deferrals(Actor):
     ) -> Answered | DeferredRecord:
         """What can be said at once, or the record to be written."""
         idempotency = earning.earn.idempotency
-        found = backlog.find(merchant_id, idempotency) or backlog.applied(merchant_id, idempotency)
+        found = backlog.find(merchant_id, idempotency)
         if found is not None:
             return found
+        applied = backlog.receipts.find(merchant_id, idempotency)
+        if isinstance(applied, Receipt):
+            self._metrics.count("repeated")
+        if applied is not None:
+            return applied
         same = fresh.get(idempotency.key)
         if same is not None:
             same_request = same.earn.idempotency.fingerprint == idempotency.fingerprint
@@ -301,6 +307,8 @@ class Deferrals(Actor):
     # Retention and metrics
 
     async def _prune(self) -> None:
+        if self._open is not None:
+            self._open.backlog.receipts.forget(self.system.clock.now() - KEPT)
         before = self.system.clock.now() - RETENTION
         try:
             for _ in range(PRUNE_BATCHES):

@@ -200,6 +200,7 @@ async def test_what_was_applied_is_not_put_off_again(autojump_clock: MockClock) 
         assert shop.disk.records == []
         assert other == KEY_REUSED
         assert isinstance(told, Receipt)
+        assert shop.metric("points_deferred_total", outcome="repeated") == 1
         await shop.come_back()
         assert (await shop.tree.apply(earn))[0] == told
         assert (await shop.ended(first)).result == attrs.evolve(told, replayed=False)

@@ -4,9 +4,11 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 
 import attrs
+import pytest
 
 from actors.points.deferral_backlog import PER_ACCOUNT, RECENT, ROUND, Backlog, Waiting
 from actors.points.deferral_messages import Deferral, DeferralStatus
+from actors.points.deferral_receipts import KEPT, Receipts
 from actors.points.deferral_records import DeferredRecord, decode_record, encode_record
 from actors.points.deferral_replay import as_promised, clock_stepped_back
 from actors.points.messages import AccountKey, Balance, Earn, Receipt
@@ -137,9 +139,9 @@ def test_keys_are_found_while_they_wait_and_only_by_their_own_request() -> None:
     end(backlog, waiting)
     assert backlog.find("shop", Idempotency("key-1", "print")) is None
     receipt = attrs.evolve(receipt_of(record(1)), replayed=True)
-    assert backlog.applied("shop", Idempotency("key-1", "print")) == receipt
-    assert backlog.applied("shop", Idempotency("key-1", "another")) == KEY_REUSED
-    assert backlog.applied("rival", Idempotency("key-1", "print")) is None
+    assert backlog.receipts.find("shop", Idempotency("key-1", "print")) == receipt
+    assert backlog.receipts.find("shop", Idempotency("key-1", "another")) == KEY_REUSED
+    assert backlog.receipts.find("rival", Idempotency("key-1", "print")) is None
     ended = backlog.get("shop", "def_1")
     assert ended is not None
     assert ended.status is DeferralStatus.APPLIED
@@ -152,9 +154,44 @@ def test_outcomes_in_memory_are_bounded() -> None:
         ((waiting,),) = backlog.ready(0)
         end(backlog, waiting)
     assert backlog.get("shop", "def_1") is None
-    assert backlog.applied("shop", Idempotency("key-1", "print")) is None
     assert backlog.get("shop", "def_2") is not None
-    assert backlog.applied("shop", Idempotency("key-2", "print")) is not None
+
+
+def test_receipts_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.points.deferral_receipts.RECEIPTS_MAX", 3)
+    receipts, kept = Receipts(), [record(number) for number in range(5)]
+    for each in (*kept[:3], kept[0], kept[3]):
+        receipts.keep("shop", each.earn.idempotency, receipt_of(each), NOON)
+    assert len(receipts) == 3
+    found = [receipts.find("shop", each.earn.idempotency) is not None for each in kept]
+    assert found == [True, False, True, True, False]
+
+
+def test_receipts_are_forgotten_in_time() -> None:
+    receipts = Receipts()
+    for number in range(4):
+        kept = record(number)
+        at = NOON + timedelta(minutes=number)
+        receipts.keep("shop", kept.earn.idempotency, receipt_of(kept), at)
+    receipts.forget(NOON + timedelta(minutes=2))
+    found = [receipts.find("shop", Idempotency(f"key-{n}", "print")) for n in range(4)]
+    assert [each is not None for each in found] == [False, False, True, True]
+    receipts.forget(NOON + KEPT)
+    assert len(receipts) == 0
+
+
+def test_what_was_refused_leaves_no_receipt_and_what_is_applied_then_does() -> None:
+    backlog = Backlog(0)
+    key = record(1).earn.idempotency
+    refusal = Refusal(RefusalKind.NOT_FOUND, "customer_unknown", "nobody")
+    for sequence, result in ((1, refusal), (2, receipt_of(record(1)))):
+        assert backlog.receipts.find("shop", key) is None
+        backlog.add(sequence, attrs.evolve(record(1), deferral_id=f"def_{sequence}"))
+        ((waiting,),) = backlog.ready(0)
+        status = DeferralStatus.APPLIED if sequence == 2 else DeferralStatus.REFUSED
+        ended = Deferral(f"def_{sequence}", "ann", status, NOON, NOON, result)
+        backlog.finish(waiting, ended)
+    assert backlog.receipts.find("shop", key) is not None
 
 
 def test_points_count_from_when_they_were_promised() -> None:
