@@ -36,11 +36,12 @@ class Spent:
 @contextmanager
 def measured() -> Iterator[Spent]:
     """What the block takes. Work that lasts for tens of milliseconds is measured best."""
-    spent, before = Spent(), slowness()
-    began = time.process_time()
-    yield spent
-    took = time.process_time() - began
-    spent.s = took / ((before + slowness()) / 2)
+    spent = Spent()
+    with noticed() as others:
+        began = time.process_time()
+        yield spent
+        took = time.process_time() - began
+    spent.s = took / others.slowness
 
 
 async def each_s(work: Callable[[], Awaitable[object]], count: int) -> float:
