@@ -34,9 +34,9 @@ from runtime.cache import CacheHandle, open_cache
 from runtime.policies import Pipeline, Policies
 from runtime.ports import Ports, system_ports
 from runtime.storage import (
+    AnyEntry,
     ConstraintViolation,
     DatabaseHandle,
-    Entry,
     StorageError,
     StorageUnavailable,
 )
@@ -64,7 +64,7 @@ class WatchedHandle(DatabaseHandle):
         super().__init__(pipeline)
         self.failure: StorageError | None = None
 
-    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
+    async def append(self, entries: Sequence[AnyEntry], *, synchronous: bool = True) -> None:
         try:
             await super().append(entries, synchronous=synchronous)
         except (ConstraintViolation, StorageUnavailable):

@@ -25,10 +25,10 @@ from runtime.ownership import Ownership, Tenure
 from runtime.parking import monotonic
 from runtime.storage import (
     TAKEN_OVER,
+    AnyEntry,
     CommitUnknown,
     ConstraintViolation,
     Database,
-    Entry,
     StorageError,
     StorageFull,
     StorageUnavailable,
@@ -99,7 +99,7 @@ class Append(Call[Rejected | None]):
     and its writer has to go on from what the database says. What `publishes` is synchronous.
     """
 
-    entry: Entry
+    entry: AnyEntry
     publishes: bool = False
     in_background: bool = False
     synchronous: bool = True
@@ -133,7 +133,7 @@ class Doubt:
     its `batch` who have waited long enough wait no more."""
 
     batch: Sequence[Envelope]
-    entries: Sequence[Entry]
+    entries: Sequence[AnyEntry]
     number: int
     since: float
 
@@ -288,7 +288,7 @@ class Journal(Actor):
             self.timers.cancel("sync")
             self._done([waits for waits in self._unsynced.take(through) if waits is not None])
 
-    def _nudge_concerned(self, entries: Iterable[Entry]) -> None:
+    def _nudge_concerned(self, entries: Iterable[AnyEntry]) -> None:
         """Whom rows that are committed now concern."""
         concerned = {write.statement.concerns for entry in entries for write in entry}
         for name in sorted(filter(None, concerned)):
@@ -303,7 +303,7 @@ class Journal(Actor):
         else:
             self._refuse(batch, TakenOver(TAKEN_OVER))
 
-    async def _append(self, tenure: Tenure, entries: Sequence[Entry], synchronous: bool) -> None:
+    async def _append(self, tenure: Tenure, entries: Sequence[AnyEntry], synchronous: bool) -> None:
         count = commit_write(tenure.partition, tenure.epoch, tenure.commits + 1)
         counted = [(count, *entries[0]), *entries[1:]]
         await self._database.append(counted, synchronous=synchronous)

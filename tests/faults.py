@@ -11,10 +11,10 @@ import trio
 
 from runtime import ActorError, RestartChild, TerminateChild
 from runtime.storage import (
+    AnyEntry,
     Database,
     DatabaseHandle,
     Dialect,
-    Entry,
     Row,
     StorageError,
     StorageFull,
@@ -129,12 +129,12 @@ class FaultyDatabase:
         self._faults.check_reachable()
         await self._database.transact(statements)
 
-    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
+    async def append(self, entries: Sequence[AnyEntry], *, synchronous: bool = True) -> None:
         """Not cancelled half way, as the port says."""
         with trio.CancelScope(shield=True):
             await self._append(entries, synchronous)
 
-    async def _append(self, entries: Sequence[Entry], synchronous: bool) -> None:
+    async def _append(self, entries: Sequence[AnyEntry], synchronous: bool) -> None:
         faults = self._faults
         await trio.sleep(COMMIT_S * faults.random.random())
         faults.check_reachable()

@@ -5,7 +5,7 @@ of the database for it. So rows are made ready as if each told of somebody new, 
 anywhere; where all of them are new, what was made ready is written as it is.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from datetime import datetime
 from random import Random
 from typing import Any, Final
@@ -26,7 +26,7 @@ from actors.core.messages import CustomerData, ImportKind, ImportStep, RowError,
 from actors.core.upserts import checked, named_after
 from actors.vocabulary import Refusal
 from runtime import Call
-from runtime.storage import Entry, Write
+from runtime.storage import AnyEntry, Packed, Statement, Write
 
 ROWS_A_STEP: Final = 32
 """A transaction of so many rows takes two to three milliseconds, which others may wait for."""
@@ -41,21 +41,38 @@ STATEMENTS: Final = (INSERT_CUSTOMER, PUT_CONTACT, INSERT_EXTERNAL_ID, INSERT_CO
 ORIGIN: Final = "import"
 
 _decode_customers = msgspec.msgpack.Decoder(tuple[CustomerData, ...]).decode
+_decode_claims = msgspec.msgpack.Decoder(tuple[Claim, ...]).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
 @attrs.frozen
 class AsNew:
     """Customers, each as it is written where neither its id nor any of its `claims` is anybody's.
-    A row of `rows` begins with the place of its statement in `STATEMENTS`."""
+    Both claims and rows stay packed until somebody needs them: mostly only the store does. `rows`
+    are those of each statement, with its place in `STATEMENTS` and how many they are."""
 
     ids: tuple[str, ...]
-    claims: tuple[Claim, ...] = attrs.field(repr=False)
-    rows: tuple[tuple[int, tuple[Any, ...]], ...] = attrs.field(repr=False)
+    told_claims: msgspec.Raw = attrs.field(repr=False)
+    rows: tuple[tuple[int, int, bytes], ...] = attrs.field(repr=False)
+
+    @staticmethod
+    def of(ids: Sequence[str], claims: Sequence[Claim], writes: Iterable[Write]) -> "AsNew":
+        rows_of: dict[Statement, list[tuple[Any, ...]]] = {each: [] for each in STATEMENTS}
+        for write in writes:
+            rows_of[write.statement].append(write.row)
+        packed = [Packed.of(statement, rows) for statement, rows in rows_of.items() if rows]
+        rows = tuple(
+            (STATEMENTS.index(each.statement), each.rows_count, each.packed) for each in packed
+        )
+        return AsNew(tuple(ids), msgspec.Raw(_encode(claims)), rows)
 
     @property
-    def writes(self) -> Entry:
-        return tuple(Write(STATEMENTS[place], row) for place, row in self.rows)
+    def claims(self) -> tuple[Claim, ...]:
+        return _decode_claims(self.told_claims)
+
+    @property
+    def writes(self) -> AnyEntry:
+        return tuple(Packed(STATEMENTS[place], count, rows) for place, count, rows in self.rows)
 
 
 @attrs.frozen
@@ -146,7 +163,7 @@ class Preparation:
         changer = Changer(self._seal, {}, self.now, ORIGIN)
         ids: list[str] = []
         claims: list[Claim] = []
-        rows: list[tuple[int, tuple[Any, ...]]] = []
+        writes: list[Write] = []
         for data in customers:
             asked = checked(self.vault, self.merchant_id, data, {})
             customer_id = data.customer_id or named_after(data)
@@ -157,9 +174,9 @@ class Preparation:
                 return None
             ids.append(customer_id)
             claims += asked.wish.claims
-            rows += ((STATEMENTS.index(write.statement), write.row) for write in change.writes)
+            writes += change.writes
             yield
-        return AsNew(tuple(ids), tuple(claims), tuple(rows))
+        return AsNew.of(ids, claims, writes)
 
     def _seal(self, merchant_id: str, purpose: str, text: str) -> Sealed:
         return self.vault.seal(merchant_id, purpose, text, self.random)

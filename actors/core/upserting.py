@@ -17,7 +17,7 @@ from actors.core.upserts import Asked, Deciding, Result, all_checked, claims, fo
 from actors.vocabulary import Refusal, RefusalKind
 from runtime.foreground import Turns
 from runtime.journal import Append, Rejected
-from runtime.storage import Entry, Superseded
+from runtime.storage import AnyEntry, Superseded
 from runtime.system import ActorSystem
 
 TRIES = 2
@@ -53,7 +53,7 @@ class Outcome(NamedTuple):
     """What becomes of a piece: its results, what is to be written, and whom it changes."""
 
     results: list[Result]
-    writes: Entry
+    writes: AnyEntry
     changed: Sequence[str]
 
 
@@ -63,7 +63,7 @@ class Decided:
 
     piece: Piece
     results: list[Result]
-    entry: Entry
+    entry: AnyEntry
     changed: Sequence[str]
 
 
@@ -182,8 +182,8 @@ class Upserting:
         return decided
 
     def _entry(
-        self, step: ImportStep | None, writes: Entry, results: Sequence[Result], errors: int
-    ) -> Entry:
+        self, step: ImportStep | None, writes: AnyEntry, results: Sequence[Result], errors: int
+    ) -> AnyEntry:
         """`errors` are those of the steps before this one."""
         written = () if self.dry_run else writes
         if step is None:

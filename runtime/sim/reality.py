@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from runtime.storage import Entry, Row
+from runtime.storage import AnyEntry, Row
 from runtime.storage.port import Query
 from runtime.storage.sqlite import SqliteDatabase, open_sqlite_memory
 from runtime.storage.sqlite_templates import Copy, Schema
@@ -54,7 +54,7 @@ class Reality:
         await self._database.transact(statements)
         self._sync()
 
-    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
+    async def append(self, entries: Sequence[AnyEntry], *, synchronous: bool = True) -> None:
         if synchronous:
             await self._database.append(entries)
             self._sync()

@@ -17,6 +17,7 @@ from runtime.sim.life import Life
 from runtime.sim.reality import EMPTY, Reality
 from runtime.sim.trace import Trace
 from runtime.storage import (
+    AnyEntry,
     CommitUnknown,
     ConstraintViolation,
     Database,
@@ -26,6 +27,7 @@ from runtime.storage import (
     StorageError,
     StorageFull,
     StorageUnavailable,
+    unpacked,
 )
 from runtime.storage.deadlines import until_deadline
 from runtime.storage.notices import Notices
@@ -202,12 +204,14 @@ class SimulatedDatabase:
 
         await self._write(apply)
 
-    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
+    async def append(self, entries: Sequence[AnyEntry], *, synchronous: bool = True) -> None:
+        plain = [unpacked(entry) for entry in entries]
+
         async def apply() -> None:
-            await self._store.apply(entries, self._life.name, synchronous=synchronous)
+            await self._store.apply(plain, self._life.name, synchronous=synchronous)
 
         def apply_later() -> None:
-            self._store.apply_later(entries, self._life.name, synchronous)
+            self._store.apply_later(plain, self._life.name, synchronous)
 
         await self._write(apply, apply_later)
 

@@ -16,13 +16,16 @@ from runtime.storage.handle import DatabaseHandle
 from runtime.storage.opening import open_database
 from runtime.storage.port import (
     AcrossMerchants,
+    AnyEntry,
     Database,
     Dialect,
     Entry,
+    Packed,
     Query,
     Row,
     Statement,
     Write,
+    unpacked,
 )
 from runtime.storage.schema import RUNTIME_MIGRATIONS, Migrations, migrate, pending
 
@@ -30,6 +33,7 @@ __all__ = [
     "RUNTIME_MIGRATIONS",
     "TAKEN_OVER",
     "AcrossMerchants",
+    "AnyEntry",
     "CommitUnknown",
     "ConstraintViolation",
     "Database",
@@ -38,6 +42,7 @@ __all__ = [
     "Entry",
     "MigrationError",
     "Migrations",
+    "Packed",
     "Query",
     "Row",
     "Statement",
@@ -51,4 +56,5 @@ __all__ = [
     "migrate",
     "open_database",
     "pending",
+    "unpacked",
 ]

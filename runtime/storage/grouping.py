@@ -3,19 +3,22 @@
 from collections.abc import Sequence
 from typing import Any
 
-from runtime.storage.port import Entry, Statement
+from runtime.storage.port import AnyEntry, Statement, Write
 
 Group = tuple[Statement, list[tuple[Any, ...]]]
 """A statement, and all rows that are written with it."""
 
 
-def grouped(entries: Sequence[Entry]) -> list[Group]:
+def grouped(entries: Sequence[AnyEntry]) -> list[Group]:
     """The rows by statement, statements in the order of their ranks and names."""
     rows_of: dict[Statement, list[tuple[Any, ...]]] = {}
     for entry in entries:
-        for statement, row in entry:
-            rows = rows_of.get(statement)
+        for write in entry:
+            rows = rows_of.get(write.statement)
             if rows is None:
-                rows = rows_of[statement] = []
-            rows.append(row)
+                rows = rows_of[write.statement] = []
+            if isinstance(write, Write):
+                rows.append(write.row)
+            else:
+                rows += write.rows
     return sorted(rows_of.items(), key=lambda group: (group[0].rank, group[0].name))

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from operator import methodcaller
 from typing import Any, Protocol, TypeAlias
 
-from runtime.storage.port import ANNOUNCED_S, Entry, Query, Row
+from runtime.storage.port import ANNOUNCED_S, AnyEntry, Query, Row
 
 Operation: TypeAlias = Callable[[Any], Awaitable[Any]]
 """Of a `Database`."""
@@ -49,7 +49,7 @@ class Guarded:
     async def transact(self, statements: Sequence[Query]) -> None:
         await self._through(methodcaller("transact", statements))
 
-    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
+    async def append(self, entries: Sequence[AnyEntry], *, synchronous: bool = True) -> None:
         """On a connection of its own: readers cannot hold it up, nor it them."""
         writing = methodcaller("append", entries, synchronous=synchronous)
         await self._through(writing, counted=False)

@@ -14,7 +14,7 @@ import trio
 from runtime.parking import monotonic
 from runtime.storage.errors import CommitUnknown, ConstraintViolation, StorageUnavailable
 from runtime.storage.metrics import DatabaseMetrics
-from runtime.storage.port import ANNOUNCED_S, Database, Dialect, Entry, Query, Row
+from runtime.storage.port import ANNOUNCED_S, AnyEntry, Database, Dialect, Query, Row
 from runtime.tracing import SpanKind, Tracing, span
 
 STATEMENT_MAX = 300
@@ -63,7 +63,7 @@ class MeasuredDatabase:
         with self._measured("transact", statements[0][0] if statements else ""):
             await self._database.transact(statements)
 
-    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
+    async def append(self, entries: Sequence[AnyEntry], *, synchronous: bool = True) -> None:
         with self._measured("append", f"{len(entries)} entries"):
             await self._database.append(entries, synchronous=synchronous)
 

@@ -26,9 +26,9 @@ from runtime.storage.port import (
     ANNOUNCED_S,
     APPLICATION_ROLE,
     AcrossMerchants,
+    AnyEntry,
     Database,
     Dialect,
-    Entry,
     Query,
     Row,
 )
@@ -128,7 +128,7 @@ class PostgresDatabase:
     async def transact(self, statements: Sequence[Query]) -> None:
         await self._write(self._pool, whom_all(statements), Session.transact, statements)
 
-    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
+    async def append(self, entries: Sequence[AnyEntry], *, synchronous: bool = True) -> None:
         groups = grouped(entries)
         merchants = merchants_of(groups)
         await self._write(self._appending, merchants, Session.append, groups, synchronous)

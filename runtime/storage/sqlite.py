@@ -20,7 +20,7 @@ from runtime.storage.grouping import Group, grouped
 from runtime.storage.lockfile import LockFile
 from runtime.storage.notices import Notices
 from runtime.storage.policies import DEPENDENCY
-from runtime.storage.port import ANNOUNCED_S, Database, Dialect, Entry, Query, Row
+from runtime.storage.port import ANNOUNCED_S, AnyEntry, Database, Dialect, Query, Row
 from runtime.storage.sqlite_checkpoints import LOG_BYTES_KEPT, LOG_PAGES_MAX, Checkpoints
 from runtime.storage.sqlite_values import register, sqlite_sql
 
@@ -107,7 +107,7 @@ class SqliteDatabase:
     async def transact(self, statements: Sequence[Query]) -> None:
         await self._write(_transact, [(sqlite_sql(sql), values) for sql, values in statements])
 
-    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
+    async def append(self, entries: Sequence[AnyEntry], *, synchronous: bool = True) -> None:
         await self._write(_append, grouped(entries), synchronous=synchronous)
 
     def listen(self, channel: str) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[str]]:

@@ -4,7 +4,9 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from random import Random
+from typing import Any
 
+import attrs
 import pytest
 import trio
 
@@ -16,12 +18,14 @@ from runtime.storage import (
     ConstraintViolation,
     Database,
     Dialect,
+    Packed,
     Statement,
     StorageError,
     Superseded,
     Write,
     migrate,
     open_database,
+    unpacked,
 )
 
 TABLE = (
@@ -121,6 +125,26 @@ async def test_an_append_that_is_not_synchronous_is_one_all_the_same(things: Dat
     await things.append([(thing(3, parent=1), *again)], synchronous=False)
     await things.append([(thing(4),)])
     assert await ids(things) == [1, 2, 3, 4]
+
+
+async def test_packed_rows_are_written_as_if_they_were_not_packed(things: Database) -> None:
+    late = attrs.evolve(INSERT, name="things.late", rank=15)
+    child = Write(late, ("m", 4, MOMENT, {"n": [4, None]}, False, 3))
+    plain = (thing(1), child, thing(2), thing(3))
+    packed = (thing(1), Packed.of(late, [child.row]), Packed.of(INSERT, rows_of(2, 3)))
+    assert unpacked(packed) == (thing(1), child, thing(2), thing(3))
+    await things.append([packed], synchronous=False)
+    written = [tuple(row) for row in await things.fetch("SELECT * FROM things ORDER BY id")]
+    assert sorted(written) == sorted(write.row for write in plain)
+    with pytest.raises(ConstraintViolation):
+        await things.append([(thing(5), Packed.of(INSERT, rows_of(6, 1)))])
+    with pytest.raises(Superseded):
+        await things.append([(thing(5), Packed.of(EXACT_TOUCH, [("m", 99, True)]))])
+    assert await ids(things) == [1, 2, 3, 4]
+
+
+def rows_of(*numbers: int) -> list[tuple[Any, ...]]:
+    return [thing(number).row for number in numbers]
 
 
 async def test_one_broken_constraint_undoes_the_whole_append(things: Database) -> None:

@@ -16,12 +16,14 @@ import trio.testing
 
 from actors.core import preparers
 from actors.core.cipher import DataKeys, Sealed, Vault, generated_keys, with_next_version
+from actors.core.customer_queries import PUT_CONTACT
 from actors.core.prepare_worker import request_of, steps_of
 from actors.core.preparers import PREPARING, Preparers
 from actors.core.preparing import Preparation, PreparedStep, PrepareRows
 from runtime import ActorSystem, ChildSpec, Supervisor
 from runtime.process_workers import worker_environment
 from runtime.processes import WorkerProcess
+from runtime.storage import unpacked
 from tests.integration.gateway.helpers import eventually
 from tests.integration.worker_processes import PATIENCE_S, ended, note_starts
 
@@ -91,9 +93,9 @@ def unsealed(vault: Vault, steps: tuple[PreparedStep, ...]) -> list[object]:
     for step in steps:
         assert step.new is not None
         shown += [step.new.ids, step.new.claims, step.customers, step.lines, step.errors]
-        for place, row in step.new.rows:
+        for statement, row in unpacked(step.new.writes):
             values = list(row)
-            if place == 1:
+            if statement is PUT_CONTACT:
                 sealed = Sealed(row[3], row[4])
                 values[3] = vault.open(MERCHANT, row[2], sealed)
             shown.append(values)
@@ -140,7 +142,8 @@ async def test_another_key_seals_from_the_next_rows_on(
         vault.replace(with_next_version(first))
         steps = await prepared(system)
     assert unsealed(vault, steps) == unsealed(vault, here(vault))
-    sealed = [row for step in steps if step.new for place, row in step.new.rows if place == 1]
+    written = [write for step in steps if step.new for write in unpacked(step.new.writes)]
+    sealed = [row for statement, row in written if statement is PUT_CONTACT]
     assert {version for *_, version, _ in sealed} == {2}
     assert len(done_here) == 1
 

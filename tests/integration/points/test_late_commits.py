@@ -24,7 +24,7 @@ from actors.points.messages import Apply, Earn, Redeem, Reverse
 from actors.points.queries import SELECT_ACCOUNTS, with_ids
 from actors.vocabulary import Refusal
 from runtime import AskTimeout
-from runtime.storage import Database, DatabaseHandle, Entry, Row
+from runtime.storage import AnyEntry, Database, DatabaseHandle, Row
 from runtime.storage.port import Query
 from tests.faults import restart
 from tests.trees import MERCHANT, Tree, key, order, running_tree
@@ -51,7 +51,7 @@ class Held:
         await trio.sleep(1)
         self.release()
 
-    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
+    async def append(self, entries: Sequence[AnyEntry], *, synchronous: bool = True) -> None:
         with trio.CancelScope(shield=True):
             if self.holding:
                 await self._released.wait()

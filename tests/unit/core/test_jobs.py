@@ -38,7 +38,7 @@ from actors.core.records import order_entry
 from runtime.foreground import PATIENCE_S
 from runtime.jobs import Job, JobState, RetryAfter
 from runtime.journal import JOURNAL, Append
-from runtime.storage import AcrossMerchants, Database, DatabaseHandle, Entry
+from runtime.storage import AcrossMerchants, AnyEntry, Database, DatabaseHandle, Entry
 from tests.stores import patient, patient_pipeline
 from tests.trees import MERCHANT, START, Tree, data_keys, order, running_tree
 from tests.virtual import run_virtually
@@ -196,7 +196,7 @@ class Unpowered:
         self._unsynced = 0
         self.cuts = cuts
 
-    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
+    async def append(self, entries: Sequence[AnyEntry], *, synchronous: bool = True) -> None:
         if not synchronous:
             self._writer.execute("SAVEPOINT unsynced")
             self._unsynced += 1

@@ -15,9 +15,9 @@ from runtime.outbox_relay import OutboxRelay
 from runtime.ownership import Ownership
 from runtime.storage import (
     RUNTIME_MIGRATIONS,
+    AnyEntry,
     Database,
     DatabaseHandle,
-    Entry,
     Row,
     Write,
     migrate,
@@ -99,7 +99,7 @@ class Watched(DatabaseHandle):
         self.reads += 1
         return await super().fetch_many(queries)
 
-    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
+    async def append(self, entries: Sequence[AnyEntry], *, synchronous: bool = True) -> None:
         self.entries += len(entries)
         if self.failures:
             raise self.failures.pop()

@@ -26,7 +26,14 @@ from runtime.journal import JOURNAL, Append, Journal
 from runtime.outbox import DeadEvent, OutboxEvent
 from runtime.outbox_store import OutboxStore
 from runtime.ownership import Ownership
-from runtime.storage import RUNTIME_MIGRATIONS, DatabaseHandle, Entry, Write, migrate, open_database
+from runtime.storage import (
+    RUNTIME_MIGRATIONS,
+    AnyEntry,
+    DatabaseHandle,
+    Write,
+    migrate,
+    open_database,
+)
 from runtime.storage.inbox import find_seen
 from runtime.storage.outbox import outbox_write
 from runtime.storage.schema import pending
@@ -162,7 +169,7 @@ class Gated(DatabaseHandle):
 
     world: World | None = None
 
-    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
+    async def append(self, entries: Sequence[AnyEntry], *, synchronous: bool = True) -> None:
         if self.world is not None:
             await self.world.gate.wait()
         await super().append(entries, synchronous=synchronous)

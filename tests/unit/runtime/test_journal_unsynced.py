@@ -14,8 +14,8 @@ from runtime.journal import JOURNAL, Append, Journal, Rejected
 from runtime.sim.reality import Reality
 from runtime.storage import (
     RUNTIME_MIGRATIONS,
+    AnyEntry,
     CommitUnknown,
-    Entry,
     StorageError,
     StorageUnavailable,
 )
@@ -40,7 +40,7 @@ class Watched:
     failures: list[Exception] = attrs.field(factory=list)
     away: bool = False
 
-    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
+    async def append(self, entries: Sequence[AnyEntry], *, synchronous: bool = True) -> None:
         await trio.lowlevel.checkpoint()
         self._check()
         if self.failures:
