@@ -60,11 +60,11 @@ class Defer(Call[tuple[Deferral | Receipt | Refusal, ...]]):
 
 @attrs.frozen
 class FoundDeferrals:
-    """For each key that was asked for: the deferral that is queued under it, a refusal when that
-    belongs to another request, or None. `away`: the database did not answer just now, so that
-    there is no use in asking it."""
+    """For each key that was asked for: the deferral that is queued under it, the receipt where it
+    was applied lately, a refusal when either belongs to another request, or None. `away`: the
+    database did not answer just now, so that there is no use in asking it."""
 
-    by_key: tuple[Deferral | Refusal | None, ...]
+    by_key: tuple[Deferral | Receipt | Refusal | None, ...]
     away: bool
 
 
@@ -75,7 +75,7 @@ class NothingDeferred:
 
 @attrs.frozen
 class FindDeferrals(Call[FoundDeferrals]):
-    """To `DEFERRALS`: what is queued under these keys. Answered from memory."""
+    """To `DEFERRALS`: what is queued under these keys, or was. Answered from memory."""
 
     merchant_id: str
     keys: tuple[Idempotency, ...]

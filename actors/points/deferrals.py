@@ -29,7 +29,7 @@ from actors.points.messages import Receipt
 from actors.points.posting import Moment
 from actors.points.queries import DELETE_OLD_DEFERRALS
 from actors.points.state import empty
-from actors.vocabulary import KEY_REUSED, Refusal, RefusalKind
+from actors.vocabulary import KEY_REUSED, Idempotency, Refusal, RefusalKind
 from runtime import DEFERRED, Actor, Cast, Envelope
 from runtime.spool import Spool, SpoolError, SpoolFull
 from runtime.storage import Database, StorageError
@@ -197,8 +197,18 @@ class Deferrals(Actor):
         if self._open is None:
             return FoundDeferrals((None,) * len(message.keys), away=False)
         backlog = self._open.backlog
-        found = tuple(backlog.find(message.merchant_id, key) for key in message.keys)
+        found = tuple(self._known(backlog, message.merchant_id, key) for key in message.keys)
         return FoundDeferrals(found, self._open.replayer.away)
+
+    def _known(self, backlog: Backlog, merchant_id: str, key: Idempotency) -> Answered | None:
+        """What waits under a key, or was applied under it."""
+        found = backlog.find(merchant_id, key)
+        if found is not None:
+            return found
+        applied = backlog.receipts.find(merchant_id, key)
+        if isinstance(applied, Receipt):
+            self._metrics.count("repeated")
+        return applied
 
     def _defer(self, message: Defer) -> object:
         if self._writes >= WRITES_MAX:
@@ -249,14 +259,9 @@ class Deferrals(Actor):
     ) -> Answered | DeferredRecord:
         """What can be said at once, or the record to be written."""
         idempotency = earning.earn.idempotency
-        found = backlog.find(merchant_id, idempotency)
-        if found is not None:
-            return found
-        applied = backlog.receipts.find(merchant_id, idempotency)
-        if isinstance(applied, Receipt):
-            self._metrics.count("repeated")
-        if applied is not None:
-            return applied
+        known = self._known(backlog, merchant_id, idempotency)
+        if known is not None:
+            return known
         same = fresh.get(idempotency.key)
         if same is not None:
             same_request = same.earn.idempotency.fingerprint == idempotency.fingerprint

@@ -23,9 +23,9 @@ from gateway.deferring import (
     DeferralView,
     Queued,
     find_one,
+    known_answer,
     patience_s,
     put_off,
-    queued_answer,
     status,
     worth_putting_off,
 )
@@ -86,9 +86,9 @@ async def earn(request: ApiRequest) -> Answer:
     """An earning, put off while the database is away."""
     body: EarnBody = request.body
     mutation = body.mutation(request.key)
-    deferral, away = await find_one(request)
-    if deferral is not None:
-        return queued_answer(deferral)
+    known, away = await find_one(request)
+    if known is not None:
+        return known_answer(known)
     earning = DeferredEarn(body.customer_id, mutation)
     if away:
         return await put_off(request, earning, None)

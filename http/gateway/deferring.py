@@ -62,8 +62,11 @@ def queued(deferral: Deferral) -> Queued:
     return Queued("queued", deferral.deferral_id, url)
 
 
-def queued_answer(deferral: Deferral) -> Answer:
-    body = queued(deferral)
+def known_answer(known: Deferral | Receipt) -> Answer:
+    """Of an earning that was put off: where to ask what becomes of it, or what became of it."""
+    if isinstance(known, Receipt):
+        return answer(mutated(known), replayed=known.replayed)
+    body = queued(known)
     told = answer(body, 202)
     return Answer(told.body, 202, headers=(("location", body.status_url),))
 
@@ -82,7 +85,8 @@ def worth_putting_off(error: Exception) -> bool:
 
 
 async def find(request: ApiRequest, keys: Sequence[Idempotency]) -> FoundDeferrals:
-    """What is queued under these keys. Most of the time that is known without asking."""
+    """What is queued under these keys, or was. Most of the time nothing is, which is known without
+    asking."""
     if isinstance(request.notice(DEFERRALS), NothingDeferred):
         return FoundDeferrals((None,) * len(keys), away=False)
     question = FindDeferrals(request.merchant_id, tuple(keys))
@@ -92,16 +96,17 @@ async def find(request: ApiRequest, keys: Sequence[Idempotency]) -> FoundDeferra
         return FoundDeferrals((None,) * len(keys), away=False)
 
 
-async def find_one(request: ApiRequest) -> tuple[Deferral | None, bool]:
-    """What is queued under the request's key, and whether the database is known to be away.
+async def find_one(request: ApiRequest) -> tuple[Deferral | Receipt | None, bool]:
+    """What is queued under the request's key, or was applied under it lately, and whether the
+    database is known to be away.
 
     Raises `Problem` when the key belongs to another request.
     """
     found = await find(request, [request.key])
-    (deferral,) = found.by_key
-    if isinstance(deferral, Refusal):
-        raise problem_of_refusal(deferral)
-    return deferral, found.away
+    (known,) = found.by_key
+    if isinstance(known, Refusal):
+        raise problem_of_refusal(known)
+    return known, found.away
 
 
 async def put_off(request: ApiRequest, earning: DeferredEarn, error: Exception | None) -> Answer:
@@ -113,9 +118,7 @@ async def put_off(request: ApiRequest, earning: DeferredEarn, error: Exception |
         raise (error or failure) from None
     if isinstance(told, Refusal):
         raise problem_of_refusal(told)
-    if isinstance(told, Receipt):
-        return answer(mutated(told), replayed=told.replayed)
-    return queued_answer(told)
+    return known_answer(told)
 
 
 async def put_all_off(

@@ -158,7 +158,7 @@ async def apply_items(
 async def _queued_before(
     request: ApiRequest, items: Mapping[int, BatchItem]
 ) -> dict[int, ItemOutcome]:
-    """By position, what is queued under the keys of items."""
+    """By position, what is queued under the keys of items, or was."""
     keys = {
         at: item.mutation.idempotency
         for at, item in items.items()

@@ -1,6 +1,7 @@
 """Earnings that are promised while the database is away, and kept on the disk until it is back."""
 
 from collections import Counter
+from collections.abc import Collection
 from random import Random
 from typing import ClassVar
 
@@ -27,6 +28,8 @@ from supervisors.simulation.tree import TARGETS
 PATIENCE_S = 1.5
 FIND_TIMEOUT_S = 0.5
 PROMISE = "what was promised is there once"
+SAME = "who asks again is told the same"
+REPEATED = 0.3
 
 SELECT_REASONS = "SELECT reason, amount FROM points_transactions WHERE merchant_id = $1"
 SELECT_DEAD = "SELECT deferral_id FROM points_deferrals WHERE merchant_id = $1 AND status = $2"
@@ -43,32 +46,58 @@ class EarnOrDefer(Operation):
         return f"earn {self.amount} for {self.customer}, later if need be"
 
 
+@attrs.frozen
+class EarnAgain(Operation):
+    """`pick` says which of the earlier ones."""
+
+    pick: float
+
+    def __str__(self) -> str:
+        return "repeat an earlier earning"
+
+
+@attrs.define(eq=False)
+class Asked:
+    """An earning, and all that its clients were told."""
+
+    earning: DeferredEarn
+    told: list[Told] = attrs.field(factory=list)
+
+
 class Deferrals(Part):
     """Clients as the gateway serves them. The reason of each earning is its key, so that one that
     was posted under another key is seen."""
 
-    operations: ClassVar[tuple[type[Operation], ...]] = (EarnOrDefer,)
+    operations: ClassVar[tuple[type[Operation], ...]] = (EarnOrDefer, EarnAgain)
 
     def __init__(self) -> None:
-        self.answers: dict[str, tuple[int, Told]] = {}
-        self._asked = 0
+        self._asked: list[Asked] = []
 
     def draw(self, random: Random) -> Operation:
+        if random.random() < REPEATED:
+            return EarnAgain(random.uniform(0.0, 1.0))
         return EarnOrDefer(random.choice(CUSTOMERS_THERE), random.randint(1, 60))
 
     async def perform(self, run: Run, operation: Operation) -> None:
-        if not isinstance(operation, EarnOrDefer):
-            raise TypeError(operation)
-        self._asked += 1
-        key = f"defer-{self._asked}"
-        earn = Earn(idempotency=Idempotency(key, key), amount=operation.amount, reason=key)
-        earning = DeferredEarn(operation.customer, earn)
+        match operation:
+            case EarnOrDefer(customer, amount):
+                key = f"defer-{len(self._asked) + 1}"
+                earn = Earn(idempotency=Idempotency(key, key), amount=amount, reason=key)
+                self._asked.append(Asked(DeferredEarn(customer, earn)))
+                await self._ask(run, self._asked[-1])
+            case EarnAgain(pick):
+                if self._asked:
+                    await self._ask(run, self._asked[int(pick * (len(self._asked) - 1))])
+            case _:
+                raise TypeError(operation)
+
+    async def _ask(self, run: Run, asked: Asked) -> None:
         answer = await run.until_answered(
-            lambda system: _earn_or_defer(system, earning),
+            lambda system: _earn_or_defer(system, asked.earning),
             lambda answer: isinstance(answer, Deferral) or not unavailable(answer),
         )
         if answer is not None:
-            self.answers[key] = (operation.amount, answer)
+            asked.told.append(answer)
 
     async def at_rest(self, run: Run) -> bool:
         return not run.world.disk.real.records
@@ -80,26 +109,34 @@ class Deferrals(Part):
         made = Counter((row[0], row[1]) for row in rows)
         dead = await store.fetch(SELECT_DEAD, MERCHANT, DeferralStatus.DEAD.value)
         given_up = {row[0] for row in dead}
-        for key, (amount, answer) in self.answers.items():
-            if isinstance(answer, Deferral) and answer.deferral_id in given_up:
-                continue
-            detail = f"{key} is there {made[key, amount]} times, told {answer}"
-            if isinstance(answer, Receipt | Deferral):
-                run.findings.check(made[key, amount] == 1, PROMISE, detail)
+        for asked in self._asked:
+            earn, told = asked.earning.earn, asked.told
+            there = made[earn.reason, earn.amount]
+            if any(_is_promise(each, given_up) for each in told):
+                detail = f"{earn.reason} is there {there} times, told {told}"
+                run.findings.check(there == 1, PROMISE, detail)
+            posted = {each.transaction_id for each in told if isinstance(each, Receipt)}
+            run.findings.check(len(posted) <= 1, SAME, f"{earn.reason} was told {told}")
+
+
+def _is_promise(told: Told, given_up: Collection[str]) -> bool:
+    if isinstance(told, Deferral):
+        return told.deferral_id not in given_up
+    return isinstance(told, Receipt)
 
 
 async def _earn_or_defer(system: ActorSystem, earning: DeferredEarn) -> Told:
-    """As `POST /v1/points/earn`: what is queued is told, else the account is asked; the earning
-    is put off where that fails because the database is away."""
+    """As `POST /v1/points/earn`: what is queued, or was, is told, else the account is asked; the
+    earning is put off where that fails because the database is away."""
     deferrals = system.ref(DEFERRALS)
     question = FindDeferrals(MERCHANT, (earning.earn.idempotency,))
     try:
         found = await deferrals.ask(question, timeout_s=FIND_TIMEOUT_S)
-        queued, away = found.by_key[0], found.away
+        known, away = found.by_key[0], found.away
     except ActorError:
-        queued, away = None, False
-    if queued is not None:
-        return queued
+        known, away = None, False
+    if known is not None:
+        return known
     if not away:
         key = AccountKey(MERCHANT, earning.customer_id)
         try:

@@ -12,7 +12,15 @@ from structlog.testing import capture_logs
 from actors.auth.messages import Role
 from actors.core.messages import MERCHANTS
 from actors.points.deferral_messages import Defer, Deferral, DeferralStatus, FoundDeferrals
-from actors.points.messages import ACCOUNTS, DEFERRALS, QUERIES, AccountKey, GetBalance
+from actors.points.messages import (
+    ACCOUNTS,
+    DEFERRALS,
+    QUERIES,
+    AccountKey,
+    Balance,
+    GetBalance,
+    Receipt,
+)
 from config.policies import POINTS
 from runtime import (
     Actor,
@@ -203,6 +211,28 @@ async def test_an_earning_whose_outcome_is_open_is_put_off_where_its_domain_is_g
     assert next(asked) == 2
     ((earning,),) = [each.earnings for each in put_off]
     assert (earning.customer_id, earning.earn.idempotency.key) == (CUSTOMER, "k-1")
+
+
+async def test_what_was_put_off_and_applied_is_told_without_asking_its_domain(
+    tmp_path: Path,
+) -> None:
+    """While others wait, and clients ask again, the domain has better things to do."""
+
+    async def found(actor: Actor, message: Any) -> object:
+        now = actor.system.clock.now()
+        applied = Receipt("tx_1", CUSTOMER, 1, "earn", 1, Balance(1, 0, 1, 0), now, replayed=True)
+        return FoundDeferrals((applied,) * len(message.keys), away=False)
+
+    item = {"kind": "earn", "customer_id": CUSTOMER, "amount": 1, "reason": "x"}
+    items = {"items": [item | {"idempotency_key": "k-2"}]}
+    async with running_stubs(tmp_path, [stub(DEFERRALS, found)]) as api:
+        answer = await api.earn(amount=1, key="k-1")
+        batch = await api.ask("POST", "/v1/points/batch", json=items)
+    assert (answer.status_code, answer.json()["transaction_id"]) == (200, "tx_1")
+    assert answer.headers["idempotency-replayed"] == "true"
+    (told,) = batch.json()["items"]
+    assert (told["status"], told["replayed"]) == (200, True)
+    assert told["result"]["transaction_id"] == "tx_1"
 
 
 async def test_a_store_that_is_away_is_503(tmp_path: Path) -> None:

@@ -201,6 +201,10 @@ async def test_what_was_applied_is_not_put_off_again(autojump_clock: MockClock) 
         assert other == KEY_REUSED
         assert isinstance(told, Receipt)
         assert shop.metric("points_deferred_total", outcome="repeated") == 1
+        question = FindDeferrals(MERCHANT, (key("mine", "print"), key("mine", "another"), key("x")))
+        found = await shop.tree.system.ref(DEFERRALS).ask(question)
+        assert found.by_key == (told, KEY_REUSED, None)
+        assert shop.metric("points_deferred_total", outcome="repeated") == 2
         await shop.come_back()
         assert (await shop.tree.apply(earn))[0] == told
         assert (await shop.ended(first)).result == attrs.evolve(told, replayed=False)

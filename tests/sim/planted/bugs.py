@@ -19,6 +19,7 @@ import actors.event_tracking.storing
 import actors.gamification.intake
 import actors.points.account
 import actors.points.campaign_rules
+import actors.points.deferral_receipts
 import actors.points.deferral_replay
 import actors.points.loading
 import actors.points.records
@@ -64,6 +65,7 @@ from runtime.storage.outbox import INSERT_EVENT
 from supervisors.simulation.badges import EARNED as BADGES_EARNED
 from supervisors.simulation.badges import BadgesScenario
 from supervisors.simulation.campaigns import IN_BUDGET, STACKING, CampaignsScenario
+from supervisors.simulation.deferrals import SAME as TOLD_THE_SAME
 from supervisors.simulation.deferrals import DeferralsScenario
 from supervisors.simulation.deliveries import DeliveriesScenario
 from supervisors.simulation.entities import EntitiesScenario
@@ -339,6 +341,15 @@ def wake_up_lost(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(actors.points.deferral_replay.Replayer, "added", lambda _self: None)
 
 
+def receipt_of_another_key(patch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for what was put off and applied is told what was applied first."""
+
+    def first(self: Any, *_key: Any) -> Any:
+        return next((each.receipt for each in self._applied.values()), None)
+
+    patch.setattr(actors.points.deferral_receipts.Receipts, "find", first)
+
+
 def events_acknowledged_first(patch: pytest.MonkeyPatch) -> None:
     """Events that are about to be stored are removed from the disk already."""
     drainer = actors.event_tracking.draining.Drainer
@@ -521,6 +532,7 @@ BUGS: Iterable[Bug] = (
     bug(answers_forgotten, PointsScenario, "answered at last", "answers when all is well"),
     bug(replay_without_the_key, DeferralsScenario, PROMISE),
     bug(spool_acknowledged_first, DeferralsScenario, PROMISE),
+    bug(receipt_of_another_key, DeferralsScenario, TOLD_THE_SAME),
     bug(wake_up_lost, DeferralsScenario, "comes to rest", first_seed=4),
     bug(events_acknowledged_first, EventsScenario, KEPT),
     bug(drops_not_explained, EventsScenario, ADDS_UP),
