@@ -11,6 +11,7 @@ import structlog
 from actors.core.cipher import Vault
 from actors.core.prepare_worker import request_of, steps_of
 from actors.core.preparing import Preparation, PreparedStep, PrepareRows
+from actors.core.preparing_metrics import BESIDE, HERE, preparing_metrics
 from runtime import Workers
 from runtime.foreground import Turns
 from runtime.parking import monotonic
@@ -49,19 +50,27 @@ class Preparers(ProcessWorkers):
         self._trouble = Trouble(log, "rows_prepared_here", "rows_prepared_beside_again")
         self._begins_at = -inf
 
+    async def started(self) -> None:
+        await super().started()
+        self._metrics = preparing_metrics(self.system.metrics.registry)
+
     async def receive(self, message: Any) -> object:
         if not isinstance(message, PrepareRows):
             return await super().receive(message)
         may_begin = monotonic() >= self._begins_at
         if may_begin and self.has_process:
             try:
-                return await self._prepared_beside(message)
+                steps = await self._prepared_beside(message)
+                self._metrics.count(BESIDE, steps)
+                return steps
             except (WorkerFailed, msgspec.DecodeError) as error:
                 self._done_without(error)
         elif may_begin and message.behind_bytes >= WORTH_BYTES:
             self._begins_at = inf
             self.start_task(self._start)
-        return await prepared_here(self.system, self._vault, message)
+        steps = await prepared_here(self.system, self._vault, message)
+        self._metrics.count(HERE, steps)
+        return steps
 
     async def _start(self) -> None:
         """For the rows that come when it is ready."""

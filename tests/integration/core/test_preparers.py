@@ -102,6 +102,12 @@ def unsealed(vault: Vault, steps: tuple[PreparedStep, ...]) -> list[object]:
     return [*shown, *((step.end, step.line) for step in steps)]
 
 
+def counted(system: ActorSystem, where: str) -> float | None:
+    """Rows that were made ready, by the metric."""
+    name = "loyalnest_core_import_rows_prepared_total"
+    return system.metrics.registry.get_sample_value(name, {"where": where})
+
+
 def here(vault: Vault) -> tuple[PreparedStep, ...]:
     return tuple(Preparation(vault, Random(1), MERCHANT, NOW).steps(ROWS))
 
@@ -116,6 +122,9 @@ async def test_a_process_makes_rows_ready_as_this_one_does(
         assert unsealed(vault, steps) == unsealed(vault, here(vault))
         again = await prepared(system)
         assert [step.new for step in again] != [step.new for step in steps], "a nonce came twice"
+        rows = TEXT.count(b"\n")
+        assert counted(system, "here") == rows
+        assert counted(system, "beside") == 2 * rows
     assert len(pids) == 1
     assert done_here == [ROWS]
 
