@@ -49,11 +49,11 @@ _encode = msgspec.msgpack.Encoder().encode
 class AsNew:
     """Customers, each as it is written where neither its id nor any of its `claims` is anybody's.
     Both claims and rows stay packed until somebody needs them: mostly only the store does. `rows`
-    are those of each statement, with its place in `STATEMENTS` and how many they are."""
+    are those of each statement, with its place in `STATEMENTS`."""
 
     ids: tuple[str, ...]
     told_claims: msgspec.Raw = attrs.field(repr=False)
-    rows: tuple[tuple[int, int, bytes], ...] = attrs.field(repr=False)
+    rows: tuple[tuple[int, bytes], ...] = attrs.field(repr=False)
 
     @staticmethod
     def of(ids: Sequence[str], claims: Sequence[Claim], writes: Iterable[Write]) -> "AsNew":
@@ -61,9 +61,7 @@ class AsNew:
         for write in writes:
             rows_of[write.statement].append(write.row)
         packed = [Packed.of(statement, rows) for statement, rows in rows_of.items() if rows]
-        rows = tuple(
-            (STATEMENTS.index(each.statement), each.rows_count, each.packed) for each in packed
-        )
+        rows = tuple((STATEMENTS.index(each.statement), each.packed) for each in packed)
         return AsNew(tuple(ids), msgspec.Raw(_encode(claims)), rows)
 
     @property
@@ -72,7 +70,7 @@ class AsNew:
 
     @property
     def writes(self) -> AnyEntry:
-        return tuple(Packed(STATEMENTS[place], count, rows) for place, count, rows in self.rows)
+        return tuple(Packed(STATEMENTS[place], rows) for place, rows in self.rows)
 
 
 @attrs.frozen

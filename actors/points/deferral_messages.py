@@ -75,7 +75,7 @@ class NothingDeferred:
 
 @attrs.frozen
 class FindDeferrals(Call[FoundDeferrals]):
-    """To `DEFERRALS`: what is queued under these keys, or was. Answered from memory."""
+    """To `DEFERRALS`: what is queued under these keys, or was applied lately. From memory."""
 
     merchant_id: str
     keys: tuple[Idempotency, ...]

@@ -85,8 +85,8 @@ def worth_putting_off(error: Exception) -> bool:
 
 
 async def find(request: ApiRequest, keys: Sequence[Idempotency]) -> FoundDeferrals:
-    """What is queued under these keys, or was. Most of the time nothing is, which is known without
-    asking."""
+    """What is queued under these keys, or was applied lately. Most of the time nothing is queued,
+    which is known without asking."""
     if isinstance(request.notice(DEFERRALS), NothingDeferred):
         return FoundDeferrals((None,) * len(keys), away=False)
     question = FindDeferrals(request.merchant_id, tuple(keys))

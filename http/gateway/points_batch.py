@@ -140,7 +140,7 @@ async def apply_items(
     request: ApiRequest, items: Mapping[int, BatchItem]
 ) -> dict[int, ItemOutcome]:
     """Apply items, and put earnings off where the database is away."""
-    outcomes = await _queued_before(request, items)
+    outcomes = await _put_off_before(request, items)
     rest = {at: item for at, item in items.items() if at not in outcomes}
     outcomes |= zip(rest, await _apply(request, tuple(rest.values())), strict=True)
     earnings = {
@@ -155,10 +155,10 @@ async def apply_items(
     return outcomes
 
 
-async def _queued_before(
+async def _put_off_before(
     request: ApiRequest, items: Mapping[int, BatchItem]
 ) -> dict[int, ItemOutcome]:
-    """By position, what is queued under the keys of items, or was."""
+    """By position, what is queued under the keys of items, or was applied lately."""
     keys = {
         at: item.mutation.idempotency
         for at, item in items.items()

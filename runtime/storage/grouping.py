@@ -10,7 +10,10 @@ Group = tuple[Statement, list[tuple[Any, ...]]]
 
 
 def grouped(entries: Sequence[AnyEntry]) -> list[Group]:
-    """The rows by statement, statements in the order of their ranks and names."""
+    """The rows by statement, statements in the order of their ranks and names.
+
+    Raises `ConstraintViolation` where packed rows cannot be read.
+    """
     rows_of: dict[Statement, list[tuple[Any, ...]]] = {}
     for entry in entries:
         for write in entry:
@@ -21,4 +24,5 @@ def grouped(entries: Sequence[AnyEntry]) -> list[Group]:
                 rows.append(write.row)
             else:
                 rows += write.rows
-    return sorted(rows_of.items(), key=lambda group: (group[0].rank, group[0].name))
+    groups = ((statement, rows) for statement, rows in rows_of.items() if rows)
+    return sorted(groups, key=lambda group: (group[0].rank, group[0].name))

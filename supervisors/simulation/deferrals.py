@@ -1,7 +1,7 @@
 """Earnings that are promised while the database is away, and kept on the disk until it is back."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from random import Random
 from typing import ClassVar
 
@@ -14,10 +14,11 @@ from actors.points.deferral_messages import (
     DeferralStatus,
     DeferredEarn,
     FindDeferrals,
+    NothingDeferred,
 )
 from actors.points.messages import ACCOUNTS, DEFERRALS, AccountKey, Apply, Earn, Receipt, Result
-from actors.vocabulary import Idempotency
-from runtime import ActorError, ActorSystem
+from actors.vocabulary import KEY_REUSED, Idempotency
+from runtime import ActorError, ActorRef, ActorSystem
 from runtime.sim import FaultSpec, Operation, Run, Trouble
 from runtime.storage import StorageError
 from supervisors.simulation.ledger import check_ledger
@@ -28,13 +29,18 @@ from supervisors.simulation.tree import TARGETS
 PATIENCE_S = 1.5
 FIND_TIMEOUT_S = 0.5
 PROMISE = "what was promised is there once"
-SAME = "who asks again is told the same"
+TOLD = "receipts are of what was asked"
 REPEATED = 0.3
 
-SELECT_REASONS = "SELECT reason, amount FROM points_transactions WHERE merchant_id = $1"
+SELECT_POSTED = (
+    "SELECT transaction_id, customer_id, reason, amount FROM points_transactions"
+    " WHERE merchant_id = $1"
+)
 SELECT_DEAD = "SELECT deferral_id FROM points_deferrals WHERE merchant_id = $1 AND status = $2"
 
 Told = Result | Deferral
+Posted = tuple[str, str, int]
+"""Whose, why and how many."""
 
 
 @attrs.frozen
@@ -87,7 +93,7 @@ class Deferrals(Part):
                 await self._ask(run, self._asked[-1])
             case EarnAgain(pick):
                 if self._asked:
-                    await self._ask(run, self._asked[int(pick * (len(self._asked) - 1))])
+                    await self._ask(run, self._asked[int(pick * len(self._asked))])
             case _:
                 raise TypeError(operation)
 
@@ -105,8 +111,9 @@ class Deferrals(Part):
     async def check(self, run: Run) -> None:
         await check_ledger(run)
         store = run.world.store.real
-        rows = await store.fetch(SELECT_REASONS, MERCHANT)
-        made = Counter((row[0], row[1]) for row in rows)
+        rows = await store.fetch(SELECT_POSTED, MERCHANT)
+        posted = {row[0]: (row[1], row[2], row[3]) for row in rows}
+        made = Counter((reason, amount) for _, reason, amount in posted.values())
         dead = await store.fetch(SELECT_DEAD, MERCHANT, DeferralStatus.DEAD.value)
         given_up = {row[0] for row in dead}
         for asked in self._asked:
@@ -115,8 +122,8 @@ class Deferrals(Part):
             if any(_is_promise(each, given_up) for each in told):
                 detail = f"{earn.reason} is there {there} times, told {told}"
                 run.findings.check(there == 1, PROMISE, detail)
-            posted = {each.transaction_id for each in told if isinstance(each, Receipt)}
-            run.findings.check(len(posted) <= 1, SAME, f"{earn.reason} was told {told}")
+            right = all(_is_of(each, asked.earning, posted) for each in told)
+            run.findings.check(right, TOLD, f"{earn.reason} was told {told}")
 
 
 def _is_promise(told: Told, given_up: Collection[str]) -> bool:
@@ -125,16 +132,20 @@ def _is_promise(told: Told, given_up: Collection[str]) -> bool:
     return isinstance(told, Receipt)
 
 
+def _is_of(told: Told, earning: DeferredEarn, posted: Mapping[str, Posted]) -> bool:
+    """Whether this may be told of an earning that was asked for with one key and no other's."""
+    if isinstance(told, Receipt):
+        customer, earn = earning.customer_id, earning.earn
+        shown = (told.customer_id, told.amount) == (customer, earn.amount)
+        return shown and posted.get(told.transaction_id) == (customer, earn.reason, earn.amount)
+    return told != KEY_REUSED
+
+
 async def _earn_or_defer(system: ActorSystem, earning: DeferredEarn) -> Told:
     """As `POST /v1/points/earn`: what is queued, or was, is told, else the account is asked; the
     earning is put off where that fails because the database is away."""
     deferrals = system.ref(DEFERRALS)
-    question = FindDeferrals(MERCHANT, (earning.earn.idempotency,))
-    try:
-        found = await deferrals.ask(question, timeout_s=FIND_TIMEOUT_S)
-        known, away = found.by_key[0], found.away
-    except ActorError:
-        known, away = None, False
+    known, away = await _found(deferrals, earning)
     if known is not None:
         return known
     if not away:
@@ -148,6 +159,18 @@ async def _earn_or_defer(system: ActorSystem, earning: DeferredEarn) -> Told:
                 raise
     (told,) = await deferrals.ask(Defer(MERCHANT, (earning,)))
     return told
+
+
+async def _found(deferrals: ActorRef, earning: DeferredEarn) -> tuple[Told | None, bool]:
+    """What is told under its key, and whether the database is known to be away."""
+    if isinstance(deferrals.notice, NothingDeferred):
+        return None, False
+    question = FindDeferrals(MERCHANT, (earning.earn.idempotency,))
+    try:
+        found = await deferrals.ask(question, timeout_s=FIND_TIMEOUT_S)
+    except ActorError:
+        return None, False
+    return found.by_key[0], found.away
 
 
 class DeferralsScenario(ApplicationScenario):

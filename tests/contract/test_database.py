@@ -140,6 +140,10 @@ async def test_packed_rows_are_written_as_if_they_were_not_packed(things: Databa
         await things.append([(thing(5), Packed.of(INSERT, rows_of(6, 1)))])
     with pytest.raises(Superseded):
         await things.append([(thing(5), Packed.of(EXACT_TOUCH, [("m", 99, True)]))])
+    for junk in (b"\xc1", b"\x91\x01", packed[1].packed[:-1]):
+        with pytest.raises(ConstraintViolation):
+            await things.append([(thing(5),), (Packed(INSERT, junk),)])
+    await things.append([(Packed.of(INSERT, []),)])
     assert await ids(things) == [1, 2, 3, 4]
 
 

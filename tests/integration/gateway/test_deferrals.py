@@ -14,9 +14,9 @@ from actors.auth.messages import Role
 from gateway.settings import GatewaySettings
 from runtime import RestartChild, TerminateChild
 from runtime.storage import (
+    AnyEntry,
     Database,
     DatabaseHandle,
-    Entry,
     StorageFull,
     StorageUnavailable,
     TakenOver,
@@ -92,7 +92,7 @@ class Interrupted:
         await self._outage.check()
         return await self._database.fetch_many(queries)
 
-    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
+    async def append(self, entries: Sequence[AnyEntry], *, synchronous: bool = True) -> None:
         await self._outage.check()
         await self._database.append(entries, synchronous=synchronous)
 

@@ -18,7 +18,7 @@ from actors.auth.messages import (
 from actors.auth.puzzles import solve
 from actors.vocabulary import Page
 from runtime import ActorSystem, TerminateChild
-from runtime.storage import Entry
+from runtime.storage import AnyEntry
 from runtime.storage.guarded import Guarded
 from tests.unit.auth.domain import (
     EMAIL,
@@ -100,7 +100,7 @@ async def test_the_database_does_for_an_unknown_account_what_it_does_for_a_wrong
 
     append = Guarded.append
 
-    async def watched_append(self: Guarded, entries: Sequence[Entry], **rest: Any) -> None:
+    async def watched_append(self: Guarded, entries: Sequence[AnyEntry], **rest: Any) -> None:
         written.extend(write.statement.name for entry in entries for write in entry)
         await append(self, entries, **rest)
 

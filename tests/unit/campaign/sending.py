@@ -71,7 +71,7 @@ from runtime.jobs import JOBS, Enqueue, Job, ListDeadLetters, NewJob, PutBack
 from runtime.journal import JOURNAL, Append
 from runtime.ownership import Ownership
 from runtime.ports import Ports, VirtualClock, seeded_ports
-from runtime.storage import Database, DatabaseHandle, Entry
+from runtime.storage import AnyEntry, Database, DatabaseHandle
 from runtime.storage.outbox import outbox_write
 from runtime.storage.sqlite import connect_memory, open_sqlite_memory
 from runtime.storage.sqlite_templates import template_of
@@ -149,7 +149,7 @@ class Crashing:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
-    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
+    async def append(self, entries: Sequence[AnyEntry], *, synchronous: bool = True) -> None:
         if any(w.statement.name.startswith("campaign.") for entry in entries for w in entry):
             await self._crash.around(
                 "commit", lambda: self._real.append(entries, synchronous=synchronous)

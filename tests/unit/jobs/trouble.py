@@ -8,11 +8,11 @@ import attrs
 import trio
 
 from runtime.storage import (
+    AnyEntry,
     CommitUnknown,
     ConstraintViolation,
     Database,
     DatabaseHandle,
-    Entry,
     StorageUnavailable,
 )
 from runtime.storage.port import Query
@@ -82,7 +82,7 @@ class Troubled:
             raise ConstraintViolation("two of a key (a test)")
         return await self._database.execute(sql, *values)
 
-    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
+    async def append(self, entries: Sequence[AnyEntry], *, synchronous: bool = True) -> None:
         self._check()
         error = self._trouble.commits.pop(0) if self._trouble.commits else None
         if error is not None:

@@ -23,6 +23,7 @@ from runtime.journal import (
 )
 from runtime.storage import (
     RUNTIME_MIGRATIONS,
+    AnyEntry,
     Database,
     DatabaseHandle,
     Entry,
@@ -58,7 +59,7 @@ class Gated:
         self.batches: list[int] = []
         self.failures: list[Exception] = []
 
-    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
+    async def append(self, entries: Sequence[AnyEntry], *, synchronous: bool = True) -> None:
         self.batches.append(len(entries))
         await self.gate.wait()
         await trio.sleep(self.takes_s)

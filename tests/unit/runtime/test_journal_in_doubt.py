@@ -23,10 +23,10 @@ from runtime.journal import (
 from runtime.ownership import Ownership
 from runtime.storage import (
     RUNTIME_MIGRATIONS,
+    AnyEntry,
     CommitUnknown,
     Database,
     DatabaseHandle,
-    Entry,
     Row,
     StorageFull,
     StorageUnavailable,
@@ -52,7 +52,7 @@ class Breaking:
     read_s: float = 0.0
     gate: trio.Event = attrs.field(factory=trio.Event)
 
-    async def append(self, entries: Sequence[Entry], *, synchronous: bool = True) -> None:
+    async def append(self, entries: Sequence[AnyEntry], *, synchronous: bool = True) -> None:
         await self.gate.wait()
         self._check()
         when = self.breaks.pop(0) if self.breaks else ""
