@@ -63,7 +63,8 @@ def with_product(
         wanted = _Wanted(url, edge, jobs, outside if outside is not None else Outside())
         try:
             with logging_to(writer, level="info", console=False):
-                return host.run(_run, measure, customers, wanted, directory)
+                run = trio.run if url is None else host.run  # as the program does
+                return run(_run, measure, customers, wanted, directory)
         finally:
             structlog.reset_defaults()
 
